@@ -1,0 +1,34 @@
+"""The errors that chereme raises on bad input, each with the exit code of the command line.
+
+Every message says what was expected, what came, and what to do about it.
+"""
+
+from __future__ import annotations
+
+
+class CheremeError(Exception):
+    """Base of all errors that a user can cause and mend. Exit code 1."""
+
+    exit_code = 1
+
+
+class InputError(CheremeError):
+    """A video, image, pose file, manifest or folder that cannot be read as what it claims to be."""
+
+
+class LimitError(InputError):
+    """An input that is larger than the limits set for it (pixels, seconds, bytes)."""
+
+
+class BundleError(CheremeError):
+    """A model bundle or checkpoint that is missing, damaged, of another version, or unsafe to load."""
+
+
+class UsageError(CheremeError):
+    """Options that contradict each other or name something that does not exist. Exit code 2."""
+
+    exit_code = 2
+
+
+class MissingDependencyError(CheremeError):
+    """A library that is not installed; the message names the extra that brings it."""

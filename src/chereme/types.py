@@ -1,0 +1,141 @@
+"""The immutable objects that travel between the layers: frames, landmarks, hand tracks, transcripts.
+
+Words and frames of reference are those of the design: landmarks are in pixels of the upright frame
+(x right, y down, z in the same scale, smaller = nearer to the camera), world landmarks in metres,
+times in seconds from the start of the recording. Missing is a mask (``confidence == 0``), never a
+zero coordinate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chereme.errors import InputError
+
+Handedness = Literal["left", "right", "unknown"]
+FloatArray = NDArray[np.floating[Any]]
+NUM_JOINTS = 21
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One upright picture: ``image (H, W, 3)`` uint8 RGB, shown at ``timestamp`` seconds."""
+
+    image: NDArray[np.uint8]
+    timestamp: float
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """What reading a recording has shown of it: facts, not header claims.
+
+    ``width``/``height`` are of the upright frame; ``rotation`` is the angle in degrees, clockwise,
+    that was applied to make it so; ``fps`` is the effective rate, (frames - 1) / duration between
+    the first and the last timestamp, ``None`` below two frames. ``truncated`` is True if the
+    container or the last packets ended before they should have.
+    """
+
+    source: str
+    width: int
+    height: int
+    frames: int
+    duration: float
+    fps: float | None
+    rotation: int = 0
+    bad_packets: int = 0
+    truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Landmarks:
+    """Hand landmarks of a whole recording.
+
+    Shapes: ``landmarks (T, H, 21, 3)`` float32 pixels, ``confidence (T, H, 21)`` in 0..1 (0 = not
+    seen), ``timestamps (T,)`` float64 seconds, rising; ``handedness`` has H entries, the signer's own
+    left or right; ``world_landmarks (T, H, 21, 3)`` metres, or None. Unseen landmarks hold NaN.
+    ``handedness_score`` has H entries, each the share of the vote for that side in 0.5..1, or is
+    None where nothing was voted.
+    """
+
+    landmarks: FloatArray
+    confidence: FloatArray
+    timestamps: FloatArray
+    width: int
+    height: int
+    handedness: tuple[Handedness, ...]
+    world_landmarks: FloatArray | None = None
+    handedness_score: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        t, h = len(self.timestamps), len(self.handedness)
+        expect = {
+            "landmarks": (self.landmarks, (t, h, NUM_JOINTS, 3)),
+            "confidence": (self.confidence, (t, h, NUM_JOINTS)),
+        }
+        if self.world_landmarks is not None:
+            expect["world_landmarks"] = (self.world_landmarks, (t, h, NUM_JOINTS, 3))
+        for name, (array, shape) in expect.items():
+            if array.shape != shape:
+                raise InputError(
+                    f"{name}: expected shape {shape} for {t} timestamps and {h} hands, "
+                    f"got {array.shape}"
+                )
+        if self.handedness_score is not None and len(self.handedness_score) != h:
+            raise InputError(
+                f"handedness_score: expected one for each of {h} hands, "
+                f"got {len(self.handedness_score)}"
+            )
+        if t > 1 and not np.all(np.diff(self.timestamps) > 0):
+            raise InputError("timestamps: expected strictly rising seconds")
+
+
+@dataclass(frozen=True, slots=True)
+class HandTrack:
+    """One hand followed through a recording.
+
+    ``landmarks (T, 21, 3)`` pixels, ``confidence (T, 21)``, ``timestamps (T,)`` seconds,
+    ``world_landmarks (T, 21, 3)`` metres or None. ``handedness`` was voted over the frames;
+    ``handedness_score`` in 0.5..1 is the share of the vote. ``mirrored`` says that the landmarks were
+    flipped so that they show a right hand.
+    """
+
+    landmarks: FloatArray
+    confidence: FloatArray
+    timestamps: FloatArray
+    width: int
+    height: int
+    handedness: Handedness
+    handedness_score: float = 1.0
+    world_landmarks: FloatArray | None = None
+    mirrored: bool = False
+
+    @property
+    def present(self) -> NDArray[np.bool_]:
+        """``(T,)`` True where the hand was seen."""
+        seen: NDArray[np.bool_] = (self.confidence > 0).any(axis=1)
+        return seen
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A letter (or gloss) with its time span in seconds and the model's probability for it in 0..1."""
+
+    text: str
+    start: float
+    end: float
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What was read from one input. ``text`` is empty, with a warning, when nothing was found."""
+
+    text: str
+    tokens: tuple[Token, ...] = ()
+    info: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
