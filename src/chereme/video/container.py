@@ -1,0 +1,187 @@
+"""Decoding of a video file through PyAV, packet by packet, so that damage costs one packet only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chereme.errors import InputError
+from chereme.video.source import Decoded, Limits
+from chereme.video.structure import is_cut, lacks_index
+from chereme.video.upright import UPRIGHT, orientation_of
+
+if TYPE_CHECKING:
+    import av
+
+# Demuxers of single files. Playlists (hls, dash, concat, sdp) stay out: a text file named .mp4
+# could make them open other files or addresses.
+FORMATS = (
+    "mov,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,ivf,gif,apng,h264,hevc,obu,m4v,mjpeg,"
+    "mxf,dv,wtv,rm,nut,swf"
+)
+
+
+class ContainerSource:
+    """A video file. See :class:`chereme.video.source.Source`."""
+
+    is_still = False
+
+    def __init__(self, path: Path, *, limits: Limits, rate: float, strict: bool) -> None:
+        self._name = str(path)
+        self._strict = strict
+        self.bad_packets = 0
+        self._file = path.open("rb")
+        try:
+            self.truncated = is_cut(self._file)
+            if strict and self.truncated:
+                raise InputError(f"{path}: strict reading, and the file ends before it should")
+            self._container = self._open(limits)
+            self._stream = self._pick_stream(limits)
+        except BaseException:
+            self._file.close()
+            raise
+        context = self._stream.codec_context
+        # Slices and not whole frames in parallel: frame threads hold pictures back, and an error
+        # while they are drained at the end would lose the pictures behind it.
+        context.thread_type = "SLICE"
+        context.options = limits.decoder_options()
+        if strict:
+            context.options = {**context.options, "err_detect": "explode"}
+        claimed = float(self._stream.guessed_rate or 0)
+        self.nominal_rate = claimed if 1 <= claimed <= 1000 else rate
+        self.expected_frames = self._guess_frames()
+
+    def _open(self, limits: Limits) -> av.container.InputContainer:
+        import av
+
+        try:
+            self._file.seek(0)
+            return av.open(
+                self._file,
+                mode="r",
+                container_options={"format_whitelist": FORMATS},
+                # Also holds while the file is probed, which may decode a frame.
+                options=limits.decoder_options(),
+                metadata_errors="replace",
+                buffer_size=1 << 18,
+            )
+        except (av.FFmpegError, OSError) as error:
+            self._refuse_without_index()
+            raise InputError(
+                f"{self._name}: expected a video or a picture (jpg, png, webp, bmp), but this is "
+                f"none that can be read ({_reason(error)}); check the file, or convert it to mp4"
+            ) from error
+
+    def _refuse_without_index(self) -> None:
+        if lacks_index(self._file):
+            raise InputError(
+                f"{self._name}: the file ends before its index (moov), without which nothing of it "
+                "can be decoded; copy or download it again, or repair it with the device that "
+                "recorded it"
+            )
+
+    def _pick_stream(self, limits: Limits) -> av.VideoStream:
+        from av.stream import Disposition
+
+        # Cover art of music and the tiles of a large photo are video streams by name only.
+        not_film = Disposition.attached_pic | Disposition.dependent
+        streams = [s for s in self._container.streams.video if not s.disposition & not_film]
+        if not streams:
+            self._refuse_without_index()
+            kinds = ", ".join(sorted({s.type for s in self._container.streams})) or "nothing"
+            raise InputError(
+                f"{self._name}: expected a video stream, but the file holds only: {kinds}; "
+                "give the file that has the picture"
+            )
+        decodable = [s for s in streams if s.codec_context is not None]
+        if not decodable:
+            raise InputError(
+                f"{self._name}: there is no decoder for its video codec; convert it to H.264 mp4"
+            )
+        stream = max(decodable, key=lambda s: s.width * s.height)
+        limits.check_pixels(self._name, stream.width, stream.height)
+        return stream
+
+    def _guess_frames(self) -> int | None:
+        if self._stream.frames > 0:
+            return int(self._stream.frames)
+        if self._container.duration:
+            return int(self._container.duration / 1e6 * self.nominal_rate) or 1
+        return None
+
+    def decoded(self) -> Iterator[Decoded]:
+        """See :meth:`chereme.video.source.Source.decoded`."""
+        import av
+
+        context = self._stream.codec_context
+        first: int | None = None
+        orientation = UPRIGHT
+        turned: int | None = None
+        last_is_short = False
+        counted: set[int | None] = set()  # timestamps of packets already counted as bad
+        for packet in self._packets():
+            if packet.size:
+                last_is_short = packet.is_corrupt
+            try:
+                frames = context.decode(packet)
+            except av.FFmpegError as error:
+                self._damage(f"a packet that cannot be decoded ({_reason(error)})", packet.pts)
+                continue
+            if packet.is_corrupt:
+                self._damage("a packet that the container marks as damaged", packet.pts)
+                counted.add(packet.pts)
+            for frame in frames:
+                if frame.is_corrupt and frame.pts not in counted:
+                    self._damage("a frame with damaged parts", frame.pts)
+                if turned is None or frame.rotation != turned:
+                    orientation, turned = orientation_of(frame), frame.rotation
+                stamp = frame.dts if frame.pts is None else frame.pts
+                first = stamp if first is None else first
+                seconds = None
+                if stamp is not None and first is not None:
+                    seconds = float((stamp - first) * self._stream.time_base)
+                yield Decoded(frame, seconds, orientation, self._pixel_aspect())
+        self.truncated |= last_is_short
+
+    def _packets(self) -> Iterator[av.Packet]:
+        """Packets of the stream up to the flushing one, also beyond errors of the demuxer."""
+        import av
+
+        failed = False
+        while True:
+            try:
+                for packet in self._container.demux(self._stream):
+                    failed = False
+                    # An empty packet with a time means 'repeat'; one without flushes the decoder.
+                    if packet.size or packet.pts is None:
+                        yield packet
+                return
+            except (av.FFmpegError, OSError) as error:
+                self._damage(f"a part that cannot be read ({_reason(error)})", None)
+                if failed:  # twice without a packet between: there is no way on
+                    self.truncated = True
+                    return
+                failed = True
+
+    def _damage(self, what: str, stamp: int | None) -> None:
+        self.bad_packets += 1
+        if self._strict:
+            where = "" if stamp is None else f" at {float(stamp * self._stream.time_base):.3f} s"
+            raise InputError(
+                f"{self._name}: strict reading, and there is {what}{where}; "
+                "read without strict to get the rest"
+            )
+
+    def _pixel_aspect(self) -> float:
+        aspect = float(self._stream.sample_aspect_ratio or 1)
+        return aspect if 0.25 <= aspect <= 4 else 1.0
+
+    def close(self) -> None:
+        """See :meth:`chereme.video.source.Source.close`."""
+        self._container.close()
+        self._file.close()
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error)

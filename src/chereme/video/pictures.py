@@ -1,0 +1,117 @@
+"""Single pictures, and folders of numbered pictures, as sources of frames."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chereme.errors import InputError
+from chereme.video.picture_header import PictureHeader, read_header
+from chereme.video.source import Decoded, Limits
+
+if TYPE_CHECKING:
+    import av
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
+_NUMBER = re.compile(r"^(.*?)(\d+)$")
+
+
+class PictureSource:
+    """Pictures given as files. See :class:`chereme.video.source.Source`.
+
+    Picture ``n`` of a folder is shown at ``(n - first n) / rate`` seconds, so that a missing number
+    leaves a gap in time.
+    """
+
+    truncated = False
+
+    def __init__(
+        self, files: list[tuple[int, Path]], *, limits: Limits, rate: float, strict: bool
+    ) -> None:
+        self._files = files
+        self._limits = limits
+        self._strict = strict
+        self.bad_packets = 0
+        self.is_still = len(files) == 1
+        self.expected_frames: int | None = len(files)
+        self.nominal_rate = rate
+
+    def decoded(self) -> Iterator[Decoded]:
+        """See :meth:`chereme.video.source.Source.decoded`."""
+        first: int | None = None
+        for number, path in self._files:
+            try:
+                data = path.read_bytes()
+            except OSError as error:
+                raise InputError(
+                    f"{path}: cannot be read ({error.strerror}); check access"
+                ) from error
+            header = read_header(data)
+            frame = None
+            if header is not None:
+                self._limits.check_pixels(
+                    str(path), header.width, header.height, still=self.is_still
+                )
+                frame = self._decode(header, data, whole=True)
+            if frame is None:
+                self.bad_packets += 1
+                if self._strict:
+                    raise InputError(
+                        f"{path}: strict reading, and this picture is damaged; "
+                        "read without strict to get the rest"
+                    )
+                # A hole in a series is bridged by what follows; a single picture is all there is.
+                if header is not None and self.is_still:
+                    frame = self._decode(header, data, whole=False)
+            if header is not None and frame is not None:
+                first = number if first is None else first
+                yield Decoded(frame, (number - first) / self.nominal_rate, header.orientation)
+
+    def _decode(self, header: PictureHeader, data: bytes, *, whole: bool) -> av.VideoFrame | None:
+        """The picture, or None; ``whole`` refuses one with any damage."""
+        import av
+
+        context = av.CodecContext.create(header.codec, "r")
+        context.options = self._limits.decoder_options(still=self.is_still)
+        if whole:
+            context.options = {**context.options, "err_detect": "explode"}
+        try:
+            frames = context.decode(av.Packet(data))
+        except av.FFmpegError:
+            return None
+        if not frames or (whole and frames[0].is_corrupt):
+            return None
+        return frames[0]
+
+    def close(self) -> None:
+        """See :meth:`chereme.video.source.Source.close`; no file is open between frames."""
+
+
+def numbered_pictures(folder: Path) -> list[tuple[int, Path]]:
+    """The pictures of a folder in the order of their numbers, which end their names (0001.jpg).
+
+    Raises InputError if there are none, or more than one series.
+    """
+    series: dict[str, list[tuple[int, Path]]] = {}
+    for path in folder.iterdir():
+        match = _NUMBER.match(path.stem)
+        hidden = path.name.startswith(".")
+        if match and not hidden and path.suffix.lower() in SUFFIXES and path.is_file():
+            series.setdefault(match[1], []).append((int(match[2]), path))
+    if not series:
+        raise InputError(
+            f"{folder}: expected a folder of numbered frames (0001.jpg, 0002.jpg, ...; "
+            f"{' '.join(sorted(SUFFIXES))}), but there is none in it; give the folder that holds "
+            "the frames themselves"
+        )
+    names = [f"{prefix}N" for prefix in sorted(series)]
+    files = sorted(next(iter(series.values())))
+    numbers = {number for number, _ in files}
+    if len(series) > 1 or len(numbers) < len(files):
+        raise InputError(
+            f"{folder}: expected one series of numbered frames, but there are several "
+            f"({', '.join(names[:4])}, or one number twice); put each into a folder of its own"
+        )
+    return files

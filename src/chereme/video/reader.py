@@ -1,0 +1,187 @@
+"""The one way to read moving or still pictures: upright RGB frames with true timestamps."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from chereme.errors import InputError
+from chereme.types import Frame, Video
+from chereme.video.container import ContainerSource
+from chereme.video.picture_header import read_header
+from chereme.video.pictures import PictureSource, numbered_pictures
+from chereme.video.source import Limits, Source
+from chereme.video.upright import RgbConverter
+
+# A time set back by more than this is taken for a recording that starts anew, less for jitter.
+_JOIN_SECONDS = 1.0
+
+
+class VideoReader:
+    """Reads a video file, a picture or a folder of numbered pictures; one pass, in constant memory.
+
+    Iterating gives :class:`chereme.types.Frame`: upright RGB of one size, and the time in seconds
+    since the first frame, strictly rising. A damaged packet is counted and skipped; ``strict``
+    raises at the first damage instead. ``rate`` (frames/s) times folders of pictures, and files
+    without timestamps. Opening decodes the first frame, so that what cannot be read fails here.
+
+    Raises InputError for what is missing, empty, damaged throughout or not a picture, LimitError
+    for what is over ``limits``.
+    """
+
+    def __init__(
+        self,
+        source: str | Path,
+        *,
+        limits: Limits | None = None,
+        rate: float = 30.0,
+        strict: bool = False,
+    ) -> None:
+        if not rate > 0:
+            raise InputError(f"rate: expected frames per second above 0, got {rate}")
+        self._name = str(source)
+        self._limits = limits or Limits()
+        self._source = _open_source(Path(source), self._limits, rate, strict)
+        self._converter = RgbConverter()
+        self._clock = _Clock(1 / self._source.nominal_rate)
+        self._size = (0, 0)
+        self._rotation = 0
+        self._count = 0
+        self._last = 0.0
+        self._frames = self._read()
+        try:
+            self._peeked = next(self._frames, None)
+            if self._peeked is None:
+                raise InputError(
+                    f"{self._name}: expected at least one frame, but none could be decoded "
+                    f"({self._source.bad_packets} were damaged, or far over the limit of "
+                    f"{self._limits.pixels(self.is_still):,} pixels); try another copy"
+                )
+        except BaseException:
+            self.close()
+            raise
+
+    def _read(self) -> Generator[Frame, None, None]:
+        for picture in self._source.decoded():
+            frame, aspect = picture.frame, picture.aspect
+            self._limits.check_pixels(
+                self._name, round(frame.width * aspect), frame.height, still=self.is_still
+            )
+            timestamp = self._clock.stamp(picture.seconds)
+            self._limits.check_seconds(self._name, timestamp)
+            image = picture.orientation.apply(self._converter.convert(frame, aspect))
+            if self._size == (0, 0):
+                self._size = (image.shape[1], image.shape[0])
+                self._rotation = picture.orientation.rotation
+            yield Frame(image, timestamp)
+
+    def __iter__(self) -> Iterator[Frame]:
+        """The frames that are left."""
+        return self
+
+    def __next__(self) -> Frame:
+        frame, self._peeked = self._peeked, None
+        if frame is None:
+            frame = next(self._frames)
+        self._count += 1
+        self._last = frame.timestamp
+        return frame
+
+    @property
+    def facts(self) -> Video:
+        """What reading has shown so far: complete when the iteration has ended."""
+        return Video(
+            source=self._name,
+            width=self._size[0],
+            height=self._size[1],
+            frames=self._count,
+            duration=self._last,
+            fps=(self._count - 1) / self._last if self._count > 1 else None,
+            rotation=self._rotation,
+            bad_packets=self._source.bad_packets,
+            truncated=self._source.truncated,
+        )
+
+    @property
+    def expected_frames(self) -> int | None:
+        """How many frames the file claims to have. For a progress bar and nothing else."""
+        return self._source.expected_frames
+
+    @property
+    def is_still(self) -> bool:
+        """True for a single picture."""
+        return self._source.is_still
+
+    def close(self) -> None:
+        """Release the file. Frames already read stay valid."""
+        self._peeked = None
+        self._frames.close()
+        self._source.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def open_video(
+    source: str | Path,
+    *,
+    limits: Limits | None = None,
+    rate: float = 30.0,
+    strict: bool = False,
+) -> VideoReader:
+    """Open a video file, a picture or a folder of numbered pictures; see :class:`VideoReader`."""
+    return VideoReader(source, limits=limits, rate=rate, strict=strict)
+
+
+def _open_source(path: Path, limits: Limits, rate: float, strict: bool) -> Source:
+    if path.is_dir():
+        files = numbered_pictures(path)
+        return PictureSource(files, limits=limits, rate=rate, strict=strict)
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder; check the path")
+    if not path.is_file():
+        raise InputError(f"{path}: expected a file or a folder; give the path of a recording")
+    try:
+        with path.open("rb") as file:
+            head = file.read(16)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be opened ({error.strerror}); check access") from error
+    if not head:
+        raise InputError(f"{path}: the file is empty (0 bytes); copy or download it again")
+    if read_header(head) is not None:
+        return PictureSource([(0, path)], limits=limits, rate=rate, strict=strict)
+    return ContainerSource(path, limits=limits, rate=rate, strict=strict)
+
+
+class _Clock:
+    """Makes the times of a recording start at 0 and rise strictly, changing true ones only then."""
+
+    def __init__(self, step: float) -> None:
+        self._step = step  # s between frames that have no time of their own
+        self._shift = 0.0
+        self._last: float | None = None
+
+    def stamp(self, seconds: float | None) -> float:
+        """Time in seconds at which to show a frame that claims ``seconds`` (None: no claim)."""
+        if self._last is None:
+            self._shift = -(seconds or 0.0)
+            self._last = 0.0
+            return 0.0
+        time = self._last + self._step if seconds is None else seconds + self._shift
+        if self._last - time > _JOIN_SECONDS:
+            self._shift += self._last + self._step - time
+            time = self._last + self._step
+        elif time <= self._last:
+            time = self._last + self._step / 2
+        self._last = time
+        return time
