@@ -1,0 +1,199 @@
+"""Manifests: CSV tables of recordings with their labels, the one form in which data sets come.
+
+A header line, then one line per item. ``path`` and ``label`` are needed; ``id``, ``signer``,
+``split``, ``start``, ``end``, ``hand`` and ``language`` are optional, other columns are ignored.
+Paths are relative to the manifest's own folder.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, cast
+
+from chereme.errors import InputError
+
+Split = Literal["train", "dev", "test"]
+Hand = Literal["auto", "left", "right"]
+
+COLUMNS = ("path", "label", "id", "signer", "split", "start", "end", "hand", "language")
+_NEEDED = COLUMNS[:2]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One recording, or the part of it from ``start`` to ``end``, in seconds.
+
+    ``start`` None is the beginning, ``end`` None the end of the recording. ``label`` is what is
+    signed; it is empty for a recording in which nothing is. ``id`` is unique in its manifest.
+    ``hand`` is the signer's own hand that signs. ``language`` is a language code, as ``ase`` for
+    American Sign Language. The others are None where not stated.
+    """
+
+    path: Path
+    label: str
+    id: str
+    signer: str | None = None
+    split: Split | None = None
+    start: float | None = None
+    end: float | None = None
+    hand: Hand = "auto"
+    language: str | None = None
+
+
+def read_manifest(path: str | Path) -> list[Item]:
+    """Read all items, whether their files exist or not (see :func:`missing_files`).
+
+    UTF-8 with or without byte-order mark, any line ends, quoted commas. Without an ``id`` an item
+    is called by its path and, if it has one, its time span.
+
+    Raises InputError, naming line and column, for a needed column or cell that is lacking, a value
+    that cannot be, and an id that comes twice.
+    """
+    path = Path(path)
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path}: expected UTF-8 text, got the byte {error.object[error.start]:#04x} at "
+            f"position {error.start}; save the manifest as CSV in UTF-8"
+        ) from error
+
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    columns: list[str] | None = None
+    items: list[Item] = []
+    line_of_id: dict[str, int] = {}
+    line = 1  # of the row's beginning; quoted cells may hold line ends
+    try:
+        for cells in reader:
+            where = f"{path}, line {line}"
+            if columns is None and any(cells):
+                columns = _columns(cells, where)
+            elif columns is not None and any(cell.strip() for cell in cells):
+                item = _item(dict(_pair(columns, cells, where)), path.parent, where)
+                if item.id in line_of_id:
+                    raise InputError(
+                        f"{where}, column id: expected a name that is used once, got {item.id!r} "
+                        f"as in line {line_of_id[item.id]}; give each item its own id"
+                    )
+                line_of_id[item.id] = line
+                items.append(item)
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise InputError(f"{path}, line {line}: expected CSV, got a bad row ({error})") from error
+    if columns is None:
+        raise InputError(f"{path}: expected a header line with path,label; the file is empty")
+    return items
+
+
+def missing_files(items: Iterable[Item]) -> list[Item]:
+    """The items whose file or folder does not exist; leave them out and say n of N."""
+    return [item for item in items if not item.path.exists()]
+
+
+def write_manifest(items: Sequence[Item], path: str | Path) -> None:
+    """Write a manifest that reads back equal; paths are stored relative to its folder.
+
+    Optional columns that no item uses are left out.
+    """
+    path = Path(path)
+    folder = path.parent
+    used = [
+        name
+        for name in COLUMNS
+        if name in (*_NEEDED, "id") or any(_cell(item, name, folder) for item in items)
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(used)
+        writer.writerows([_cell(item, name, folder) for name in used] for item in items)
+
+
+def _cell(item: Item, name: str, folder: Path) -> str:
+    if name == "path":
+        try:
+            return Path(os.path.relpath(item.path, folder)).as_posix()
+        except ValueError:  # on another drive of Windows
+            return item.path.absolute().as_posix()
+    value = getattr(item, name)
+    if value is None or (name == "hand" and value == "auto"):
+        return ""
+    return str(value)
+
+
+def _columns(cells: list[str], where: str) -> list[str]:
+    names = [cell.strip().lower() for cell in cells]
+    lacking = [name for name in _NEEDED if name not in names]
+    if lacking:
+        separator = next((s for s in (";", "\t") if s in cells[0]), None)
+        hint = f"; separate columns by commas, not by {separator!r}" if separator else ""
+        raise InputError(
+            f"{where}: expected a header with the columns path,label, got {','.join(names)!r}: "
+            f"{' and '.join(lacking)} lacking{hint}"
+        )
+    for name in COLUMNS:
+        if names.count(name) > 1:
+            raise InputError(f"{where}: expected each column once, got {name!r} twice")
+    return names
+
+
+def _pair(columns: list[str], cells: list[str], where: str) -> Iterable[tuple[str, str]]:
+    if len(cells) != len(columns):
+        raise InputError(
+            f"{where}: expected {len(columns)} cells ({','.join(columns)}), got {len(cells)}; put "
+            "quotes round a cell that holds a comma"
+        )
+    return zip(columns, (cell.strip() for cell in cells), strict=True)
+
+
+def _item(row: dict[str, str], folder: Path, where: str) -> Item:
+    if not row["path"]:
+        raise InputError(f"{where}, column path: expected a file or folder, got nothing")
+    start, end = _seconds(row, "start", where), _seconds(row, "end", where)
+    if end is not None and end <= (start or 0.0):
+        raise InputError(
+            f"{where}, column end: expected seconds after the start ({start or 0.0:g}), got {end:g}"
+        )
+    span = "" if start is None and end is None else f"#{row.get('start')}-{row.get('end')}"
+    return Item(
+        path=folder / row["path"],
+        label=row["label"],
+        id=row.get("id") or row["path"] + span,
+        signer=row.get("signer") or None,
+        split=cast("Split | None", _one_of(row, "split", ("train", "dev", "test"), where)),
+        start=start,
+        end=end,
+        hand=cast("Hand", _one_of(row, "hand", ("auto", "left", "right"), where) or "auto"),
+        language=row.get("language") or None,
+    )
+
+
+def _seconds(row: dict[str, str], column: str, where: str) -> float | None:
+    text = row.get(column)
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value >= 0):
+        raise InputError(f"{where}, column {column}: expected seconds from 0 on, got {text!r}")
+    return value
+
+
+def _one_of(row: dict[str, str], column: str, allowed: Sequence[str], where: str) -> str | None:
+    value = row.get(column, "").lower()
+    if value and value not in allowed:
+        raise InputError(
+            f"{where}, column {column}: expected {', '.join(allowed)} or nothing, "
+            f"got {row[column]!r}"
+        )
+    return value or None

@@ -1,0 +1,138 @@
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+from pympi import Eaf
+
+from chereme.formats.transcripts import save, write
+from chereme.types import Token, Transcript
+
+TWO_WORDS = Transcript(
+    "ok <&",
+    (
+        Token("o", 0.1, 0.4, 0.9),
+        Token("k", 0.5, 0.5, 0.8),  # no length: ELAN refuses that
+        Token(" ", 1.0, 1.2, 0.5),
+        Token("<", 1.5, 1.9, 0.7),
+        Token("&", 1.8, 2.0, 0.6),  # overlaps
+    ),
+)
+EMPTY = Transcript("", warnings=("no hand\x00 found",))
+# The elements of a document in the order that EAFv3.0.xsd sets.
+SEQUENCE = ["HEADER", "TIME_ORDER", "TIER", "LINGUISTIC_TYPE", "CONSTRAINT"]
+
+
+def check_like_elan(text):
+    """The rules of the schema and of ELAN's stereotypes that apply to these files."""
+    root = ElementTree.fromstring(text.encode())
+    assert root.tag == "ANNOTATION_DOCUMENT"
+    assert root.get("FORMAT") == root.get("VERSION") == "3.0"
+    assert {"AUTHOR", "DATE"} <= set(root.keys())
+    tags = [child.tag for child in root]
+    assert tags == sorted(tags, key=SEQUENCE.index)
+    assert root.find("HEADER").get("TIME_UNITS") == "milliseconds"
+
+    slots = {s.get("TIME_SLOT_ID"): int(s.get("TIME_VALUE")) for s in root.find("TIME_ORDER")}
+    assert len(slots) == len(root.find("TIME_ORDER"))  # names are unique
+    assert list(slots.values()) == sorted(slots.values())
+
+    stereotypes = {c.get("STEREOTYPE") for c in root.iter("CONSTRAINT")}
+    types = {t.get("LINGUISTIC_TYPE_ID"): t for t in root.iter("LINGUISTIC_TYPE")}
+    tiers, ids, used = {}, [], []
+    for tier in root.iter("TIER"):
+        kind = types[tier.get("LINGUISTIC_TYPE_REF")]
+        assert kind.get("TIME_ALIGNABLE") == "true"
+        assert kind.get("CONSTRAINTS") in stereotypes | {None}
+        assert (kind.get("CONSTRAINTS") is None) == (tier.get("PARENT_REF") is None)
+        entries = []
+        for annotation in tier.iter("ALIGNABLE_ANNOTATION"):
+            ids.append(annotation.get("ANNOTATION_ID"))
+            refs = [annotation.get("TIME_SLOT_REF1"), annotation.get("TIME_SLOT_REF2")]
+            used += refs
+            start, end = (slots[ref] for ref in refs)
+            assert start < end
+            assert not entries or entries[-1][1] <= start
+            entries.append((start, end, annotation.find("ANNOTATION_VALUE").text))
+        if (parent := tier.get("PARENT_REF")) is not None:
+            for start, end, _ in entries:
+                assert any(s <= start and end <= e for s, e, _ in tiers[parent])
+        tiers[tier.get("TIER_ID")] = entries
+    assert len(set(ids)) == len(ids)
+    assert sorted(used) == sorted(slots)  # each slot belongs to one annotation
+    return root, tiers
+
+
+def test_words_and_letters():
+    _, tiers = check_like_elan(write(TWO_WORDS, "clip.mp4", "eaf"))
+    assert tiers == {
+        "words": [(100, 501, "ok"), (1500, 2000, "<&")],
+        "letters": [(100, 400, "o"), (500, 501, "k"), (1500, 1800, "<"), (1800, 2000, "&")],
+    }
+
+
+def test_pympi_reads_and_rewrites_it(tmp_path):
+    save(write(TWO_WORDS, tmp_path / "clip.mp4", "eaf", tmp_path), tmp_path / "clip.eaf")
+    eaf = Eaf(tmp_path / "clip.eaf")
+    assert list(eaf.get_tier_names()) == ["words", "letters"]
+    assert eaf.get_annotation_data_for_tier("words") == [(100, 501, "ok"), (1500, 2000, "<&")]
+    assert [entry[2] for entry in eaf.get_annotation_data_for_tier("letters")] == list("ok<&")
+    assert eaf.get_parameters_for_tier("letters")["PARENT_REF"] == "words"
+    assert list(eaf.get_child_tiers_for("words")) == ["letters"]
+    assert eaf.get_parameters_for_linguistic_type("letter")["CONSTRAINTS"] == "Included_In"
+    eaf.to_file(tmp_path / "again.eaf")
+    check_like_elan((tmp_path / "again.eaf").read_text("utf-8"))
+
+
+def test_nothing_found_is_a_valid_file_with_the_reason(tmp_path):
+    root, tiers = check_like_elan(write(EMPTY, "clip.mp4", "eaf"))
+    assert tiers == {"words": [], "letters": []}
+    properties = {p.get("NAME"): p.text for p in root.iter("PROPERTY")}
+    assert properties == {"warning": "no hand found", "lastUsedAnnotationId": "0"}
+    save(write(EMPTY, "clip.mp4", "eaf"), tmp_path / "clip.eaf")
+    assert Eaf(tmp_path / "clip.eaf").get_annotation_data_for_tier("letters") == []
+
+
+def media(source, directory):
+    root, _ = check_like_elan(write(TWO_WORDS, source, "eaf", directory))
+    return [descriptor.attrib for descriptor in root.iter("MEDIA_DESCRIPTOR")]
+
+
+def test_video_is_linked_absolutely_and_from_the_file(tmp_path):
+    video = tmp_path / "my clips" / "é 1.MOV"
+    url = "file:///" + video.as_posix().lstrip("/")  # ELAN's urls have no percent signs
+    expected = {"MEDIA_URL": url, "MIME_TYPE": "video/quicktime"}
+    assert media(video, None) == [{**expected, "RELATIVE_MEDIA_URL": "./é 1.MOV"}]
+    assert media(video, tmp_path) == [{**expected, "RELATIVE_MEDIA_URL": "./my clips/é 1.MOV"}]
+    assert media(video, tmp_path / "out") == [
+        {**expected, "RELATIVE_MEDIA_URL": "../my clips/é 1.MOV"}
+    ]
+
+
+def test_a_relative_source_is_linked_from_the_working_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (attributes,) = media(Path("in/clip.mp4"), Path("out"))
+    assert attributes["MEDIA_URL"] == f"file://{tmp_path.as_posix()}/in/clip.mp4"
+    assert attributes["RELATIVE_MEDIA_URL"] == "../in/clip.mp4"
+
+
+@pytest.mark.parametrize("source", [None, "hands.pose", "hands.npz", "photo.jpg", "frames"])
+def test_what_elan_cannot_play_is_not_linked(source):
+    assert media(source, None) == []
+
+
+def test_real_elan_files_obey_the_same_rules(shared_data):
+    """The checker against a file that ELAN wrote: the same element order and stereotypes."""
+    root = ElementTree.parse(shared_data / "formats/eaf/pympi_sample_3.0.eaf").getroot()
+    ours = ElementTree.fromstring(write(TWO_WORDS, "clip.mp4", "eaf").encode())
+    tags = [child.tag for child in root if child.tag in SEQUENCE]
+    assert tags == sorted(tags, key=SEQUENCE.index)
+    constraints = [
+        {c.get("STEREOTYPE"): c.get("DESCRIPTION") for c in r.iter("CONSTRAINT")}
+        for r in (root, ours)
+    ]
+    assert set(constraints[0]) == set(constraints[1])
+    schema = "{http://www.w3.org/2001/XMLSchema-instance}noNamespaceSchemaLocation"
+    assert root.get(schema) == ours.get(schema)
+    assert set(root.find("HEADER/MEDIA_DESCRIPTOR").keys()) == set(
+        ours.find("HEADER/MEDIA_DESCRIPTOR").keys()
+    )
