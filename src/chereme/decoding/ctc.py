@@ -1,0 +1,154 @@
+"""CTC without a search: greedy reading, exact likelihood, forced alignment.
+
+Everywhere ``log_probs (T, V)`` are natural log-probabilities per frame, index 0 the blank.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from chereme.errors import InputError
+from chereme.text.alphabet import BLANK
+
+Log = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """One reading. ``score`` = ``log_ctc`` + alpha * ``log_lm`` + beta * length, all natural logs.
+
+    ``log_lm`` includes the end of the text; it is 0 where no language model was used.
+    """
+
+    symbols: tuple[int, ...]
+    score: float
+    log_ctc: float
+    log_lm: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Where one symbol was signed: frames ``start_frame`` up to, not including, ``end_frame``.
+
+    ``probability`` is the mean over these frames of the network's posterior of the symbol.
+    """
+
+    start_frame: int
+    end_frame: int
+    probability: float
+
+
+def check_log_probs(log_probs: ArrayLike) -> Log:
+    """``log_probs`` as float64 ``(T, V)``; InputError if they cannot be log-probabilities."""
+    array = np.asarray(log_probs, dtype=np.float64)
+    if array.ndim != 2 or array.shape[1] < 2:
+        raise InputError(
+            "log_probs: expected shape (frames, symbols) with a blank and at least one symbol, "
+            f"got {array.shape}; decode the clips of a batch one by one"
+        )
+    highest = array.max(initial=-np.inf)
+    if not highest <= 0.01:  # NaN fails this too
+        raise InputError(
+            f"log_probs: expected natural log-probabilities (at most 0), got {highest:g}; "
+            "apply log_softmax to logits, the logarithm to probabilities"
+        )
+    return array
+
+
+def check_symbols(symbols: Sequence[int], size: int) -> NDArray[np.intp]:
+    """``symbols`` as an index array; InputError if one is the blank or not below ``size``."""
+    array = np.asarray(symbols, dtype=np.intp)
+    if array.ndim != 1 or (array.size and (array.min() < 1 or array.max() >= size)):
+        raise InputError(
+            f"symbols: expected indices 1..{size - 1} (0 is the blank), got {list(symbols)}"
+        )
+    return array
+
+
+def greedy(log_probs: ArrayLike) -> Hypothesis:
+    """The best symbol of each frame, repeats merged, then blanks dropped (so 'll' survives).
+
+    ``log_ctc`` is the log-probability of that one path, a lower bound of the reading's.
+    """
+    log_probs = check_log_probs(log_probs)
+    best = log_probs.argmax(axis=1)
+    first = np.ones(len(best), dtype=bool)
+    first[1:] = best[1:] != best[:-1]
+    symbols = best[first & (best != BLANK)]
+    log_path = float(log_probs.max(axis=1).sum()) if len(best) else 0.0
+    return Hypothesis(tuple(symbols.tolist()), score=log_path, log_ctc=log_path)
+
+
+def _lattice(symbols: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """States blank, s1, blank, ... sL, blank ``(2L+1,)``, and those that may skip a blank."""
+    states = np.zeros(2 * len(symbols) + 1, dtype=np.intp)
+    states[1::2] = symbols
+    # A symbol may follow the one before directly, unless they are equal: doubles need a blank.
+    skips = 3 + 2 * np.flatnonzero(symbols[1:] != symbols[:-1])
+    return states, skips
+
+
+def ctc_log_likelihood(log_probs: ArrayLike, symbols: Sequence[int]) -> float:
+    """ln p(symbols), summed over all paths (Graves 2006); -inf if there are too few frames."""
+    log_probs = check_log_probs(log_probs)
+    states, skips = _lattice(check_symbols(symbols, log_probs.shape[1]))
+    if not len(log_probs):
+        return 0.0 if len(states) == 1 else -np.inf
+    alpha = np.full(len(states), -np.inf)
+    alpha[:2] = log_probs[0, states[:2]]
+    for frame in log_probs[1:]:
+        before = alpha
+        alpha = before.copy()
+        alpha[1:] = np.logaddexp(before[1:], before[:-1])
+        alpha[skips] = np.logaddexp(alpha[skips], before[skips - 2])
+        alpha += frame[states]
+    return float(np.logaddexp.reduce(alpha[-2:]))
+
+
+def align(log_probs: ArrayLike, symbols: Sequence[int]) -> list[Span]:
+    """The frames of each symbol on the most probable path that reads ``symbols`` (Viterbi).
+
+    One span per symbol, in order, never overlapping; frames between spans are blank. Raises
+    InputError if ``symbols`` cannot be spelled in so few frames, or only with probability 0.
+    """
+    log_probs = check_log_probs(log_probs)
+    states, skips = _lattice(check_symbols(symbols, log_probs.shape[1]))
+    needed = len(states) // 2 + (len(states) // 2 - 1 - len(skips) if len(states) > 1 else 0)
+    if len(log_probs) < needed:
+        raise InputError(
+            f"alignment: expected at least {needed} frames for {len(states) // 2} symbols "
+            f"(a double needs a blank between), got {len(log_probs)}"
+        )
+    if len(states) == 1:
+        return []
+    best = np.full(len(states), -np.inf)
+    best[:2] = log_probs[0, states[:2]]
+    moves = np.zeros((len(log_probs), len(states)), dtype=np.int8)  # how many states back
+    for t in range(1, len(log_probs)):
+        before, move = best, moves[t]
+        best = before.copy()
+        step = before[:-1] > before[1:]
+        move[1:][step] = 1
+        best[1:][step] = before[:-1][step]
+        skip = skips[before[skips - 2] > best[skips]]
+        move[skip] = 2
+        best[skip] = before[skip - 2]
+        best = best + log_probs[t, states]
+    state = len(states) - 1 if best[-1] >= best[-2] else len(states) - 2
+    if not best[state] > -np.inf:
+        raise InputError("alignment: the symbols have probability 0 in these frames")
+
+    path = np.empty(len(log_probs), dtype=np.intp)
+    for t in range(len(log_probs) - 1, -1, -1):
+        path[t] = state
+        state -= moves[t, state]
+    starts = np.searchsorted(path, np.arange(1, len(states), 2), side="left")
+    ends = np.searchsorted(path, np.arange(1, len(states), 2), side="right")
+    return [
+        Span(int(a), int(b), float(np.exp(log_probs[a:b, symbol]).mean()))
+        for a, b, symbol in zip(starts, ends, states[1::2], strict=True)
+    ]

@@ -1,0 +1,132 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chereme.decoding import align, ctc_log_likelihood, greedy
+from chereme.errors import InputError
+
+
+def spelled(path, size=4, sure=0.97):
+    """Log-probabilities whose best path is ``path``."""
+    probs = np.full((len(path), size), (1 - sure) / (size - 1))
+    probs[np.arange(len(path)), path] = sure
+    return np.log(probs)
+
+
+def test_greedy_keeps_doubles_with_a_blank_between():
+    assert greedy(spelled([1, 1, 0, 1, 2, 2])).symbols == (1, 1, 2)
+    assert greedy(spelled([1, 1, 1])).symbols == (1,)
+    assert greedy(spelled([0, 0])).symbols == ()
+    assert greedy(np.zeros((0, 4))).symbols == ()
+    assert greedy(spelled([0, 1])).log_ctc == pytest.approx(2 * np.log(0.97))
+
+
+def test_likelihood_golden(golden):
+    exact = {"bac": -1.912010, "baca": -2.505132, "bacb": -2.571788, "ac": -2.758620}
+    for text, log_p in exact.items():
+        symbols = ["-abc".index(c) for c in text]
+        assert ctc_log_likelihood(golden, symbols) == pytest.approx(log_p, abs=1e-6)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 5), st.integers(2, 4), st.integers(0, 2**31))
+def test_likelihood_is_the_sum_over_paths(oracle, as_log_probs, frames, size, seed):
+    log_probs = as_log_probs(np.random.default_rng(seed).normal(size=(frames, size)) * 2)
+    for text, log_p in oracle(log_probs).items():
+        assert ctc_log_likelihood(log_probs, text) == pytest.approx(log_p, abs=1e-9)
+
+
+def test_likelihood_equals_torch(as_log_probs):
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    for length in (0, 1, 7, 20):
+        log_probs = as_log_probs(rng.normal(size=(60, 27)))
+        target = rng.integers(1, 27, size=length)
+        loss = torch.nn.functional.ctc_loss(
+            torch.tensor(log_probs)[:, None],
+            torch.tensor(target)[None],
+            torch.tensor([60]),
+            torch.tensor([length]),
+            reduction="sum",
+        )
+        assert ctc_log_likelihood(log_probs, target) == pytest.approx(-loss.item(), rel=1e-9)
+
+
+def test_too_few_frames():
+    log_probs = spelled([1, 1])
+    assert ctc_log_likelihood(log_probs, [1, 1]) == -np.inf
+    assert ctc_log_likelihood(log_probs, [1, 2]) > -np.inf
+    assert ctc_log_likelihood(np.zeros((0, 4)), []) == 0
+    assert ctc_log_likelihood(np.zeros((0, 4)), [1]) == -np.inf
+    with pytest.raises(InputError, match="at least 3 frames for 2 symbols"):
+        align(log_probs, [1, 1])
+    with pytest.raises(InputError, match="at least 1 frame"):
+        align(np.zeros((0, 4)), [1])
+
+
+def test_align_finds_the_frames():
+    spans = align(spelled([0, 1, 1, 0, 1, 2, 0]), [1, 1, 2])
+    assert [(s.start_frame, s.end_frame) for s in spans] == [(1, 3), (4, 5), (5, 6)]
+    assert [s.probability for s in spans] == pytest.approx([0.97, 0.97, 0.97])
+    assert align(spelled([0, 1]), []) == []
+
+
+def test_probability_is_the_mean_over_the_span():
+    log_probs = np.log([[0.1, 0.8, 0.1], [0.3, 0.6, 0.1], [0.9, 0.05, 0.05]])
+    (span,) = align(log_probs, [1])
+    assert (span.start_frame, span.end_frame) == (0, 2)
+    assert span.probability == pytest.approx(0.7)
+    (unlikely,) = align(log_probs, [2])
+    assert unlikely.probability == pytest.approx(0.1)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 6), st.integers(2, 4), st.integers(0, 2**31))
+def test_align_is_the_best_path_of_its_text(as_log_probs, frames, size, seed):
+    from itertools import groupby, product
+
+    rng = np.random.default_rng(seed)
+    log_probs = as_log_probs(rng.normal(size=(frames, size)) * 2)
+    best: dict[tuple[int, ...], float] = {}
+    for path in product(range(size), repeat=frames):
+        text = tuple(s for s, _ in groupby(path) if s)
+        score = float(log_probs[np.arange(frames), list(path)].sum())
+        best[text] = max(best.get(text, -np.inf), score)
+    for text, score in best.items():
+        path = np.zeros(frames, dtype=int)
+        spans = align(log_probs, text)
+        for symbol, span in zip(text, spans, strict=True):
+            assert span.start_frame < span.end_frame
+            assert not path[span.start_frame : span.end_frame].any()
+            path[span.start_frame : span.end_frame] = symbol
+        assert tuple(s for s, _ in groupby(path) if s) == text
+        assert log_probs[np.arange(frames), path].sum() == pytest.approx(score)
+
+
+@pytest.mark.parametrize(
+    ("log_probs", "reason"),
+    [
+        (np.array([[3.0, -1.0]]), "log_softmax"),
+        (np.array([[np.nan, -1.0]]), "log_softmax"),
+        (np.zeros((2, 3, 4)), "shape"),
+        (np.zeros((2, 1)), "shape"),
+    ],
+)
+def test_what_cannot_be_log_probabilities_is_refused(log_probs, reason):
+    for decode in (greedy, lambda x: align(x, [1]), lambda x: ctc_log_likelihood(x, [1])):
+        with pytest.raises(InputError, match=reason):
+            decode(log_probs)
+
+
+@pytest.mark.parametrize("symbols", [[0], [4], [-1]])
+def test_symbols_out_of_range_are_refused(golden, symbols):
+    with pytest.raises(InputError, match=r"1\.\.3"):
+        ctc_log_likelihood(golden, symbols)
+    with pytest.raises(InputError, match=r"1\.\.3"):
+        align(golden, symbols)
+
+
+def test_impossible_symbols_cannot_be_aligned():
+    with pytest.raises(InputError, match="probability 0"):
+        align([[0.0, -np.inf, -np.inf]], [1])

@@ -1,0 +1,49 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chereme.errors import InputError, UsageError
+from chereme.text import ASL_LETTERS, CHICAGO, Alphabet
+
+
+def test_letters_are_in_order_after_the_blank():
+    assert len(ASL_LETTERS) == 27
+    assert ASL_LETTERS.encode("az") == [1, 26]
+    assert ASL_LETTERS.decode([3, 1, 20]) == "cat"
+
+
+def test_chicago_order_is_that_of_the_published_models():
+    assert len(CHICAGO) == 32
+    assert "".join(CHICAGO.symbols) == " '&.@acbedgfihkjmlonqpsrutwvyxz"
+    assert CHICAGO.encode(" ac b") == [1, 6, 7, 1, 8]
+
+
+@pytest.mark.parametrize("alphabet", [ASL_LETTERS, CHICAGO])
+def test_every_normalised_label_can_be_spelled_and_read_back(alphabet):
+    @given(st.text())
+    def check(label):
+        text = alphabet.normalise(label)
+        assert alphabet.normalise(text) == text
+        assert alphabet.decode(alphabet.encode(text)) == text
+
+    check()
+
+
+def test_normalise():
+    assert ASL_LETTERS.normalise(" Zoë \t O'Brien ") == "zoeobrien"
+    assert CHICAGO.normalise(" Zoë \t O'Brien ") == "zoe o'brien"
+    assert CHICAGO.normalise("- a -") == "a"
+
+
+def test_unknown_symbols_are_named():
+    with pytest.raises(InputError, match=r"'é'"):
+        ASL_LETTERS.encode("café")
+    for wrong in ([0], [27], [-1]):
+        with pytest.raises(InputError, match=r"1\.\.26"):
+            ASL_LETTERS.decode(wrong)
+
+
+@pytest.mark.parametrize("symbols", [(), ("a", "a"), ("A",), ("ab",), ("",)])
+def test_broken_alphabets_are_refused(symbols):
+    with pytest.raises(UsageError, match="alphabet"):
+        Alphabet(symbols)
