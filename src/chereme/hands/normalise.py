@@ -1,0 +1,107 @@
+"""Landmarks of one hand -> the features that the landmark networks read.
+
+The features keep what tells letters apart and drop what does not: position and size of the hand in
+the picture go, handshape, orientation (G/Q, K/P and U/H differ only by it) and motion (J and Z are
+motions) stay.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chereme.hands.skeleton import PARENTS, palm_size
+from chereme.types import HandTrack
+
+Floats = NDArray[np.floating[Any]]
+
+# Distances between these joints describe a handshape independently of its orientation.
+_DISTANCE_JOINTS = (2, 3, 4, 5, 6, 8, 9, 10, 12, 13, 14, 16, 17, 18, 20)
+_PAIRS = np.array(
+    [(a, b) for i, a in enumerate(_DISTANCE_JOINTS) for b in _DISTANCE_JOINTS[i + 1 :]]
+)
+_MOVING_JOINTS = (0, 8, 20)  # wrist, index tip (Z), little tip (J)
+# xyz of 20 joints, unit bones, palm normal, distances, motion, confidence
+FEATURES_PER_FRAME = 60 + 60 + 3 + len(_PAIRS) + 2 * len(_MOVING_JOINTS) + 1
+
+
+def resample(
+    values: Floats, present: NDArray[np.bool_], times: Floats, at: Floats
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """Linear interpolation of ``values (T, ...)`` known at ``times`` where ``present``, to ``at``.
+
+    A new sample is present if the nearest old one is. Values of absent ones, on the line between
+    their neighbours that were seen, are for the caller to mask.
+    """
+    flat = values.reshape(len(values), -1)
+    known = np.flatnonzero(present)
+    if len(known) == 0:
+        return np.zeros((len(at), *values.shape[1:])), np.zeros(len(at), dtype=bool)
+    right = np.clip(np.searchsorted(times[known], at), 0, len(known) - 1)
+    left = np.maximum(right - 1, 0)
+    t_left, t_right = times[known[left]], times[known[right]]
+    span = t_right - t_left
+    weight = np.where(span > 0, (at - t_left) / np.where(span > 0, span, 1.0), 1.0)
+    weight = np.clip(weight, 0.0, 1.0)[:, None]
+    mixed = flat[known[left]] * (1 - weight) + flat[known[right]] * weight
+    middle = (times[1:] + times[:-1]) / 2
+    return mixed.reshape(len(at), *values.shape[1:]), present[np.searchsorted(middle, at)]
+
+
+def shape_features(landmarks: Floats) -> Floats:
+    """Handshape and orientation of single frames: ``(T, 21, 3)`` pixels -> ``(T, F - 7)``.
+
+    Joints relative to the wrist in palm sizes, unit bone vectors, the palm normal, and distances
+    between joints in palm sizes.
+    """
+    size = np.maximum(palm_size(landmarks), 1e-6)
+    joints = (landmarks - landmarks[:, :1]) / size[:, None, None]
+    bones = joints[:, 1:] - joints[:, PARENTS[1:]]
+    bones = bones / np.maximum(np.linalg.norm(bones, axis=-1, keepdims=True), 1e-6)
+    normal = np.cross(joints[:, 5], joints[:, 17])
+    normal = normal / np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-6)
+    distances = np.linalg.norm(joints[:, _PAIRS[:, 0]] - joints[:, _PAIRS[:, 1]], axis=-1)
+    return np.concatenate(
+        [joints[:, 1:].reshape(len(joints), -1), bones.reshape(len(bones), -1), normal, distances],
+        axis=1,
+    )
+
+
+def motion_features(landmarks: Floats, rate: float) -> Floats:
+    """Velocity of wrist, index tip and little tip in the picture: ``(T, 21, 3)`` -> ``(T, 6)``.
+
+    Central differences in palm sizes (median of the track) per second, through tanh(v / 4) so that
+    a jump of the detector cannot swamp the network.
+    """
+    if len(landmarks) < 2:
+        return np.zeros((len(landmarks), 2 * len(_MOVING_JOINTS)))
+    size = max(float(np.median(palm_size(landmarks))), 1e-6)
+    points = landmarks[:, _MOVING_JOINTS, :2].reshape(len(landmarks), -1)
+    velocity: Floats = np.tanh(np.gradient(points, axis=0) * rate / size / 4.0)
+    return velocity
+
+
+def landmark_features(track: HandTrack, rate: float) -> tuple[NDArray[np.float32], Floats]:
+    """Features of a right-hand track (mirror left hands first) at ``rate`` frames a second.
+
+    Args:
+        track: landmarks in pixels of the upright frame, any frame rate, gaps masked.
+        rate: samples per second of the network; times come from the track's timestamps.
+
+    Returns:
+        ``features (T', F)`` float32 with F = ``FEATURES_PER_FRAME``; frames without a whole
+        hand are all zero, and the last feature is 1 where the hand is seen. ``times (T',)`` seconds.
+    """
+    start, end = float(track.timestamps[0]), float(track.timestamps[-1])
+    times = start + np.arange(int(np.floor((end - start) * rate + 1e-6)) + 1) / rate
+    present = track.present & np.isfinite(track.landmarks).all(axis=(1, 2))
+    landmarks, seen = resample(
+        track.landmarks.astype(np.float64), present, track.timestamps.astype(np.float64), times
+    )
+    features = np.concatenate(
+        [shape_features(landmarks), motion_features(landmarks, rate), np.ones((len(times), 1))],
+        axis=1,
+    )
+    return np.where(seen[:, None], features, 0.0).astype(np.float32), times

@@ -1,0 +1,58 @@
+"""The 21-joint hand: names, order, bones, and the mirror.
+
+MediaPipe order: the wrist, then thumb, index, middle, ring, little finger, each from palm to tip.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+WRIST = 0
+FINGERS = ("thumb", "index", "middle", "ring", "little")
+JOINT_NAMES = (
+    "wrist",
+    *(
+        f"{finger}_{joint}"
+        for finger in FINGERS
+        for joint in (
+            ("cmc", "mcp", "ip", "tip") if finger == "thumb" else ("mcp", "pip", "dip", "tip")
+        )
+    ),
+)
+TIPS = (4, 8, 12, 16, 20)
+KNUCKLES = (5, 9, 13, 17)  # metacarpophalangeal joints of index .. little
+# Parent of each joint in the tree that starts at the wrist; -1 = root.
+PARENTS = (-1, 0, 1, 2, 3, 0, 5, 6, 7, 0, 9, 10, 11, 0, 13, 14, 15, 0, 17, 18, 19)
+
+
+def mirror(landmarks: NDArray[np.floating[Any]], width: float | None) -> NDArray[np.floating[Any]]:
+    """Flip landmarks ``(..., 3)`` left-right: a left hand becomes a right one.
+
+    With ``width`` (pixels) they are image landmarks and x becomes ``width - x``; with ``None`` they
+    are world landmarks (metres, centred on the hand) and x changes its sign.
+    """
+    flipped = landmarks.copy()
+    flipped[..., 0] = (0.0 if width is None else width) - landmarks[..., 0]
+    return flipped
+
+
+def palm_size(landmarks: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+    """``(..., 21, 3)`` -> ``(...)``: a hand size that holds while fingers bend and hands turn.
+
+    The largest of wrist to middle knuckle, wrist to index knuckle, wrist to little knuckle and 1.2
+    times index to little knuckle, in 3-D: at least one of them is seen at length from any side.
+    """
+    wrist, index, middle, little = (landmarks[..., j, :] for j in (0, 5, 9, 17))
+    lengths = np.stack(
+        [
+            np.linalg.norm(middle - wrist, axis=-1),
+            np.linalg.norm(index - wrist, axis=-1),
+            np.linalg.norm(little - wrist, axis=-1),
+            1.2 * np.linalg.norm(index - little, axis=-1),
+        ]
+    )
+    size: NDArray[np.floating[Any]] = lengths.max(axis=0)
+    return size

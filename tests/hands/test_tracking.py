@@ -1,0 +1,161 @@
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from chereme.errors import InputError
+from chereme.hands.detector import Detection
+from chereme.hands.tracking import HandTracker, track_hands
+from chereme.types import Frame, Landmarks
+
+RATE = 30.0
+Make = Callable[..., Detection]
+
+
+def track(frames: list[list[Detection]], **options: int) -> Landmarks:
+    tracker = HandTracker(1280, 720, **options)
+    for number, detections in enumerate(frames):
+        tracker.update(detections, number / RATE)
+    return tracker.finish()
+
+
+def wrist_x(landmarks: Landmarks, column: int) -> np.ndarray:
+    return landmarks.landmarks[:, column, 0, 0]
+
+
+def test_order_and_labels_may_swap_without_swapping_hands(detection: Make) -> None:
+    rng = np.random.default_rng(1)
+    frames = []
+    for number in range(60):
+        sides = ["right", "left"] if rng.random() < 0.7 else ["left", "right"]
+        pair = [detection(300 + number, 400, sides[0]), detection(800 - number, 400, sides[1])]
+        frames.append(pair if rng.random() < 0.5 else pair[::-1])
+    result = track(frames)
+    assert set(result.handedness) == {"left", "right"}
+    right = result.handedness.index("right")
+    np.testing.assert_allclose(wrist_x(result, right), 300 + np.arange(60))
+    np.testing.assert_allclose(wrist_x(result, 1 - right), 800 - np.arange(60))
+    assert result.confidence.all()
+    assert result.handedness_score is not None
+    assert all(0.5 < score < 0.9 for score in result.handedness_score)
+
+
+def test_two_hands_both_called_right_stay_two(detection: Make) -> None:
+    result = track([[detection(300, 400), detection(800, 400)] for _ in range(20)])
+    assert result.handedness == ("right", "right")
+    assert sorted(wrist_x(result, 0).tolist() + wrist_x(result, 1).tolist())[::20] == [300, 800]
+
+
+def test_one_hand_reported_twice_is_one(detection: Make) -> None:
+    frames = [
+        [detection(300, 400, "right", 0.95), detection(308, 403, "left", 0.6)] for _ in range(20)
+    ]
+    result = track(frames)
+    assert result.handedness == ("right",)
+    np.testing.assert_allclose(wrist_x(result, 0), 300)
+
+
+def test_of_one_side_two_hands_that_overlap_are_one_of_both_sides_two(detection: Make) -> None:
+    """30 pixels apart, 0.6 palm lengths."""
+    for side, number in (("right", 1), ("left", 2)):
+        frames = [[detection(300, 400), detection(330, 400, side, 0.8)] for _ in range(20)]
+        assert track(frames).landmarks.shape[1] == number
+
+
+def test_hands_that_cross_go_on_their_way(detection: Make) -> None:
+    """Two hands of equal look pass each other; where they touch, only one is seen."""
+    frames = []
+    for number in range(60):
+        one, other = 300 + 10 * number, 880 - 10 * number
+        pair = [detection(one, 400), detection(other, 420, "left")]
+        frames.append(pair[:1] if abs(one - other) < 40 else pair)
+    result = track(frames)
+    right = result.handedness.index("right")
+    assert result.landmarks.shape[1] == 2
+    seen = result.confidence[:, 1 - right, 0] > 0
+    np.testing.assert_allclose(wrist_x(result, right), 300 + 10 * np.arange(60))
+    np.testing.assert_allclose(wrist_x(result, 1 - right)[seen], (880 - 10 * np.arange(60))[seen])
+
+
+def test_half_of_the_frames_missing_is_still_one_hand(detection: Make) -> None:
+    rng = np.random.default_rng(2)
+    kept = rng.random(90) < 0.5
+    frames = [[detection(300 + 3 * number, 400)] if kept[number] else [] for number in range(90)]
+    result = track(frames)
+    assert result.handedness == ("right",)
+    np.testing.assert_array_equal(result.confidence[:, 0, 0] > 0, kept)
+    assert np.isnan(result.landmarks[~kept]).all()
+    np.testing.assert_allclose(wrist_x(result, 0)[kept], (300 + 3 * np.arange(90))[kept])
+
+
+def test_a_hand_that_comes_back_elsewhere_is_the_same_hand(detection: Make) -> None:
+    away: list[list[Detection]] = [[]] * 45
+    result = track([[detection(300, 600)]] * 20 + away + [[detection(900, 200)]] * 20)
+    assert result.handedness == ("right",)
+    assert (result.confidence[:, 0, 0] > 0).sum() == 40
+    other = track([[detection(300, 600)]] * 20 + away + [[detection(900, 200, "left")]] * 20)
+    assert sorted(other.handedness) == ["left", "right"]
+
+
+def test_no_hand_at_all_gives_no_track() -> None:
+    result = track([[]] * 30)
+    assert result.landmarks.shape == (30, 0, 21, 3)
+    assert result.handedness == ()
+    assert result.handedness_score == ()
+
+
+def test_false_alarms_are_dropped_and_tracks_bounded(detection: Make) -> None:
+    rng = np.random.default_rng(3)
+    frames = []
+    for number in range(3000):
+        hands = [detection(400 + 30 * np.sin(number / 9), 400)]
+        if number % 12 == 0:
+            hands.append(detection(*rng.uniform([700, 100], [1200, 700]), "left", 0.55, size=20))
+        frames.append(hands)
+    tracker = HandTracker(1280, 720, max_tracks=4)
+    for number, hands in enumerate(frames):
+        tracker.update(hands, number / RATE)
+        assert len(tracker._tracks) <= 64
+    result = tracker.finish()
+    assert result.landmarks.shape[1] <= 4
+    assert result.confidence[:, 0].all()  # the real hand comes first, unbroken
+    single = track([[detection(400, 400)]] * 100 + [[detection(400, 400), detection(900, 300)]])
+    assert single.landmarks.shape[1] == 1
+
+
+def test_what_is_neither_left_nor_right_is_no_hand(detection: Make) -> None:
+    sides = ["left", "right", "right", "left", "right"] * 8
+    ear = [detection(900, 100, side, 0.65, size=20) for side in sides]
+    doubtful = [detection(300, 400, "right", 0.6)] * 40  # from the edge, but the same throughout
+    result = track([list(pair) for pair in zip(ear, doubtful, strict=True)])
+    assert result.handedness == ("right",)
+    np.testing.assert_allclose(wrist_x(result, 0), 300)
+
+
+def test_a_still_picture_is_a_recording_of_one_frame(detection: Make) -> None:
+    assert track([[detection(300, 400), detection(800, 400)]]).landmarks.shape == (1, 2, 21, 3)
+
+
+def test_track_hands_feeds_the_detector_and_needs_frames(detection: Make) -> None:
+    class Scripted:
+        resets = 0
+
+        def detect(self, image: np.ndarray, timestamp: float) -> list[Detection]:
+            return [detection(100 + 100 * timestamp, 200)] if image[0, 0, 0] else []
+
+        def reset(self) -> None:
+            self.resets += 1
+
+        def close(self) -> None: ...
+
+    detector = Scripted()
+    frames = [
+        Frame(np.full((48, 64, 3), number % 2, np.uint8), number / 25) for number in range(10)
+    ]
+    result = track_hands(iter(frames), detector)
+    assert (result.width, result.height, detector.resets) == (64, 48, 1)
+    np.testing.assert_allclose(result.timestamps, np.arange(10) / 25)
+    np.testing.assert_array_equal(result.confidence[:, 0, 0], np.arange(10) % 2)
+    np.testing.assert_allclose(wrist_x(result, 0)[1::2], 100 + 100 * np.arange(1, 10, 2) / 25)
+    with pytest.raises(InputError, match="at least one frame"):
+        track_hands([], detector)
