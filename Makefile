@@ -1,0 +1,50 @@
+# Needs make and Python 3.11 or newer, and nothing else.
+#   make demo   make .venv, install chereme, read the example
+#   make test   the same with all extras, and run the tests
+#   make lint   format, types, and import layers
+# Both installs share .venv, in any order: the second time there is nothing left to do.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+EXAMPLE ?= examples/hello.pose
+# Fixed, and installed first: what `.[train]` alone would fetch changes from month to month.
+TORCH := torch==2.13.0
+PYTEST_ARGS ?=
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test lint clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/.installed
+	$(BIN)/chereme recognize $(EXAMPLE)
+
+test: $(VENV)/.installed-all
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/.installed-all
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo 'chereme needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 demo' >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+# Neither target takes away what the other has installed.
+$(VENV)/.installed: $(VENV)/.created pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/.installed-all: $(VENV)/.created pyproject.toml
+	$(BIN)/python -m pip install --quiet $(TORCH)
+	$(BIN)/python -m pip install --quiet --editable '.[train,test,dev]'
+	touch $@ $(VENV)/.installed

@@ -1,0 +1,55 @@
+"""chereme reads signing from video.
+
+>>> import chereme
+>>> recognizer = chereme.load("fingerspelling")
+>>> recognizer.recognize("clip.mp4").text  # doctest: +SKIP
+'hello'
+
+Importing this module is cheap: everything heavy is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from chereme.runtime.recognizer import Recognizer
+    from chereme.types import Transcript
+
+__version__ = "0.1.0"
+__all__ = ["Transcript", "__version__", "load", "recognize"]
+
+
+def load(model: str | Path = "fingerspelling", **options: Any) -> Recognizer:
+    """A recogniser with the bundled model of that name, or with the bundle in that folder.
+
+    ``options`` are those of :class:`chereme.runtime.recognizer.Recognizer`: ``hand``,
+    ``beam_width``, ``lm``, ``mirrored``, ``strict`` and so on. Raises ``UsageError`` if there is no
+    such model, ``BundleError`` if it is damaged.
+    """
+    from chereme.runtime.bundle import Bundle
+    from chereme.runtime.recognizer import Recognizer
+    from chereme.runtime.registry import resolve
+
+    return Recognizer(Bundle.load(resolve(model)), **options)
+
+
+def recognize(
+    source: str | Path, *, model: str | Path = "fingerspelling", **options: Any
+) -> Transcript:
+    """Read one video, image, folder of frames or landmark file.
+
+    For several inputs, :func:`load` once and call ``recognize`` of what it gives.
+    """
+    return load(model, **options).recognize(source)
+
+
+def __getattr__(name: str) -> Any:
+    # Transcript lives in a module that needs numpy, so it too is imported at first use.
+    if name == "Transcript":
+        from chereme.types import Transcript
+
+        return Transcript
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,72 @@
+"""The command ``chereme`` and its verbs."""
+
+from __future__ import annotations
+
+import typer
+
+import chereme
+from chereme.cli import (
+    bench,
+    doctor,
+    evaluate,
+    export,
+    landmarks,
+    models,
+    prepare,
+    recognize,
+    synthesize,
+    train,
+)
+from chereme.cli.console import CheremeGroup
+
+app = typer.Typer(
+    name="chereme",
+    cls=CheremeGroup,
+    help="Reads signing from video: fingerspelling to letters.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+READ = "Reading"
+MAKE = "Making models"
+LOOK = "Looking around"
+
+app.command(rich_help_panel=READ)(recognize.recognize)
+app.command(rich_help_panel=READ)(landmarks.landmarks)
+app.command(rich_help_panel=MAKE)(evaluate.evaluate)
+app.command(rich_help_panel=MAKE)(prepare.prepare)
+app.command(
+    rich_help_panel=MAKE,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)(train.train)
+app.command(rich_help_panel=MAKE)(export.export)
+app.command(rich_help_panel=MAKE)(synthesize.synthesize)
+app.command(rich_help_panel=LOOK)(models.models)
+app.command(rich_help_panel=LOOK)(doctor.doctor)
+app.command(rich_help_panel=LOOK)(bench.bench)
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        typer.echo(chereme.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(
+        False,
+        "--version",
+        callback=_show_version,
+        is_eager=True,
+        help="Print the version and stop.",
+    ),
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Entry point of the command ``chereme``."""
+    app()

@@ -1,0 +1,182 @@
+"""``chereme bench``: how fast this machine reads, stage by stage."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from chereme.cli import options
+from chereme.cli.console import ProgressBar, warn
+from chereme.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from chereme.runtime.recognizer import Recognizer
+
+WIDTH, HEIGHT, FPS = 1280, 720, 30.0
+GRAIN = 5.0  # standard deviation, of 255: about 6 Mbit/s, as phones record
+STAGES = ("decode", "detection", "network", "beam", "whole")
+
+
+class Format(StrEnum):
+    """Forms of the result."""
+
+    txt = "txt"
+    json = "json"
+
+
+def bench(
+    clip: Annotated[
+        Path | None,
+        typer.Argument(metavar="CLIP", help="A video; else a 720p one of a waving hand is made."),
+    ] = None,
+    model: options.Model = "fingerspelling",
+    frames: Annotated[
+        int, typer.Option(metavar="N", help="Frames of the clip that is made.")
+    ] = 150,
+    threads: options.Threads = None,
+    form: Annotated[
+        Format, typer.Option("--format", "-f", metavar="FORM", help="txt or json.")
+    ] = Format.txt,
+) -> None:
+    """Measure decoding, hand detection, network, beam search, and the whole, in frames a second.
+
+    decode is measured alone; the others as they run together, where decoding and detection overlap.
+    """
+    from chereme.runtime.bundle import Bundle
+    from chereme.runtime.recognizer import Recognizer
+    from chereme.runtime.registry import resolve
+
+    if frames < 2:
+        raise UsageError(f"frames: expected 2 or more, got {frames}")
+    recognizer = Recognizer(Bundle.load(resolve(model), threads=threads))
+    with tempfile.TemporaryDirectory() as folder:
+        if clip is None:
+            from chereme.video import write_video
+
+            clip = Path(folder) / "waving.mp4"
+            write_video(clip, waving_hand(frames), FPS)
+            name = f"a waving hand of {WIDTH}x{HEIGHT}"
+        else:
+            name = str(clip)
+        result = measure(recognizer, clip, name)
+    result["threads"] = {"network": threads or os.cpu_count(), "processors": os.cpu_count()}
+    if form is Format.json:
+        typer.echo(json.dumps(result, ensure_ascii=False))
+        return
+    typer.echo(
+        f"{result['clip']}, {result['frames']} frames, hand in {result['hand_coverage']:.0%}; "
+        f"{result['threads']['processors']} processors, "
+        f"{result['threads']['network']} threads for the network"
+    )
+    typer.echo(f"{'stage':<12}{'ms/frame':>10}{'frames/s':>12}")
+    for stage in STAGES:
+        row = result["stages"][stage]
+        rate = "-" if row["fps"] is None else f"{row['fps']:,.1f}"
+        typer.echo(f"{stage:<12}{row['ms']:>10.2f}{rate:>12}")
+
+
+def measure(recognizer: Recognizer, clip: Path, name: str) -> dict[str, Any]:
+    """Seconds of each stage for one clip, after a first run of a few frames to warm up."""
+    from chereme.video import open_video
+
+    recognizer.recognize(clip, end=0.3)
+    began = time.perf_counter()
+    with open_video(clip) as reader:
+        frames = sum(1 for _ in reader)
+    decode = time.perf_counter() - began
+    with ProgressBar(clip.name) as progress:
+        transcript = recognizer.recognize(clip, progress=progress)
+    info = transcript.info
+    for message in transcript.warnings:
+        warn(name, message)
+    timings = info["timings"]
+    seconds = {
+        "decode": decode,
+        "detection": timings["detect"],
+        "network": timings.get("network", 0.0),
+        "beam": timings.get("search", 0.0),
+        "whole": timings["total"],
+    }
+    return {
+        "clip": name,
+        "frames": frames,
+        "width": info["width"],
+        "height": info["height"],
+        "hand_coverage": info["hand_coverage"],
+        "model": info["model"],
+        "stages": {
+            stage: {
+                "ms": round(1000 * seconds[stage] / frames, 3),
+                "fps": round(frames / seconds[stage], 1) if seconds[stage] > 0 else None,
+            }
+            for stage in STAGES
+        },
+    }
+
+
+def waving_hand(count: int) -> Iterator[NDArray[np.uint8]]:
+    """``count`` pictures ``(HEIGHT, WIDTH, 3)`` of a drawn open hand that moves to and fro.
+
+    With the noise of a camera: a clean drawing would decode several times as fast as a real video.
+    """
+    import numpy as np
+
+    hand = _draw_hand()
+    grain = np.random.default_rng(0).normal(0, GRAIN, size=(2 * HEIGHT, WIDTH, 3)).astype(np.int16)
+    for i in range(count):
+        shift = round(120 * np.sin(2 * np.pi * i / (2 * FPS)))
+        row = (i * 97) % HEIGHT
+        noisy = np.roll(hand, shift, axis=1) + grain[row : row + HEIGHT]
+        yield np.clip(noisy, 0, 255).astype(np.uint8)
+
+
+def _draw_hand() -> NDArray[np.uint8]:
+    import numpy as np
+
+    skin, ground = np.array([224.0, 172.0, 140.0]), np.array([70.0, 90.0, 110.0])
+    x, y = np.meshgrid(np.arange(WIDTH, dtype=float), np.arange(HEIGHT, dtype=float))
+    picture = np.broadcast_to(ground, (HEIGHT, WIDTH, 3)).copy()
+    wrist, palm = np.array([WIDTH / 2, 0.75 * HEIGHT]), 0.2 * HEIGHT
+    # Of each finger: degrees from the x axis; knuckle, tip, thickness in palm lengths.
+    fingers = (
+        (40.0, 0.55, 1.15, 0.13),
+        (75.0, 1.0, 1.9, 0.12),
+        (88.0, 1.0, 2.0, 0.12),
+        (100.0, 1.0, 1.9, 0.11),
+        (114.0, 1.0, 1.65, 0.1),
+    )
+    # Limbs from a to b with a radius: the arm, the palm as five broad strokes, the fingers.
+    limbs = [(wrist, wrist + np.array([0, 3 * palm]), 0.35 * palm)]
+    for angle, knuckle, _, _ in fingers:
+        limbs.append((wrist, _point(wrist, palm, angle, knuckle), 0.27 * palm))
+    for angle, knuckle, tip, radius in fingers:
+        ends = _point(wrist, palm, angle, knuckle), _point(wrist, palm, angle, tip)
+        limbs.append((*ends, radius * palm))
+    for a, b, radius in limbs:
+        along = b - a
+        share = ((x - a[0]) * along[0] + (y - a[1]) * along[1]) / float(along @ along)
+        share = np.clip(share, 0.0, 1.0)
+        distance = np.hypot(x - a[0] - share * along[0], y - a[1] - share * along[1])
+        inside = distance < radius
+        shade = 0.55 + 0.45 * np.sqrt(1 - (distance[inside] / radius) ** 2)
+        picture[inside] = skin * shade[:, None]
+    return picture.astype(np.uint8)
+
+
+def _point(wrist: NDArray[Any], palm: float, angle: float, length: float) -> NDArray[Any]:
+    import numpy as np
+
+    turn = np.radians(angle)
+    point: NDArray[Any] = wrist + length * palm * np.array([np.cos(turn), -np.sin(turn)])
+    return point

@@ -1,0 +1,44 @@
+"""``chereme landmarks``: the hand landmarks of a recording, as a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from chereme.cli import options
+from chereme.cli.console import ProgressBar, say, warn
+from chereme.errors import UsageError
+
+
+def landmarks(
+    source: Annotated[
+        Path,
+        typer.Argument(metavar="INPUT", help="A video, image, folder of frames, or landmark file."),
+    ],
+    output: options.OutputFile,
+    mirrored: options.Mirrored = False,
+    rate: options.Rate = None,
+    strict: options.Strict = False,
+) -> None:
+    """Find the hands in INPUT and write their landmarks (.pose v0.2, or .npz)."""
+    from chereme.formats.poses import write_landmarks
+    from chereme.runtime.observe import LANDMARK_SUFFIXES, observe
+
+    if output.suffix.lower() not in LANDMARK_SUFFIXES:
+        raise UsageError(f"{output}: expected a name that ends in .pose or .npz")
+    with ProgressBar(source.name) as progress:
+        observation = observe(
+            source, mirrored=mirrored, rate=rate, strict=strict, progress=progress
+        )
+    for message in observation.warnings:
+        warn(str(source), message)
+    found = observation.landmarks
+    output.parent.mkdir(parents=True, exist_ok=True)
+    write_landmarks(found, output)
+    seen = (found.confidence > 0).any(axis=(1, 2)).mean() if found.handedness else 0.0
+    say(
+        f"{output}: {len(found.timestamps)} frames, {len(found.handedness)} hands, "
+        f"a hand in {seen:.0%} of the frames"
+    )

@@ -1,0 +1,59 @@
+"""``chereme models``: the bundled models and the terms of their use."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from chereme.errors import BundleError
+
+
+class Format(StrEnum):
+    """Forms of the list."""
+
+    txt = "txt"
+    json = "json"
+
+
+def models(
+    form: Annotated[Format, typer.Option("--format", help="Form of the list.")] = Format.txt,
+) -> None:
+    """List the models that come with chereme, with the licence of code, weights and data."""
+    from chereme.runtime.bundle import read_config
+    from chereme.runtime.registry import MODELS
+
+    rows: list[dict[str, Any]] = []
+    for model in MODELS.values():
+        row: dict[str, Any] = {
+            "name": model.name,
+            "task": model.task,
+            "summary": model.summary,
+            "licence": {
+                "code": model.licence.code,
+                "weights": model.licence.weights,
+                "data": model.licence.data,
+            },
+            "folder": str(model.directory),
+        }
+        try:
+            config, sha256 = read_config(model.directory)
+            row |= {"sha256": sha256, "metrics": list(config.metrics)}
+        except BundleError as error:
+            row |= {"sha256": None, "problem": str(error)}
+        rows.append(row)
+    if form is Format.json:
+        typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        return
+    for row in rows:
+        licence = row["licence"]
+        typer.echo(f"{row['name']}  ({row['task']})")
+        typer.echo(f"  {row['summary']}")
+        typer.echo(
+            f"  licence: code {licence['code']}; weights {licence['weights']}; "
+            f"data {licence['data']}"
+        )
+        typer.echo(f"  folder:  {row['folder']}")
+        typer.echo(f"  sha256:  {row['sha256'] or 'not installed: ' + row['problem']}")

@@ -1,0 +1,55 @@
+"""Options that several verbs take, written once."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Hand(StrEnum):
+    """The signing hand."""
+
+    auto = "auto"
+    left = "left"
+    right = "right"
+
+
+Model = Annotated[
+    str, typer.Option(metavar="NAME", help="A bundled model (see: chereme models), or a folder.")
+]
+SigningHand = Annotated[
+    Hand,
+    typer.Option(metavar="HAND", help="The hand that spells: auto (it moves most), left, right."),
+]
+BeamWidth = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Width of the beam search.", show_default="of the model"),
+]
+UseLm = Annotated[bool, typer.Option("--lm/--no-lm", help="Use the letter language model.")]
+Greedy = Annotated[
+    bool, typer.Option("--greedy", help="Best letter of each frame: no search, no language model.")
+]
+Mirrored = Annotated[
+    bool, typer.Option("--mirrored", help="The recording is a mirror image, as of many webcams.")
+]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Fail at the first damage instead of reading the rest.")
+]
+Rate = Annotated[
+    float | None,
+    typer.Option(metavar="FPS", help="Frames a second of a folder of frames.", show_default="30"),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Threads of the network.", show_default="all cores"),
+]
+OutputDir = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="DIR", help="Folder for one file per input."),
+]
+OutputFile = Annotated[
+    Path, typer.Option("--output", "-o", metavar="OUT", help="The file to write: .pose or .npz.")
+]

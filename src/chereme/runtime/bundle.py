@@ -1,0 +1,260 @@
+"""Model bundles: a folder with ``config.json``, ONNX networks and a model card, every file hashed.
+
+Nothing in a bundle can run code: the networks are ONNX with their weights inside, read once into
+memory, compared with their SHA-256, and only then given to ONNX Runtime.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chereme._imports import require
+from chereme.errors import BundleError, UsageError
+from chereme.runtime.config import BundleConfig, parse_config
+from chereme.text.alphabet import Alphabet
+
+if TYPE_CHECKING:
+    from chereme.decoding.language_model import OnnxLanguageModel
+
+CONFIG = "config.json"
+ENCODER = "encoder.onnx"
+SEQUENCE = "sequence.onnx"
+LANGUAGE_MODEL = "lm.onnx"
+MODEL_CARD = "MODEL_CARD.md"
+REQUIRED = (ENCODER, SEQUENCE, MODEL_CARD)
+ALLOWED = (*REQUIRED, LANGUAGE_MODEL)
+PICKLE_SUFFIXES = (".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".bin", ".joblib")
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A checked model, ready to run.
+
+    ``encoder``: ``frames (T, F)`` -> ``features (T, D)``, frame by frame, so that it may be called
+    on pieces; ``sequence``: ``features (1, T, D)`` -> ``log_probs (1, T', V)`` with
+    ``T' = ceil(T / temporal_stride)``. ``sha256`` is the hash of ``config.json``, which holds
+    the hashes of all other files: one number that names the model.
+    """
+
+    directory: Path
+    config: BundleConfig
+    sha256: str
+    encoder: Any
+    sequence: Any
+    language_model: OnnxLanguageModel | None
+
+    @classmethod
+    def load(cls, directory: str | Path, *, threads: int | None = None) -> Bundle:
+        """Check and load the bundle in ``directory``; ``threads``: of ONNX Runtime (None: all).
+
+        Raises ``BundleError`` if a file is missing, changed, unlisted, a pickle, or of another
+        form.
+        """
+        if threads is not None and threads < 1:
+            raise UsageError(f"threads: expected 1 or more, got {threads}")
+        config, sha256, files = check_bundle(directory)
+        where = Path(directory)
+        vocabulary = len(Alphabet(config.alphabet))
+        encoder = _session(files[ENCODER], where / ENCODER, threads)
+        sequence = _session(files[SEQUENCE], where / SEQUENCE, threads)
+        _check_ports(encoder, where / ENCODER, "frames", "features")
+        _check_ports(sequence, where / SEQUENCE, "features", "log_probs")
+        wants = encoder.get_inputs()[0].shape[-1]
+        gives = sequence.get_outputs()[0].shape[-1]
+        if wants != config.preprocessing.features:
+            raise BundleError(
+                f"{where / ENCODER} wants {wants} numbers a frame, but {CONFIG} says "
+                f"{config.preprocessing.features}; export the bundle again"
+            )
+        if gives != vocabulary:
+            raise BundleError(
+                f"{where / SEQUENCE} gives {gives} symbols, but the alphabet and the blank are "
+                f"{vocabulary}; export the bundle again"
+            )
+        return cls(
+            directory=where,
+            config=config,
+            sha256=sha256,
+            encoder=encoder,
+            sequence=sequence,
+            language_model=_language_model(where, files),
+        )
+
+    @property
+    def alphabet(self) -> Alphabet:
+        """The symbols of the model; index 0 is the blank."""
+        return Alphabet(self.config.alphabet)
+
+
+def read_config(directory: str | Path) -> tuple[BundleConfig, str]:
+    """The description and the SHA-256 of a bundle, without checking its other files."""
+    where = Path(directory)
+    if where.suffix.lower() in PICKLE_SUFFIXES:
+        raise BundleError(
+            f"{where} is a checkpoint, not a bundle: pickled files can run code and are never "
+            "loaded for recognition; turn it into a bundle with: chereme export"
+        )
+    if not where.is_dir():
+        kind = "a file" if where.exists() else "nothing"
+        raise BundleError(f"{where}: expected the folder of a model bundle, found {kind}")
+    path = where / CONFIG
+    if not path.is_file():
+        raise BundleError(f"{where} has no {CONFIG}: expected a folder written by chereme export")
+    raw = path.read_bytes()
+    try:
+        data = json.loads(raw)
+    except ValueError as error:
+        raise BundleError(f"{path}: not valid JSON ({error}); fetch the bundle again") from None
+    return parse_config(data, str(path)), hashlib.sha256(raw).hexdigest()
+
+
+def check_bundle(directory: str | Path) -> tuple[BundleConfig, str, dict[str, bytes]]:
+    """Check every file of a bundle: ``(config, sha256, contents by name)``, or ``BundleError``."""
+    where = Path(directory)
+    config, sha256 = read_config(where)
+    for name in config.files:
+        _check_name(where, name)
+    for name in REQUIRED:
+        if name not in config.files:
+            raise BundleError(
+                f"{where / CONFIG}: 'files' does not list {name}, which each model has"
+            )
+    for path in sorted(where.iterdir()):
+        if path.name != CONFIG and path.name not in config.files:
+            raise BundleError(
+                f"{path} is not listed in {CONFIG}: a bundle holds only the files that it hashes; "
+                "remove it, or fetch the bundle again"
+            )
+    contents = {}
+    for name, expected in config.files.items():
+        path = where / name
+        if not path.is_file():
+            raise BundleError(f"{path} is missing, but {CONFIG} lists it; fetch the bundle again")
+        content = path.read_bytes()
+        found = hashlib.sha256(content).hexdigest()
+        if found != expected:
+            raise BundleError(
+                f"{path} has changed: expected SHA-256 {expected}, got {found}; "
+                "fetch the bundle again, and do not use this one"
+            )
+        if name.endswith(".onnx"):
+            _check_onnx(path, content)
+        contents[name] = content
+    return config, sha256, contents
+
+
+def write_bundle(
+    directory: str | Path, config: BundleConfig, files: Mapping[str, bytes | Path]
+) -> Bundle:
+    """Write ``files`` (contents, or paths to copy) with their hashes, and load the result.
+
+    ``config.files`` is filled in here, and a short model card is written if none is given. An
+    existing bundle at ``directory`` is replaced; any other content there is an error.
+    """
+    where = Path(directory)
+    if where.exists() and not where.is_dir():
+        raise BundleError(f"{where}: expected a folder to write the bundle to, found a file")
+    present = [path.name for path in where.iterdir()] if where.exists() else []
+    foreign = sorted(set(present) - {*ALLOWED, CONFIG})
+    if foreign:
+        raise BundleError(
+            f"{where} holds other files ({', '.join(foreign[:3])}); give a new or empty folder"
+        )
+    contents = {n: c if isinstance(c, bytes) else Path(c).read_bytes() for n, c in files.items()}
+    contents.setdefault(MODEL_CARD, _short_card(config).encode())
+    for name in contents:
+        _check_name(where, name)
+    where.mkdir(parents=True, exist_ok=True)
+    for name in (*ALLOWED, CONFIG):
+        (where / name).unlink(missing_ok=True)
+    for name, content in contents.items():
+        (where / name).write_bytes(content)
+    hashes = {
+        name: hashlib.sha256(content).hexdigest() for name, content in sorted(contents.items())
+    }
+    text = json.dumps(replace(config, files=hashes).to_dict(), indent=2, ensure_ascii=False)
+    (where / CONFIG).write_text(text + "\n", encoding="utf-8")
+    return Bundle.load(where)
+
+
+def _short_card(config: BundleConfig) -> str:
+    """What the config tells of the model, for a reader."""
+    licence = config.licence
+    lines = [
+        f"# {config.name}",
+        "",
+        f"Task: {config.task}, from {config.input}.",
+        "",
+        f"Licence: code {licence.code}; weights {licence.weights}; data {licence.data}.",
+    ]
+    for title, entries in (("Training data", config.training_data), ("Metrics", config.metrics)):
+        lines += ["", f"## {title}", ""]
+        lines += [
+            "- " + "; ".join(f"{key}: {value}" for key, value in entry.items()) for entry in entries
+        ] or ["Not stated."]
+    return "\n".join(lines) + "\n"
+
+
+def _check_name(where: Path, name: str) -> None:
+    """Only known plain names, which lie in the folder itself even when links are followed."""
+    if Path(name).suffix.lower() in PICKLE_SUFFIXES:
+        raise BundleError(
+            f"{where / CONFIG} lists {name!r}: pickled files can run code and are refused; "
+            "the networks of a bundle are ONNX"
+        )
+    if name not in ALLOWED:
+        raise BundleError(
+            f"{where / CONFIG} lists {name!r}: expected only {', '.join(ALLOWED)}, without folders"
+        )
+    if (where / name).resolve().parent != where.resolve():
+        raise BundleError(f"{where / name} is a link that leaves the bundle; copy the file instead")
+
+
+def _check_onnx(path: Path, content: bytes) -> None:
+    # A model of ONNX is a protocol buffer that starts with field 1 (ir_version); a pickle starts
+    # with 0x80, an archive of torch with 'PK'.
+    if not content.startswith(b"\x08"):
+        kind = "a pickle" if content[:1] == b"\x80" or content[:2] == b"PK" else "something else"
+        raise BundleError(
+            f"{path}: expected an ONNX network, but the file is {kind}; it was not loaded. "
+            "Do not trust this bundle"
+        )
+    # Weights outside the file would escape the hash; their place is an entry with key 'location'.
+    if b"\x0a\x08location" in content:
+        raise BundleError(
+            f"{path} keeps its weights in another file; export it with external_data=False"
+        )
+
+
+def _session(content: bytes, path: Path, threads: int | None) -> Any:
+    ort = require("onnxruntime")
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads or 0
+    options.log_severity_level = 3
+    try:
+        return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's exceptions share no base class
+        raise BundleError(f"{path}: ONNX Runtime cannot load it ({error})") from error
+
+
+def _check_ports(session: Any, path: Path, source: str, target: str) -> None:
+    inputs = [port.name for port in session.get_inputs()]
+    outputs = [port.name for port in session.get_outputs()]
+    if inputs != [source] or outputs != [target]:
+        raise BundleError(
+            f"{path}: expected input {source!r} and output {target!r}, got {inputs} and {outputs}; "
+            "is this another network's file?"
+        )
+
+
+def _language_model(where: Path, files: Mapping[str, bytes]) -> OnnxLanguageModel | None:
+    if LANGUAGE_MODEL not in files:
+        return None
+    from chereme.decoding.language_model import OnnxLanguageModel
+
+    return OnnxLanguageModel(where / LANGUAGE_MODEL)

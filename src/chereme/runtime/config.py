@@ -1,0 +1,196 @@
+"""What the ``config.json`` of a model bundle says, and reading it strictly.
+
+Every key is known and typed: a misspelt one is an error and never a silent default.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args, get_origin
+
+from chereme.errors import BundleError
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocessing:
+    """``rate``: frames a second that the network wants; ``features``: numbers in each frame."""
+
+    rate: float
+    features: int
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """Defaults of the beam search, tuned on validation; see ``chereme.decoding.beam_search``.
+
+    Letters whose probability lies below ``min_probability`` are left out of the text.
+    """
+
+    beam_width: int = 5
+    alpha: float = 0.0
+    beta: float = 0.0
+    min_probability: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Segmentation:
+    """Where a recording is cut, in seconds.
+
+    Gaps in the hand up to ``bridge`` are filled, gaps over ``max_gap`` end a word; what is then
+    shorter than ``min_duration`` is dropped.
+    """
+
+    bridge: float = 0.2
+    max_gap: float = 0.5
+    min_duration: float = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Still:
+    """A single picture is shown to the network for ``duration`` seconds as one of ``letters``.
+
+    The best letter must beat the empty text by ``margin`` (natural log), else nothing is read.
+    """
+
+    letters: tuple[str, ...] = ()
+    duration: float = 0.6
+    margin: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Licence:
+    """The terms of the code, of the weights, and of the data that they were trained on."""
+
+    code: str
+    weights: str
+    data: str
+
+
+@dataclass(frozen=True, slots=True)
+class BundleConfig:
+    """The whole description of a model. ``alphabet`` leaves out the blank, which is index 0.
+
+    ``training_data`` and ``metrics`` are lists of objects for the reader of the model card; each of
+    the metrics names its ``test_set``. ``files`` gives the SHA-256 of every file beside it.
+    """
+
+    name: str
+    task: Literal["fingerspelling", "isolated", "continuous"]
+    alphabet: tuple[str, ...]
+    input: Literal["landmarks", "rgb"]
+    preprocessing: Preprocessing
+    licence: Licence
+    training_data: tuple[Mapping[str, Any], ...]
+    metrics: tuple[Mapping[str, Any], ...]
+    temporal_stride: int = 1
+    decoding: Decoding = field(default_factory=Decoding)
+    segmentation: Segmentation = field(default_factory=Segmentation)
+    still: Still = field(default_factory=Still)
+    files: Mapping[str, str] = field(default_factory=dict)
+    schema_version: int = SCHEMA_VERSION
+
+    def __post_init__(self) -> None:
+        _expect(self.alphabet != (), "alphabet", "at least one symbol", self.alphabet)
+        _expect(
+            len(set(self.alphabet)) == len(self.alphabet),
+            "alphabet",
+            "no symbol twice",
+            self.alphabet,
+        )
+        _expect(
+            self.preprocessing.rate > 0, "preprocessing.rate", "above 0", self.preprocessing.rate
+        )
+        _expect(self.temporal_stride >= 1, "temporal_stride", "1 or more", self.temporal_stride)
+        _expect(
+            self.decoding.beam_width >= 1,
+            "decoding.beam_width",
+            "1 or more",
+            self.decoding.beam_width,
+        )
+        unknown = [letter for letter in self.still.letters if letter not in self.alphabet]
+        _expect(not unknown, "still.letters", "letters of the alphabet", unknown)
+        for metric in self.metrics:
+            _expect("test_set" in metric, "metrics", "a 'test_set' in each entry", dict(metric))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON object that :func:`parse_config` reads back."""
+        return dataclasses.asdict(self)
+
+
+def parse_config(data: Any, where: str = "config.json") -> BundleConfig:
+    """A config from its JSON object; ``BundleError`` names the key that is wrong."""
+    if not isinstance(data, dict):
+        raise BundleError(f"{where}: expected a JSON object, got {type(data).__name__}")
+    version = data.get("schema_version")
+    if not isinstance(version, int):
+        raise BundleError(
+            f"{where}: expected an integer 'schema_version', got {version!r}; "
+            "is this the folder of a chereme model?"
+        )
+    if version > SCHEMA_VERSION:
+        raise BundleError(
+            f"{where}: schema version {version} is newer than {SCHEMA_VERSION}, the newest that "
+            "this chereme reads; upgrade it: pip install --upgrade chereme"
+        )
+    try:
+        return typing.cast(BundleConfig, _convert(BundleConfig, data, ""))
+    except BundleError as error:
+        raise BundleError(f"{where}: {error}") from None
+
+
+def _convert(kind: Any, value: Any, key: str) -> Any:
+    """``value`` of JSON as the annotated type ``kind``, or an error that names ``key``."""
+    origin = get_origin(kind)
+    if dataclasses.is_dataclass(kind):
+        _expect(isinstance(value, dict), key, "an object", value)
+        return _convert_fields(typing.cast(type, kind), value, key)
+    if origin is Literal:
+        _expect(value in get_args(kind), key, f"one of {', '.join(get_args(kind))}", value)
+        return value
+    if origin is tuple:
+        _expect(isinstance(value, list), key, "a list", value)
+        return tuple(
+            _convert(get_args(kind)[0], item, f"{key}[{i}]") for i, item in enumerate(value)
+        )
+    if origin is Mapping:
+        _expect(isinstance(value, dict), key, "an object", value)
+        inner = get_args(kind)[1]
+        return {
+            k: v if inner is Any else _convert(inner, v, f"{key}.{k}") for k, v in value.items()
+        }
+    if kind is float:
+        good = isinstance(value, int | float) and not isinstance(value, bool)
+        _expect(good, key, "a number", value)
+        return float(value)
+    good = isinstance(value, kind) and not (kind is int and isinstance(value, bool))
+    _expect(good, key, {str: "a text", int: "an integer"}[kind], value)
+    return value
+
+
+def _convert_fields(kind: type, value: dict[str, Any], key: str) -> Any:
+    hints = typing.get_type_hints(kind)
+    prefix = f"{key}." if key else ""
+    unknown = sorted(value.keys() - hints.keys())
+    if unknown:
+        raise BundleError(
+            f"unknown key {prefix + unknown[0]!r}; known here: {', '.join(sorted(hints))}"
+        )
+    required = [
+        f.name
+        for f in dataclasses.fields(kind)
+        if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+    ]
+    missing = [name for name in required if name not in value]
+    if missing:
+        raise BundleError(f"the key {prefix + missing[0]!r} is missing")
+    return kind(**{name: _convert(hints[name], v, prefix + name) for name, v in value.items()})
+
+
+def _expect(condition: bool, key: str, expected: str, got: Any) -> None:
+    if not condition:
+        raise BundleError(f"{key}: expected {expected}, got {got!r}")

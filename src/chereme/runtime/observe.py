@@ -1,0 +1,260 @@
+"""The first half of recognition: from a source of any kind to the landmarks of its hands."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chereme.errors import InputError, UsageError
+from chereme.formats.poses import read_landmarks
+from chereme.hands.detector import Detection, HandDetector, MediaPipeDetector
+from chereme.hands.skeleton import mirror
+from chereme.hands.tracking import track_hands
+from chereme.runtime.prefetch import prefetch
+from chereme.types import Frame, Handedness, Landmarks
+from chereme.video import Limits, open_video
+
+LANDMARK_SUFFIXES = (".pose", ".npz")
+LOW_FPS = 15.0
+FOLDER_RATE = 30.0
+
+T = TypeVar("T")
+Span = tuple[float, float]  # seconds, may be infinite
+Progress = Callable[[int, int | None], None]
+"""Called with the frames done so far and, as a hint, the frames expected."""
+MakeDetector = Callable[[bool], HandDetector]
+"""Makes the detector of one input; the argument says whether that is a single picture."""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What was seen in one source.
+
+    ``info`` holds the facts of the recording, ``timings`` the seconds of each stage (reading and
+    detection overlap, so they may add up to more than the whole took).
+    """
+
+    landmarks: Landmarks
+    info: dict[str, Any]
+    is_still: bool = False
+    warnings: tuple[str, ...] = ()
+    timings: dict[str, float] = field(default_factory=dict)
+
+
+def observe(
+    source: str | Path | Landmarks,
+    *,
+    start: float | None = None,
+    end: float | None = None,
+    mirrored: bool = False,
+    strict: bool = False,
+    rate: float | None = None,
+    limits: Limits | None = None,
+    make_detector: MakeDetector | None = None,
+    progress: Progress | None = None,
+) -> Observation:
+    """Find the hands in a video, image, folder of numbered frames, or file of landmarks.
+
+    Args:
+        source: a path, or landmarks that are already there.
+        start, end: seconds; only this part is looked at.
+        mirrored: the recording shows a mirror image (many front cameras); it is flipped back.
+        strict: raise ``InputError`` at the first damage of a video.
+        rate: frames a second of what states none: folders of frames (default 30), some .pose files.
+        limits: the largest video to accept.
+        make_detector: another hand detector than MediaPipe's.
+        progress: called while a video is read.
+    """
+    if start is not None and end is not None and end <= start:
+        raise InputError(f"{source}: expected an end after the start, got {start} s to {end} s")
+    if rate is not None and not rate > 0:
+        raise UsageError(f"rate: expected more than 0 frames a second, got {rate}")
+    span = (-math.inf if start is None else start, math.inf if end is None else end)
+    if isinstance(source, Landmarks):
+        found = _from_landmarks(_between(source, "the landmarks", span), "landmarks in memory")
+    elif Path(source).suffix.lower() in LANDMARK_SUFFIXES and not Path(source).is_dir():
+        began = time.perf_counter()
+        landmarks = _between(read_landmarks(source, fps=rate), str(source), span)
+        found = _from_landmarks(landmarks, str(source))
+        found.timings["read"] = time.perf_counter() - began
+    else:
+        found = _from_video(
+            Path(source),
+            span=span,
+            strict=strict,
+            rate=rate,
+            limits=limits or Limits(),
+            make_detector=make_detector or (lambda still: MediaPipeDetector(still=still)),
+            progress=progress,
+        )
+    return replace(found, landmarks=unmirror(found.landmarks)) if mirrored else found
+
+
+def unmirror(landmarks: Landmarks) -> Landmarks:
+    """Undo a mirrored recording: x is flipped, and each hand is the other one."""
+    other: dict[Handedness, Handedness] = {"left": "right", "right": "left", "unknown": "unknown"}
+    world = landmarks.world_landmarks
+    return replace(
+        landmarks,
+        landmarks=mirror(landmarks.landmarks, landmarks.width),
+        world_landmarks=None if world is None else mirror(world, None),
+        handedness=tuple(other[hand] for hand in landmarks.handedness),
+    )
+
+
+class _Stopwatch:
+    """Adds up the seconds that are spent inside an iterator or a detector."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def iterate(self, items: Iterable[T]) -> Iterator[T]:
+        iterator = iter(items)
+        while True:
+            began = time.perf_counter()
+            item = next(iterator, self)
+            self.seconds += time.perf_counter() - began
+            if item is self:
+                return
+            yield item  # type: ignore[misc]
+
+
+class _TimedDetector:
+    """A detector whose work is timed and told to ``progress``."""
+
+    def __init__(
+        self, detector: HandDetector, expected: int | None, progress: Progress | None
+    ) -> None:
+        self.seconds = 0.0
+        self._detector, self._expected, self._progress = detector, expected, progress
+        self._done = 0
+
+    def detect(self, image: NDArray[np.uint8], timestamp: float) -> list[Detection]:
+        began = time.perf_counter()
+        detections = self._detector.detect(image, timestamp)
+        self.seconds += time.perf_counter() - began
+        self._done += 1
+        if self._progress is not None:
+            self._progress(self._done, self._expected)
+        return detections
+
+    def reset(self) -> None:
+        self._detector.reset()
+
+    def close(self) -> None:
+        self._detector.close()
+
+
+def _from_video(
+    source: Path,
+    *,
+    span: Span,
+    strict: bool,
+    rate: float | None,
+    limits: Limits,
+    make_detector: MakeDetector,
+    progress: Progress | None,
+) -> Observation:
+    reading = _Stopwatch()
+    with open_video(source, limits=limits, rate=rate or FOLDER_RATE, strict=strict) as reader:
+        detector = _TimedDetector(make_detector(reader.is_still), reader.expected_frames, progress)
+        # The reading thread ends first, then the detector, then the reader that the thread uses.
+        with (
+            closing(detector),
+            closing(prefetch(reading.iterate(_frames_in(reader, str(source), span)))) as frames,
+        ):
+            landmarks = track_hands(frames, detector)
+        facts = reader.facts
+        is_still = reader.is_still or facts.frames == 1
+    kind = "frames" if source.is_dir() else "image" if reader.is_still else "video"
+    warnings = []
+    if facts.fps is not None and facts.fps < LOW_FPS:
+        warnings.append(
+            f"only {facts.fps:.1f} frames a second: quick letters may be lost; record at 25 or more"
+        )
+    if facts.bad_packets:
+        warnings.append(f"the file is damaged: {facts.bad_packets} packets could not be decoded")
+    if facts.truncated:
+        warnings.append("the file ends too early: what there is was read")
+    info = {
+        "source": facts.source,
+        "kind": kind,
+        "width": facts.width,
+        "height": facts.height,
+        "frames": facts.frames,
+        "duration": facts.duration,
+        "fps": facts.fps,
+        "rotation": facts.rotation,
+        "bad_packets": facts.bad_packets,
+        "truncated": facts.truncated,
+    }
+    timings = {"read": reading.seconds, "detect": detector.seconds}
+    return Observation(landmarks, info, is_still, tuple(warnings), timings)
+
+
+def _from_landmarks(landmarks: Landmarks, source: str) -> Observation:
+    times = landmarks.timestamps
+    duration = float(times[-1] - times[0]) if len(times) > 1 else 0.0
+    fps = (len(times) - 1) / duration if duration > 0 else None
+    slow = fps is not None and fps < LOW_FPS
+    warnings = (f"only {fps:.1f} frames a second: quick letters may be lost",) if slow else ()
+    info = {
+        "source": source,
+        "kind": "landmarks",
+        "width": landmarks.width,
+        "height": landmarks.height,
+        "frames": len(times),
+        "duration": duration,
+        "fps": fps,
+        "rotation": 0,
+        "bad_packets": 0,
+        "truncated": False,
+    }
+    return Observation(landmarks, info, len(times) == 1, warnings)
+
+
+def _frames_in(frames: Iterable[Frame], source: str, span: Span) -> Iterator[Frame]:
+    last = 0.0
+    found = False
+    for frame in frames:
+        last = frame.timestamp
+        if last > span[1]:
+            break
+        if last >= span[0]:
+            found = True
+            yield frame
+    if not found:
+        raise _no_frames(source, span, last)
+
+
+def _between(landmarks: Landmarks, source: str, span: Span) -> Landmarks:
+    times = landmarks.timestamps
+    chosen = (times >= span[0]) & (times <= span[1])
+    if chosen.all():
+        return landmarks
+    if not chosen.any():
+        raise _no_frames(source, span, float(times[-1]))
+    world = landmarks.world_landmarks
+    return replace(
+        landmarks,
+        landmarks=landmarks.landmarks[chosen],
+        confidence=landmarks.confidence[chosen],
+        timestamps=times[chosen],
+        world_landmarks=None if world is None else world[chosen],
+    )
+
+
+def _no_frames(source: str, span: Span, last: float) -> InputError:
+    start, end = span
+    return InputError(
+        f"{source}: expected frames from {max(start, 0.0):g} s to "
+        f"{'the end' if math.isinf(end) else f'{end:g} s'}, but the last frame is at {last:.2f} s"
+    )

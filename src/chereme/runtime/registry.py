@@ -1,0 +1,74 @@
+"""The table of models that come with chereme, with their licences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from chereme.errors import BundleError, UsageError
+from chereme.runtime.bundle import PICKLE_SUFFIXES
+from chereme.runtime.config import Licence
+
+WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
+DEFAULT = "fingerspelling"
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A bundled model: what it does, and on which terms. The bundle's own card says the rest."""
+
+    name: str
+    task: str
+    summary: str
+    licence: Licence
+
+    @property
+    def directory(self) -> Path:
+        """The folder of the bundle."""
+        return WEIGHTS / self.name
+
+
+MODELS = {
+    model.name: model
+    for model in (
+        Model(
+            name="fingerspelling",
+            task="fingerspelling",
+            summary="continuous one-handed ASL fingerspelling, from hand landmarks, to letters",
+            licence=Licence(code="MIT", weights="MIT", data="public domain, CC0-1.0, MIT"),
+        ),
+    )
+}
+
+
+def resolve(model: str | Path) -> Path:
+    """The folder of a bundled model's name, or of a bundle given by its path.
+
+    ``UsageError`` for a name that is neither; ``BundleError`` for a bundled model that is absent.
+    """
+    if str(model) in MODELS:
+        directory = MODELS[str(model)].directory
+        if not directory.is_dir():
+            raise BundleError(
+                f"the weights of {str(model)!r} are missing: expected the folder {directory}; "
+                "install chereme again"
+            )
+        return directory
+    path = Path(model)
+    # A checkpoint goes on to the bundle reader, which says why it is refused.
+    if path.is_dir() or (path.exists() and path.suffix.lower() in PICKLE_SUFFIXES):
+        return path
+    raise UsageError(
+        f"no model {str(model)!r}: expected one of {', '.join(MODELS)} or the folder of a bundle"
+    )
+
+
+def resolve_task(task: str) -> Path:
+    """The folder of the first bundled model for ``task``; ``UsageError`` if there is none."""
+    for model in MODELS.values():
+        if model.task == task:
+            return resolve(model.name)
+    known = ", ".join(sorted({model.task for model in MODELS.values()}))
+    raise UsageError(
+        f"no bundled model is for {task} (there are models for: {known}); give one with --model DIR"
+    )

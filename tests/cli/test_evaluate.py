@@ -1,0 +1,119 @@
+"""``chereme evaluate``: scores that can be worked out by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+import fakes
+from chereme.cli import app
+from chereme.formats.poses import write_landmarks
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["evaluate", *map(str, arguments)])
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("bundles") / "fake"
+    fakes.make_bundle(folder)
+    return str(folder)
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Path:
+    for text in ("vail", "dab", "lid"):
+        write_landmarks(fakes.spell(text), tmp_path / f"{text}.npz")
+    # Of 4 + 3 + 3 letters: 'vail' right, 'dab' for 'dad' (a substitution), 'lid' for 'Li' (an
+    # insertion). 'x y' is not in the model's alphabet but for nothing: it is left out of the label.
+    (tmp_path / "data.csv").write_text(
+        "path,label,signer,split\n"
+        "vail.npz,Vail,one,test\n"
+        "dab.npz,dad,two,test\n"
+        "lid.npz,li,two,test\n"
+        "dab.npz,dab,three,train\n".replace("dab.npz,dab,three", "./dab.npz,dab,three"),
+        encoding="utf-8",
+    )
+    return tmp_path / "data.csv"
+
+
+def test_scores_of_a_split(manifest: Path, model: str, tmp_path: Path) -> None:
+    lines = tmp_path / "read.jsonl"
+    result = run(
+        "--model", model, "--data", manifest, "--split", "test", "--format", "json",
+        "--predictions", lines,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.stderr
+    score = json.loads(result.stdout)
+    assert (score["items"], score["items_read"], score["letters"]) == (3, 3, 9)
+    assert (score["substitutions"], score["deletions"], score["insertions"]) == (1, 0, 1)
+    assert score["letter_accuracy"] == pytest.approx(100 * 7 / 9, abs=0.01)
+    assert score["letter_accuracy_unit"] == pytest.approx(100 * 7 / 9, abs=0.01)
+    assert score["cer"] == pytest.approx(100 * 2 / 9, abs=0.01)
+    assert score["exact_match"] == pytest.approx(100 / 3, abs=0.01)
+    assert score["per_signer"]["one"]["letter_accuracy"] == 100.0
+    assert score["per_signer"]["two"]["letter_accuracy"] == pytest.approx(60.0)
+    low, high = score["letter_accuracy_interval"]
+    assert low == pytest.approx(60.0)
+    assert high == pytest.approx(100.0)
+    assert score["interval_over"] == "signers"
+    assert score["per_letter"]["d"] == {"count": 2, "recall": 50.0}
+    assert len(score["sha256"]) == 64
+    assert score["versions"]["onnxruntime"]
+    predictions = [json.loads(line) for line in lines.read_text().splitlines()]
+    assert [p["text"] for p in predictions] == ["vail", "dab", "lid"]
+    assert [p["reference"] for p in predictions] == ["vail", "dad", "li"]
+
+
+def test_greedy_and_no_lm_are_told(manifest: Path, model: str) -> None:
+    def decoding(*options: str) -> dict:
+        result = run("--model", model, "--data", manifest, "--format", "json", *options)
+        return json.loads(result.stdout)["decoding"]
+
+    assert decoding("--greedy") == {"method": "greedy"}
+    assert decoding("--no-lm")["method"] == "beam"
+
+
+def test_the_table_says_the_same(manifest: Path, model: str) -> None:
+    text = run("--model", model, "--data", manifest, "--split", "test").stdout
+    assert "letter accuracy  77.8 %" in text
+    assert "3 of 3 read" in text
+
+
+def test_missing_items_are_counted_and_left_out(manifest: Path, model: str) -> None:
+    manifest.write_text(manifest.read_text() + "absent.npz,xyz,one,test\n")
+    result = run("--model", model, "--data", manifest, "--split", "test", "--format", "json")
+    assert result.exit_code == 1
+    score = json.loads(result.stdout)
+    assert (score["items"], score["items_read"], score["letters"]) == (4, 3, 9)
+    assert score["unreadable"][0]["id"] == "absent.npz"
+    assert "3 of 4 items could be read" in result.stderr
+
+
+def test_parts_of_a_recording_and_hands(tmp_path: Path, model: str) -> None:
+    write_landmarks(fakes.spell("vaildab", letter_seconds=0.5), tmp_path / "long.npz")
+    (tmp_path / "data.csv").write_text(
+        "path,label,start,end,hand\n"
+        "long.npz,vail,0,1.98,\n"
+        "long.npz,dab,2.0,,right\n"
+        "long.npz,,2.0,3.0,left\n"
+    )
+    result = run("--model", model, "--data", tmp_path / "data.csv", "--format", "json")
+    assert result.exit_code == 0, result.stderr
+    score = json.loads(result.stdout)
+    assert (score["exact_match"], score["items_empty"]) == (100.0, 1)
+    assert score["interval_over"] == "items"
+
+
+def test_nothing_to_score(tmp_path: Path, manifest: Path, model: str) -> None:
+    result = run("--model", model, "--data", manifest, "--split", "dev")
+    assert result.exit_code == 2
+    assert "it has: test, train" in result.stderr
+    (tmp_path / "gone.csv").write_text("path,label\nabsent.npz,xyz\n")
+    result = run("--model", model, "--data", tmp_path / "gone.csv")
+    assert result.exit_code == 1
+    assert "none of the 1 items could be read" in result.stderr

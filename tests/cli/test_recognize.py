@@ -1,0 +1,182 @@
+"""``chereme recognize`` as a user meets it: streams, files, exit codes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+import fakes
+from chereme.cli import app
+from chereme.formats.poses import write_landmarks
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("bundles") / "fake"
+    fakes.make_bundle(folder)
+    return str(folder)
+
+
+@pytest.fixture
+def clips(tmp_path: Path) -> Path:
+    for text in ("vail", "dab"):
+        write_landmarks(fakes.spell(text), tmp_path / f"{text}.npz")
+    write_landmarks(fakes.spell("___"), tmp_path / "nobody.npz")
+    (tmp_path / "broken.npz").write_text("this is a text")
+    return tmp_path
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["recognize", *map(str, arguments)])
+
+
+def test_one_input_prints_its_text_alone(clips: Path, model: str) -> None:
+    result = run(clips / "vail.npz", "--model", model)
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "vail\n", "")
+
+
+def test_several_inputs_print_path_and_text(clips: Path, model: str) -> None:
+    vail, dab = clips / "vail.npz", clips / "dab.npz"
+    result = run(vail, dab, "--model", model)
+    assert (result.exit_code, result.stdout) == (0, f"{vail}\tvail\n{dab}\tdab\n")
+
+
+def test_a_bad_input_does_not_stop_the_others(clips: Path, model: str) -> None:
+    result = run(clips / "broken.npz", clips / "absent.npz", clips / "dab.npz", "--model", model)
+    assert result.exit_code == 1
+    assert result.stdout == f"{clips / 'dab.npz'}\tdab\n"
+    lines = result.stderr.splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith("chereme: error: ")
+    assert "broken.npz" in lines[0]
+    assert "absent.npz" in lines[1]
+
+
+def test_no_hand_is_an_empty_line_and_a_warning(clips: Path, model: str) -> None:
+    path = clips / "nobody.npz"
+    result = run(path, "--model", model)
+    assert (result.exit_code, result.stdout) == (0, "\n")
+    assert result.stderr.startswith(f"chereme: warning: {path}: no hand found in 27 frames")
+
+
+def test_json_of_one_and_of_several(clips: Path, model: str) -> None:
+    one = json.loads(run(clips / "vail.npz", "--model", model, "--format", "json").stdout)
+    assert one["text"] == "vail"
+    assert one["source"] == str(clips / "vail.npz")
+    assert [token["text"] for token in one["tokens"]] == list("vail")
+    several = run(clips / "vail.npz", clips / "dab.npz", "--model", model, "--format", "json")
+    assert [json.loads(line)["text"] for line in several.stdout.splitlines()] == ["vail", "dab"]
+
+
+@pytest.mark.parametrize("form", ["srt", "vtt", "tsv", "eaf"])
+def test_other_formats(clips: Path, model: str, form: str) -> None:
+    result = run(clips / "vail.npz", "--model", model, "--format", form)
+    assert result.exit_code == 0
+    assert "v" in result.stdout
+    several = run(clips / "vail.npz", clips / "dab.npz", "--model", model, "--format", form)
+    assert several.exit_code == 2
+    assert "-o DIR" in several.stderr
+
+
+def test_equal_base_names_never_overwrite_each_other(clips: Path, model: str) -> None:
+    other = clips / "other"
+    other.mkdir()
+    other_file = other / "vail.npz"
+    write_landmarks(fakes.spell("lid"), other_file)
+    out = clips / "out"
+    result = run(clips / "vail.npz", other_file, "--model", model, "-f", "json", "-o", out)
+    assert result.exit_code == 0
+    written = sorted(out.iterdir())
+    assert len(written) == 2
+    assert {json.loads(path.read_text())["text"] for path in written} == {"vail", "lid"}
+    assert result.stdout == f"{clips / 'vail.npz'}\tvail\n{other_file}\tlid\n"
+
+
+def test_a_failed_input_writes_no_file(clips: Path, model: str) -> None:
+    out = clips / "out"
+    result = run(clips / "broken.npz", clips / "dab.npz", "--model", model, "-o", out)
+    assert result.exit_code == 1
+    assert [path.name for path in out.iterdir()] == ["dab.txt"]
+
+
+def test_options_reach_the_recognizer(clips: Path, model: str) -> None:
+    def info(*arguments: str) -> dict:
+        result = run(clips / "vail.npz", "--model", model, "-f", "json", *arguments)
+        assert result.exit_code == 0, result.stderr
+        return json.loads(result.stdout)["info"]
+
+    assert info("--beam-width", "2")["decoding"]["beam_width"] == 2
+    assert info("--greedy")["decoding"] == {"method": "greedy"}
+    assert info("--mirrored")["signing_hand"] == "left"
+    assert info("--hand", "right")["signing_hand"] == "right"
+    assert info("--hand", "left")["signing_hand"] is None
+    assert info("--no-lm", "--strict", "--threads", "1", "--rate", "25")["decoding"]["lm"] is False
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("clip.npz", "--format", "docx"),
+        ("clip.npz", "--hand", "third"),
+        ("clip.npz", "--model", "no_such_model"),
+        ("clip.npz", "--task", "isolated"),
+        ("clip.npz", "--beam-width", "many"),
+        ("clip.npz", "--no-such-option"),
+    ],
+)
+def test_wrong_use_is_exit_code_2(arguments: tuple[str, ...]) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr
+
+
+def test_wrong_values_of_options_are_exit_code_2(clips: Path, model: str) -> None:
+    for option in ("--beam-width", "--threads"):
+        result = run(clips / "vail.npz", "--model", model, option, "0")
+        assert result.exit_code == 2, option
+        assert "expected 1 or more, got 0" in result.stderr
+
+
+def test_the_model_must_be_of_the_task(clips: Path, model: str) -> None:
+    result = run(clips / "vail.npz", "--model", model, "--task", "continuous")
+    assert result.exit_code == 2
+    assert "is for fingerspelling, not for continuous" in result.stderr
+
+
+def test_a_hostile_model_is_refused_in_one_line(clips: Path, tmp_path: Path) -> None:
+    checkpoint = tmp_path / "model.pt"
+    checkpoint.write_bytes(b"\x80\x02.")
+    result = run(clips / "vail.npz", "--model", checkpoint)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert len(result.stderr.splitlines()) == 1
+    assert "pickled files can run code" in result.stderr
+
+
+def test_tracebacks_only_when_debugging(
+    clips: Path, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHEREME_DEBUG", "1")
+    result = run(clips / "broken.npz", "--model", model)
+    assert type(result.exception).__name__ == "InputError"
+
+
+def test_interruption_is_130(clips: Path, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*args: object, **kwargs: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("chereme.runtime.recognizer.observe", interrupt)
+    result = run(clips / "vail.npz", "--model", model)
+    assert result.exit_code == 130
+    assert result.stderr == "chereme: interrupted\n"
+
+
+def test_an_output_folder_that_cannot_be_made_is_one_line(clips: Path, model: str) -> None:
+    result = run(clips / "vail.npz", "--model", model, "-o", clips / "dab.npz")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("chereme: error: ")
+    assert len(result.stderr.splitlines()) == 1

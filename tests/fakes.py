@@ -1,0 +1,245 @@
+"""Hands drawn by rule, and a bundle whose networks are set by hand to read them exactly.
+
+The networks compare each frame with a template of each handshape (a linear classifier), so that a
+test knows what must come out, with no training and no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from chereme.hands.normalise import landmark_features
+from chereme.hands.skeleton import mirror
+from chereme.runtime.bundle import Bundle, write_bundle
+from chereme.runtime.config import (
+    BundleConfig,
+    Decoding,
+    Licence,
+    Preprocessing,
+    Segmentation,
+    Still,
+)
+from chereme.types import Handedness, HandTrack, Landmarks
+
+RATE = 30.0
+WIDTH, HEIGHT = 640, 480
+# Which fingers are stretched (thumb, index, middle, ring, little); " " is a hand that hangs down.
+FINGERS = {"a": "10000", "b": "01111", "d": "01000", "i": "00001", "l": "11000", "v": "01100"}
+ALPHABET = tuple(sorted(FINGERS))
+LICENCE = Licence(code="MIT", weights="MIT", data="none")
+
+
+def draw_hand(letter: str, left: bool = False) -> np.ndarray:
+    """``(21, 3)`` pixels of a right (or left) hand that shows ``letter``, palm to the camera."""
+    joints = np.zeros((21, 3))
+    # A right hand with its palm to the camera has its thumb on the right of the picture.
+    angles = (40.0, 75.0, 88.0, 100.0, 114.0)  # of the fingers, degrees, counter-clockwise
+    for finger, (angle, reach) in enumerate(zip(angles, (0.45, 1.0, 1.0, 1.0, 1.0), strict=True)):
+        along = np.array([np.cos(np.radians(angle)), -np.sin(np.radians(angle)), 0.0])
+        stretched = FINGERS.get(letter, "00000")[finger] == "1"
+        steps = (reach, 0.4, 0.3, 0.2) if stretched else (reach, 0.3, -0.35, -0.15)
+        depth = (0.0, 0.0, 0.0, 0.0) if stretched else (0.0, -0.2, -0.3, -0.1)
+        for joint, (step, z) in enumerate(zip(np.cumsum(steps), np.cumsum(depth), strict=True)):
+            joints[1 + 4 * finger + joint] = step * along + [0, 0, z]
+    if letter == " ":
+        joints[:, :2] *= -1
+    hand = joints * 90.0 + [WIDTH / 2, HEIGHT * 0.6, 0.0]
+    return mirror(hand, WIDTH) if left else hand
+
+
+def spell(
+    text: str,
+    *,
+    fps: float = RATE,
+    letter_seconds: float = 0.3,
+    left: bool = False,
+    idle_hand: bool = False,
+    handedness: Handedness | None = None,
+) -> Landmarks:
+    """A recording that spells ``text``: " " is a hanging hand, "_" is no hand in the picture.
+
+    With ``idle_hand`` a second hand hangs still in the picture all the time.
+    """
+    count = round(letter_seconds * fps)
+    frames = [letter for letter in text for _ in range(count)]
+    hands = 2 if idle_hand else 1
+    points = np.full((len(frames), hands, 21, 3), np.nan, dtype=np.float32)
+    confidence = np.zeros((len(frames), hands, 21), dtype=np.float32)
+    for t, letter in enumerate(frames):
+        if letter != "_":
+            points[t, -1] = draw_hand(letter, left)
+            # A moving hand, even within a letter, so that motion tells it from an idle one.
+            points[t, -1, :, 0] += 2.0 * np.sin(t)
+            confidence[t, -1] = 1.0
+    if idle_hand:
+        points[:, 0] = draw_hand(" ", not left) * 0.5
+        confidence[:, 0] = 1.0
+    side: Handedness = handedness or ("left" if left else "right")
+    other: Handedness = "right" if side == "left" else "left"
+    return Landmarks(
+        landmarks=points,
+        confidence=confidence,
+        timestamps=np.arange(len(frames)) / fps,
+        width=WIDTH,
+        height=HEIGHT,
+        handedness=(other, side) if idle_hand else (side,),
+    )
+
+
+def templates() -> tuple[np.ndarray, np.ndarray]:
+    """Weights ``(F, V)`` and bias ``(V,)``: minus half the squared distance to each template."""
+    rows = []
+    for letter in (" ", *ALPHABET):
+        track = HandTrack(
+            landmarks=np.repeat(draw_hand(letter)[None], 2, axis=0),
+            confidence=np.ones((2, 21)),
+            timestamps=np.arange(2) / RATE,
+            width=WIDTH,
+            height=HEIGHT,
+            handedness="right",
+        )
+        rows.append(landmark_features(track, RATE)[0][0])
+    weights = np.stack(rows, axis=1)
+    return weights, -0.5 * (weights**2).sum(axis=0)
+
+
+def network(
+    nodes: Sequence[onnx.NodeProto], ports: dict, constants: dict, outputs: int = 1
+) -> bytes:
+    """An ONNX file; ``ports`` are ``name: (type, shape)``, inputs first, then the outputs."""
+    values = [helper.make_tensor_value_info(name, *port) for name, port in ports.items()]
+    graph = helper.make_graph(
+        list(nodes),
+        "fake",
+        values[:-outputs],
+        values[-outputs:],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    return model.SerializeToString()
+
+
+def encoder_network() -> bytes:
+    """``frames (T, F)`` -> ``features (T, V)``: closeness to the templates."""
+    weights, bias = templates()
+    return network(
+        [
+            helper.make_node("MatMul", ["frames", "weights"], ["products"]),
+            helper.make_node("Add", ["products", "bias"], ["features"]),
+        ],
+        {
+            "frames": (TensorProto.FLOAT, ["time", weights.shape[0]]),
+            "features": (TensorProto.FLOAT, ["time", weights.shape[1]]),
+        },
+        {"weights": weights.astype(np.float32), "bias": bias.astype(np.float32)},
+    )
+
+
+def sequence_network(stride: int = 1, symbols: int = len(ALPHABET) + 1) -> bytes:
+    """``features (1, T, V)`` -> ``log_probs (1, ceil(T / stride), V)``."""
+    return network(
+        [
+            helper.make_node("Slice", ["features", "from", "to", "axis", "stride"], ["kept"]),
+            helper.make_node("LogSoftmax", ["kept"], ["log_probs"], axis=-1),
+        ],
+        {
+            "features": (TensorProto.FLOAT, [1, "time", symbols]),
+            "log_probs": (TensorProto.FLOAT, [1, "out", symbols]),
+        },
+        {
+            "from": np.array([0]),
+            "to": np.array([2**31]),
+            "axis": np.array([1]),
+            "stride": np.array([stride]),
+        },
+    )
+
+
+def language_model_network(log_probs: np.ndarray) -> bytes:
+    """A model of letter pairs: ``log_probs (V, V)`` of the next symbol given the last; 0 bounds."""
+    size = len(log_probs)
+    return network(
+        [
+            helper.make_node("Gather", ["table", "tokens"], ["log_probs"]),
+            helper.make_node("Identity", ["hidden"], ["next_hidden"]),
+        ],
+        {
+            "tokens": (TensorProto.INT64, ["batch"]),
+            "hidden": (TensorProto.FLOAT, [1, "batch", 1]),
+            "log_probs": (TensorProto.FLOAT, ["batch", size]),
+            "next_hidden": (TensorProto.FLOAT, [1, "batch", 1]),
+        },
+        {"table": log_probs.astype(np.float32)},
+        outputs=2,
+    )
+
+
+def fake_config(**changes: object) -> BundleConfig:
+    """The description that belongs to the fake networks."""
+    values: dict = {
+        "name": "fake",
+        "task": "fingerspelling",
+        "alphabet": ALPHABET,
+        "input": "landmarks",
+        "preprocessing": Preprocessing(rate=RATE, features=templates()[0].shape[0]),
+        "licence": LICENCE,
+        "training_data": ({"name": "none", "licence": "none"},),
+        "metrics": ({"test_set": "drawn hands", "letter_accuracy": 1.0},),
+        "decoding": Decoding(beam_width=5),
+        "segmentation": Segmentation(),
+        "still": Still(letters=ALPHABET),
+    }
+    return BundleConfig(**(values | changes))
+
+
+def make_bundle(
+    directory: Path, *, stride: int = 1, lm: bytes | None = None, **changes: object
+) -> Bundle:
+    """Write the fake bundle to ``directory`` and load it."""
+    files: dict[str, bytes | Path] = {
+        "encoder.onnx": encoder_network(),
+        "sequence.onnx": sequence_network(stride),
+        "MODEL_CARD.md": b"# fake\n",
+    }
+    if lm is not None:
+        files["lm.onnx"] = lm
+    return write_bundle(directory, fake_config(temporal_stride=stride, **changes), files)
+
+
+class FakeDetector:
+    """Answers with the hands of prepared landmarks, frame after frame."""
+
+    def __init__(self, landmarks: Landmarks) -> None:
+        self.landmarks = landmarks
+        self.closed = 0
+        self._next = self._answers()
+
+    def _answers(self) -> Iterator[list]:
+        from chereme.hands.detector import Detection
+
+        found = self.landmarks
+        for points, confidence in zip(found.landmarks, found.confidence, strict=True):
+            yield [
+                Detection(
+                    landmarks=points[h],
+                    world_landmarks=points[h] / 1000,
+                    handedness=found.handedness[h],  # type: ignore[arg-type]
+                    score=0.98,
+                )
+                for h in range(len(found.handedness))
+                if confidence[h].any()
+            ]
+
+    def detect(self, image: np.ndarray, timestamp: float) -> list:
+        return next(self._next)
+
+    def reset(self) -> None:
+        self._next = self._answers()
+
+    def close(self) -> None:
+        self.closed += 1
