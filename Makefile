@@ -48,3 +48,18 @@ $(VENV)/.installed-all: $(VENV)/.created pyproject.toml
 	$(BIN)/python -m pip install --quiet $(TORCH)
 	$(BIN)/python -m pip install --quiet --editable '.[train,test,dev]'
 	touch $@ $(VENV)/.installed
+
+# All of the bundled weights again, from the open collections in DATA (see docs/training.md).
+DATA ?= ../shared/data
+BUNDLE := src/chereme/weights/fingerspelling
+
+.PHONY: weights
+weights: $(VENV)/.installed-all
+	$(BIN)/chereme prepare exemplars --root $(DATA) -o runs/exemplars.npz
+	$(BIN)/chereme train --config configs/fingerspelling/lm.yaml
+	$(BIN)/python benchmarks/leave_one_signer_out.py --exemplars runs/exemplars.npz \
+		--lm runs/lm/lm.onnx --output runs/loso
+	$(BIN)/chereme train --config configs/fingerspelling/landmarks.yaml
+	$(BIN)/chereme export runs/landmarks/last.ckpt --lm runs/lm/lm.onnx -o $(BUNDLE) \
+		--description configs/fingerspelling/landmarks_bundle.json \
+		--model-card configs/fingerspelling/MODEL_CARD.md

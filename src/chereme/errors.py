@@ -21,7 +21,7 @@ class LimitError(InputError):
 
 
 class BundleError(CheremeError):
-    """A model bundle or checkpoint that is missing, damaged, of another version, or unsafe to load."""
+    """A bundle or checkpoint that is missing, damaged, of another version, or unsafe to load."""
 
 
 class UsageError(CheremeError):

@@ -1,4 +1,4 @@
-"""The immutable objects that travel between the layers: frames, landmarks, hand tracks, transcripts.
+"""The immutable objects that travel between the layers: frames, landmarks, tracks, transcripts.
 
 Words and frames of reference are those of the design: landmarks are in pixels of the upright frame
 (x right, y down, z in the same scale, smaller = nearer to the camera), world landmarks in metres,
@@ -56,9 +56,9 @@ class Landmarks:
     """Hand landmarks of a whole recording.
 
     Shapes: ``landmarks (T, H, 21, 3)`` float32 pixels, ``confidence (T, H, 21)`` in 0..1 (0 = not
-    seen), ``timestamps (T,)`` float64 seconds, rising; ``handedness`` has H entries, the signer's own
-    left or right; ``world_landmarks (T, H, 21, 3)`` metres, or None. Unseen landmarks hold NaN.
-    ``handedness_score`` has H entries, each the share of the vote for that side in 0.5..1, or is
+    seen), ``timestamps (T,)`` float64 seconds, rising; ``handedness`` has H entries, the
+    signer's own left or right; ``world_landmarks (T, H, 21, 3)`` metres, or None. Unseen landmarks
+    hold NaN. ``handedness_score`` has H entries, each the share of the vote for that side in 0.5..1, or is
     None where nothing was voted.
     """
 
@@ -100,8 +100,8 @@ class HandTrack:
 
     ``landmarks (T, 21, 3)`` pixels, ``confidence (T, 21)``, ``timestamps (T,)`` seconds,
     ``world_landmarks (T, 21, 3)`` metres or None. ``handedness`` was voted over the frames;
-    ``handedness_score`` in 0.5..1 is the share of the vote. ``mirrored`` says that the landmarks were
-    flipped so that they show a right hand.
+    ``handedness_score`` in 0.5..1 is the share of the vote. ``mirrored`` says that the landmarks
+    were flipped so that they show a right hand.
     """
 
     landmarks: FloatArray
@@ -123,7 +123,7 @@ class HandTrack:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A letter (or gloss) with its time span in seconds and the model's probability for it in 0..1."""
+    """A letter (or gloss), its time span in seconds, and the model's probability for it, 0..1."""
 
     text: str
     start: float

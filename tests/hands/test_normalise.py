@@ -80,9 +80,7 @@ def test_left_hand_reads_as_its_mirror_image() -> None:
     right = moving()
     left = replace(right, landmarks=mirror(right.landmarks, right.width), handedness="left")
     expected, _ = landmark_features(right, RATE)
-    np.testing.assert_allclose(
-        landmark_features(to_right_hand(left), RATE)[0], expected, atol=1e-4
-    )
+    np.testing.assert_allclose(landmark_features(to_right_hand(left), RATE)[0], expected, atol=1e-4)
     assert np.abs(landmark_features(left, RATE)[0] - expected).max() > 0.5
 
 

@@ -23,8 +23,9 @@ _PAIRS = np.array(
     [(a, b) for i, a in enumerate(_DISTANCE_JOINTS) for b in _DISTANCE_JOINTS[i + 1 :]]
 )
 _MOVING_JOINTS = (0, 8, 20)  # wrist, index tip (Z), little tip (J)
-# xyz of 20 joints, unit bones, palm normal, distances, motion, confidence
-FEATURES_PER_FRAME = 60 + 60 + 3 + len(_PAIRS) + 2 * len(_MOVING_JOINTS) + 1
+_SHAPE = 60 + 60 + 3 + len(_PAIRS)  # xyz of 20 joints, unit bones, palm normal, distances
+FEATURES_PER_FRAME = _SHAPE + 2 * len(_MOVING_JOINTS) + 1  # and motion, and whether seen
+_BLOCK = 1024
 
 
 def resample(
@@ -92,7 +93,8 @@ def landmark_features(track: HandTrack, rate: float) -> tuple[NDArray[np.float32
 
     Returns:
         ``features (T', F)`` float32 with F = ``FEATURES_PER_FRAME``; frames without a whole
-        hand are all zero, and the last feature is 1 where the hand is seen. ``times (T',)`` seconds.
+        hand are all zero, and the last feature is 1 where the hand is seen. ``times (T',)`` in
+        seconds.
     """
     start, end = float(track.timestamps[0]), float(track.timestamps[-1])
     times = start + np.arange(int(np.floor((end - start) * rate + 1e-6)) + 1) / rate
@@ -100,8 +102,11 @@ def landmark_features(track: HandTrack, rate: float) -> tuple[NDArray[np.float32
     landmarks, seen = resample(
         track.landmarks.astype(np.float64), present, track.timestamps.astype(np.float64), times
     )
-    features = np.concatenate(
-        [shape_features(landmarks), motion_features(landmarks, rate), np.ones((len(times), 1))],
-        axis=1,
-    )
-    return np.where(seen[:, None], features, 0.0).astype(np.float32), times
+    features = np.zeros((len(times), FEATURES_PER_FRAME), dtype=np.float32)
+    for block in range(0, len(times), _BLOCK):  # so that long recordings take little memory
+        part = slice(block, block + _BLOCK)
+        features[part, :_SHAPE] = shape_features(landmarks[part])
+    features[:, _SHAPE:-1] = motion_features(landmarks, rate)
+    features[:, -1] = 1.0
+    features[~seen] = 0.0
+    return features, times

@@ -7,7 +7,6 @@ import json
 import math
 import platform
 import string
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -16,7 +15,6 @@ from typing import Any
 import lightning
 import numpy as np
 import torch
-from lightning.pytorch.cli import LightningCLI
 from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, IterableDataset
@@ -170,58 +168,41 @@ class LanguageModelTask(lightning.LightningModule):
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
 
+    def finish(self, output: Path, cli: Any) -> None:
+        """Write ``lm.onnx``, ``lm.safetensors`` and ``report.json`` to the folder ``output``.
 
-def train_language_model(
-    config: str | Path, overrides: Sequence[str] = (), *, output: str | Path
-) -> dict[str, Any]:
-    """Train as ``config`` says (``overrides`` as ``--a.b=c``) and write the model to ``output``.
-
-    Writes ``lm.onnx``, ``lm.safetensors`` and ``report.json``, and returns the report: perplexity
-    per symbol on held-out words (the end of each included), over all and by source.
-    """
-    cli = LightningCLI(
-        subclass_mode_model=True,
-        subclass_mode_data=True,
-        run=False,
-        save_config_callback=None,
-        args=["--config", str(config), *overrides],
-    )
-    started = time.monotonic()
-    cli.trainer.fit(cli.model, datamodule=cli.datamodule)
-    model, data = cli.model.model, cli.datamodule
-    output = Path(output)
-    output.mkdir(parents=True, exist_ok=True)
-    model.eval()
-    model.save(output / "lm.safetensors")
-    export_language_model(model, output / "lm.onnx")
-    train = load_words(data.alphabet, "train", data.max_length)
-    held_out = load_words(data.alphabet, "held_out", data.max_length)
-    report = {
-        "config": Path(config).read_text(encoding="utf-8"),
-        "overrides": list(overrides),
-        "alphabet": "".join(data.alphabet.symbols),
-        "held_out_perplexity": perplexity(model, data.held_out_texts(data.held_out)),
-        "held_out_perplexity_by_source": {
-            source: perplexity(model, data.held_out_texts(data.held_out, source))
-            for source in SOURCES
-        },
-        "words": {
-            s: {"train": len(train[s].words), "held_out": len(held_out[s].words)} for s in SOURCES
-        },
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "steps": cli.trainer.global_step,
-        "texts": cli.trainer.global_step * data.batch_size,
-        "seconds": round(time.monotonic() - started, 1),
-        "seed": cli.config.get("seed_everything"),
-        "versions": {
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "lightning": lightning.__version__,
-        },
-        "sha256": {
-            name: hashlib.sha256((output / name).read_bytes()).hexdigest()
-            for name in ("lm.onnx", "lm.safetensors")
-        },
-    }
-    (output / "report.json").write_text(json.dumps(report, indent=2) + "\n")
-    return report
+        The report has the perplexity per symbol on held-out words (the end of each included), over
+        all and by source, with seed, versions and hashes.
+        """
+        model, data = self.model, cli.datamodule
+        model.eval()
+        model.save(output / "lm.safetensors")
+        export_language_model(model, output / "lm.onnx")
+        train = load_words(data.alphabet, "train", data.max_length)
+        held_out = load_words(data.alphabet, "held_out", data.max_length)
+        report = {
+            "alphabet": "".join(data.alphabet.symbols),
+            "held_out_perplexity": perplexity(model, data.held_out_texts(data.held_out)),
+            "held_out_perplexity_by_source": {
+                source: perplexity(model, data.held_out_texts(data.held_out, source))
+                for source in SOURCES
+            },
+            "words": {
+                s: {"train": len(train[s].words), "held_out": len(held_out[s].words)}
+                for s in SOURCES
+            },
+            "parameters": sum(p.numel() for p in model.parameters()),
+            "steps": self.trainer.global_step,
+            "texts": self.trainer.global_step * data.batch_size,
+            "seed": cli.config.get("seed_everything"),
+            "versions": {
+                "python": platform.python_version(),
+                "torch": torch.__version__,
+                "lightning": lightning.__version__,
+            },
+            "sha256": {
+                name: hashlib.sha256((output / name).read_bytes()).hexdigest()
+                for name in ("lm.onnx", "lm.safetensors")
+            },
+        }
+        (output / "report.json").write_text(json.dumps(report, indent=2) + "\n")

@@ -1,0 +1,185 @@
+"""Accuracy on hands that training never saw: leave one signer out, for each source of exemplars.
+
+    python benchmarks/leave_one_signer_out.py --exemplars runs/exemplars.npz --lm runs/lm/lm.onnx \\
+        --output runs/loso
+
+For each signer a recogniser is trained on all the others (fewer steps than the bundled one), then
+asked for that signer's still letters and for words and letter strings composed from that signer's
+hands alone, words that neither recogniser nor language model drew in training. The weight of the
+language model and the bonus for length are tuned on one half of the words of all folds together;
+every figure with the language model is on the other half. Folds that are done are not done again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from chereme.data.exemplars import MOVING, Exemplars
+from chereme.data.words import Shares, TextSampler
+from chereme.decoding import OnnxLanguageModel, beam_search, greedy
+from chereme.decoding.tuning import tune
+from chereme.hands.normalise import landmark_features
+from chereme.metrics import accuracy_interval, edit_counts, pool
+from chereme.runtime.config import Still
+from chereme.runtime.reading import read_still
+from chereme.synthesis.spelling import Speller
+from chereme.text import ASL_LETTERS
+from chereme.training.cli import main as train
+from chereme.training.export import load_checkpoint
+from chereme.types import HandTrack
+
+CONFIG = Path(__file__).parents[1] / "configs" / "fingerspelling" / "landmarks.yaml"
+SIGNERS = ("hand1", "hand2", "hand3", "hand4", "hand5", "wild", "recording")
+WORDS = Shares(0.5, 0.15, 0.15, 0.15, 0.05, 0.0, 0.0)
+STRINGS = Shares(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
+ALPHAS = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0)
+BETAS = (0.0, 0.5, 1.0, 1.5, 2.0)
+
+
+def log_probs(model: Any, track: HandTrack, rate: float) -> np.ndarray:
+    """``(T', V)`` of one right-hand track."""
+    features, _ = landmark_features(track, rate)
+    with torch.no_grad():
+        logits = model(torch.from_numpy(features)[None])[0][0]
+    result: np.ndarray = logits.log_softmax(-1).double().numpy()
+    return result
+
+
+def read_stills(model: Any, rate: float, hands: Exemplars) -> dict[str, Any]:
+    """Top-1 over the static letters: the first view of each picture."""
+    letters = tuple(c for c in ASL_LETTERS.symbols if c not in MOVING)
+    known = np.flatnonzero(np.isin(hands.label, letters))
+    _, first = np.unique(hands.picture[known], return_index=True)
+    rows = known[first]
+    if len(rows) > 600:  # the recordings: hundreds of almost equal frames a letter
+        rows = np.random.default_rng(0).permutation(rows)[:600]
+    still = Still(letters=letters, duration=0.6, margin=-np.inf)
+    read = []
+    for row in rows:
+        picture = hands.landmarks[[row, row]].astype(np.float64)
+        times = np.array([0.0, still.duration])
+        track = HandTrack(picture, np.ones((2, 21)), times, 1, 1, "right")
+        read.append(read_still(log_probs(model, track, rate), ASL_LETTERS, still).text)
+    truth = hands.label[rows].tolist()
+    right = [a == b for a, b in zip(truth, read, strict=True)]
+    letter_recall = {
+        c: round(float(np.mean([r for r, t in zip(right, truth, strict=True) if t == c])), 3)
+        for c in sorted(set(truth))
+    }
+    return {"n": len(rows), "top1": 100 * float(np.mean(right)), "recall": letter_recall}
+
+
+def compose(
+    model: Any, rate: float, hands: Exemplars, shares: Shares, count: int
+) -> list[tuple[str, np.ndarray]]:
+    """Texts composed from one signer's hands, and what the model makes of them."""
+    speller, rng = Speller(hands), np.random.default_rng(2024)
+    sampler = TextSampler(shares=shares, split="held_out", max_length=12)
+    made = []
+    while len(made) < count:
+        text = sampler.sample(rng)
+        if set(text) <= set(speller.letters):
+            made.append((text, log_probs(model, speller.spell(text, rng).track, rate)))
+    return made
+
+
+def counts_of(pairs: list[tuple[str, np.ndarray]], **search: Any) -> list[Any]:
+    """Edit counts of each text, read greedily or by beam search."""
+    decode = (lambda p: beam_search(p, **search)[0]) if search else greedy
+    return [edit_counts(text, ASL_LETTERS.decode(decode(p).symbols)) for text, p in pairs]
+
+
+def summary(counts: list[Any], groups: list[str] | None = None) -> dict[str, Any]:
+    """Pooled letter accuracy and its 95 % interval (resampling signers where given)."""
+    low, high = accuracy_interval(counts, groups=groups, seed=0)
+    total = pool(counts)
+    return {
+        "texts": len(counts),
+        "letters": total.reference_length,
+        "letter_accuracy": round(total.accuracy, 2),
+        "interval": [round(low, 2), round(high, 2)],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--exemplars", type=Path, required=True)
+    parser.add_argument("--lm", type=Path, required=True)
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--epochs", type=int, default=2, help="of 500 steps")
+    parser.add_argument("--texts", type=int, default=150)
+    parser.add_argument("--signers", nargs="+", default=SIGNERS)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+
+    exemplars = Exemplars.load(options.exemplars)
+    folds: dict[str, dict[str, Any]] = {}
+    words: dict[str, list[tuple[str, np.ndarray]]] = {}
+    for signer in options.signers:
+        folder = options.output / signer
+        if not (folder / "done").exists():
+            train(
+                [
+                    *("--config", str(CONFIG), "--output", str(folder)),
+                    f"--trainer.max_epochs={options.epochs}",
+                    "--trainer.enable_progress_bar=false",
+                    f"--data.init_args.exemplars={options.exemplars}",
+                    f"--data.init_args.held_out=[{signer}]",
+                ]
+            )
+            (folder / "done").touch()
+        model, rate = load_checkpoint(folder / "last.ckpt")
+        hands = exemplars.select(only=(signer,))
+        strings = compose(model, rate, hands, STRINGS, options.texts)
+        words[signer] = compose(model, rate, hands, WORDS, options.texts)
+        folds[signer] = {
+            "stills": read_stills(model, rate, hands),
+            "strings_greedy": summary(counts_of(strings)),
+            "words_greedy": summary(counts_of(words[signer][1::2])),
+        }
+        print(signer, json.dumps(folds[signer]), flush=True)
+
+    lm = OnnxLanguageModel(options.lm)
+    halves = [pairs[::2] for pairs in words.values()]
+    tuning = [pair for pairs in halves for pair in pairs]
+    trials = tune(
+        [p for _, p in tuning],
+        [ASL_LETTERS.encode(text) for text, _ in tuning],
+        lm=lm,
+        alphas=ALPHAS,
+        betas=BETAS,
+    )
+    best = trials[0]
+    search = {"width": best.width, "lm": lm, "alpha": best.alpha, "beta": best.beta}
+    counts, greedy_counts, groups = [], [], []
+    for signer, pairs in words.items():
+        read = counts_of(pairs[1::2], **search)
+        folds[signer]["words_lm"] = summary(read)
+        counts += read
+        greedy_counts += counts_of(pairs[1::2])
+        groups += [signer] * len(read)
+    report = {
+        "steps_per_fold": options.epochs * 500,
+        "folds": folds,
+        "decoding": {"beam_width": best.width, "alpha": best.alpha, "beta": best.beta},
+        "stills_top1": {
+            "n": sum(f["stills"]["n"] for f in folds.values()),
+            "mean_over_signers": round(
+                float(np.mean([f["stills"]["top1"] for f in folds.values()])), 2
+            ),
+        },
+        "words_greedy": summary(greedy_counts, groups),
+        "words_lm": summary(counts, groups),
+    }
+    (options.output / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+    print(json.dumps({k: v for k, v in report.items() if k != "folds"}, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,492 @@
+"""Words -> landmark recordings of a hand that spells them.
+
+Each letter's handshape comes from an exemplar of a real hand; between letters the joint angles
+follow minimum-jerk paths, every finger with its own lag, and the whole is smoothed the more the
+faster the hand spells, so that targets are undershot as in fluent spelling (coarticulation). J and
+Z are movements, doubled letters slide, bounce or open in between, and a clip may begin and end with
+the hand rising from rest and sinking back.
+
+Everything is in palm sizes, camera axes (x right, y down, z away), a right hand.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
+from scipy.spatial.transform import Rotation
+
+from chereme.data.exemplars import MOVING, Exemplars
+from chereme.errors import UsageError
+from chereme.hands.skeleton import palm_size
+from chereme.synthesis.articulation import Articulation, decode, encode, mix
+from chereme.types import HandTrack
+
+Floats = NDArray[np.floating[Any]]
+
+# Their index finger lies across the picture. Photographed alphabets often show them with the palm
+# to the camera (pointing left, for a right hand), signers mostly with the palm to themselves.
+_SIDEWAYS = "ghpq"
+_OFTEN_FROM_SIDE = "codx"
+_STARTS_AS = {"j": "i", "z": "d"}
+_BLURRED = 9.0  # palms a second
+
+
+@dataclass(frozen=True)
+class SpellingStyle:
+    """How one signer spells in one clip. Times in seconds, angles in degrees, lengths in palms."""
+
+    letter_seconds: float = 0.3
+    hold_share: float = 0.4
+    finger_lag: float = 0.02
+    smoothing: float = 0.02
+    shape_spread: float = 2.0  # habit: constant offset of each joint
+    letter_spread: float = 1.5  # and once more for each letter
+    view_turn: float = 12.0  # camera round the hand: pitch, and half as much again of yaw
+    view_roll: float = 8.0
+    letter_turn: float = 8.0  # yaw of each letter, more for those often shown from the side
+    sideways_right: bool = True  # G, H, P, Q point to the picture's right (palm to the signer)
+    from_behind: bool = False  # seen as the signer sees it
+    drift: float = 0.12
+    first_hold: float = 0.0
+    last_hold: float = 0.0
+    rise: bool = True
+    sink: bool = True
+    cut_start: bool = False  # the recording begins while the hand rises
+    cut_end: bool = False  # and ends while it sinks
+    jitter: float = 0.012
+    rate: float = 30.0
+    stretch: float = 1.0  # width of the picture against its true one
+    depth: bool = True
+    dropout: float = 0.01
+
+    @classmethod
+    def sample(cls, rng: np.random.Generator) -> SpellingStyle:
+        """A random style: from slow, held letters to about eight letters a second."""
+        seconds = float(np.clip(rng.lognormal(np.log(0.28), 0.45), 0.11, 0.9))
+        return cls(
+            letter_seconds=seconds,
+            hold_share=rng.uniform(0.1, 0.7) if seconds > 0.18 else rng.uniform(0.05, 0.4),
+            finger_lag=rng.uniform(0.0, 0.1) * seconds,
+            smoothing=rng.uniform(0.02, 0.12) * seconds,
+            shape_spread=rng.uniform(0, 4),
+            letter_spread=rng.uniform(0, 3),
+            view_turn=rng.uniform(4, 22),
+            view_roll=rng.uniform(3, 15),
+            letter_turn=rng.uniform(2, 14),
+            sideways_right=rng.random() < 0.65,
+            from_behind=rng.random() < 0.04,
+            drift=rng.uniform(0.0, 0.3),
+            first_hold=rng.uniform(0.1, 0.9) if rng.random() < 0.5 else 0.0,
+            last_hold=rng.uniform(0.0, 0.5) if rng.random() < 0.5 else 0.0,
+            rise=rng.random() < 0.5,
+            sink=rng.random() < 0.5,
+            cut_start=rng.random() < 0.5,
+            cut_end=rng.random() < 0.5,
+            jitter=rng.uniform(0.003, 0.025),
+            rate=float(rng.choice([15, 20, 24, 25, 30, 30, 30, 50, 60])),
+            stretch=rng.uniform(0.8, 1.35) if rng.random() < 0.35 else 1.0,
+            depth=rng.random() > 0.08,
+            dropout=rng.choice([0.0, 0.01, 0.05, 0.15]),
+        )
+
+
+@dataclass(frozen=True)
+class SpelledClip:
+    """A composed recording and its truth: ``spans`` gives (letter, start s, end s)."""
+
+    track: HandTrack
+    text: str
+    spans: tuple[tuple[str, float, float], ...]
+
+
+@dataclass
+class _Path:
+    """Key poses with their times; a hold is the same pose twice."""
+
+    times: list[float] = field(default_factory=list)
+    poses: list[Articulation] = field(default_factory=list)
+
+    def add(self, pose: Articulation, after: float) -> None:
+        self.times.append(self.times[-1] + after if self.times else 0.0)
+        self.poses.append(pose)
+
+
+class Speller:
+    """Composes clips from the exemplars of some signers."""
+
+    def __init__(self, exemplars: Exemplars) -> None:
+        self._hands = encode(exemplars.landmarks.astype(np.float64))
+        self._hands = self._hands.replace(wrist=np.zeros_like(self._hands.wrist))
+        self._groups: dict[str, list[NDArray[np.int64]]] = {}
+        for label in np.unique(exemplars.label):
+            of_label = exemplars.label == label
+            self._groups[str(label)] = [
+                np.flatnonzero(of_label & (exemplars.signer == signer))
+                for signer in np.unique(exemplars.signer[of_label])
+            ]
+        self._pictures = exemplars.picture
+        self._motions: dict[str, list[Articulation]] = {}
+        for label, landmarks in zip(
+            exemplars.motion_label, exemplars.motion_landmarks, strict=True
+        ):
+            scale = np.median(palm_size(landmarks.astype(np.float64)))
+            motion = encode(landmarks.astype(np.float64))
+            wrist = landmarks[:, 0] / scale
+            self._motions.setdefault(str(label), []).append(
+                motion.replace(wrist=(wrist - wrist[0]) * [1.0, 1.0, 0.0])
+            )
+
+    @property
+    def letters(self) -> str:
+        """The letters that can be spelled."""
+        return "".join(sorted(c for c in self._groups if c))
+
+    # -- single poses -------------------------------------------------------------------------
+    def _exemplar(self, label: str, rng: np.random.Generator) -> Articulation:
+        """One exemplar: a signer, then a picture, then a view of it; often two of them mixed."""
+        groups = self._groups[label]
+        size = np.array([len(g) for g in groups], dtype=float) ** 0.4
+        chosen = []
+        for _ in range(2 if rng.random() < 0.5 else 1):
+            group = groups[rng.choice(len(groups), p=size / size.sum())]
+            pictures = np.unique(self._pictures[group])
+            of_picture = group[self._pictures[group] == rng.choice(pictures)]
+            chosen.append(self._hands[[int(rng.choice(of_picture))]])
+        return chosen[0] if len(chosen) == 1 else mix(chosen[0], chosen[1], rng.uniform(-0.3, 0.9))
+
+    def _base(self, letter: str, rng: Any) -> str:
+        """The letter whose handshape ``letter`` starts from; a still of J is any moment of J."""
+        base = _STARTS_AS.get(letter, letter)
+        return base if base in self._groups and rng.random() < 0.5 else letter
+
+    def _shown(
+        self, letter: str, pose: Articulation, style: SpellingStyle, rng: Any
+    ) -> Articulation:
+        """The exemplar turned, mostly about the vertical, as this signer holds this letter."""
+        turn = rng.normal(0, style.letter_turn * (2.0 if letter in _OFTEN_FROM_SIDE else 1.0))
+        if letter in _SIDEWAYS:
+            index_tip = decode(pose)[0, 8]
+            if (index_tip[0] > 0) != style.sideways_right:
+                turn += 180.0
+        tilt, roll = rng.normal(0, 0.7 * style.letter_turn, 2)
+        about = Rotation.from_rotvec(np.radians([tilt, turn, roll]))
+        return pose.replace(orientation=(about * Rotation.from_quat(pose.orientation)).as_quat())
+
+    def _varied(self, pose: Articulation, style: SpellingStyle, rng: Any) -> Articulation:
+        turn = Rotation.from_rotvec(np.radians(rng.normal(0, style.letter_spread, 3)))
+        return pose.replace(
+            angles=pose.angles
+            + np.radians(rng.normal(0, style.letter_spread, pose.angles.shape)) * [0.6, 1.0],
+            orientation=(turn * Rotation.from_quat(pose.orientation)).as_quat(),
+        )
+
+    def _rest(self, rng: np.random.Generator) -> Articulation:
+        """A hand that spells nothing, hanging or turned away more or less."""
+        silent = "" in self._groups and rng.random() < 0.5
+        pose = self._exemplar("" if silent else str(rng.choice(list(self.letters))), rng)
+        loose = pose.angles.copy()
+        loose[..., 1] = 0.5 * loose[..., 1] + np.radians(rng.uniform(0, 25))
+        # A loosened letter held upright may still be that letter: it is turned well away.
+        hangs = not silent or rng.random() < 0.5
+        hang = rng.uniform(60, 200) * rng.choice([-1, 1]) if hangs else 0.0
+        turn = Rotation.from_rotvec(np.radians(rng.normal([0, 0, hang], [40, 40, 25])))
+        return pose.replace(
+            angles=loose,
+            orientation=(turn * Rotation.from_quat(pose.orientation)).as_quat(),
+        )
+
+    # -- movements ----------------------------------------------------------------------------
+    def _stroke(self, letter: str, pose: Articulation, rng: Any) -> list[Articulation]:
+        """The movement of J or Z as poses in equal steps, starting from ``pose``."""
+        templates = self._motions.get(letter, [])
+        if templates and rng.random() < 0.6:
+            motion = templates[rng.integers(len(templates))]
+            start = Rotation.from_quat(motion.orientation[0]).inv()
+            size = rng.uniform(0.7, 1.6)
+            return [
+                pose.replace(
+                    orientation=(
+                        Rotation.from_quat(q) * start * Rotation.from_quat(pose.orientation)
+                    ).as_quat(),
+                    angles=pose.angles + 0.7 * (angles - motion.angles[0]),
+                    wrist=pose.wrist + size * wrist,
+                )
+                for q, angles, wrist in zip(
+                    motion.orientation, motion.angles, motion.wrist, strict=True
+                )
+            ]
+        s = np.linspace(0, 1, 13)
+        turn = np.zeros((13, 3))
+        if letter == "z":
+            # Left to right for the signer, so first to the left in the picture.
+            corners = np.array([[0, 0], [-1, 0], [0, 1], [-1, 1]]) + rng.normal(0, 0.08, (4, 2))
+            size = rng.uniform(0.5, 1.6) * np.array([1.0, rng.uniform(0.6, 1.2)])
+            share = np.interp(s, [0, 0.3, 0.7, 1], [0, 1, 2, 3])
+            path = np.stack([np.interp(share, range(4), corners[:, k]) for k in (0, 1)], 1) * size
+            follow = rng.uniform(0, 1)  # drawn by the arm (0) or partly by turning the wrist (1)
+            turn[:, 2] = follow * np.radians(25) * (path[:, 0] / size[0])
+            path = path * (1 - 0.5 * follow)
+        else:
+            # Down, then hooking to the picture's right, while the forearm turns the palm to the
+            # signer and the hand tips over towards the little finger, little or much.
+            size = rng.uniform(0.2, 1.4)
+            aside = -rng.uniform(0, 0.5) * np.sin(np.pi * s) + rng.uniform(0.0, 0.8) * s**2
+            path = size * np.stack([aside, np.sin(np.pi * rng.uniform(0.5, 0.9) * s)], 1)
+            turn[:, 0] = np.radians(rng.uniform(-5, 60)) * np.sin(np.pi * s)
+            turn[:, 1] = -np.radians(rng.uniform(40, 160)) * s**1.3
+            tipping = np.sin(np.pi * rng.uniform(0.5, 0.9) * s)
+            turn[:, 2] = -np.radians(rng.uniform(5, 130)) * tipping
+        base = Rotation.from_quat(pose.orientation)
+        return [
+            pose.replace(
+                orientation=(Rotation.from_rotvec(turn[k]) * base).as_quat(),
+                wrist=pose.wrist + np.array([[path[k, 0], path[k, 1], 0.0]]),
+            )
+            for k in range(len(s))
+        ]
+
+    def _between_doubles(self, pose: Articulation, rng: Any) -> tuple[Articulation, float]:
+        """What the hand does between two equal letters, and how far it ends up to the right.
+
+        It slides aside, bounces, or opens a little."""
+        kind = rng.choice(["slide", "bounce", "open"])
+        if kind == "bounce":
+            return pose.replace(wrist=pose.wrist + _up(rng.uniform(0.12, 0.35))), 0.0
+        angles = pose.angles.copy()
+        angles[..., 1] *= 1 - (rng.uniform(0.15, 0.45) if kind == "open" else 0.08)
+        aside = rng.uniform(0.25, 0.9) if kind == "slide" or rng.random() < 0.5 else 0.0
+        return pose.replace(angles=angles), aside
+
+    # -- clips --------------------------------------------------------------------------------
+    def _key_poses(
+        self, text: str, style: SpellingStyle, rng: Any
+    ) -> tuple[_Path, list[tuple[str, float, float]]]:
+        path, spans = _Path(), []
+        where = np.zeros(3)
+        habit = {
+            letter: self._shown(letter, self._exemplar(self._base(letter, rng), rng), style, rng)
+            for letter in sorted(set(text) - {" "})
+        }
+        if style.rise:
+            low = np.array([[rng.normal(0, 1.5), rng.uniform(1, 6), 0.0]])
+            path.add(self._rest(rng).replace(wrist=low), 0.0)
+            path.add(path.poses[0], rng.uniform(0.0, 0.3))
+        for index, letter in enumerate(text):
+            seconds = style.letter_seconds * rng.lognormal(0, 0.2)
+            hold = seconds * style.hold_share
+            first, last = index == 0, index == len(text) - 1
+            if first:
+                hold += style.first_hold
+                move = rng.uniform(0.08, 0.5) if style.rise else 0.0
+            else:
+                move = seconds - hold
+            if letter == " ":
+                where = where + rng.normal(0, style.drift, 3) * [2, 2, 0]
+                path.add(mix(path.poses[-1], self._rest(rng), 0.4), rng.uniform(0.2, 0.5))
+                continue
+            if last:
+                hold += style.last_hold
+            pose = self._varied(habit[letter], style, rng)
+            if index and text[index - 1] == letter and letter not in MOVING:
+                move = max(move, 0.12) / 2
+                between, aside = self._between_doubles(path.poses[-1], rng)
+                path.add(between, move)
+                where = where + np.array([aside, 0.0, 0.0])
+            else:
+                where = where + rng.normal(0, style.drift, 3) * [1, 1, 0]
+            pose = pose.replace(wrist=where[None])
+            path.add(pose, move)
+            start = path.times[-1] - move / 2
+            if letter in MOVING:
+                before = rng.uniform(0, 1)  # how much of the hold comes before the movement
+                path.add(pose, before * hold)
+                stroke = self._stroke(letter, pose, rng)
+                step = max(style.letter_seconds, 0.22) * rng.uniform(0.9, 1.8) / len(stroke)
+                for moved in stroke[1:]:
+                    path.add(moved, step)
+                where = path.poses[-1].wrist[0] * rng.uniform(0.5, 1.0)
+                path.add(path.poses[-1], 0.5 * (1 - before) * hold)
+            else:
+                path.add(pose, hold)
+            spans.append((letter, start, path.times[-1]))
+        if style.sink:
+            low = where + np.array([rng.normal(0, 1.5), rng.uniform(1, 6), 0.0])
+            path.add(self._rest(rng).replace(wrist=low[None]), rng.uniform(0.08, 0.5))
+            path.add(path.poses[-1], rng.uniform(0.0, 0.3))
+        return path, spans
+
+    def spell(
+        self, text: str, rng: np.random.Generator, style: SpellingStyle | None = None
+    ) -> SpelledClip:
+        """A recording of ``text`` (letters that the exemplars have, and spaces)."""
+        missing = sorted(set(text) - set(self.letters) - {" "})
+        if missing or not text.strip():
+            raise UsageError(
+                f"cannot spell {text!r}: expected letters of {self.letters!r} and spaces"
+                + (f", got {''.join(missing)!r}" if missing else "")
+            )
+        if style is None:
+            style = SpellingStyle.sample(rng)
+            # Slow spelling of long words would make clips that cost much and teach little.
+            longest = max(6.0 / len(text), 0.15)
+            style = replace(style, letter_seconds=min(style.letter_seconds, longest))
+        path, spans = self._key_poses(text.strip(), style, rng)
+        begin = rng.uniform(0, spans[0][1]) if style.cut_start else 0.0
+        end = rng.uniform(spans[-1][2], path.times[-1]) if style.cut_end else path.times[-1]
+        spans = [(letter, start - begin, stop - begin) for letter, start, stop in spans]
+        return SpelledClip(self._record(path, style, rng, begin, end), text, tuple(spans))
+
+    def idle(self, rng: np.random.Generator, style: SpellingStyle | None = None) -> SpelledClip:
+        """A recording of a hand that spells nothing: it rests, moves about, changes its shape."""
+        style = style or SpellingStyle.sample(rng)
+        path = _Path()
+        pose = self._rest(rng)
+        for _ in range(rng.integers(1, 5)):
+            path.add(pose, rng.uniform(0.1, 0.8))
+            path.add(pose, rng.uniform(0.0, 0.8))
+            if rng.random() < 0.6:
+                pose = self._rest(rng)
+            pose = pose.replace(wrist=pose.wrist + rng.normal(0, 2.0, 3) * [1, 1, 0])
+        return SpelledClip(self._record(path, style, rng), "", ())
+
+    def still(self, letter: str, rng: np.random.Generator, seconds: float) -> SpelledClip:
+        """One picture of a letter, shown for a while, as a photograph is given to the network."""
+        if letter not in self.letters:
+            raise UsageError(f"cannot show {letter!r}: expected one of {self.letters!r}")
+        style = SpellingStyle.sample(rng)
+        path = _Path()
+        pose = self._shown(letter, self._exemplar(letter, rng), style, rng)
+        path.add(pose, 0.0)
+        picture = self._record(path, style, rng).landmarks[[0, 0]]
+        track = HandTrack(picture, np.ones((2, 21)), np.array([0.0, seconds]), 1, 1, "right")
+        return SpelledClip(track, letter, ((letter, 0.0, seconds),))
+
+    def _misjudged(self, hand: Articulation, rate: float, rng: Any) -> Articulation:
+        """Frames of very fast motion in which the detector sees another handshape altogether."""
+        if len(hand) < 2:
+            return hand
+        speed = np.linalg.norm(np.gradient(hand.wrist, axis=0), axis=1) * rate
+        blurred = np.flatnonzero((speed > _BLURRED) & (rng.random(len(hand)) < 0.35))
+        orientation, angles = hand.orientation.copy(), hand.angles.copy()
+        for frame in blurred:
+            seen = self._rest(rng)
+            orientation[frame], angles[frame] = seen.orientation[0], seen.angles[0]
+        return hand.replace(orientation=orientation, angles=angles)
+
+    def _record(
+        self,
+        path: _Path,
+        style: SpellingStyle,
+        rng: Any,
+        begin: float = 0.0,
+        end: float | None = None,
+    ) -> HandTrack:
+        """Key poses -> what the detector of a camera would have seen from ``begin`` to ``end``."""
+        fps = style.rate
+        count = int(((path.times[-1] if end is None else end) - begin) * fps) + 1
+        times = np.arange(count) / fps
+        key_times = np.array(path.times) - begin
+        hand = _interpolate(key_times, _stack(path.poses), times, style, rng)
+        hand = self._misjudged(hand, fps, rng)
+        habit = np.radians(rng.normal(0, style.shape_spread, (1, 5, 4, 2))) * [0.6, 1.0]
+        habit[:, :, 3] *= 0.5
+        grown = rng.normal(1, 0.05, (1, 5, 1)) * rng.normal(1, 0.03, (1, 5, 4))
+        view = Rotation.from_rotvec(
+            np.radians(rng.normal(0, [style.view_turn, 1.5 * style.view_turn, style.view_roll]))
+        )
+        if style.from_behind:
+            view = view * Rotation.from_rotvec([0.0, np.pi, 0.0])
+        # Fingers that this signer bends more or less than others: all together, and each.
+        tightness = 1 + 0.1 * rng.normal() + 0.07 * rng.normal(size=(5, 1))
+        angles = hand.angles + habit
+        angles[:, :, 1:, 1] *= tightness
+        hand = hand.replace(
+            angles=angles,
+            lengths=hand.lengths * grown,
+            orientation=(view * Rotation.from_quat(hand.orientation)).as_quat(),
+        )
+        points = decode(hand)
+        points = points + _detector_noise(points, style, rng)
+        points[..., 0] *= style.stretch
+        if not style.depth:
+            points[..., 2] = 0.0
+        confidence = np.ones((count, 21), dtype=np.float32)
+        if style.dropout and count > 2:
+            lost = rng.random(count) < style.dropout
+            lost |= np.roll(lost, 1) & (rng.random(count) < 0.4)
+            lost[[0, -1]] = False
+            confidence[lost] = 0.0
+        return HandTrack(points, confidence, times, 1, 1, "right")
+
+
+def _up(palms: float) -> Floats:
+    return np.array([[0.0, -palms, 0.0]])
+
+
+def _stack(poses: list[Articulation]) -> Articulation:
+    return Articulation(
+        *(
+            np.concatenate([getattr(p, name) for p in poses])
+            for name in ("orientation", "angles", "lengths", "wrist")
+        )
+    )
+
+
+def _interpolate(
+    key_times: Floats, poses: Articulation, times: Floats, style: SpellingStyle, rng: Any
+) -> Articulation:
+    """Minimum-jerk paths between key poses, with a lag for each finger, then smoothing."""
+    lags = np.append(rng.normal(0, style.finger_lag, 5), 0.0)  # five fingers, then the wrist
+    lags = np.clip(lags, -0.06, 0.06)
+
+    def place(lag: float) -> tuple[NDArray[np.int64], Floats]:
+        at = np.clip(times - lag, key_times[0], key_times[-1])
+        low = np.clip(np.searchsorted(key_times, at, side="right") - 1, 0, len(key_times) - 1)
+        high = np.minimum(low + 1, len(key_times) - 1)
+        span = key_times[high] - key_times[low]
+        s = np.where(span > 0, (at - key_times[low]) / np.where(span > 0, span, 1), 0.0)
+        return low, s**3 * (10 - 15 * s + 6 * s * s)
+
+    def between(values: Floats, low: NDArray[np.int64], s: Floats) -> Floats:
+        s = s.reshape(-1, *[1] * (values.ndim - 1))
+        high = np.minimum(low + 1, len(key_times) - 1)
+        mixed: Floats = values[low] * (1 - s) + values[high] * s
+        return mixed
+
+    low, s = place(lags[5])
+    quaternions = poses.orientation.copy()
+    for k in range(1, len(quaternions)):
+        if quaternions[k] @ quaternions[k - 1] < 0:
+            quaternions[k] *= -1
+    orientation = between(quaternions, low, s)
+    lengths, wrist = between(poses.lengths, low, s), between(poses.wrist, low, s)
+    angles = np.empty((len(times), 5, 4, 2))
+    for finger in range(5):
+        flow, fs = place(lags[finger])
+        angles[:, finger] = between(poses.angles[:, finger], flow, fs)
+    sigma = style.smoothing * style.rate
+    if sigma > 0.2 and len(times) > 1:
+        angles, orientation, wrist = (
+            gaussian_filter1d(x, sigma, axis=0, mode="nearest")
+            for x in (angles, orientation, wrist)
+        )
+    norm = np.maximum(np.linalg.norm(orientation, axis=1, keepdims=True), 1e-6)
+    return Articulation(orientation / norm, angles, lengths, wrist)
+
+
+def _detector_noise(points: Floats, style: SpellingStyle, rng: Any) -> Floats:
+    """Errors of a landmark detector: slow wander, white jitter, more of both in fast motion and in
+    depth."""
+    shape = points.shape
+    white = rng.normal(0, style.jitter * 0.5, shape)
+    slow = rng.normal(0, style.jitter, shape)
+    if shape[0] > 1:
+        slow = gaussian_filter1d(slow, 2.5, axis=0, mode="nearest") * 3.0
+        speed = np.linalg.norm(np.gradient(points[..., :2], axis=0), axis=-1, keepdims=True)
+        white = white * (1 + 6 * np.clip(speed * style.rate / 10, 0, 2))
+    noise: Floats = (white + slow) * [1.0, 1.0, 2.0]
+    return noise

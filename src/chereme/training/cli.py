@@ -1,0 +1,51 @@
+"""``chereme train``: Lightning's Trainer, set by a YAML file and options that override it."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+
+from chereme.errors import BundleError
+
+
+class TrainingCLI(LightningCLI):
+    """LightningCLI with an output folder and a way to go on from a checkpoint."""
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_argument(
+            "--output", type=str, default="runs/last", help="Folder of the results."
+        )
+        parser.add_argument("--resume", type=str, default=None, help="Checkpoint to go on from.")
+        parser.link_arguments("output", "trainer.default_root_dir")
+
+
+def main(args: Sequence[str]) -> TrainingCLI:
+    """Train as ``args`` say (``--config FILE --a.b=c ...``) and write the results.
+
+    The task's ``finish(output, cli)``, where it has one, writes what remains after training.
+    """
+    cli = TrainingCLI(
+        subclass_mode_model=True,
+        subclass_mode_data=True,
+        run=False,
+        save_config_kwargs={"overwrite": True},
+        args=list(args),
+    )
+    resume: Any = cli.config["resume"]
+    try:
+        cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=resume, weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise BundleError(
+            f"{resume}: expected a checkpoint of tensors and plain values, as 'chereme train' "
+            "writes; it is damaged, or holds objects that could run code, and was not loaded"
+        ) from error
+    output = Path(cli.config["output"])
+    output.mkdir(parents=True, exist_ok=True)
+    finish = getattr(cli.model, "finish", None)
+    if finish is not None:
+        finish(output, cli)
+    return cli
