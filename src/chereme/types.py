@@ -58,8 +58,8 @@ class Landmarks:
     Shapes: ``landmarks (T, H, 21, 3)`` float32 pixels, ``confidence (T, H, 21)`` in 0..1 (0 = not
     seen), ``timestamps (T,)`` float64 seconds, rising; ``handedness`` has H entries, the
     signer's own left or right; ``world_landmarks (T, H, 21, 3)`` metres, or None. Unseen landmarks
-    hold NaN. ``handedness_score`` has H entries, each the share of the vote for that side in 0.5..1, or is
-    None where nothing was voted.
+    hold NaN. ``handedness_score`` has H entries, each the share of the vote for that side in
+    0.5..1, or is None where nothing was voted.
     """
 
     landmarks: FloatArray
