@@ -6,8 +6,9 @@
 For each signer a recogniser is trained on all the others (fewer steps than the bundled one), then
 asked for that signer's still letters and for words and letter strings composed from that signer's
 hands alone, words that neither recogniser nor language model drew in training. The weight of the
-language model and the bonus for length are tuned on one half of the words of all folds together;
-every figure with the language model is on the other half. Folds that are done are not done again.
+language model and the bonus for length are tuned on one half of the texts of all folds together,
+three words to one string, for what is spelled is often in no dictionary; every figure with the
+language model is on the other half. Folds that are done are not done again.
 """
 
 from __future__ import annotations
@@ -121,6 +122,7 @@ def main() -> None:
     exemplars = Exemplars.load(options.exemplars)
     folds: dict[str, dict[str, Any]] = {}
     words: dict[str, list[tuple[str, np.ndarray]]] = {}
+    strings: dict[str, list[tuple[str, np.ndarray]]] = {}
     for signer in options.signers:
         folder = options.output / signer
         if not (folder / "done").exists():
@@ -136,18 +138,18 @@ def main() -> None:
             (folder / "done").touch()
         model, rate = load_checkpoint(folder / "last.ckpt")
         hands = exemplars.select(only=(signer,))
-        strings = compose(model, rate, hands, STRINGS, options.texts)
+        strings[signer] = compose(model, rate, hands, STRINGS, options.texts)
         words[signer] = compose(model, rate, hands, WORDS, options.texts)
         folds[signer] = {
             "stills": read_stills(model, rate, hands),
-            "strings_greedy": summary(counts_of(strings)),
+            "strings_greedy": summary(counts_of(strings[signer][1::2])),
             "words_greedy": summary(counts_of(words[signer][1::2])),
         }
         print(signer, json.dumps(folds[signer]), flush=True)
 
     lm = OnnxLanguageModel(options.lm)
-    halves = [pairs[::2] for pairs in words.values()]
-    tuning = [pair for pairs in halves for pair in pairs]
+    tuning = [pair for pairs in words.values() for pair in pairs[::2]]
+    tuning += [pair for pairs in strings.values() for pair in pairs[::6]]
     trials = tune(
         [p for _, p in tuning],
         [ASL_LETTERS.encode(text) for text, _ in tuning],
@@ -157,13 +159,17 @@ def main() -> None:
     )
     best = trials[0]
     search = {"width": best.width, "lm": lm, "alpha": best.alpha, "beta": best.beta}
-    counts, greedy_counts, groups = [], [], []
-    for signer, pairs in words.items():
-        read = counts_of(pairs[1::2], **search)
-        folds[signer]["words_lm"] = summary(read)
-        counts += read
-        greedy_counts += counts_of(pairs[1::2])
-        groups += [signer] * len(read)
+    pooled: dict[str, Any] = {}
+    for kind, texts in (("words", words), ("strings", strings)):
+        groups = [signer for signer, pairs in texts.items() for _ in pairs[1::2]]
+        plain = [c for pairs in texts.values() for c in counts_of(pairs[1::2])]
+        searched = []
+        for signer, pairs in texts.items():
+            counts = counts_of(pairs[1::2], **search)
+            folds[signer][f"{kind}_lm"] = summary(counts)
+            searched += counts
+        pooled[f"{kind}_greedy"] = summary(plain, groups)
+        pooled[f"{kind}_lm"] = summary(searched, groups)
     report = {
         "steps_per_fold": options.epochs * 500,
         "folds": folds,
@@ -174,8 +180,7 @@ def main() -> None:
                 float(np.mean([f["stills"]["top1"] for f in folds.values()])), 2
             ),
         },
-        "words_greedy": summary(greedy_counts, groups),
-        "words_lm": summary(counts, groups),
+        **pooled,
     }
     (options.output / "report.json").write_text(json.dumps(report, indent=2) + "\n")
     print(json.dumps({k: v for k, v in report.items() if k != "folds"}, indent=2))

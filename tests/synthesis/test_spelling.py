@@ -27,6 +27,7 @@ QUIET = SpellingStyle(
     smoothing=0.0,
     shape_spread=0.0,
     letter_spread=0.0,
+    tightness_spread=0.0,
     view_turn=0.0,
     view_roll=0.0,
     letter_turn=0.0,

@@ -21,7 +21,6 @@ LIBRARIES = {
     "onnxruntime": "onnxruntime",
     "rapidfuzz": "rapidfuzz",
     "pose-format": "pose_format",
-    "pympi-ling": "pympi",
     "typer": "typer",
     "rich": "rich",
 }

@@ -35,7 +35,12 @@ MODELS = {
             name="fingerspelling",
             task="fingerspelling",
             summary="continuous one-handed ASL fingerspelling, from hand landmarks, to letters",
-            licence=Licence(code="MIT", weights="MIT", data="public domain, CC0-1.0, MIT"),
+            licence=Licence(
+                code="MIT",
+                weights="MIT",
+                data="public domain, CC0-1.0, MIT; one collection without a stated licence "
+                "(see the model card)",
+            ),
         ),
     )
 }

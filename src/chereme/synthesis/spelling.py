@@ -45,6 +45,7 @@ class SpellingStyle:
     smoothing: float = 0.02
     shape_spread: float = 2.0  # habit: constant offset of each joint
     letter_spread: float = 1.5  # and once more for each letter
+    tightness_spread: float = 0.1  # share by which fingers bend more or less than the exemplars'
     view_turn: float = 12.0  # camera round the hand: pitch, and half as much again of yaw
     view_roll: float = 8.0
     letter_turn: float = 8.0  # yaw of each letter, more for those often shown from the side
@@ -400,8 +401,8 @@ class Speller:
         )
         if style.from_behind:
             view = view * Rotation.from_rotvec([0.0, np.pi, 0.0])
-        # Fingers that this signer bends more or less than others: all together, and each.
-        tightness = 1 + 0.1 * rng.normal() + 0.07 * rng.normal(size=(5, 1))
+        each = rng.normal() + 0.7 * rng.normal(size=(5, 1))
+        tightness = 1 + style.tightness_spread * each
         angles = hand.angles + habit
         angles[:, :, 1:, 1] *= tightness
         hand = hand.replace(

@@ -29,6 +29,7 @@ from chereme.models.fingerspelling import (
     FingerspellingConfig,
     FingerspellingRecognizer,
     fingerspelling_losses,
+    infeasible,
 )
 from chereme.synthesis.spelling import SpelledClip, Speller
 from chereme.text import ASL_LETTERS
@@ -268,6 +269,9 @@ class FingerspellingTask(lightning.LightningModule):
             temperature=self.hparams["temperature"],
         )
         values = {f"train/{name}": value.detach() for name, value in losses._asdict().items()}
+        # The share of clips too short for their text: they teach nothing.
+        too_short = infeasible(lengths, batch.targets, batch.target_lengths)
+        values["train/infeasible"] = too_short.float().mean()
         self.log_dict(values, batch_size=len(batch.lengths))
         return losses.total
 

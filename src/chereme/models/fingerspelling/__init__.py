@@ -3,7 +3,11 @@
 Here with a landmark encoder in place of the ResNet34: the pose-only stream of the paper.
 """
 
-from chereme.models.fingerspelling.losses import FingerspellingLosses, fingerspelling_losses
+from chereme.models.fingerspelling.losses import (
+    FingerspellingLosses,
+    fingerspelling_losses,
+    infeasible,
+)
 from chereme.models.fingerspelling.recognizer import (
     FingerspellingConfig,
     FingerspellingRecognizer,
@@ -18,4 +22,5 @@ __all__ = [
     "LandmarkEncoder",
     "SequenceModel",
     "fingerspelling_losses",
+    "infeasible",
 ]
