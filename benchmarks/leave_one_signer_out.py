@@ -7,7 +7,7 @@ For each signer a recogniser is trained on all the others (fewer steps than the 
 asked for that signer's still letters and for words and letter strings composed from that signer's
 hands alone, words that neither recogniser nor language model drew in training. The weight of the
 language model and the bonus for length are tuned on one half of the texts of all folds together,
-three words to one string, for what is spelled is often in no dictionary; every figure with the
+as many strings as words, for what is spelled is often in no dictionary; every figure with the
 language model is on the other half. Folds that are done are not done again.
 """
 
@@ -39,8 +39,8 @@ CONFIG = Path(__file__).parents[1] / "configs" / "fingerspelling" / "landmarks.y
 SIGNERS = ("hand1", "hand2", "hand3", "hand4", "hand5", "wild", "recording")
 WORDS = Shares(0.5, 0.15, 0.15, 0.15, 0.05, 0.0, 0.0)
 STRINGS = Shares(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
-ALPHAS = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0)
-BETAS = (0.0, 0.5, 1.0, 1.5, 2.0)
+ALPHAS = (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0)
+BETAS = (0.0, 1.0, 1.5, 2.0, 2.5, 3.0)
 
 
 def log_probs(model: Any, track: HandTrack, rate: float) -> np.ndarray:
@@ -149,7 +149,7 @@ def main() -> None:
 
     lm = OnnxLanguageModel(options.lm)
     tuning = [pair for pairs in words.values() for pair in pairs[::2]]
-    tuning += [pair for pairs in strings.values() for pair in pairs[::6]]
+    tuning += [pair for pairs in strings.values() for pair in pairs[::2]]
     trials = tune(
         [p for _, p in tuning],
         [ASL_LETTERS.encode(text) for text, _ in tuning],
