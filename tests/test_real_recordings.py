@@ -1,7 +1,7 @@
 """The bundled model on real recordings: the main job, from encoded video or landmarks to letters.
 
-The letters asked for here are far below what the model reaches (see its card): these tests tell that
-the whole path works, not how well.
+The letters asked for here are far below what the model reaches (see its card): these tests tell
+that the whole path works, not how well.
 """
 
 import csv
@@ -156,7 +156,7 @@ def test_mirrored_landmarks_read_the_same(development, recognizer, tmp_path):
 
 
 def test_half_of_the_frames_lost(development, recognizer):
-    """A detector that drops every other frame costs little; nothing is invented where all is lost."""
+    """Every other frame lost costs little; nothing is invented where all is lost."""
     path = next(path for path, _ in development if path.name == "october.pose")
     hands = read_landmarks(path)
     landmarks, confidence = hands.landmarks.copy(), hands.confidence.copy()
