@@ -66,7 +66,7 @@ class SpellingStyle:
 
     @classmethod
     def sample(cls, rng: np.random.Generator) -> SpellingStyle:
-        """A random style: from slow, held letters to about eight letters a second."""
+        """A random style: from slow, held letters to about nine letters a second."""
         seconds = float(np.clip(rng.lognormal(np.log(0.28), 0.45), 0.11, 0.9))
         return cls(
             letter_seconds=seconds,

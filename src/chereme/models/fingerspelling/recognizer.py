@@ -93,6 +93,8 @@ class TemporalConv(nn.Module):
         super().__init__()
         if config.temporal_stride not in (1, 2):
             raise ValueError(f"temporal_stride: expected 1 or 2, got {config.temporal_stride}")
+        if config.kernel_size % 2 == 0:  # would change the number of steps
+            raise ValueError(f"kernel_size: expected an odd number, got {config.kernel_size}")
         self.stride = config.temporal_stride
         pad = config.kernel_size // 2
         self.conv1 = nn.Conv1d(config.feature_dim, config.conv_dim, config.kernel_size, padding=pad)
