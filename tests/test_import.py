@@ -13,7 +13,7 @@ import chereme
 import fakes
 from chereme.formats.poses import write_landmarks
 
-RESEARCH = ("models", "training", "synthesis", "data")
+RESEARCH = ("hand_model", "rendering", "models", "teachers", "data", "synthesis", "training")
 SERVING = sorted(
     module.name
     for module in pkgutil.walk_packages(chereme.__path__, "chereme.")

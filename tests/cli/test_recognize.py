@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
 import fakes
 from chereme.cli import app
-from chereme.formats.poses import write_landmarks
+from chereme.formats.poses import read_landmarks, write_landmarks
+from chereme.video import open_video, write_video
 
 
 @pytest.fixture(scope="module")
@@ -180,3 +183,59 @@ def test_an_output_folder_that_cannot_be_made_is_one_line(clips: Path, model: st
     assert result.exit_code == 1
     assert result.stderr.startswith("chereme: error: ")
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_an_overlay_of_one_input_is_a_file(clips: Path, model: str) -> None:
+    film = clips / "films" / "seen.mp4"
+    result = run(clips / "vail.npz", "--model", model, "--overlay", film)
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "vail\n", "")
+    with open_video(film) as video:
+        assert sum(1 for _ in video) == len(fakes.spell("vail").timestamps)
+
+
+def test_overlays_of_several_inputs_are_a_folder(clips: Path, model: str) -> None:
+    vail, dab, broken = (clips / f"{name}.npz" for name in ("vail", "dab", "broken"))
+    refused = run(vail, dab, "--model", model, "--overlay", clips / "seen.mp4")
+    assert refused.exit_code == 2
+    assert "several inputs do not fit one file: expected a folder" in refused.stderr
+    result = run(vail, broken, dab, "--model", model, "--overlay", clips / "films")
+    assert result.exit_code == 1
+    assert result.stdout == f"{vail}\tvail\n{dab}\tdab\n"
+    assert sorted(path.name for path in (clips / "films").iterdir()) == ["dab.mp4", "vail.mp4"]
+
+
+def test_an_overlay_of_another_kind_or_over_its_input_is_refused(clips: Path, model: str) -> None:
+    clip = clips / "clip.mp4"
+    write_video(clip, [np.zeros((48, 64, 3), np.uint8)] * 2, 30.0)
+    before = clip.read_bytes()
+    for film, message in ((clips / "film.avi", ".mp4, .mov, .mkv"), (clip, "the input itself")):
+        result = run(clip, "--model", model, "--overlay", film)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert message in result.stderr
+    assert clip.read_bytes() == before
+
+
+def test_an_overlay_of_a_real_recording(shared_data: Path, model: str, tmp_path: Path) -> None:
+    clip, film, found = tmp_path / "clip.mp4", tmp_path / "film.mp4", tmp_path / "found.npz"
+    with open_video(shared_data / "fingerspelling_dev" / "video" / "of.mp4") as video:
+        pictures = [frame.image[100:500, 350:890] for frame in islice(video, 15, 35)]
+    # A rate that changes, as telephones record.
+    times = [(i if i < 10 else 2 * i - 10) / 30 for i in range(len(pictures))]
+    write_video(clip, pictures, 30.0, timestamps=times)
+    assert run(clip, "--model", model, "--overlay", film).exit_code == 0
+    assert CliRunner().invoke(app, ["landmarks", str(clip), "-o", str(found)]).exit_code == 0
+    with open_video(clip) as before, open_video(film) as after:
+        frames, films = list(before), list(after)
+    assert [f.timestamp for f in films] == pytest.approx([f.timestamp for f in frames], abs=1e-4)
+    landmarks = read_landmarks(found)
+    seen = (landmarks.confidence > 0).any(axis=2)
+    assert seen.mean() > 0.6
+    y, x = np.mgrid[:400, :540]
+    for t in np.flatnonzero(seen[:, 0]):
+        change = np.abs(films[t].image[:400].astype(int) - frames[t].image).max(axis=2)
+        joints = landmarks.landmarks[t, 0, :, :2]
+        at = joints.round().astype(int).clip(0, [539, 399])
+        assert np.median(change[at[:, 1], at[:, 0]]) > 40
+        (left, top), (right, bottom) = joints.min(axis=0) - 10, joints.max(axis=0) + 10
+        beside = (x < left) | (x > right) | (y < top) | (y > bottom)
+        assert change[beside].mean() < 6  # compressed twice, and nothing more

@@ -58,6 +58,14 @@ def recognize(
         typer.Option("--format", "-f", metavar="FORM", help="txt, json, srt, vtt, tsv or eaf."),
     ] = Format.txt,
     output: options.OutputDir = None,
+    overlay: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="OUT",
+            help="Also write a film with the hands and letters drawn on it: a file (.mp4, .mov, "
+            ".mkv); for several inputs a folder.",
+        ),
+    ] = None,
     hand: options.SigningHand = options.Hand.auto,
     beam_width: options.BeamWidth = None,
     lm: options.UseLm = True,
@@ -79,9 +87,11 @@ def recognize(
         )
     from chereme.formats.transcripts import output_paths, save, write
     from chereme.runtime.bundle import Bundle
+    from chereme.runtime.overlay import overlay_paths
     from chereme.runtime.recognizer import Recognizer
     from chereme.runtime.registry import resolve, resolve_task
 
+    films = overlay_paths(inputs, overlay) if overlay else [None for _ in inputs]
     bundle = Bundle.load(resolve(model) if model else resolve_task(task), threads=threads)
     if bundle.config.task != task:
         raise UsageError(
@@ -100,10 +110,10 @@ def recognize(
     )
     files = output_paths(inputs, output, form.value) if output else [None for _ in inputs]
     failed = False
-    for source, file in zip(inputs, files, strict=True):
+    for source, file, film in zip(inputs, files, films, strict=True):
         try:
             with ProgressBar(source.name) as progress:
-                transcript = recognizer.recognize(source, progress=progress)
+                transcript = recognizer.recognize(source, progress=progress, overlay=film)
         except CheremeError as error:
             if debugging():
                 raise

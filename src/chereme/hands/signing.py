@@ -106,10 +106,10 @@ def hand_tracks(landmarks: Landmarks) -> list[HandTrack]:
     ]
 
 
-def signing_hand(
+def signing_column(
     landmarks: Landmarks, hand: Literal["auto", "left", "right"] = "auto"
-) -> HandTrack | None:
-    """The hand that does the signing, as seen (not mirrored); None if there is none.
+) -> int | None:
+    """Which of the hands of ``landmarks`` does the signing, from 0; None if there is none.
 
     ``auto`` takes the one that moved most (see ``motion``), the longest-seen if none moved.
     ``left`` and ``right`` take the signer's hand of that side, the one that moved most if several;
@@ -117,17 +117,28 @@ def signing_hand(
     """
     if hand not in ("auto", "left", "right"):
         raise UsageError(f"hand: expected 'auto', 'left' or 'right', got {hand!r}")
-    tracks = [track for track in hand_tracks(landmarks) if track.present.any()]
+    tracks = hand_tracks(landmarks)
+    columns = [column for column, track in enumerate(tracks) if track.present.any()]
     if hand != "auto":
-        agreeing = [track for track in tracks if track.handedness == hand]
-        unsure = [track for track in tracks if track.handedness_score < CLEARLY_OTHER]
-        tracks = [
-            track if track.handedness == hand else replace(track, handedness=hand)
-            for track in agreeing or unsure
-        ]
-    if not tracks:
+        agreeing = [c for c in columns if tracks[c].handedness == hand]
+        columns = agreeing or [c for c in columns if tracks[c].handedness_score < CLEARLY_OTHER]
+    if not columns:
         return None
-    return max(tracks, key=lambda track: (motion(track).score, int(track.present.sum())))
+    return max(columns, key=lambda c: (motion(tracks[c]).score, int(tracks[c].present.sum())))
+
+
+def signing_hand(
+    landmarks: Landmarks, hand: Literal["auto", "left", "right"] = "auto"
+) -> HandTrack | None:
+    """The hand of :func:`signing_column`, as seen (not mirrored), of the side that was asked for.
+
+    None if there is none.
+    """
+    column = signing_column(landmarks, hand)
+    if column is None:
+        return None
+    track = hand_tracks(landmarks)[column]
+    return track if hand == "auto" else replace(track, handedness=hand)
 
 
 def to_right_hand(track: HandTrack) -> HandTrack:

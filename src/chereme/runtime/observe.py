@@ -80,7 +80,7 @@ def observe(
     span = (-math.inf if start is None else start, math.inf if end is None else end)
     if isinstance(source, Landmarks):
         found = _from_landmarks(_between(source, "the landmarks", span), "landmarks in memory")
-    elif Path(source).suffix.lower() in LANDMARK_SUFFIXES and not Path(source).is_dir():
+    elif is_landmark_file(source):
         began = time.perf_counter()
         landmarks = _between(read_landmarks(source, fps=rate), str(source), span)
         found = _from_landmarks(landmarks, str(source))
@@ -96,6 +96,12 @@ def observe(
             progress=progress,
         )
     return replace(found, landmarks=unmirror(found.landmarks)) if mirrored else found
+
+
+def is_landmark_file(source: str | Path) -> bool:
+    """Whether ``source`` names a file of landmarks, by its suffix."""
+    path = Path(source)
+    return path.suffix.lower() in LANDMARK_SUFFIXES and not path.is_dir()
 
 
 def unmirror(landmarks: Landmarks) -> Landmarks:

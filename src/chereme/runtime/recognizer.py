@@ -18,9 +18,17 @@ from numpy.typing import NDArray
 import chereme
 from chereme.errors import BundleError, UsageError
 from chereme.hands.normalise import landmark_features
-from chereme.hands.signing import bridge_gaps, hand_tracks, motion, signing_hand, to_right_hand
+from chereme.hands.signing import (
+    bridge_gaps,
+    hand_tracks,
+    motion,
+    signing_column,
+    signing_hand,
+    to_right_hand,
+)
 from chereme.runtime.bundle import Bundle
 from chereme.runtime.observe import MakeDetector, Observation, Progress, observe
+from chereme.runtime.overlay import check_overlay, write_overlay
 from chereme.runtime.reading import Search, Segment, read_segment, read_still
 from chereme.runtime.segments import hold, split
 from chereme.types import Handedness, HandTrack, Landmarks, Transcript
@@ -31,6 +39,8 @@ T = TypeVar("T")
 
 SURE_HANDEDNESS = 0.8  # share of the vote; below it the hand is read as both
 LOW_COVERAGE = 0.5
+# The options that say how the frames of a source are read, which an overlay does once more.
+READING = ("mirrored", "strict", "rate", "limits")
 CHUNK = 512  # frames given to the encoder at once: bounds its memory, whatever the length
 
 
@@ -131,19 +141,44 @@ class Recognizer:
         end: float | None = None,
         hand: Hand | None = None,
         progress: Progress | None = None,
+        overlay: str | Path | None = None,
     ) -> Transcript:
         """Read a video, image, folder of numbered frames, landmark file, or landmarks.
 
         ``start`` and ``end`` (seconds) limit the reading to a part; ``hand`` takes the place of the
         recogniser's own for this input. The text is empty, and a warning says why, if there is no
         hand or nothing legible. Raises ``InputError`` for what cannot be read at all.
+
+        ``overlay``: a film to write (.mp4, .mov, .mkv) of what was seen, see
+        :func:`chereme.runtime.overlay.write_overlay`; ``progress`` then counts each frame
+        twice, as it is looked at and as it is drawn.
         """
         began = time.perf_counter()
+        chosen = _check_hand(hand or self.hand)
+        if overlay is not None:
+            check_overlay(overlay, source)
+        watching, drawing = progress, None
+        if overlay is not None and progress is not None:
+            watching, drawing = _in_two_passes(progress)
         observation = observe(
-            source, start=start, end=end, progress=progress, **self._observe_options
+            source, start=start, end=end, progress=watching, **self._observe_options
         )
         stages = _Stages(observation.timings)
-        transcript = self._read(observation, _check_hand(hand or self.hand), stages)
+        transcript = self._read(observation, chosen, stages)
+        if overlay is not None:
+            film = Path(overlay)
+            stages.run(
+                "overlay",
+                lambda: write_overlay(
+                    film,
+                    source,
+                    observation.landmarks,
+                    transcript,
+                    signing=signing_column(observation.landmarks, chosen),
+                    progress=drawing,
+                    **{key: self._observe_options[key] for key in READING},
+                ),
+            )
         stages.seconds["total"] = time.perf_counter() - began
         timings = {stage: round(seconds, 4) for stage, seconds in stages.seconds.items()}
         return replace(transcript, info={**transcript.info, "timings": timings})
@@ -247,6 +282,19 @@ class Recognizer:
             "beta": search.beta,
             "lm": search.language_model is not None,
         }
+
+
+def _in_two_passes(progress: Progress) -> tuple[Progress, Progress]:
+    """The progress of two passes over the frames, told as one that counts each frame twice."""
+
+    def first(done: int, expected: int | None) -> None:
+        progress(done, None if expected is None else 2 * expected)
+
+    def second(done: int, expected: int | None) -> None:
+        if expected is not None:
+            progress(expected + done, 2 * expected)
+
+    return first, second
 
 
 def _first(value: float | None, default: float) -> float:
