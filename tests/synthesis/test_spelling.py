@@ -17,7 +17,8 @@ from chereme.formats.poses import read_landmarks
 from chereme.hands.normalise import landmark_features
 from chereme.hands.skeleton import palm_size
 from chereme.synthesis.articulation import Articulation, encode
-from chereme.synthesis.spelling import SpelledClip, Speller, SpellingStyle
+from chereme.synthesis.spelling import SpelledClip, Speller
+from chereme.synthesis.style import SpellingStyle
 
 # Slow, and with all that varies turned off.
 QUIET = SpellingStyle(

@@ -105,17 +105,24 @@ def encode(landmarks: Floats) -> Articulation:
     return Articulation(Rotation.from_matrix(palm).as_quat(), angles, lengths, wrist)
 
 
+def bone_frames(hand: Articulation) -> tuple[Floats, Floats]:
+    """Axes of the palm ``(N, 3, 3)`` and of the bones ``(N, 5, 4, 3, 3)`` in camera axes.
+
+    Columns are side, forward (along the bone), and normal."""
+    palm = Rotation.from_quat(hand.orientation).as_matrix()
+    frames = _swing(hand.angles)
+    frames[:, :, 0] = palm[:, None] @ frames[:, :, 0]
+    for bone in range(1, 4):
+        frames[:, :, bone] = frames[:, :, bone - 1] @ frames[:, :, bone]
+    return palm, frames
+
+
 def decode(hand: Articulation) -> Floats:
     """``Articulation`` of N frames -> ``(N, 21, 3)`` landmarks in palm sizes, camera axes."""
-    palm = Rotation.from_quat(hand.orientation).as_matrix()
-    frame = np.repeat(palm[:, None], 5, axis=1)
+    _, frames = bone_frames(hand)
     joints = np.zeros((len(hand), 21, 3))
-    position = np.zeros((len(hand), 5, 3))
-    swings = _swing(hand.angles)
-    for bone in range(4):
-        frame = frame @ swings[:, :, bone]
-        position = position + frame[..., 1] * hand.lengths[:, :, bone, None]
-        joints[:, _CHAINS[:, bone]] = position
+    chains = np.cumsum(frames[..., 1] * hand.lengths[..., None], axis=2)
+    joints[:, 1:] = chains.reshape(len(hand), 20, 3)
     return joints + hand.wrist[:, None]
 
 

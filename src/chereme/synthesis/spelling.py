@@ -11,7 +11,7 @@ Everything is in palm sizes, camera axes (x right, y down, z away), a right hand
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,9 @@ from chereme.data.exemplars import MOVING, Exemplars
 from chereme.errors import UsageError
 from chereme.hands.skeleton import palm_size
 from chereme.synthesis.articulation import Articulation, decode, encode, mix
+from chereme.synthesis.detection import detector_noise, lost_frames, mistake_fast_frames
+from chereme.synthesis.strokes import drawn_stroke
+from chereme.synthesis.style import SpellingStyle
 from chereme.types import HandTrack
 
 Floats = NDArray[np.floating[Any]]
@@ -32,72 +35,22 @@ Floats = NDArray[np.floating[Any]]
 _SIDEWAYS = "ghpq"
 _OFTEN_FROM_SIDE = "codx"
 _STARTS_AS = {"j": "i", "z": "d"}
-_BLURRED = 9.0  # palms a second
 
 
 @dataclass(frozen=True)
-class SpellingStyle:
-    """How one signer spells in one clip. Times in seconds, angles in degrees, lengths in palms."""
+class Motion:
+    """A hand that spells ``text``: its pose at each of ``times (N,)`` seconds, in camera axes, and
+    ``spans``, (letter, start s, end s)."""
 
-    letter_seconds: float = 0.3
-    hold_share: float = 0.4
-    finger_lag: float = 0.02
-    smoothing: float = 0.02
-    shape_spread: float = 2.0  # habit: constant offset of each joint
-    letter_spread: float = 1.5  # and once more for each letter
-    tightness_spread: float = 0.1  # share by which fingers bend more or less than the exemplars'
-    view_turn: float = 12.0  # camera round the hand: pitch, and half as much again of yaw
-    view_roll: float = 8.0
-    letter_turn: float = 8.0  # yaw of each letter, more for those often shown from the side
-    sideways_right: bool = True  # G, H, P, Q point to the picture's right (palm to the signer)
-    from_behind: bool = False  # seen as the signer sees it
-    drift: float = 0.12
-    first_hold: float = 0.0
-    last_hold: float = 0.0
-    rise: bool = True
-    sink: bool = True
-    cut_start: bool = False  # the recording begins while the hand rises
-    cut_end: bool = False  # and ends while it sinks
-    jitter: float = 0.012
-    rate: float = 30.0
-    stretch: float = 1.0  # width of the picture against its true one
-    depth: bool = True
-    dropout: float = 0.01
-
-    @classmethod
-    def sample(cls, rng: np.random.Generator) -> SpellingStyle:
-        """A random style: from slow, held letters to about nine letters a second."""
-        seconds = float(np.clip(rng.lognormal(np.log(0.28), 0.45), 0.11, 0.9))
-        return cls(
-            letter_seconds=seconds,
-            hold_share=rng.uniform(0.1, 0.7) if seconds > 0.18 else rng.uniform(0.05, 0.4),
-            finger_lag=rng.uniform(0.0, 0.1) * seconds,
-            smoothing=rng.uniform(0.02, 0.12) * seconds,
-            shape_spread=rng.uniform(0, 4),
-            letter_spread=rng.uniform(0, 3),
-            view_turn=rng.uniform(4, 22),
-            view_roll=rng.uniform(3, 15),
-            letter_turn=rng.uniform(2, 14),
-            sideways_right=rng.random() < 0.65,
-            from_behind=rng.random() < 0.04,
-            drift=rng.uniform(0.0, 0.3),
-            first_hold=rng.uniform(0.1, 0.9) if rng.random() < 0.5 else 0.0,
-            last_hold=rng.uniform(0.0, 0.5) if rng.random() < 0.5 else 0.0,
-            rise=rng.random() < 0.5,
-            sink=rng.random() < 0.5,
-            cut_start=rng.random() < 0.5,
-            cut_end=rng.random() < 0.5,
-            jitter=rng.uniform(0.003, 0.025),
-            rate=float(rng.choice([15, 20, 24, 25, 30, 30, 30, 50, 60])),
-            stretch=rng.uniform(0.8, 1.35) if rng.random() < 0.35 else 1.0,
-            depth=rng.random() > 0.08,
-            dropout=rng.choice([0.0, 0.01, 0.05, 0.15]),
-        )
+    hand: Articulation
+    times: Floats
+    text: str
+    spans: tuple[tuple[str, float, float], ...]
 
 
 @dataclass(frozen=True)
 class SpelledClip:
-    """A composed recording and its truth: ``spans`` gives (letter, start s, end s)."""
+    """A ``Motion`` as a hand detector saw it."""
 
     track: HandTrack
     text: str
@@ -117,9 +70,13 @@ class _Path:
 
 
 class Speller:
-    """Composes clips from the exemplars of some signers."""
+    """Composes clips from the exemplars of some signers.
 
-    def __init__(self, exemplars: Exemplars) -> None:
+    ``mixing`` is how often two exemplars of a letter are mixed into one: right for many noisy views
+    of one handshape, wrong (0) for a few clean ones that differ on purpose."""
+
+    def __init__(self, exemplars: Exemplars, *, mixing: float = 0.5) -> None:
+        self._mixing = mixing
         self._hands = encode(exemplars.landmarks.astype(np.float64))
         self._hands = self._hands.replace(wrist=np.zeros_like(self._hands.wrist))
         self._groups: dict[str, list[NDArray[np.int64]]] = {}
@@ -152,7 +109,7 @@ class Speller:
         groups = self._groups[label]
         size = np.array([len(g) for g in groups], dtype=float) ** 0.4
         chosen = []
-        for _ in range(2 if rng.random() < 0.5 else 1):
+        for _ in range(2 if rng.random() < self._mixing else 1):
             group = groups[rng.choice(len(groups), p=size / size.sum())]
             pictures = np.unique(self._pictures[group])
             of_picture = group[self._pictures[group] == rng.choice(pictures)]
@@ -220,35 +177,7 @@ class Speller:
                     motion.orientation, motion.angles, motion.wrist, strict=True
                 )
             ]
-        s = np.linspace(0, 1, 13)
-        turn = np.zeros((13, 3))
-        if letter == "z":
-            # Left to right for the signer, so first to the left in the picture.
-            corners = np.array([[0, 0], [-1, 0], [0, 1], [-1, 1]]) + rng.normal(0, 0.08, (4, 2))
-            size = rng.uniform(0.5, 1.6) * np.array([1.0, rng.uniform(0.6, 1.2)])
-            share = np.interp(s, [0, 0.3, 0.7, 1], [0, 1, 2, 3])
-            path = np.stack([np.interp(share, range(4), corners[:, k]) for k in (0, 1)], 1) * size
-            follow = rng.uniform(0, 1)  # drawn by the arm (0) or partly by turning the wrist (1)
-            turn[:, 2] = follow * np.radians(25) * (path[:, 0] / size[0])
-            path = path * (1 - 0.5 * follow)
-        else:
-            # Down, then hooking to the picture's right, while the forearm turns the palm to the
-            # signer and the hand tips over towards the little finger, little or much.
-            size = rng.uniform(0.2, 1.4)
-            aside = -rng.uniform(0, 0.5) * np.sin(np.pi * s) + rng.uniform(0.0, 0.8) * s**2
-            path = size * np.stack([aside, np.sin(np.pi * rng.uniform(0.5, 0.9) * s)], 1)
-            turn[:, 0] = np.radians(rng.uniform(-5, 60)) * np.sin(np.pi * s)
-            turn[:, 1] = -np.radians(rng.uniform(40, 160)) * s**1.3
-            tipping = np.sin(np.pi * rng.uniform(0.5, 0.9) * s)
-            turn[:, 2] = -np.radians(rng.uniform(5, 130)) * tipping
-        base = Rotation.from_quat(pose.orientation)
-        return [
-            pose.replace(
-                orientation=(Rotation.from_rotvec(turn[k]) * base).as_quat(),
-                wrist=pose.wrist + np.array([[path[k, 0], path[k, 1], 0.0]]),
-            )
-            for k in range(len(s))
-        ]
+        return drawn_stroke(letter, pose, rng)
 
     def _between_doubles(self, pose: Articulation, rng: Any) -> tuple[Articulation, float]:
         """What the hand does between two equal letters, and how far it ends up to the right.
@@ -320,39 +249,63 @@ class Speller:
             path.add(path.poses[-1], rng.uniform(0.0, 0.3))
         return path, spans
 
-    def spell(
-        self, text: str, rng: np.random.Generator, style: SpellingStyle | None = None
-    ) -> SpelledClip:
-        """A recording of ``text`` (letters that the exemplars have, and spaces)."""
+    def perform(
+        self,
+        text: str,
+        rng: np.random.Generator,
+        style: SpellingStyle | None = None,
+        *,
+        substeps: int = 1,
+    ) -> Motion:
+        """A hand that spells ``text`` (letters that the exemplars have, and spaces).
+
+        ``substeps`` poses for each frame of ``style.rate``: what a shutter sees while it is open.
+        """
         missing = sorted(set(text) - set(self.letters) - {" "})
         if missing or not text.strip():
             raise UsageError(
                 f"cannot spell {text!r}: expected letters of {self.letters!r} and spaces"
                 + (f", got {''.join(missing)!r}" if missing else "")
             )
-        if style is None:
-            style = SpellingStyle.sample(rng)
-            # Slow spelling of long words would make clips that cost much and teach little.
-            longest = max(6.0 / len(text), 0.15)
-            style = replace(style, letter_seconds=min(style.letter_seconds, longest))
+        style = style or SpellingStyle.sample(rng, letters=len(text))
         path, spans = self._key_poses(text.strip(), style, rng)
         begin = rng.uniform(0, spans[0][1]) if style.cut_start else 0.0
         end = rng.uniform(spans[-1][2], path.times[-1]) if style.cut_end else path.times[-1]
         spans = [(letter, start - begin, stop - begin) for letter, start, stop in spans]
-        return SpelledClip(self._record(path, style, rng, begin, end), text, tuple(spans))
+        return self._perform(path, text, spans, style, rng, begin=begin, end=end, substeps=substeps)
+
+    def spell(
+        self, text: str, rng: np.random.Generator, style: SpellingStyle | None = None
+    ) -> SpelledClip:
+        """A recording of ``perform(text)`` by a hand detector."""
+        style = style or SpellingStyle.sample(rng, letters=len(text))
+        return self._detect(self.perform(text, rng, style), style, rng)
 
     def idle(self, rng: np.random.Generator, style: SpellingStyle | None = None) -> SpelledClip:
         """A recording of a hand that spells nothing: it rests, moves about, changes its shape."""
         style = style or SpellingStyle.sample(rng)
+        return self._detect(self.rest(rng, style), style, rng)
+
+    def rest(
+        self,
+        rng: np.random.Generator,
+        style: SpellingStyle,
+        *,
+        seconds: float = 0.0,
+        substeps: int = 1,
+    ) -> Motion:
+        """A hand that spells nothing, for at least ``seconds``."""
         path = _Path()
         pose = self._rest(rng)
-        for _ in range(rng.integers(1, 5)):
+        moves = rng.integers(1, 5)
+        while moves > 0 or path.times[-1] < seconds:
+            moves -= 1
             path.add(pose, rng.uniform(0.1, 0.8))
             path.add(pose, rng.uniform(0.0, 0.8))
             if rng.random() < 0.6:
                 pose = self._rest(rng)
             pose = pose.replace(wrist=pose.wrist + rng.normal(0, 2.0, 3) * [1, 1, 0])
-        return SpelledClip(self._record(path, style, rng), "", ())
+        return self._perform(path, "", [], style, rng, end=seconds or None, substeps=substeps)
 
     def still(self, letter: str, rng: np.random.Generator, seconds: float) -> SpelledClip:
         """One picture of a letter, shown for a while, as a photograph is given to the network."""
@@ -362,37 +315,36 @@ class Speller:
         path = _Path()
         pose = self._shown(letter, self._exemplar(letter, rng), style, rng)
         path.add(pose, 0.0)
-        picture = self._record(path, style, rng).landmarks[[0, 0]]
-        track = HandTrack(picture, np.ones((2, 21)), np.array([0.0, seconds]), 1, 1, "right")
+        picture = self._detect(self._perform(path, letter, [], style, rng), style, rng)
+        track = HandTrack(
+            picture.track.landmarks[[0, 0]],
+            np.ones((2, 21)),
+            np.array([0.0, seconds]),
+            1,
+            1,
+            "right",
+        )
         return SpelledClip(track, letter, ((letter, 0.0, seconds),))
 
-    def _misjudged(self, hand: Articulation, rate: float, rng: Any) -> Articulation:
-        """Frames of very fast motion in which the detector sees another handshape altogether."""
-        if len(hand) < 2:
-            return hand
-        speed = np.linalg.norm(np.gradient(hand.wrist, axis=0), axis=1) * rate
-        blurred = np.flatnonzero((speed > _BLURRED) & (rng.random(len(hand)) < 0.35))
-        orientation, angles = hand.orientation.copy(), hand.angles.copy()
-        for frame in blurred:
-            seen = self._rest(rng)
-            orientation[frame], angles[frame] = seen.orientation[0], seen.angles[0]
-        return hand.replace(orientation=orientation, angles=angles)
-
-    def _record(
+    def _perform(
         self,
         path: _Path,
+        text: str,
+        spans: list[tuple[str, float, float]],
         style: SpellingStyle,
         rng: Any,
+        *,
         begin: float = 0.0,
         end: float | None = None,
-    ) -> HandTrack:
-        """Key poses -> what the detector of a camera would have seen from ``begin`` to ``end``."""
-        fps = style.rate
-        count = int(((path.times[-1] if end is None else end) - begin) * fps) + 1
-        times = np.arange(count) / fps
-        key_times = np.array(path.times) - begin
-        hand = _interpolate(key_times, _stack(path.poses), times, style, rng)
-        hand = self._misjudged(hand, fps, rng)
+        substeps: int = 1,
+    ) -> Motion:
+        """Key poses -> this signer's hand before this camera, from ``begin`` to ``end``."""
+        rate = style.rate * substeps
+        count = int(((path.times[-1] if end is None else end) - begin) * rate) + 1
+        times = np.arange(count) / rate
+        hand = _interpolate(
+            np.array(path.times) - begin, _stack(path.poses), times, rate, style, rng
+        )
         habit = np.radians(rng.normal(0, style.shape_spread, (1, 5, 4, 2))) * [0.6, 1.0]
         habit[:, :, 3] *= 0.5
         grown = rng.normal(1, 0.05, (1, 5, 1)) * rng.normal(1, 0.03, (1, 5, 4))
@@ -410,18 +362,21 @@ class Speller:
             lengths=hand.lengths * grown,
             orientation=(view * Rotation.from_quat(hand.orientation)).as_quat(),
         )
+        return Motion(hand, times, text, tuple(spans))
+
+    def _detect(self, motion: Motion, style: SpellingStyle, rng: Any) -> SpelledClip:
+        """What a hand detector would have made of it."""
+        hand, count = motion.hand, len(motion.times)
+        hand = mistake_fast_frames(hand, lambda: self._rest(rng), style.rate, rng)
         points = decode(hand)
-        points = points + _detector_noise(points, style, rng)
+        points = points + detector_noise(points, style, rng)
         points[..., 0] *= style.stretch
         if not style.depth:
             points[..., 2] = 0.0
         confidence = np.ones((count, 21), dtype=np.float32)
-        if style.dropout and count > 2:
-            lost = rng.random(count) < style.dropout
-            lost |= np.roll(lost, 1) & (rng.random(count) < 0.4)
-            lost[[0, -1]] = False
-            confidence[lost] = 0.0
-        return HandTrack(points, confidence, times, 1, 1, "right")
+        confidence[lost_frames(count, style.dropout, rng)] = 0.0
+        track = HandTrack(points, confidence, motion.times, 1, 1, "right")
+        return SpelledClip(track, motion.text, motion.spans)
 
 
 def _up(palms: float) -> Floats:
@@ -438,7 +393,12 @@ def _stack(poses: list[Articulation]) -> Articulation:
 
 
 def _interpolate(
-    key_times: Floats, poses: Articulation, times: Floats, style: SpellingStyle, rng: Any
+    key_times: Floats,
+    poses: Articulation,
+    times: Floats,
+    rate: float,
+    style: SpellingStyle,
+    rng: Any,
 ) -> Articulation:
     """Minimum-jerk paths between key poses, with a lag for each finger, then smoothing."""
     lags = np.append(rng.normal(0, style.finger_lag, 5), 0.0)  # five fingers, then the wrist
@@ -469,7 +429,7 @@ def _interpolate(
     for finger in range(5):
         flow, fs = place(lags[finger])
         angles[:, finger] = between(poses.angles[:, finger], flow, fs)
-    sigma = style.smoothing * style.rate
+    sigma = style.smoothing * rate
     if sigma > 0.2 and len(times) > 1:
         angles, orientation, wrist = (
             gaussian_filter1d(x, sigma, axis=0, mode="nearest")
@@ -477,17 +437,3 @@ def _interpolate(
         )
     norm = np.maximum(np.linalg.norm(orientation, axis=1, keepdims=True), 1e-6)
     return Articulation(orientation / norm, angles, lengths, wrist)
-
-
-def _detector_noise(points: Floats, style: SpellingStyle, rng: Any) -> Floats:
-    """Errors of a landmark detector: slow wander, white jitter, more of both in fast motion and in
-    depth."""
-    shape = points.shape
-    white = rng.normal(0, style.jitter * 0.5, shape)
-    slow = rng.normal(0, style.jitter, shape)
-    if shape[0] > 1:
-        slow = gaussian_filter1d(slow, 2.5, axis=0, mode="nearest") * 3.0
-        speed = np.linalg.norm(np.gradient(points[..., :2], axis=0), axis=-1, keepdims=True)
-        white = white * (1 + 6 * np.clip(speed * style.rate / 10, 0, 2))
-    noise: Floats = (white + slow) * [1.0, 1.0, 2.0]
-    return noise

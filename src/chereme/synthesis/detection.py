@@ -1,0 +1,54 @@
+"""What a landmark detector makes of a hand: jitter, frames lost, frames mistaken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
+
+from chereme.synthesis.articulation import Articulation
+from chereme.synthesis.style import SpellingStyle
+
+Floats = NDArray[np.floating[Any]]
+_BLURRED = 9.0  # palms a second
+
+
+def detector_noise(points: Floats, style: SpellingStyle, rng: Any) -> Floats:
+    """Errors of a landmark detector: slow wander, white jitter, more of both in fast motion and in
+    depth."""
+    shape = points.shape
+    white = rng.normal(0, style.jitter * 0.5, shape)
+    slow = rng.normal(0, style.jitter, shape)
+    if shape[0] > 1:
+        slow = gaussian_filter1d(slow, 2.5, axis=0, mode="nearest") * 3.0
+        speed = np.linalg.norm(np.gradient(points[..., :2], axis=0), axis=-1, keepdims=True)
+        white = white * (1 + 6 * np.clip(speed * style.rate / 10, 0, 2))
+    noise: Floats = (white + slow) * [1.0, 1.0, 2.0]
+    return noise
+
+
+def lost_frames(count: int, share: float, rng: Any) -> NDArray[np.bool_]:
+    """Which of ``count`` frames have no hand: about ``share``, never the first and the last."""
+    if not share or count <= 2:
+        return np.zeros(count, dtype=bool)
+    lost: NDArray[np.bool_] = rng.random(count) < share
+    lost |= np.roll(lost, 1) & (rng.random(count) < 0.4)
+    lost[[0, -1]] = False
+    return lost
+
+
+def mistake_fast_frames(
+    hand: Articulation, other: Callable[[], Articulation], rate: float, rng: Any
+) -> Articulation:
+    """Some frames of very fast motion get the handshape of ``other()``."""
+    if len(hand) < 2:
+        return hand
+    speed = np.linalg.norm(np.gradient(hand.wrist, axis=0), axis=1) * rate
+    orientation, angles = hand.orientation.copy(), hand.angles.copy()
+    for frame in np.flatnonzero((speed > _BLURRED) & (rng.random(len(hand)) < 0.35)):
+        seen = other()
+        orientation[frame], angles[frame] = seen.orientation[0], seen.angles[0]
+    return hand.replace(orientation=orientation, angles=angles)
