@@ -26,6 +26,18 @@ def test_all_columns(tmp_path):
     ]
 
 
+def test_counts_and_sizes(tmp_path):
+    path = manifest(tmp_path, "path,label,frames,width,height\na,x,22,640,360.0\nb,y,,,\nc,z,1,,\n")
+    items = read_manifest(path)
+    assert [(i.frames, i.width, i.height) for i in items] == [
+        (22, 640, 360),
+        (None, None, None),
+        (1, None, None),
+    ]
+    write_manifest(items, path)
+    assert read_manifest(path) == items
+
+
 def test_spreadsheet_habits(tmp_path):
     text = (
         '\n Label , PATH ,notes\r\n"a, ""b""","x, y.mp4",\r\n\r\n,,\r\n'
@@ -67,6 +79,10 @@ def test_parts_of_one_recording_have_their_own_ids(tmp_path):
         ("path,label,end\na,x,nan\n", "column end: expected seconds"),
         ("path,label,start,end\na,x,2,2\n", r"column end: .*after the start \(2\), got 2"),
         ("path,label,end\na,x,0\n", r"column end: .*after the start \(0\), got 0"),
+        ("path,label,frames\na,x,many\n", "line 2, column frames: .*whole number.*'many'"),
+        ("path,label,frames\na,x,0\n", "column frames: expected a whole number from 1"),
+        ("path,label,width\na,x,3.5\n", "column width: expected a whole number from 1"),
+        ("path,label,height\na,x,inf\n", "column height: expected a whole number from 1"),
         ("path,label,id\na,x,i\nb,y,i\n", "line 3, column id: .*'i' as in line 2"),
         ("path,label\na,x\na,y\n", "line 3, column id: .*'a' as in line 2"),
         ('path,label\n"a\n\n",x\nb,y,z\n', "line 5: expected 2 cells"),

@@ -1,14 +1,13 @@
 """Manifests: CSV tables of recordings with their labels, the one form in which data sets come.
 
 A header line, then one line per item. ``path`` and ``label`` are needed; ``id``, ``signer``,
-``split``, ``start``, ``end``, ``hand`` and ``language`` are optional, other columns are ignored.
-Paths are relative to the manifest's own folder.
+``split``, ``start``, ``end``, ``hand``, ``language``, ``frames``, ``width`` and ``height`` are
+optional, other columns are ignored. Paths are relative to the manifest's own folder.
 """
 
 from __future__ import annotations
 
 import csv
-import io
 import math
 import os
 from collections.abc import Iterable, Sequence
@@ -17,11 +16,15 @@ from pathlib import Path
 from typing import Literal, cast
 
 from chereme.errors import InputError
+from chereme.formats.tables import read_rows
 
 Split = Literal["train", "dev", "test"]
 Hand = Literal["auto", "left", "right"]
 
-COLUMNS = ("path", "label", "id", "signer", "split", "start", "end", "hand", "language")
+COLUMNS = (
+    *("path", "label", "id", "signer", "split", "start", "end", "hand", "language"),
+    *("frames", "width", "height"),
+)
 _NEEDED = COLUMNS[:2]
 
 
@@ -32,7 +35,9 @@ class Item:
     ``start`` None is the beginning, ``end`` None the end of the recording. ``label`` is what is
     signed; it is empty for a recording in which nothing is. ``id`` is unique in its manifest.
     ``hand`` is the signer's own hand that signs. ``language`` is a language code, as ``ase`` for
-    American Sign Language. The others are None where not stated.
+    American Sign Language. ``frames`` is the number of pictures of the item, ``width`` and
+    ``height`` their size in pixels: what its source says, read without decoding, for statistics
+    and planning. All but path, label, id and hand are None where not stated.
     """
 
     path: Path
@@ -44,6 +49,9 @@ class Item:
     end: float | None = None
     hand: Hand = "auto"
     language: str | None = None
+    frames: int | None = None
+    width: int | None = None
+    height: int | None = None
 
 
 def read_manifest(path: str | Path) -> list[Item]:
@@ -56,38 +64,22 @@ def read_manifest(path: str | Path) -> list[Item]:
     that cannot be, and an id that comes twice.
     """
     path = Path(path)
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from error
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{path}: expected UTF-8 text, got the byte {error.object[error.start]:#04x} at "
-            f"position {error.start}; save the manifest as CSV in UTF-8"
-        ) from error
-
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     columns: list[str] | None = None
     items: list[Item] = []
     line_of_id: dict[str, int] = {}
-    line = 1  # of the row's beginning; quoted cells may hold line ends
-    try:
-        for cells in reader:
-            where = f"{path}, line {line}"
-            if columns is None and any(cells):
-                columns = _columns(cells, where)
-            elif columns is not None and any(cell.strip() for cell in cells):
-                item = _item(dict(_pair(columns, cells, where)), path.parent, where)
-                if item.id in line_of_id:
-                    raise InputError(
-                        f"{where}, column id: expected a name that is used once, got {item.id!r} "
-                        f"as in line {line_of_id[item.id]}; give each item its own id"
-                    )
-                line_of_id[item.id] = line
-                items.append(item)
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise InputError(f"{path}, line {line}: expected CSV, got a bad row ({error})") from error
+    for line, cells in read_rows(path):
+        where = f"{path}, line {line}"
+        if columns is None:
+            columns = _columns(cells, where)
+            continue
+        item = _item(dict(_pair(columns, cells, where)), path.parent, where)
+        if item.id in line_of_id:
+            raise InputError(
+                f"{where}, column id: expected a name that is used once, got {item.id!r} "
+                f"as in line {line_of_id[item.id]}; give each item its own id"
+            )
+        line_of_id[item.id] = line
+        items.append(item)
     if columns is None:
         raise InputError(f"{path}: expected a header line with path,label; the file is empty")
     return items
@@ -173,6 +165,9 @@ def _item(row: dict[str, str], folder: Path, where: str) -> Item:
         end=end,
         hand=cast("Hand", _one_of(row, "hand", ("auto", "left", "right"), where) or "auto"),
         language=row.get("language") or None,
+        frames=_count(row, "frames", where),
+        width=_count(row, "width", where),
+        height=_count(row, "height", where),
     )
 
 
@@ -187,6 +182,25 @@ def _seconds(row: dict[str, str], column: str, where: str) -> float | None:
     if not (math.isfinite(value) and value >= 0):
         raise InputError(f"{where}, column {column}: expected seconds from 0 on, got {text!r}")
     return value
+
+
+def _count(row: dict[str, str], column: str, where: str) -> int | None:
+    text = row.get(column)
+    if not text:
+        return None
+    count = whole_number(text)
+    if count is None or count < 1:
+        raise InputError(f"{where}, column {column}: expected a whole number from 1, got {text!r}")
+    return count
+
+
+def whole_number(text: str) -> int | None:
+    """The number that a cell holds, or None. Tables that had gaps once say ``22.0`` for 22."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return int(value) if value.is_integer() else None
 
 
 def _one_of(row: dict[str, str], column: str, allowed: Sequence[str], where: str) -> str | None:

@@ -1,0 +1,33 @@
+import pytest
+
+from chereme.errors import InputError
+from chereme.formats.tables import read_rows
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_rows_with_the_lines_they_begin_on(tmp_path, encoding, end):
+    lines = ["", "a, b", ",", '"two', 'lines, ""x""",c', "\N{GREEK SMALL LETTER ALPHA},"]
+    path = tmp_path / "t.csv"
+    path.write_bytes(end.join(lines).encode(encoding))
+    assert list(read_rows(path)) == [
+        (2, ["a", " b"]),
+        (4, [f'two{end}lines, "x"', "c"]),
+        (6, ["\N{GREEK SMALL LETTER ALPHA}", ""]),
+    ]
+
+
+def test_a_quote_that_does_not_end_is_an_error(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text('a,b\nc,"d\ne,f\n')
+    with pytest.raises(InputError, match=r"t\.csv, line 2: expected CSV"):
+        list(read_rows(path))
+
+
+def test_other_encodings_and_missing_files(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_bytes("h\xe9".encode("latin-1"))
+    with pytest.raises(InputError, match="UTF-8 text, got the byte 0xe9 at position 1; save"):
+        list(read_rows(path))
+    with pytest.raises(InputError, match="cannot be read"):
+        list(read_rows(tmp_path / "none.csv"))
