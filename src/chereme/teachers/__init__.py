@@ -1,0 +1,53 @@
+"""Teachers: frozen models, or their stored output, whose vectors a student learns to predict.
+
+A teacher turns each picture of a clip into a vector. `chereme.teachers.hamer` computes them,
+`chereme.teachers.precomputed` reads what another program computed. Both follow `Teacher`, so what
+makes or reads shards needs not know which it has.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """What teachers are given: the clip's ``id`` and its ``crops (T, S, S, 3)`` uint8 RGB.
+
+    The crops show the signing hand as a right hand: those of left hands are mirrored before.
+    """
+
+    id: str
+    crops: NDArray[np.uint8]
+
+
+class ClipEmbeddings(NamedTuple):
+    """A teacher's vectors of one clip, float32, one row a frame.
+
+    ``mirrored`` belongs to the same crops flipped left-right. Flipping is an augmentation of the
+    student's clips, and a hand model does not say the same of a hand and of its mirror image: a
+    flipped clip has to meet its own vectors. None where the teacher has none; such clips must not
+    be flipped.
+    """
+
+    crop: NDArray[np.float32]  # (T, D)
+    mirrored: NDArray[np.float32] | None  # (T, D)
+
+
+class Teacher(Protocol):
+    """What the preparation of data needs of a teacher."""
+
+    @property
+    def name(self) -> str:
+        """Short, without spaces: names the vectors in shards and reports."""
+
+    @property
+    def dim(self) -> int:
+        """Length D of a vector."""
+
+    def embed_clip(self, clip: Clip) -> ClipEmbeddings:
+        """The vectors of all frames of one clip; InputError if the clip cannot be embedded."""
