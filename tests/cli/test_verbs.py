@@ -21,7 +21,7 @@ from chereme.runtime import registry
 
 VERBS = (
     "recognize", "landmarks", "train", "evaluate", "export", "synthesize", "models", "doctor",
-    "prepare",    "bench",
+    "prepare", "bench", "hand-model",
 )  # fmt: skip
 
 

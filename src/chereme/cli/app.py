@@ -10,6 +10,7 @@ from chereme.cli import (
     doctor,
     evaluate,
     export,
+    hand_model,
     landmarks,
     models,
     prepare,
@@ -43,6 +44,7 @@ app.command(
 )(train.train)
 app.command(rich_help_panel=MAKE)(export.export)
 app.command(rich_help_panel=MAKE)(synthesize.synthesize)
+app.add_typer(hand_model.app, name="hand-model", rich_help_panel=MAKE)
 app.command(rich_help_panel=LOOK)(models.models)
 app.command(rich_help_panel=LOOK)(doctor.doctor)
 app.command(rich_help_panel=LOOK)(bench.bench)
