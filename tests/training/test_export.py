@@ -20,11 +20,18 @@ from chereme.decoding import beam_search
 from chereme.errors import BundleError
 from chereme.hands.normalise import FEATURES_PER_FRAME, landmark_features
 from chereme.hands.signing import signing_hand
-from chereme.models.fingerspelling import FingerspellingConfig, FingerspellingRecognizer
+from chereme.models.fingerspelling import (
+    FingerspellingConfig,
+    FingerspellingRecognizer,
+    LandmarkEncoderConfig,
+    SequenceConfig,
+    VectorEncoderConfig,
+)
 from chereme.runtime.bundle import Bundle
 from chereme.runtime.recognizer import Recognizer
 from chereme.synthesis import to_landmarks
-from chereme.synthesis.spelling import Speller, SpellingStyle
+from chereme.synthesis.spelling import Speller
+from chereme.synthesis.style import SpellingStyle
 from chereme.text import ASL_LETTERS
 from chereme.training.export import export, load_checkpoint, onnx_networks
 
@@ -37,18 +44,20 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
-def network(stride: int = 2) -> FingerspellingRecognizer:
+def network(kernels: str = "default") -> FingerspellingRecognizer:
     """A small network with random weights and statistics, sharp enough to say something."""
-    torch.manual_seed(stride)
+    torch.manual_seed(2)
     config = FingerspellingConfig(
-        encoder_hidden=16, feature_dim=12, conv_dim=14, gru_hidden=10, temporal_stride=stride
+        landmarks=LandmarkEncoderConfig(hidden=16, feature_dim=12),
+        sequence=SequenceConfig(kernels=kernels, conv_dim=14, gru_hidden=10),
     )
     model = FingerspellingRecognizer(config)
     model.encoder.mean.normal_(0, 0.3)
     model.encoder.std.uniform_(0.2, 0.6)
-    for norm in (model.sequence.conv.norm1, model.sequence.conv.norm2):
-        norm.running_mean.uniform_(-0.2, 0.2)  # type: ignore[union-attr]
-        norm.running_var.uniform_(0.5, 2.0)  # type: ignore[union-attr]
+    for norm in model.modules():
+        if isinstance(norm, torch.nn.BatchNorm1d):
+            norm.running_mean.uniform_(-0.2, 0.2)  # type: ignore[union-attr]
+            norm.running_var.uniform_(0.5, 2.0)  # type: ignore[union-attr]
     with torch.no_grad():
         model.sequence.classifier.weight.mul_(25)
     return model.eval()
@@ -79,9 +88,9 @@ def run(*arguments: object) -> Result:
 
 
 # -- networks -------------------------------------------------------------------------------------
-@pytest.mark.parametrize("stride", [1, 2])
-def test_onnx_equals_torch_at_every_length(stride: int) -> None:
-    model = network(stride)
+@pytest.mark.parametrize(("kernels", "stride"), [("unpooled", 1), ("default", 2), ("vac", 4)])
+def test_onnx_equals_torch_at_every_length(kernels: str, stride: int) -> None:
+    model = network(kernels)
     encoder, sequence = (
         onnxruntime.InferenceSession(content) for content in onnx_networks(model).values()
     )
@@ -171,10 +180,12 @@ def test_checkpoints_of_something_else(tmp_path: Path, content: object) -> None:
     "changes",
     [
         {"state_dict": {}},
-        {"recognizer": {"config": {"gru_hidden": 11}, "rate": 30.0}},
+        {"recognizer": {"config": {"sequence": {"gru_hidden": 11}}, "rate": 30.0}},
         {"recognizer": {"config": {"wings": 2}, "rate": 30.0}},
         {"recognizer": {"config": {}}},
-        {"recognizer": {"config": {"temporal_stride": 7}, "rate": 30.0}},
+        {"recognizer": {"config": {"sequence": {"kernels": "K4"}}, "rate": 30.0}},
+        {"recognizer": {"config": {"sequence": {"wings": 2}}, "rate": 30.0}},
+        {"recognizer": {"config": {"stream": "wings"}, "rate": 30.0}},
     ],
 )
 def test_checkpoints_whose_parts_do_not_fit(tmp_path: Path, changes: dict) -> None:
@@ -205,6 +216,22 @@ def test_what_the_bundle_says(bundle: Bundle) -> None:
     assert config.temporal_stride == 2
     assert (config.preprocessing.rate, config.preprocessing.features) == (30.0, FEATURES_PER_FRAME)
     assert set(config.files) == {"encoder.onnx", "sequence.onnx", "MODEL_CARD.md"}
+
+
+def test_projections_are_left_behind_and_other_streams_refused(
+    checkpoint: Path, bundle: Bundle, tmp_path: Path
+) -> None:
+    model = network()
+    whole = {f"model.{name}": value for name, value in model.state_dict().items()}
+    whole["distillation.project_rgb.weight"] = torch.zeros(3, 4)
+    distilled = write_checkpoint(tmp_path / "distilled.ckpt", model, state_dict=whole)
+    made = export(distilled, tmp_path / "bundle").config.files
+    for name in ("encoder.onnx", "sequence.onnx"):
+        assert made[name] == bundle.config.files[name]
+    config = FingerspellingConfig(stream="pose", pose=VectorEncoderConfig(dim=7))
+    vectors = write_checkpoint(tmp_path / "pose.ckpt", FingerspellingRecognizer(config))
+    with pytest.raises(BundleError, match=r"pose\.ckpt: expected .* landmarks, .* got 'pose'"):
+        export(vectors, tmp_path / "pose")
 
 
 def test_description_and_model_card(checkpoint: Path, tmp_path: Path) -> None:

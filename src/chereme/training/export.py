@@ -12,9 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from chereme.errors import BundleError
-from chereme.models.fingerspelling import FingerspellingConfig, FingerspellingRecognizer
-from chereme.models.fingerspelling.recognizer import SequenceModel
+from chereme.errors import BundleError, UsageError
+from chereme.models.fingerspelling import (
+    FingerspellingConfig,
+    FingerspellingRecognizer,
+    SequenceModel,
+)
 from chereme.runtime.bundle import Bundle, write_bundle
 from chereme.runtime.config import SCHEMA_VERSION, parse_config
 from chereme.text import ASL_LETTERS
@@ -41,12 +44,12 @@ def load_checkpoint(path: str | Path) -> tuple[FingerspellingRecognizer, float]:
     prefix = "model."
     try:
         described, state = checkpoint["recognizer"], checkpoint["state_dict"]
-        model = FingerspellingRecognizer(FingerspellingConfig(**described["config"]))
+        model = FingerspellingRecognizer(FingerspellingConfig.from_dict(described["config"]))
         model.load_state_dict(
             {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
         )
         return model.eval(), float(described["rate"])
-    except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
+    except (KeyError, IndexError, TypeError, ValueError, RuntimeError, UsageError) as error:
         raise BundleError(
             f"{path}: expected a checkpoint of the fingerspelling recogniser, with the entry "
             f"'recognizer' and weights that fit it, got something else ({_first_line(error)})"
@@ -98,9 +101,8 @@ def to_onnx(
 def onnx_networks(model: FingerspellingRecognizer) -> dict[str, bytes]:
     """``encoder.onnx`` (frames (T, F) -> features (T, D)) and ``sequence.onnx`` (features
     (1, T, D) -> log_probs (1, T', V))."""
-    config = model.config
-    frames = torch.randn(_TRACED_FRAMES, config.features_per_frame)
-    features = torch.randn(1, _TRACED_FRAMES, config.feature_dim)
+    frames = torch.randn(_TRACED_FRAMES, model.config.landmarks.features_per_frame)
+    features = torch.randn(1, _TRACED_FRAMES, model.encoder.feature_dim)
     return {
         "encoder.onnx": to_onnx(model.encoder, frames, ("frames", "features"), {0: "time"}),
         "sequence.onnx": to_onnx(
@@ -128,6 +130,11 @@ def export(
         model_card: Markdown that goes along.
     """
     model, rate = load_checkpoint(checkpoint)
+    if model.config.stream != "landmarks":
+        raise BundleError(
+            f"{checkpoint}: expected a recogniser of the stream landmarks, the one that bundles "
+            f"can serve so far, got {model.config.stream!r}"
+        )
     described: dict[str, Any] = {
         "name": Path(output).resolve().name,
         "licence": {"code": "MIT", "weights": "not stated", "data": "not stated"},
@@ -144,8 +151,11 @@ def export(
         "task": "fingerspelling",
         "input": "landmarks",
         "alphabet": list(ASL_LETTERS.symbols),
-        "preprocessing": {"rate": rate, "features": model.config.features_per_frame},
-        "temporal_stride": model.config.temporal_stride,
+        "preprocessing": {
+            "rate": rate,
+            "features": model.config.landmarks.features_per_frame,
+        },
+        "temporal_stride": model.config.sequence.temporal_stride,
     }
     config = parse_config(described, str(description or "description"))
     files: dict[str, bytes | Path] = dict(onnx_networks(model))

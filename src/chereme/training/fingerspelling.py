@@ -28,6 +28,8 @@ from chereme.metrics import letter_accuracy
 from chereme.models.fingerspelling import (
     FingerspellingConfig,
     FingerspellingRecognizer,
+    LandmarkEncoder,
+    LossConfig,
     fingerspelling_losses,
     infeasible,
 )
@@ -221,13 +223,19 @@ class FingerspellingTask(lightning.LightningModule):
     ) -> None:
         super().__init__()
         config = config or FingerspellingConfig()
-        if config.features_per_frame != FEATURES_PER_FRAME:
+        if config.stream != "landmarks":
+            raise UsageError(
+                "stream: expected landmarks, which is what composed clips are made of, got "
+                f"{config.stream!r}"
+            )
+        if config.landmarks.features_per_frame != FEATURES_PER_FRAME:
             raise UsageError(
                 f"features_per_frame: expected {FEATURES_PER_FRAME}, the width of "
-                f"landmark_features, got {config.features_per_frame}"
+                f"landmark_features, got {config.landmarks.features_per_frame}"
             )
         self.save_hyperparameters(ignore="config")
         self.config = config
+        self.losses = LossConfig(kd_weight=kd_weight, temperature=temperature)
         self.model = FingerspellingRecognizer(config)
         self.heard: list[tuple[str, str]] = []
 
@@ -245,6 +253,7 @@ class FingerspellingTask(lightning.LightningModule):
         self.seed = torch.initial_seed()
         if self.trainer.global_step == 0:
             frames = self.trainer.datamodule.some_frames()  # type: ignore[attr-defined]
+            assert isinstance(self.model.encoder, LandmarkEncoder)
             self.model.encoder.set_statistics(frames.to(self.device))
 
     def on_train_batch_start(self, batch: Batch, index: int) -> None:
@@ -260,13 +269,7 @@ class FingerspellingTask(lightning.LightningModule):
         sequence, visual, lengths = self.model(batch.frames, batch.lengths)
         assert lengths is not None
         losses = fingerspelling_losses(
-            sequence,
-            visual,
-            lengths,
-            batch.targets,
-            batch.target_lengths,
-            kd_weight=self.hparams["kd_weight"],
-            temperature=self.hparams["temperature"],
+            sequence, visual, lengths, batch.targets, batch.target_lengths, self.losses
         )
         values = {f"train/{name}": value.detach() for name, value in losses._asdict().items()}
         # The share of clips too short for their text: they teach nothing.

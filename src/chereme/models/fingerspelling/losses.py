@@ -1,18 +1,36 @@
-"""Losses of system A on the two classifiers (section 3.3 of the paper)."""
+"""Losses of system A on the two classifiers (section 3.2.3 of the paper)."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from chereme.models.fingerspelling.recognizer import length_mask
+from chereme.models.fingerspelling.masking import length_mask
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Weights and readings of ``l_m = seq l_seq + vis l_vis + kd l_kd`` (section 3.2.3).
+
+    ``kd_*``: see `kd_loss`; ``ctc_normalise``: see `ctc_loss`.
+    """
+
+    seq_weight: float = 1.0
+    vis_weight: float = 1.0
+    kd_weight: float = 5.0
+    temperature: float = 2.0
+    kd_blank: bool = True
+    kd_masked: bool = True
+    kd_squared: bool = True
+    ctc_normalise: Literal["clip", "letter"] = "clip"
 
 
 class FingerspellingLosses(NamedTuple):
-    """``total = l_seq + l_vis + kd_weight * l_kd``."""
+    """The three losses, and ``total``, their weighted sum."""
 
     total: Tensor
     l_seq: Tensor
@@ -20,8 +38,20 @@ class FingerspellingLosses(NamedTuple):
     l_kd: Tensor
 
 
-def ctc_loss(logits: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Tensor) -> Tensor:
-    """Mean over clips of ``-ln p(target)``; clips too short for their label count as zero."""
+def ctc_loss(
+    logits: Tensor,
+    lengths: Tensor,
+    targets: Tensor,
+    target_lengths: Tensor,
+    *,
+    normalise: Literal["clip", "letter"] = "clip",
+) -> Tensor:
+    """Mean over clips of ``-ln p(target)``; clips too short for their label count as zero.
+
+    Choice: the paper does not say what is averaged. "clip" is the sum of a clip as it is, as VAC
+    has it: long words weigh more. "letter" divides that of each clip by its number of letters
+    first, as ``torch.nn.CTCLoss`` does by default.
+    """
     loss = F.ctc_loss(
         logits.log_softmax(-1).transpose(0, 1),
         targets,
@@ -31,6 +61,8 @@ def ctc_loss(logits: Tensor, lengths: Tensor, targets: Tensor, target_lengths: T
         reduction="none",
         zero_infinity=True,
     )
+    if normalise == "letter":
+        loss = loss / target_lengths.clamp_min(1)
     return loss.mean()
 
 
@@ -41,18 +73,25 @@ def kd_loss(
     *,
     temperature: float = 2.0,
     blank: bool = True,
+    masked: bool = True,
+    squared: bool = True,
 ) -> Tensor:
     """KL divergence from the BiGRU's softened prediction (teacher, detached) to the 1D-CNN's.
 
-    Mean over the steps inside the clips, times temperature squared. ``blank=False`` leaves class 0
-    out. Choice: the paper is silent on mask, blank and the squared temperature; ours is masked,
-    with blank.
+    Mean over steps. Choice: the paper is silent on all of the following. ``blank=False`` leaves
+    class 0 out; ``masked=False`` counts the padded steps too; ``squared`` multiplies by the squared
+    temperature, so that gradients keep their size as it grows. VAC: no blank, not masked, squared.
     """
-    mask = length_mask(lengths, visual.shape[1])
+    if masked:
+        mask = length_mask(lengths, visual.shape[1])
+        visual, sequence = visual[mask], sequence[mask]
+    else:
+        visual, sequence = visual.flatten(0, 1), sequence.flatten(0, 1)
     first = 0 if blank else 1
-    student = (visual[mask][:, first:] / temperature).log_softmax(-1)
-    teacher = (sequence.detach()[mask][:, first:] / temperature).softmax(-1)
-    return F.kl_div(student, teacher, reduction="batchmean") * temperature**2
+    student = (visual[:, first:] / temperature).log_softmax(-1)
+    teacher = (sequence.detach()[:, first:] / temperature).softmax(-1)
+    loss = F.kl_div(student, teacher, reduction="batchmean")
+    return loss * temperature**2 if squared else loss
 
 
 def fingerspelling_losses(
@@ -61,19 +100,31 @@ def fingerspelling_losses(
     lengths: Tensor,
     targets: Tensor,
     target_lengths: Tensor,
-    *,
-    kd_weight: float = 5.0,
-    temperature: float = 2.0,
+    config: LossConfig = LossConfig(),
 ) -> FingerspellingLosses:
     """All losses for logits ``(B, T', V)``; ``targets (B, L)`` with blank 0 as padding."""
-    l_seq = ctc_loss(sequence, lengths, targets, target_lengths)
-    l_vis = ctc_loss(visual, lengths, targets, target_lengths)
-    l_kd = kd_loss(visual, sequence, lengths, temperature=temperature)
-    return FingerspellingLosses(l_seq + l_vis + kd_weight * l_kd, l_seq, l_vis, l_kd)
+    l_seq, l_vis = (
+        ctc_loss(logits, lengths, targets, target_lengths, normalise=config.ctc_normalise)
+        for logits in (sequence, visual)
+    )
+    l_kd = kd_loss(
+        visual,
+        sequence,
+        lengths,
+        temperature=config.temperature,
+        blank=config.kd_blank,
+        masked=config.kd_masked,
+        squared=config.kd_squared,
+    )
+    total = config.seq_weight * l_seq + config.vis_weight * l_vis + config.kd_weight * l_kd
+    return FingerspellingLosses(total, l_seq, l_vis, l_kd)
 
 
 def infeasible(lengths: Tensor, targets: Tensor, target_lengths: Tensor) -> Tensor:
-    """``(B,)`` True where CTC cannot spell the target: fewer steps than letters plus doubles."""
+    """``(B,)`` True where CTC cannot spell the target: fewer steps than letters plus doubles.
+
+    ``lengths`` are steps of the output: before encoding, ``steps_after(kernels, frames)``.
+    """
     doubles = (targets[:, 1:] == targets[:, :-1]) & length_mask(
         target_lengths - 1, targets.shape[1] - 1
     )
