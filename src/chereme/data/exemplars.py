@@ -14,7 +14,7 @@ what the recogniser must live with, and writes one ``.npz``:
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,6 +91,18 @@ class Exemplars:
             self.motion_label[moving],
             self.motion_signer[moving],
         )
+
+
+def joined(parts: Sequence[Exemplars]) -> Exemplars:
+    """All exemplars of ``parts``; pictures of different parts stay different ones."""
+    arrays: dict[str, Any] = {}
+    for name in Exemplars.__dataclass_fields__:
+        arrays[name] = np.concatenate([getattr(part, name) for part in parts])
+    last = np.cumsum([0, *(part.picture.max(initial=0) + 1 for part in parts)])
+    arrays["picture"] = np.concatenate(
+        [part.picture + first for part, first in zip(parts, last, strict=False)]
+    )
+    return Exemplars(**arrays)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ import numpy as np
 
 from chereme.data.exemplars import Exemplars
 from chereme.formats.poses import write_landmarks
-from chereme.synthesis.spelling import SpelledClip, Speller, SpellingStyle
+from chereme.synthesis.spelling import SpelledClip, Speller
+from chereme.synthesis.style import SpellingStyle
 from chereme.types import Landmarks
 
 __all__ = ["SpelledClip", "Speller", "SpellingStyle", "to_landmarks", "write"]
@@ -34,12 +35,23 @@ def to_landmarks(clip: SpelledClip) -> Landmarks:
     )
 
 
-def write(text: str, output: str | Path, *, exemplars: str | Path, seed: int = 0) -> SpelledClip:
-    """Compose a recording of a hand that spells ``text`` and write it as ``.pose`` or ``.npz``.
+def write(
+    text: str, output: str | Path, *, exemplars: str | Path | None = None, seed: int = 0
+) -> SpelledClip:
+    """Compose the landmarks of a hand that spells ``text`` and write them as ``.pose`` or ``.npz``.
 
-    ``exemplars`` is a file of ``chereme prepare exemplars``; letters may be upper or lower case.
+    ``exemplars`` is a file of ``chereme prepare exemplars``; without one, the hand is the open hand
+    and its letters those of the table of handshapes. Letters may be upper or lower case.
     """
-    speller = Speller(Exemplars.load(exemplars))
-    clip = speller.spell(text.lower(), np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
+    if exemplars is None:
+        from chereme.synthesis import corpus  # brings the hand model and the renderer with it
+        from chereme.synthesis.handshapes import to_exemplars
+
+        shapes = to_exemplars(corpus.signer(0, seed).handshapes, corpus.open_hand())
+        speller = Speller(shapes, mixing=0.0)
+    else:
+        speller = Speller(Exemplars.load(exemplars))
+    clip = speller.spell(text.lower(), rng)
     write_landmarks(to_landmarks(clip), output)
     return clip

@@ -34,6 +34,7 @@ Floats = NDArray[np.floating[Any]]
 # to the camera (pointing left, for a right hand), signers mostly with the palm to themselves.
 _SIDEWAYS = "ghpq"
 _OFTEN_FROM_SIDE = "codx"
+_SHORTEST = 0.4  # seconds of a recording
 _STARTS_AS = {"j": "i", "z": "d"}
 
 
@@ -271,6 +272,7 @@ class Speller:
         path, spans = self._key_poses(text.strip(), style, rng)
         begin = rng.uniform(0, spans[0][1]) if style.cut_start else 0.0
         end = rng.uniform(spans[-1][2], path.times[-1]) if style.cut_end else path.times[-1]
+        end = max(end, begin + _SHORTEST)
         spans = [(letter, start - begin, stop - begin) for letter, start, stop in spans]
         return self._perform(path, text, spans, style, rng, begin=begin, end=end, substeps=substeps)
 
@@ -292,9 +294,12 @@ class Speller:
         style: SpellingStyle,
         *,
         seconds: float = 0.0,
+        calm: bool = False,
         substeps: int = 1,
     ) -> Motion:
-        """A hand that spells nothing, for at least ``seconds``."""
+        """A hand that spells nothing, for at least ``seconds``.
+
+        ``calm``: it hardly moves, as the other hand of somebody who spells."""
         path = _Path()
         pose = self._rest(rng)
         moves = rng.integers(1, 5)
@@ -302,9 +307,10 @@ class Speller:
             moves -= 1
             path.add(pose, rng.uniform(0.1, 0.8))
             path.add(pose, rng.uniform(0.0, 0.8))
-            if rng.random() < 0.6:
+            if rng.random() < 0.6 and not calm:
                 pose = self._rest(rng)
-            pose = pose.replace(wrist=pose.wrist + rng.normal(0, 2.0, 3) * [1, 1, 0])
+            away = rng.normal(0, 0.05 if calm else 2.0, 3)
+            pose = pose.replace(wrist=pose.wrist + away * [1, 1, 0])
         return self._perform(path, "", [], style, rng, end=seconds or None, substeps=substeps)
 
     def still(self, letter: str, rng: np.random.Generator, seconds: float) -> SpelledClip:
