@@ -7,7 +7,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
-EXAMPLE ?= examples/hello.pose
+EXAMPLE ?= examples/hello.mp4
 # Fixed, and installed first: what `.[train]` alone would fetch changes from month to month.
 TORCH := torch==2.13.0
 PYTEST_ARGS ?=
