@@ -126,9 +126,7 @@ def test_a_run_that_was_stopped_goes_on(
     before, untouched = lost.read_bytes(), kept.stat().st_mtime_ns
     lost.unlink()
     done: list[int] = []
-    write_corpus(
-        6, folder, signers=3, seed=5, pictures=SMALL, progress=lambda n, _: done.append(n)
-    )
+    write_corpus(6, folder, signers=3, seed=5, pictures=SMALL, progress=lambda n, _: done.append(n))
     assert done == [6]
     assert lost.read_bytes() == before
     assert kept.stat().st_mtime_ns == untouched

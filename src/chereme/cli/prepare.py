@@ -10,41 +10,150 @@ import typer
 
 from chereme._imports import require
 from chereme.cli.console import ProgressBar, say
+from chereme.errors import UsageError
 
 
 class Dataset(StrEnum):
     """What can be prepared."""
 
     exemplars = "exemplars"
+    chicagofswild = "chicagofswild"
+    chicagofswildplus = "chicagofswildplus"
+    greek = "greek"
+    folder = "folder"
+
+
+class EngineName(StrEnum):
+    """Where hands are looked for."""
+
+    local = "local"
+    ray = "ray"
+
+
+class TeacherName(StrEnum):
+    """Whose vectors can go with the clips."""
+
+    landmarks = "landmarks"
+    synthetic = "synthetic"
+    hamer = "hamer"
+    hamer_vit = "hamer-vit"
+    precomputed = "precomputed"
 
 
 def prepare(
     dataset: Annotated[
         Dataset,
         typer.Argument(
-            metavar="DATASET", help="exemplars: handshapes of letters, from photographs."
+            metavar="DATASET",
+            help="chicagofswild, chicagofswildplus, greek, or folder (a manifest: recordings of "
+            "your own, or of chereme synthesize). exemplars: handshapes of letters, from "
+            "photographs.",
         ),
     ],
-    root: Annotated[Path, typer.Option(metavar="DIR", help="The folder with the collections.")],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", help="The file to write.")
+    root: Annotated[
+        Path, typer.Option(metavar="DIR", help="The folder of the data set, or its manifest.")
     ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="OUT", help="The folder to write; for exemplars the file."
+        ),
+    ],
+    teacher: Annotated[
+        list[TeacherName] | None,
+        typer.Option(help="Whose vectors go with the clips; may be given more than once."),
+    ] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="For teacher hamer: its hamer.ckpt.")
+    ] = None,
+    vectors: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="For teacher precomputed: a folder of <clip id>.npy."),
+    ] = None,
+    fold: Annotated[
+        int | None, typer.Option(metavar="K", help="Of greek: who is tested, 1 to 7.")
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Pixels of a side of the crops.", show_default="256", min=8),
+    ] = None,
+    workers: Annotated[
+        int, typer.Option(metavar="N", help="Processes that look for hands.", min=1)
+    ] = 1,
+    engine: Annotated[
+        EngineName, typer.Option(help="local: on this machine; ray: on those of a Ray cluster.")
+    ] = EngineName.local,
+    retry: Annotated[
+        bool, typer.Option("--retry", help="Try clips again that an earlier run dropped.")
+    ] = False,
     variants: Annotated[
-        int, typer.Option(metavar="N", help="Times that each photograph is looked at.")
+        int, typer.Option(metavar="N", help="Of exemplars: times that each photograph is seen.")
     ] = 6,
-    seed: Annotated[int, typer.Option(metavar="N", help="The same seed gives the same file.")] = 0,
+    rendered: Annotated[
+        int,
+        typer.Option(metavar="N", help="Of exemplars: made-up signers to add, two views a letter."),
+    ] = 0,
+    seed: Annotated[
+        int, typer.Option(metavar="N", help="Of exemplars: the same seed gives the same file.")
+    ] = 0,
 ) -> None:
-    """Prepare DATASET for training."""
+    """Prepare DATASET for training: crops of the signing hand, its landmarks, and what teachers
+    say of them, in WebDataset tars.
+
+    A run that was stopped goes on where it was. What became of each clip is in status.csv.
+    """
+    of_clips = {
+        "--teacher": teacher,
+        "--checkpoint": checkpoint,
+        "--vectors": vectors,
+        "--fold": fold,
+        "--size": size,
+        "--retry": retry,
+    }
+    if dataset is Dataset.exemplars:
+        if given := [option for option, value in of_clips.items() if value]:
+            raise UsageError(f"exemplars: {', '.join(given)} is for data sets of clips")
+        _prepare_exemplars(root, output, variants, rendered, seed)
+        return
+    module = require("chereme.training.prepare", extra="train")
+    files = module.TeacherFiles(checkpoint, tuple(vectors or ()))
+    teachers = module.open_teachers([name.value for name in teacher or ()], files)
+    corpus = module.open_corpus(dataset.value, root, fold=fold)
+    with ProgressBar(corpus.name, unit="clips") as progress:
+        result = module.prepare(
+            corpus,
+            output,
+            teachers,
+            size=size,
+            workers=workers,
+            engine=engine.value,
+            retry=retry,
+            progress=progress,
+        )
+    for line in result.report().splitlines():
+        say(line)
+    say(f"{output}: written")
+
+
+def _prepare_exemplars(root: Path, output: Path, variants: int, rendered: int, seed: int) -> None:
     module = require("chereme.data.exemplars", extra="train")
     from chereme.hands.detector import MediaPipeDetector
 
     with (
         MediaPipeDetector(still=True, max_hands=1) as detector,
-        ProgressBar(dataset.value, unit="photographs") as progress,
+        ProgressBar(Dataset.exemplars.value, unit="photographs") as progress,
     ):
         exemplars = module.build_exemplars(
             root, detector, variants=variants, seed=seed, progress=progress
         )
+    if rendered:
+        stills = require("chereme.synthesis.stills", extra="train")
+        with (
+            MediaPipeDetector(still=True, max_hands=2) as detector,
+            ProgressBar("rendered", unit="pictures") as progress,
+        ):
+            more = stills.rendered_exemplars(rendered, detector, seed=seed, progress=progress)
+        exemplars = module.joined([exemplars, more])
     output.parent.mkdir(parents=True, exist_ok=True)
     exemplars.save(output)
     say(f"{output}: written")

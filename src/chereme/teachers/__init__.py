@@ -1,17 +1,22 @@
 """Teachers: frozen models, or their stored output, whose vectors a student learns to predict.
 
-A teacher turns each picture of a clip into a vector. `chereme.teachers.hamer` computes them,
-`chereme.teachers.precomputed` reads what another program computed. Both follow `Teacher`, so what
+A teacher turns each picture of a clip into a vector. `chereme.teachers.hamer` computes them from
+the pictures, `chereme.teachers.landmarks` from the joints that were found in them;
+`chereme.teachers.synthetic` takes them from the truth about rendered hands, and
+`chereme.teachers.precomputed` reads what another program computed. All follow `Teacher`, so what
 makes or reads shards needs not know which it has.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from chereme.types import HandTrack
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +24,15 @@ class Clip:
     """What teachers are given: the clip's ``id`` and its ``crops (T, S, S, 3)`` uint8 RGB.
 
     The crops show the signing hand as a right hand: those of left hands are mirrored before.
+    ``track`` is the hand that they show, found in the T frames of the ``recording`` and
+    mirrored as the crops are; teachers of pictures do without. A frame in which it was not seen
+    has a black crop, and its vectors mean nothing.
     """
 
     id: str
     crops: NDArray[np.uint8]
+    track: HandTrack | None = None
+    recording: Path | None = None
 
 
 class ClipEmbeddings(NamedTuple):

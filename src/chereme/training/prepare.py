@@ -1,0 +1,150 @@
+"""``chereme prepare``: a data set and teachers, by their names, to clips for training.
+
+Where ``chereme.data``, which finds hands and writes them, and ``chereme.teachers``, which know
+nothing of data sets, come together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from chereme.data import chicagofswild, folders, greek
+from chereme.data.clips import CropSettings, TrackedClip
+from chereme.data.corpus import Corpus
+from chereme.data.prepare import Preparation, Teaching, Vectors, make_mediapipe
+from chereme.data.prepare import prepare as prepare_clips
+from chereme.errors import UsageError
+from chereme.runtime.observe import MakeDetector
+from chereme.teachers import Clip, Teacher
+from chereme.teachers.landmarks import LandmarkTeacher
+from chereme.teachers.precomputed import PrecomputedTeacher
+from chereme.teachers.synthetic import SyntheticTeacher
+
+DATASETS = ("chicagofswild", "chicagofswildplus", "greek", "folder")
+TEACHERS = ("hamer", "hamer-vit", "landmarks", "synthetic", "precomputed")
+
+
+@dataclass(frozen=True)
+class TeacherFiles:
+    """What teachers need: ``checkpoint`` of HaMeR, ``vectors`` the folders of precomputed ones."""
+
+    checkpoint: Path | None = None
+    vectors: Sequence[Path] = field(default_factory=tuple)
+
+
+def open_corpus(dataset: str, root: str | Path, *, fold: int | None = None) -> Corpus:
+    """Read a data set by the name of its kind, one of ``DATASETS``.
+
+    ``root`` is its folder; of ``folder`` the manifest, or the folder with a ``manifest.csv``.
+    ``fold`` is one of the seven of ``greek``, which has no splits otherwise.
+    """
+    root = Path(root)
+    if dataset not in DATASETS:
+        raise UsageError(f"dataset: expected {', '.join(DATASETS)}, got {dataset!r}")
+    if (fold is not None) != (dataset == "greek"):
+        raise UsageError(
+            "greek: expected --fold 1 to 7, which says who is tested"
+            if fold is None
+            else f"fold: {dataset} has its own splits and no folds"
+        )
+    if fold is not None:
+        return greek.read(root, fold)
+    if dataset == "folder":
+        return folders.read(root / "manifest.csv" if root.is_dir() else root)
+    name = "ChicagoFSWildPlus" if dataset == "chicagofswildplus" else "ChicagoFSWild"
+    return chicagofswild.read(root, name=name)
+
+
+def open_teachers(names: Sequence[str], files: TeacherFiles = TeacherFiles()) -> list[Teacher]:
+    """The teachers of these names, of ``TEACHERS``; ``precomputed`` is one for each folder.
+
+    HaMeR runs on the GPU in bfloat16 where there is one.
+    """
+    unknown = [name for name in names if name not in TEACHERS]
+    if unknown:
+        raise UsageError(f"teacher: expected {', '.join(TEACHERS)}, got {', '.join(unknown)}")
+    for needs, given, option in (
+        ({"hamer", "hamer-vit"}, files.checkpoint is not None, "--checkpoint hamer.ckpt"),
+        ({"precomputed"}, bool(files.vectors), "--vectors DIR"),
+    ):
+        if bool(needs & set(names)) != given:
+            named = " or ".join(sorted(needs))
+            raise UsageError(f"teacher: {named} goes with {option}, and neither without the other")
+    teachers: list[Teacher] = []
+    for name in dict.fromkeys(names):
+        if name == "landmarks":
+            teachers.append(LandmarkTeacher())
+        elif name == "synthetic":
+            teachers.append(SyntheticTeacher())
+        elif name == "precomputed":
+            teachers += [PrecomputedTeacher(folder) for folder in files.vectors]
+        else:
+            teachers.append(_open_hamer(name, files.checkpoint))
+    called = [teacher.name for teacher in teachers]
+    if bad := [name for name in called if called.count(name) > 1 or "." in name]:
+        raise UsageError(
+            f"teacher: expected names without a dot, each once, got {', '.join(bad)}; "
+            "rename the folders of the vectors"
+        )
+    return teachers
+
+
+def _open_hamer(name: str, checkpoint: Path | None) -> Teacher:
+    import torch
+
+    from chereme.teachers.hamer import HamerTeacher
+
+    assert checkpoint is not None
+    on_gpu = torch.cuda.is_available()
+    return HamerTeacher.from_checkpoint(
+        checkpoint,
+        level="vit" if name == "hamer-vit" else "transformer",
+        dtype=torch.bfloat16 if on_gpu else torch.float32,
+        device="cuda" if on_gpu else "cpu",
+        batch_size=256 if on_gpu else 8,
+    )
+
+
+def teaching(teachers: Sequence[Teacher]) -> Teaching:
+    """The teachers as the preparation takes them."""
+
+    def embed(tracked: TrackedClip) -> Mapping[str, Vectors]:
+        if not teachers:
+            return {}
+        # The pictures that the student will see, losses of JPEG included.
+        clip = Clip(tracked.sample.id, tracked.sample.crops, tracked.track, tracked.recording)
+        return {teacher.name: Vectors(*teacher.embed_clip(clip)) for teacher in teachers}
+
+    return Teaching({teacher.name: teacher.dim for teacher in teachers}, embed)
+
+
+def prepare(
+    corpus: Corpus,
+    folder: str | Path,
+    teachers: Sequence[Teacher],
+    *,
+    size: int | None = None,
+    workers: int = 1,
+    engine: Literal["local", "ray"] = "local",
+    retry: bool = False,
+    make_detector: MakeDetector = make_mediapipe,
+    progress: Callable[[int, int], None] | None = None,
+) -> Preparation:
+    """Prepare ``corpus`` in ``folder`` with the vectors of ``teachers``.
+
+    ``size``: pixels of a side of the crops. Otherwise as ``chereme.data.prepare.prepare``.
+    """
+    return prepare_clips(
+        corpus,
+        folder,
+        teaching=teaching(teachers),
+        settings=CropSettings() if size is None else CropSettings(size=size),
+        workers=workers,
+        engine=engine,
+        retry=retry,
+        make_detector=make_detector,
+        progress=progress,
+    )
