@@ -18,6 +18,7 @@ from chereme.hands.skeleton import mirror
 from chereme.runtime.bundle import Bundle, write_bundle
 from chereme.runtime.config import (
     BundleConfig,
+    Crop,
     Decoding,
     Licence,
     Preprocessing,
@@ -179,6 +180,55 @@ def language_model_network(log_probs: np.ndarray) -> bytes:
     )
 
 
+# What the fake RGB bundle goes by: a colour for each symbol, " " is the blank's.
+COLOURS = {
+    " ": (90, 90, 90), "a": (220, 40, 40), "b": (40, 200, 60), "d": (50, 60, 220),
+    "i": (220, 200, 40), "l": (200, 50, 200), "v": (40, 200, 210),
+}  # fmt: skip
+CROP = Crop(size=16, padding=0.25, smoothing=0.1)
+
+
+def film(landmarks: Landmarks, text: str, *, left: bool = False) -> Iterator[np.ndarray]:
+    """Pictures of what ``spell`` made of ``text``: the thumb's half of the hand's crop has the
+    colour of its letter, the other half that of the blank."""
+    for t in range(len(landmarks.timestamps)):
+        image = np.full((HEIGHT, WIDTH, 3), COLOURS[" "], np.uint8)
+        letter = text[t * len(text) // len(landmarks.timestamps)]
+        if (landmarks.confidence[t, -1] > 0).any():
+            x, y = landmarks.landmarks[t, -1, :, :2].T
+            middle, reach = (x.min() + x.max()) / 2, max(np.ptp(x), np.ptp(y))
+            columns = (middle - reach, middle) if left else (middle, middle + reach)
+            rows = slice(max(0, int(y.mean() - reach)), int(y.mean() + reach))
+            image[rows, max(0, int(columns[0])) : int(columns[1])] = COLOURS[letter]
+        yield image
+
+
+def crop_encoder_network(size: int = CROP.size, dtype: int = TensorProto.UINT8) -> bytes:
+    """Crops ``(T, 3, S, S)`` -> ``features (T, V)``: closeness of the mean colour of the right
+    half, where a right hand's thumb is, to each of ``COLOURS``."""
+    weights = np.array([COLOURS[letter] for letter in (" ", *ALPHABET)], np.float32).T
+    return network(
+        [
+            helper.make_node("Slice", ["frames", "from", "to", "axis"], ["half"]),
+            helper.make_node("Cast", ["half"], ["numbers"], to=TensorProto.FLOAT),
+            helper.make_node("ReduceMean", ["numbers"], ["mean"], axes=[2, 3], keepdims=0),
+            helper.make_node("MatMul", ["mean", "weights"], ["products"]),
+            helper.make_node("Add", ["products", "bias"], ["features"]),
+        ],
+        {
+            "frames": (dtype, ["time", 3, size, size]),
+            "features": (TensorProto.FLOAT, ["time", weights.shape[1]]),
+        },
+        {
+            "weights": weights,
+            "bias": -0.5 * (weights**2).sum(axis=0),
+            "from": np.array([size // 2]),
+            "to": np.array([size]),
+            "axis": np.array([3]),
+        },
+    )
+
+
 def fake_config(**changes: object) -> BundleConfig:
     """The description that belongs to the fake networks."""
     values: dict = {
@@ -198,11 +248,19 @@ def fake_config(**changes: object) -> BundleConfig:
 
 
 def make_bundle(
-    directory: Path, *, stride: int = 1, lm: bytes | None = None, **changes: object
+    directory: Path,
+    *,
+    stream: str = "landmarks",
+    stride: int = 1,
+    lm: bytes | None = None,
+    **changes: object,
 ) -> Bundle:
-    """Write the fake bundle to ``directory`` and load it."""
+    """Write the fake bundle to ``directory`` and load it; of the stream "rgb", it reads colours."""
+    rgb = stream == "rgb"
+    if rgb:
+        changes = {"input": "rgb", "preprocessing": Preprocessing(rate=RATE, crop=CROP)} | changes
     files: dict[str, bytes | Path] = {
-        "encoder.onnx": encoder_network(),
+        "encoder.onnx": crop_encoder_network() if rgb else encoder_network(),
         "sequence.onnx": sequence_network(stride),
         "MODEL_CARD.md": b"# fake\n",
     }

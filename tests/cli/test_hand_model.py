@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fake_hands import fingers_to, mano_content, python2_pickle, random_template
 from typer.testing import CliRunner, Result
 
 from chereme.cli import app
 from chereme.hand_model import HandTemplate
+from fake_hands import fingers_to, mano_content, python2_pickle, random_template
 
 
 def convert(*arguments: object) -> Result:

@@ -180,4 +180,17 @@ def test_bench_measures_every_stage(weights: Path) -> None:
         assert report["stages"][stage]["ms"] > 0
     parts = max(report["stages"][stage]["ms"] for stage in ("decode", "detection", "network"))
     assert report["stages"]["whole"]["ms"] > 0.8 * parts
+    assert "crop" not in report["stages"]
     assert "whole" in run("bench", "--frames", "20").stdout
+
+
+@pytest.mark.slow
+def test_bench_of_a_model_that_reads_pictures(tmp_path: Path) -> None:
+    fakes.make_bundle(tmp_path / "rgb", stream="rgb")
+    result = run("bench", "--frames", "20", "--model", tmp_path / "rgb", "--format", "json")
+    assert result.exit_code == 0, result.stderr
+    stages = json.loads(result.stdout)["stages"]
+    assert list(stages) == ["decode", "detection", "crop", "network", "beam", "whole"]
+    assert all(row["ms"] > 0 for row in stages.values())
+    # The clip is read twice, one reading after the other.
+    assert stages["whole"]["ms"] > 0.8 * (stages["detection"]["ms"] + stages["crop"]["ms"])

@@ -12,7 +12,9 @@ from chereme.hands.normalise import (
     FEATURES_PER_FRAME,
     landmark_features,
     motion_features,
+    nearest,
     resample,
+    sample_times,
     shape_features,
 )
 from chereme.hands.signing import to_right_hand
@@ -149,6 +151,21 @@ def test_resample_as_numpy_interpolates() -> None:
     np.testing.assert_allclose(found.reshape(-1, 6), np.stack(expected, 1), atol=1e-12)
     nearest = np.abs(times[None] - at[:, None]).argmin(1)
     np.testing.assert_array_equal(seen, present[nearest])
+
+
+def test_samples_lie_between_the_first_and_the_last_time() -> None:
+    np.testing.assert_allclose(sample_times(np.array([2.0, 2.5, 3.0]), 4.0), 2 + np.arange(5) / 4)
+    np.testing.assert_allclose(sample_times(np.array([0.1, 0.49]), 10.0), [0.1, 0.2, 0.3, 0.4])
+    np.testing.assert_allclose(sample_times(np.array([7.0]), 30.0), [7.0])
+
+
+def test_nearest_as_a_search_through_all() -> None:
+    rng = np.random.default_rng(0)
+    times = np.cumsum(rng.uniform(0.01, 0.1, 50))
+    at = rng.uniform(times[0] - 1, times[-1] + 1, 200)
+    expected = np.abs(times[None] - at[:, None]).argmin(axis=1)
+    np.testing.assert_array_equal(nearest(times, at), expected)
+    assert nearest(np.array([3.0]), at).max() == 0
 
 
 def test_resample_of_nothing() -> None:

@@ -171,7 +171,7 @@ def test_a_broken_network_is_refused(folder: Path) -> None:
 
 def test_a_newer_schema_says_upgrade(folder: Path) -> None:
     edit(folder, lambda data: data.update(schema_version=SCHEMA_VERSION + 1, something_new=1))
-    with pytest.raises(BundleError, match=r"schema version 2 is newer than 1.*upgrade"):
+    with pytest.raises(BundleError, match=r"schema version 3 is newer than 2.*upgrade"):
         Bundle.load(folder)
 
 
@@ -196,7 +196,7 @@ def test_a_newer_schema_says_upgrade(folder: Path) -> None:
         (lambda d: d.update(metrics=[{"accuracy": 1}]), "expected a 'test_set' in each entry"),
         (lambda d: d.pop("schema_version"), "expected an integer 'schema_version'"),
         (lambda d: d["files"].pop("MODEL_CARD.md"), r"does not list MODEL_CARD\.md"),
-        (lambda d: d["preprocessing"].update(features=7), r"wants 235 numbers a frame.*says 7"),
+        (lambda d: d["preprocessing"].update(features=7), r"wants frames of \[235\].*says \[7\]"),
         (lambda d: d.update(alphabet=["a"], still={}), "gives 7 symbols"),
     ],
 )
@@ -219,6 +219,12 @@ def test_swapped_networks_are_refused(folder: Path) -> None:
     encoder = (folder / "encoder.onnx").read_bytes()
     put(folder, "sequence.onnx", encoder)
     with pytest.raises(BundleError, match="expected input 'features' and output 'log_probs'"):
+        Bundle.load(folder)
+
+
+def test_networks_that_do_not_belong_together_are_refused(folder: Path) -> None:
+    put(folder, "sequence.onnx", fakes.sequence_network(symbols=9))
+    with pytest.raises(BundleError, match=r"gives 7 features a frame, but sequence\.onnx takes 9"):
         Bundle.load(folder)
 
 

@@ -29,10 +29,44 @@ def export(
     model_card: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The model card, Markdown.")
     ] = None,
+    crops: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            help="Crops of hands, to compare the networks on: a folder of shards or of pictures, "
+            "or an .npy.",
+        ),
+    ] = None,
+    int8: Annotated[
+        bool,
+        typer.Option("--int8", help="Quantise the encoder of an RGB model; wants --crops."),
+    ] = False,
+    half: Annotated[
+        bool,
+        typer.Option("--half", help="Store the sequence network in half precision."),
+    ] = False,
 ) -> None:
-    """Write a bundle (ONNX networks, config, hashes) that chereme recognize --model reads."""
+    """Write a bundle (ONNX networks, config, hashes) that chereme recognize --model reads.
+
+    The networks are compared with the checkpoint's own; what --int8 and --half change on the crops
+    is told, and stands in the bundle's metrics.
+    """
     require("torch", extra="train")
     bundle = require("chereme.training.export", extra="train").export(
-        checkpoint, output, lm=lm, description=description, model_card=model_card
+        checkpoint,
+        output,
+        lm=lm,
+        description=description,
+        model_card=model_card,
+        crops=crops,
+        int8=int8,
+        half=half,
     )
+    for metric in bundle.config.metrics:
+        if "letters_changed" in metric:
+            say(
+                f"{metric['test_set']}: {metric['letters_changed']} of {metric['letters']} "
+                f"letters changed, log-probabilities by up to "
+                f"{metric['log_probability_difference']:g}"
+            )
     say(f"{output}: {bundle.config.name}, sha256 {bundle.sha256}")

@@ -28,6 +28,18 @@ FEATURES_PER_FRAME = _SHAPE + 2 * len(_MOVING_JOINTS) + 1  # and motion, and whe
 _BLOCK = 1024
 
 
+def sample_times(times: Floats, rate: float) -> Floats:
+    """Seconds of the samples at ``rate`` a second, from the first of ``times`` to the last."""
+    start, end = float(times[0]), float(times[-1])
+    samples: Floats = start + np.arange(int(np.floor((end - start) * rate + 1e-6)) + 1) / rate
+    return samples
+
+
+def nearest(times: Floats, at: Floats) -> NDArray[np.intp]:
+    """The index of the nearest of the rising ``times``, for each of ``at``."""
+    return np.searchsorted((times[1:] + times[:-1]) / 2, at)
+
+
 def resample(
     values: Floats, present: NDArray[np.bool_], times: Floats, at: Floats
 ) -> tuple[Floats, NDArray[np.bool_]]:
@@ -47,8 +59,7 @@ def resample(
     weight = np.where(span > 0, (at - t_left) / np.where(span > 0, span, 1.0), 1.0)
     weight = np.clip(weight, 0.0, 1.0)[:, None]
     mixed = flat[known[left]] * (1 - weight) + flat[known[right]] * weight
-    middle = (times[1:] + times[:-1]) / 2
-    return mixed.reshape(len(at), *values.shape[1:]), present[np.searchsorted(middle, at)]
+    return mixed.reshape(len(at), *values.shape[1:]), present[nearest(times, at)]
 
 
 def shape_features(landmarks: Floats) -> Floats:
@@ -96,8 +107,7 @@ def landmark_features(track: HandTrack, rate: float) -> tuple[NDArray[np.float32
         hand are all zero, and the last feature is 1 where the hand is seen. ``times (T',)`` in
         seconds.
     """
-    start, end = float(track.timestamps[0]), float(track.timestamps[-1])
-    times = start + np.arange(int(np.floor((end - start) * rate + 1e-6)) + 1) / rate
+    times = sample_times(track.timestamps, rate)
     present = track.present & np.isfinite(track.landmarks).all(axis=(1, 2))
     landmarks, seen = resample(
         track.landmarks.astype(np.float64), present, track.timestamps.astype(np.float64), times

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from chereme._imports import require
 from chereme.errors import BundleError, UsageError
-from chereme.runtime.config import BundleConfig, parse_config
+from chereme.runtime.config import BundleConfig, Preprocessing, parse_config
 from chereme.text.alphabet import Alphabet
 
 if TYPE_CHECKING:
@@ -35,8 +35,9 @@ PICKLE_SUFFIXES = (".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".bin", ".joblib")
 class Bundle:
     """A checked model, ready to run.
 
-    ``encoder``: ``frames (T, F)`` -> ``features (T, D)``, frame by frame, so that it may be called
-    on pieces; ``sequence``: ``features (1, T, D)`` -> ``log_probs (1, T', V)`` with
+    ``encoder``: ``frames`` -> ``features (T, D)``, frame by frame, so that it may be called on
+    pieces; frames are ``(T, F)`` float32 of landmarks, or crops ``(T, 3, S, S)`` uint8 RGB.
+    ``sequence``: ``features (1, T, D)`` -> ``log_probs (1, T', V)`` with
     ``T' = ceil(T / temporal_stride)``. ``sha256`` is the hash of ``config.json``, which holds
     the hashes of all other files: one number that names the model.
     """
@@ -64,13 +65,15 @@ class Bundle:
         sequence = _session(files[SEQUENCE], where / SEQUENCE, threads)
         _check_ports(encoder, where / ENCODER, "frames", "features")
         _check_ports(sequence, where / SEQUENCE, "features", "log_probs")
-        wants = encoder.get_inputs()[0].shape[-1]
-        gives = sequence.get_outputs()[0].shape[-1]
-        if wants != config.preprocessing.features:
+        _check_frames(encoder.get_inputs()[0], where / ENCODER, config.preprocessing)
+        made, taken = encoder.get_outputs()[0].shape[-1], sequence.get_inputs()[0].shape[-1]
+        # A width that the file leaves open is a name.
+        if isinstance(made, int) and isinstance(taken, int) and made != taken:
             raise BundleError(
-                f"{where / ENCODER} wants {wants} numbers a frame, but {CONFIG} says "
-                f"{config.preprocessing.features}; export the bundle again"
+                f"{where / ENCODER} gives {made} features a frame, but {SEQUENCE} takes {taken}; "
+                "they do not belong together, export the bundle again"
             )
+        gives = sequence.get_outputs()[0].shape[-1]
         if gives != vocabulary:
             raise BundleError(
                 f"{where / SEQUENCE} gives {gives} symbols, but the alphabet and the blank are "
@@ -249,6 +252,18 @@ def _check_ports(session: Any, path: Path, source: str, target: str) -> None:
         raise BundleError(
             f"{path}: expected input {source!r} and output {target!r}, got {inputs} and {outputs}; "
             "is this another network's file?"
+        )
+
+
+def _check_frames(port: Any, path: Path, preprocessing: Preprocessing) -> None:
+    """The encoder's input is what the config says that it is given."""
+    crop = preprocessing.crop
+    kind = "tensor(float)" if crop is None else "tensor(uint8)"
+    shape = [preprocessing.features] if crop is None else [3, crop.size, crop.size]
+    if port.type != kind or port.shape[1:] != shape:
+        raise BundleError(
+            f"{path} wants frames of {port.shape[1:]}, {port.type}, but {CONFIG} says {shape}, "
+            f"{kind}; export the bundle again"
         )
 
 

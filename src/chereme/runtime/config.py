@@ -6,22 +6,56 @@ Every key is known and typed: a misspelt one is an error and never a silent defa
 from __future__ import annotations
 
 import dataclasses
+import sys
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import UnionType
 from typing import Any, Literal, get_args, get_origin
 
 from chereme.errors import BundleError
 
-SCHEMA_VERSION = 1
+# 1: landmarks; 2: crops too.
+SCHEMA_VERSION = 2
+MAX_RATE = 240.0  # frames a second; as other limits here, it holds a hostile bundle's memory
+
+
+@dataclass(frozen=True, slots=True)
+class Crop:
+    """The crops of an RGB model: ``size`` pixels wide and high, RGB, uint8, of a right hand.
+
+    ``padding`` and ``smoothing`` (seconds) are those of ``chereme.hands.crop.hand_box``. What is
+    taken out of the colours (mean, spread) is part of the network.
+    """
+
+    size: int
+    padding: float
+    smoothing: float
+
+    def __post_init__(self) -> None:
+        # The limits keep a hostile bundle from asking for all of the memory.
+        _expect(8 <= self.size <= 1024, "preprocessing.crop.size", "8 to 1024", self.size)
+        _expect(
+            -0.5 < self.padding <= 4,
+            "preprocessing.crop.padding",
+            "over -0.5, up to 4",
+            self.padding,
+        )
+        _expect(
+            0 <= self.smoothing <= 10, "preprocessing.crop.smoothing", "0 to 10 s", self.smoothing
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
-    """``rate``: frames a second that the network wants; ``features``: numbers in each frame."""
+    """``rate``: frames a second that the network wants, and what it is given of each frame.
+
+    That is ``features`` numbers made of landmarks, or a ``crop``.
+    """
 
     rate: float
-    features: int
+    features: int | None = None
+    crop: Crop | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +136,11 @@ class BundleConfig:
             "no symbol twice",
             self.alphabet,
         )
-        _expect(
-            self.preprocessing.rate > 0, "preprocessing.rate", "above 0", self.preprocessing.rate
-        )
+        rate = self.preprocessing.rate
+        _expect(0 < rate <= MAX_RATE, "preprocessing.rate", f"above 0, up to {MAX_RATE:g}", rate)
+        self._check_input()
         _expect(self.temporal_stride >= 1, "temporal_stride", "1 or more", self.temporal_stride)
+        _expect(0 <= self.still.duration <= 60, "still.duration", "0 to 60 s", self.still.duration)
         _expect(
             self.decoding.beam_width >= 1,
             "decoding.beam_width",
@@ -117,9 +152,23 @@ class BundleConfig:
         for metric in self.metrics:
             _expect("test_set" in metric, "metrics", "a 'test_set' in each entry", dict(metric))
 
+    def _check_input(self) -> None:
+        given = {"features": self.preprocessing.features, "crop": self.preprocessing.crop}
+        needed, other = ("features", "crop") if self.input == "landmarks" else ("crop", "features")
+        if given[needed] is None:
+            raise BundleError(f"the key 'preprocessing.{needed}' is missing")
+        if given[other] is not None:
+            raise BundleError(
+                f"unknown key 'preprocessing.{other}' of a model that reads {self.input}"
+            )
+
     def to_dict(self) -> dict[str, Any]:
         """The JSON object that :func:`parse_config` reads back."""
-        return dataclasses.asdict(self)
+        values = dataclasses.asdict(self)
+        values["preprocessing"] = {
+            key: value for key, value in values["preprocessing"].items() if value is not None
+        }
+        return values
 
 
 def parse_config(data: Any, where: str = "config.json") -> BundleConfig:
@@ -146,6 +195,8 @@ def parse_config(data: Any, where: str = "config.json") -> BundleConfig:
 def _convert(kind: Any, value: Any, key: str) -> Any:
     """``value`` of JSON as the annotated type ``kind``, or an error that names ``key``."""
     origin = get_origin(kind)
+    if origin is UnionType:  # X | None: JSON's null is not a way to leave a key out
+        kind = get_args(kind)[0]
     if dataclasses.is_dataclass(kind):
         _expect(isinstance(value, dict), key, "an object", value)
         return _convert_fields(typing.cast(type, kind), value, key)
@@ -165,6 +216,8 @@ def _convert(kind: Any, value: Any, key: str) -> Any:
         }
     if kind is float:
         good = isinstance(value, int | float) and not isinstance(value, bool)
+        # JSON as Python reads it knows NaN, Infinity, and integers without end.
+        good = good and abs(value) <= sys.float_info.max
         _expect(good, key, "a number", value)
         return float(value)
     good = isinstance(value, kind) and not (kind is int and isinstance(value, bool))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import chereme
-from chereme.errors import InputError
+from chereme.errors import InputError, UsageError
 from chereme.formats.manifests import Item
 from chereme.metrics import (
     EditCounts,
@@ -56,7 +56,7 @@ def predict(
                 end=item.end,
                 hand=None if item.hand == "auto" else item.hand,
             )
-        except InputError as error:
+        except (InputError, UsageError) as error:  # UsageError: landmarks for a model of pictures
             predictions.append(Prediction(item, reference, None, error=str(error)))
         else:
             text = normalise(transcript.text)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from chereme.hands.detector import Detection, HandDetector, MediaPipeDetector
 from chereme.hands.skeleton import mirror
 from chereme.hands.tracking import track_hands
 from chereme.runtime.prefetch import prefetch
+from chereme.runtime.timing import Stages
 from chereme.types import Frame, Handedness, Landmarks
 from chereme.video import Limits, open_video
 
@@ -26,7 +27,6 @@ LANDMARK_SUFFIXES = (".pose", ".npz")
 LOW_FPS = 15.0
 FOLDER_RATE = 30.0
 
-T = TypeVar("T")
 Span = tuple[float, float]  # seconds, may be infinite
 Progress = Callable[[int, int | None], None]
 """Called with the frames done so far and, as a hint, the frames expected."""
@@ -104,6 +104,38 @@ def is_landmark_file(source: str | Path) -> bool:
     return path.suffix.lower() in LANDMARK_SUFFIXES and not path.is_dir()
 
 
+def read_again(
+    source: Path,
+    times: NDArray[np.floating[Any]],
+    *,
+    rate: float | None,
+    strict: bool,
+    limits: Limits | None,
+) -> Generator[Frame, None, None]:
+    """The frames of ``times``, by the same reader that found these times when ``observe`` looked.
+
+    So that no pictures need to be kept, whatever the length. Raises ``InputError`` if the source
+    has changed since.
+    """
+    found = 0
+    with open_video(
+        source, limits=limits or Limits(), rate=rate or FOLDER_RATE, strict=strict
+    ) as reader:
+        for frame in reader:
+            if frame.timestamp < times[0]:
+                continue
+            if frame.timestamp != times[found]:
+                break
+            found += 1
+            yield frame
+            if found == len(times):
+                return
+    raise InputError(
+        f"{source}: expected a frame at {times[found]:.3f} s, as when it was first read, but "
+        "there is none now; do not change the file while it is read"
+    )
+
+
 def unmirror(landmarks: Landmarks) -> Landmarks:
     """Undo a mirrored recording: x is flipped, and each hand is the other one."""
     other: dict[Handedness, Handedness] = {"left": "right", "right": "left", "unknown": "unknown"}
@@ -114,23 +146,6 @@ def unmirror(landmarks: Landmarks) -> Landmarks:
         world_landmarks=None if world is None else mirror(world, None),
         handedness=tuple(other[hand] for hand in landmarks.handedness),
     )
-
-
-class _Stopwatch:
-    """Adds up the seconds that are spent inside an iterator or a detector."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def iterate(self, items: Iterable[T]) -> Iterator[T]:
-        iterator = iter(items)
-        while True:
-            began = time.perf_counter()
-            item = next(iterator, self)
-            self.seconds += time.perf_counter() - began
-            if item is self:
-                return
-            yield item  # type: ignore[misc]
 
 
 class _TimedDetector:
@@ -169,13 +184,15 @@ def _from_video(
     make_detector: MakeDetector,
     progress: Progress | None,
 ) -> Observation:
-    reading = _Stopwatch()
+    reading = Stages()
     with open_video(source, limits=limits, rate=rate or FOLDER_RATE, strict=strict) as reader:
         detector = _TimedDetector(make_detector(reader.is_still), reader.expected_frames, progress)
         # The reading thread ends first, then the detector, then the reader that the thread uses.
         with (
             closing(detector),
-            closing(prefetch(reading.iterate(_frames_in(reader, str(source), span)))) as frames,
+            closing(
+                prefetch(reading.iterate("read", _frames_in(reader, str(source), span)))
+            ) as frames,
         ):
             landmarks = track_hands(frames, detector)
         facts = reader.facts
@@ -202,7 +219,7 @@ def _from_video(
         "bad_packets": facts.bad_packets,
         "truncated": facts.truncated,
     }
-    timings = {"read": reading.seconds, "detect": detector.seconds}
+    timings = {**reading.seconds, "detect": detector.seconds}
     return Observation(landmarks, info, is_still, tuple(warnings), timings)
 
 

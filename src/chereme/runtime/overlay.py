@@ -13,14 +13,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from chereme.errors import InputError, UsageError
+from chereme.errors import UsageError
 from chereme.formats.transcripts import output_paths
 from chereme.hands.draw import draw_hands
 from chereme.runtime.caption import GROUND, Captions, draw_strip, strip_height
-from chereme.runtime.observe import FOLDER_RATE, Progress, is_landmark_file, unmirror
+from chereme.runtime.observe import Progress, is_landmark_file, read_again, unmirror
 from chereme.runtime.prefetch import prefetch
 from chereme.types import Frame, Landmarks, Transcript
-from chereme.video import Limits, open_video, write_video
+from chereme.video import Limits, write_video
 from chereme.video.writer import SUFFIXES
 
 NARROWEST = 192  # pixels: below, neither the letters nor the time would have room
@@ -103,8 +103,8 @@ def write_overlay(
         limits.check_pixels(str(path), landmarks.width, landmarks.height)
         pictures = _plain(landmarks)
     else:
-        pictures = _from_recording(
-            Path(source), landmarks.timestamps, rate or FOLDER_RATE, strict, limits
+        pictures = read_again(
+            Path(source), landmarks.timestamps, rate=rate, strict=strict, limits=limits
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     # The reading thread ends before what it reads is closed.
@@ -152,26 +152,6 @@ def _shrunk(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float]:
 
     size = (int(width * scale), int(height * scale))
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8), scale
-
-
-def _from_recording(
-    source: Path, times: NDArray[np.floating], rate: float, strict: bool, limits: Limits
-) -> Generator[Frame, None, None]:
-    """The frames of ``times``, by the same reader that found these times."""
-    found = 0
-    with open_video(source, limits=limits, rate=rate, strict=strict) as reader:
-        for frame in reader:
-            if frame.timestamp < times[0]:
-                continue
-            if found == len(times) or frame.timestamp != times[found]:
-                break
-            found += 1
-            yield frame
-    if found < len(times):
-        raise InputError(
-            f"{source}: expected a frame at {times[found]:.3f} s, as when it was first read, but "
-            "there is none now; do not change the file while it is read"
-        )
 
 
 def _plain(landmarks: Landmarks) -> Generator[Frame, None, None]:

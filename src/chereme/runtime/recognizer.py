@@ -1,16 +1,18 @@
 """The recogniser: a source in, a finished transcript out.
 
 source -> hands -> signing hand, shown as a right hand -> stretches between long gaps
-       -> features -> encoder.onnx -> sequence.onnx -> beam search -> letters with times
+       -> features of landmarks, or crops of the hand (``chereme.runtime.crops``)
+       -> encoder.onnx -> sequence.onnx -> beam search -> letters with times
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,21 +29,27 @@ from chereme.hands.signing import (
     to_right_hand,
 )
 from chereme.runtime.bundle import Bundle
+from chereme.runtime.crops import pictures_of, read_crop_features
 from chereme.runtime.observe import MakeDetector, Observation, Progress, observe
 from chereme.runtime.overlay import check_overlay, write_overlay
 from chereme.runtime.reading import Search, Segment, read_segment, read_still
 from chereme.runtime.segments import hold, split
+from chereme.runtime.timing import Stages
 from chereme.types import Handedness, HandTrack, Landmarks, Transcript
 from chereme.video import Limits
 
 Hand = Literal["auto", "left", "right"]
-T = TypeVar("T")
+Floats = NDArray[np.floating[Any]]
+Encode = Callable[[HandTrack], tuple[Floats, Floats]]
+"""The encoder's features ``(T, D)`` of a piece of a track, and their times in seconds ``(T,)``."""
+MakeEncoder = Callable[[HandTrack, Sequence[HandTrack]], Encode]
+"""Called with the track as it was seen and the pieces that will be read, shown as right hands."""
 
 SURE_HANDEDNESS = 0.8  # share of the vote; below it the hand is read as both
 LOW_COVERAGE = 0.5
-# The options that say how the frames of a source are read, which an overlay does once more.
+# The options that say how the frames of a source are read, which crops and overlays do once more.
 READING = ("mirrored", "strict", "rate", "limits")
-CHUNK = 512  # frames given to the encoder at once: bounds its memory, whatever the length
+CHUNK = 512  # frames of landmarks given to the encoder at once: bounds its memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,21 +63,6 @@ class _Reading:
     def rank(self) -> tuple[bool, float]:
         """More is likelier. Letters come before silence, of which the wrong hand may be sure."""
         return any(s.tokens for s in self.segments), sum(s.score for s in self.segments)
-
-
-class _Stages:
-    """The seconds spent in each stage."""
-
-    def __init__(self, timings: Mapping[str, float]) -> None:
-        self.seconds = dict(timings)
-
-    def run(self, stage: str, function: Callable[[], T]) -> T:
-        began = time.perf_counter()
-        try:
-            return function()
-        finally:
-            spent = time.perf_counter() - began
-            self.seconds[stage] = self.seconds.get(stage, 0.0) + spent
 
 
 class Recognizer:
@@ -108,10 +101,10 @@ class Recognizer:
         config = bundle.config
         if beam_width is not None and beam_width < 1:
             raise UsageError(f"beam width: expected 1 or more, got {beam_width}")
-        if config.task != "fingerspelling" or config.input != "landmarks":
+        if config.task != "fingerspelling":
             raise BundleError(
-                f"{config.name}: this version reads fingerspelling from landmarks, and the model "
-                f"is for {config.task} from {config.input}; use a newer chereme"
+                f"{config.name}: this version reads fingerspelling, and the model is for "
+                f"{config.task}; use a newer chereme"
             )
         language_model = bundle.language_model if lm and not greedy else None
         self.bundle = bundle
@@ -145,26 +138,33 @@ class Recognizer:
     ) -> Transcript:
         """Read a video, image, folder of numbered frames, landmark file, or landmarks.
 
+        A model that reads crops of the hand (``bundle.config.input`` is "rgb") needs the pictures:
+        ``UsageError`` for landmarks. It reads the source a second time.
+
         ``start`` and ``end`` (seconds) limit the reading to a part; ``hand`` takes the place of the
         recogniser's own for this input. The text is empty, and a warning says why, if there is no
         hand or nothing legible. Raises ``InputError`` for what cannot be read at all.
 
         ``overlay``: a film to write (.mp4, .mov, .mkv) of what was seen, see
-        :func:`chereme.runtime.overlay.write_overlay`; ``progress`` then counts each frame
-        twice, as it is looked at and as it is drawn.
+        :func:`chereme.runtime.overlay.write_overlay`. ``progress`` counts each frame each time
+        that it is read: to find hands, to cut crops, to draw.
         """
         began = time.perf_counter()
         chosen = _check_hand(hand or self.hand)
+        rgb = self.bundle.config.input == "rgb"
+        pictures = pictures_of(source, self.bundle.config) if rgb else None
         if overlay is not None:
             check_overlay(overlay, source)
-        watching, drawing = progress, None
-        if overlay is not None and progress is not None:
-            watching, drawing = _in_two_passes(progress)
+        passes = 1 + rgb + (overlay is not None)
+        watching, *further = [_pass(progress, number, passes) for number in range(passes)]
         observation = observe(
             source, start=start, end=end, progress=watching, **self._observe_options
         )
-        stages = _Stages(observation.timings)
-        transcript = self._read(observation, chosen, stages)
+        stages = Stages(observation.timings)
+        encoder: MakeEncoder = self._landmark_encoder
+        if pictures is not None:
+            encoder = partial(self._crop_encoder, pictures, stages, further[0])
+        transcript = self._read(observation, chosen, encoder, stages)
         if overlay is not None:
             film = Path(overlay)
             stages.run(
@@ -175,7 +175,7 @@ class Recognizer:
                     observation.landmarks,
                     transcript,
                     signing=signing_column(observation.landmarks, chosen),
-                    progress=drawing,
+                    progress=further[-1],
                     **{key: self._observe_options[key] for key in READING},
                 ),
             )
@@ -183,7 +183,9 @@ class Recognizer:
         timings = {stage: round(seconds, 4) for stage, seconds in stages.seconds.items()}
         return replace(transcript, info={**transcript.info, "timings": timings})
 
-    def _read(self, observation: Observation, hand: Hand, stages: _Stages) -> Transcript:
+    def _read(
+        self, observation: Observation, hand: Hand, encoder: MakeEncoder, stages: Stages
+    ) -> Transcript:
         landmarks = observation.landmarks
         track = stages.run("hands", lambda: signing_hand(landmarks, hand))
         info: dict[str, Any] = {
@@ -200,10 +202,8 @@ class Recognizer:
             warnings.append(_why_no_hand(landmarks, hand))
             return Transcript(text="", info=info, warnings=tuple(warnings))
         coverage = float(track.present.mean())
-        readings = [
-            self._read_as(side, track, observation.is_still, stages)
-            for side in _sides(track, chosen=hand != "auto")
-        ]
+        sides = _sides(track, chosen=hand != "auto")
+        readings = self._read_as(sides, track, observation.is_still, encoder, stages)
         best = max(readings, key=lambda reading: reading.rank)
         spoken = [segment for segment in best.segments if segment.text]
         info |= {
@@ -225,41 +225,74 @@ class Recognizer:
         )
 
     def _read_as(
-        self, side: Handedness, track: HandTrack, is_still: bool, stages: _Stages
-    ) -> _Reading:
+        self,
+        sides: Sequence[Handedness],
+        track: HandTrack,
+        is_still: bool,
+        encoder: MakeEncoder,
+        stages: Stages,
+    ) -> list[_Reading]:
+        """``track``, as seen, read as a hand of each of ``sides``."""
+        pieces = {side: self._pieces(side, track, is_still) for side in sides}
+        every = [piece for side in sides for piece in pieces[side]]
+        if not every:
+            return [_Reading(side, ()) for side in sides]
+        encode = encoder(track, every)
+        return [
+            _Reading(
+                side, tuple(self._read_piece(p, is_still, encode, stages) for p in pieces[side])
+            )
+            for side in sides
+        ]
+
+    def _pieces(self, side: Handedness, track: HandTrack, is_still: bool) -> list[HandTrack]:
+        """The stretches to read, as of a right hand."""
         config = self.bundle.config
         right = to_right_hand(replace(track, handedness=side))
         if is_still:
-            held = hold(right, config.still.duration, config.preprocessing.rate)
-            log_probs, _ = stages.run("network", lambda: self._log_probs(held))
-            segment = stages.run(
-                "search", lambda: read_still(log_probs, self.bundle.alphabet, config.still)
-            )
-            return _Reading(side, (segment,))
-        bridged = bridge_gaps(right, config.segmentation.bridge)
-        segments = []
-        for piece in split(bridged, config.segmentation):
-            segments.append(self._read_piece(piece, stages))
-        return _Reading(side, tuple(segments))
+            return [hold(right, config.still.duration, config.preprocessing.rate)]
+        return split(bridge_gaps(right, config.segmentation.bridge), config.segmentation)
 
-    def _read_piece(self, piece: HandTrack, stages: _Stages) -> Segment:
-        log_probs, times = stages.run("network", lambda: self._log_probs(piece))
-        stride = self.bundle.config.temporal_stride
+    def _read_piece(
+        self, piece: HandTrack, is_still: bool, encode: Encode, stages: Stages
+    ) -> Segment:
+        config, alphabet = self.bundle.config, self.bundle.alphabet
+        log_probs, times = stages.run("network", lambda: self._log_probs(*encode(piece)))
+        if is_still:
+            return stages.run("search", lambda: read_still(log_probs, alphabet, config.still))
         return stages.run(
             "search",
-            lambda: read_segment(log_probs, times, self.bundle.alphabet, stride, self.search),
+            lambda: read_segment(log_probs, times, alphabet, config.temporal_stride, self.search),
         )
 
-    def _log_probs(self, track: HandTrack) -> tuple[NDArray[np.floating[Any]], Any]:
-        """The networks' ``log_probs (T', V)`` of a right-hand track, and the features' times."""
-        features, times = landmark_features(track, self.bundle.config.preprocessing.rate)
-        encoded = np.concatenate(
-            [
+    def _landmark_encoder(self, track: HandTrack, pieces: Sequence[HandTrack]) -> Encode:
+        def encode(piece: HandTrack) -> tuple[Floats, Floats]:
+            features, times = landmark_features(piece, self.bundle.config.preprocessing.rate)
+            encoded = [
                 self.bundle.encoder.run(["features"], {"frames": features[i : i + CHUNK]})[0]
                 for i in range(0, len(features), CHUNK)
             ]
+            return np.concatenate(encoded), times
+
+        return encode
+
+    def _crop_encoder(
+        self,
+        source: Path,
+        stages: Stages,
+        progress: Progress | None,
+        track: HandTrack,
+        pieces: Sequence[HandTrack],
+    ) -> Encode:
+        options = {key: self._observe_options[key] for key in READING}
+        found = read_crop_features(
+            self.bundle, source, track, pieces, stages, progress=progress, **options
         )
-        log_probs = self.bundle.sequence.run(["log_probs"], {"features": encoded[None]})[0][0]
+        return found.of
+
+    def _log_probs(self, features: Floats, times: Floats) -> tuple[Floats, Floats]:
+        """The ``log_probs (T', V)`` of ``features (T, D)``, and the times of these."""
+        log_probs = self.bundle.sequence.run(["log_probs"], {"features": features[None]})[0][0]
         expected = -(-len(features) // self.bundle.config.temporal_stride)
         if len(log_probs) != expected:
             raise BundleError(
@@ -284,17 +317,18 @@ class Recognizer:
         }
 
 
-def _in_two_passes(progress: Progress) -> tuple[Progress, Progress]:
-    """The progress of two passes over the frames, told as one that counts each frame twice."""
+def _pass(progress: Progress | None, number: int, passes: int) -> Progress | None:
+    """The progress of one of the passes over the frames, from 0, as a part of all of them."""
+    if progress is None:
+        return None
 
-    def first(done: int, expected: int | None) -> None:
-        progress(done, None if expected is None else 2 * expected)
-
-    def second(done: int, expected: int | None) -> None:
+    def tell(done: int, expected: int | None) -> None:
         if expected is not None:
-            progress(expected + done, 2 * expected)
+            progress(number * expected + done, passes * expected)
+        elif number == 0:
+            progress(done, None)
 
-    return first, second
+    return tell
 
 
 def _first(value: float | None, default: float) -> float:

@@ -1,4 +1,21 @@
-"""A trained recogniser -> a bundle of ONNX networks that the serving half runs."""
+"""A trained recogniser -> a bundle of ONNX networks that the serving half runs.
+
+What a checkpoint must hold, beside what Lightning writes, is plain values and tensors:
+
+    "state_dict": the recogniser's weights under ``model.``; others (projections, teachers) stay
+    "recognizer": {
+        "config": dataclasses.asdict(FingerspellingConfig),
+        "rate": frames a second of the clips that it was trained on, float,
+        "alphabet": list of its symbols without the blank; absent: the letters a to z,
+        "crop": {"padding": float, "smoothing": float, "bridge": float},  # of the stream rgb alone
+    }
+
+``crop`` says how the crops were made that the network was validated on: ``padding`` and
+``smoothing`` are those of ``chereme.hands.crop.hand_box``, ``bridge`` is the longest gap, in
+seconds, that ``chereme.hands.signing.bridge_gaps`` filled before (0: none). Their side is
+``config["rgb"]["image_size"]``. A network that sees the middle share m (0 to 1) of crops made with
+the padding p writes the padding ((1 + 2 p) m - 1) / 2: that of its own box, cut at once.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +23,13 @@ import io
 import json
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from chereme.errors import BundleError, UsageError
@@ -18,15 +38,32 @@ from chereme.models.fingerspelling import (
     FingerspellingRecognizer,
     SequenceModel,
 )
-from chereme.runtime.bundle import Bundle, write_bundle
-from chereme.runtime.config import SCHEMA_VERSION, parse_config
-from chereme.text import ASL_LETTERS
+from chereme.runtime.bundle import ENCODER, SEQUENCE, Bundle, write_bundle
+from chereme.runtime.config import SCHEMA_VERSION, BundleConfig, parse_config
+from chereme.text import ASL_LETTERS, Alphabet
+from chereme.training.compression import as_frames, half_weights, int8_encoder, read_crops
+from chereme.training.parity import LogProbs, compare, in_blocks, log_probs_of
 
+CROP = ("padding", "smoothing", "bridge")
+TOLERANCE = 0.01  # of log-probabilities: what the exported networks may differ from PyTorch's
 _TRACED_FRAMES = 48  # any number; it stays free in the exported networks
+_TRACED_CROPS = 2
 
 
-def load_checkpoint(path: str | Path) -> tuple[FingerspellingRecognizer, float]:
-    """The network of a training checkpoint, ready to run, and its frames a second.
+class Checkpoint(NamedTuple):
+    """A network, ready to run, and what else serving must know of it; see the top of the module.
+
+    ``crop`` is None for other streams than rgb.
+    """
+
+    model: FingerspellingRecognizer
+    rate: float
+    alphabet: Alphabet
+    crop: Mapping[str, float] | None
+
+
+def load_checkpoint(path: str | Path) -> Checkpoint:
+    """The network of a training checkpoint, and what it was trained for.
 
     Nothing but tensors and plain values is read: a checkpoint that holds other pickled objects is
     refused with a ``BundleError``, since unpickling them could run code.
@@ -48,8 +85,12 @@ def load_checkpoint(path: str | Path) -> tuple[FingerspellingRecognizer, float]:
         model.load_state_dict(
             {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
         )
-        return model.eval(), float(described["rate"])
-    except (KeyError, IndexError, TypeError, ValueError, RuntimeError, UsageError) as error:
+        alphabet = Alphabet(tuple(described.get("alphabet", ASL_LETTERS.symbols)))
+        crop = None
+        if model.config.stream == "rgb":
+            crop = {name: float(described["crop"][name]) for name in CROP}
+        return Checkpoint(model.eval(), float(described["rate"]), alphabet, crop)
+    except (LookupError, AttributeError, TypeError, ValueError, RuntimeError, UsageError) as error:
         raise BundleError(
             f"{path}: expected a checkpoint of the fingerspelling recogniser, with the entry "
             f"'recognizer' and weights that fit it, got something else ({_first_line(error)})"
@@ -83,8 +124,10 @@ def to_onnx(
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        # It warns that a GRU's check of its input's shape is traced as passed.
+        # It warns that a GRU's check of its input's shape is traced as passed, and of a first axis
+        # other than 1, which is the batch of its usual layout; here that is free.
         warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
+        warnings.filterwarnings("ignore", "Exporting a model to ONNX with a batch_size")
         torch.onnx.export(
             module.eval(),
             (example,),
@@ -98,14 +141,54 @@ def to_onnx(
     return buffer.getvalue()
 
 
+class _CropEncoder(nn.Module):
+    """Crops (T, 3, S, S) uint8 -> features: the scale of the colours is part of the network."""
+
+    def __init__(self, encoder: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, crops: Tensor) -> Tensor:
+        features: Tensor = self.encoder(crops.float() / 255)
+        return features
+
+
+def example_frames(model: FingerspellingRecognizer, count: int) -> Tensor:
+    """``count`` random frames as the encoder of a bundle takes them."""
+    if model.config.stream == "rgb":
+        size = model.config.rgb.image_size
+        return torch.randint(0, 256, (count, 3, size, size), dtype=torch.uint8)
+    return torch.randn(count, model.config.landmarks.features_per_frame)
+
+
+def serving_encoder(model: FingerspellingRecognizer) -> nn.Module:
+    """The encoder of ``model`` on frames as a bundle's takes them."""
+    return _CropEncoder(model.encoder) if model.config.stream == "rgb" else model.encoder
+
+
+def torch_log_probs(model: FingerspellingRecognizer) -> LogProbs:
+    """What ``model`` itself gives for frames as a bundle's encoder takes them."""
+    encoder = serving_encoder(model).eval()
+
+    def run(frames: NDArray[Any]) -> NDArray[np.floating[Any]]:
+        with torch.no_grad():
+            features = in_blocks(lambda part: encoder(torch.from_numpy(part)).numpy(), frames)
+            logits = model.sequence(torch.from_numpy(features)[None])[0][0]
+        found: NDArray[np.floating[Any]] = logits.log_softmax(-1).numpy()
+        return found
+
+    return run
+
+
 def onnx_networks(model: FingerspellingRecognizer) -> dict[str, bytes]:
-    """``encoder.onnx`` (frames (T, F) -> features (T, D)) and ``sequence.onnx`` (features
-    (1, T, D) -> log_probs (1, T', V))."""
-    frames = torch.randn(_TRACED_FRAMES, model.config.landmarks.features_per_frame)
+    """``encoder.onnx`` and ``sequence.onnx``, as ``chereme.runtime.bundle.Bundle`` has them."""
+    frames = example_frames(
+        model, _TRACED_CROPS if model.config.stream == "rgb" else _TRACED_FRAMES
+    )
     features = torch.randn(1, _TRACED_FRAMES, model.encoder.feature_dim)
     return {
-        "encoder.onnx": to_onnx(model.encoder, frames, ("frames", "features"), {0: "time"}),
-        "sequence.onnx": to_onnx(
+        ENCODER: to_onnx(serving_encoder(model), frames, ("frames", "features"), {0: "time"}),
+        SEQUENCE: to_onnx(
             _Serving(model.sequence), features, ("features", "log_probs"), {1: "time"}
         ),
     }
@@ -118,25 +201,73 @@ def export(
     lm: str | Path | None = None,
     description: str | Path | None = None,
     model_card: str | Path | None = None,
+    crops: str | Path | None = None,
+    int8: bool = False,
+    half: bool = False,
 ) -> Bundle:
-    """Write the bundle of a checkpoint.
+    """Write the bundle of a checkpoint, after comparing its networks with PyTorch's.
 
     Args:
-        checkpoint: written by ``chereme train``.
+        checkpoint: written by ``chereme train``, of the stream landmarks or rgb.
         output: folder of the bundle; an older bundle there is replaced.
         lm: ``lm.onnx`` of a trained character language model.
         description: JSON with what training cannot know: name, licence, training_data, metrics,
             decoding, segmentation, still (as in ``chereme.runtime.config.BundleConfig``).
         model_card: Markdown that goes along.
+        crops: of an RGB model, to compare on and to calibrate int8 with, see
+            ``chereme.training.compression.read_crops``; what came of it is added to the metrics.
+        int8: quantise the encoder of an RGB model; needs ``crops``.
+        half: store the weights of the sequence network in half precision.
+
+    Raises BundleError if the networks give other log-probabilities than PyTorch's, by over 0.01;
+    what int8 and half precision change is stated in the metrics and refused in no case.
     """
-    model, rate = load_checkpoint(checkpoint)
-    if model.config.stream != "landmarks":
+    loaded = load_checkpoint(checkpoint)
+    model = loaded.model
+    stream = model.config.stream
+    if stream not in ("landmarks", "rgb"):
         raise BundleError(
-            f"{checkpoint}: expected a recogniser of the stream landmarks, the one that bundles "
-            f"can serve so far, got {model.config.stream!r}"
+            f"{checkpoint}: expected a recogniser of the stream landmarks or rgb, which bundles "
+            f"can serve, got {stream!r}"
         )
+    if stream != "rgb" and (int8 or crops is not None):
+        raise UsageError(f"{checkpoint}: int8 and crops are of RGB models, got one of {stream}")
+    if int8 and crops is None:
+        raise UsageError("int8: expected crops to calibrate with as well; give them with --crops")
+    config = _config(loaded, Path(output), description)
+    clips = read_crops(crops, model.config.rgb.image_size) if crops is not None else []
+    networks = onnx_networks(model)
+    frames = [as_frames(clip) for clip in clips]
+    examples = frames or [example_frames(model, _TRACED_FRAMES).numpy()]
+    exact = compare(torch_log_probs(model), log_probs_of(networks), examples, loaded.alphabet)
+    if exact.difference > TOLERANCE:
+        raise BundleError(
+            f"{checkpoint}: the exported networks give other log-probabilities than PyTorch's, by "
+            f"up to {exact.difference:.3g}; this should not happen, please report it"
+        )
+    stored = dict(networks)
+    if int8:
+        stored[ENCODER] = int8_encoder(networks[ENCODER], clips)
+    if half:
+        stored[SEQUENCE] = half_weights(networks[SEQUENCE])
+    if frames:
+        metrics = [exact.as_metric("ONNX Runtime against PyTorch")]
+        if int8 or half:
+            kept = [*["int8 encoder"] * int8, *["half-precision weights"] * half]
+            changed = compare(log_probs_of(networks), log_probs_of(stored), frames, loaded.alphabet)
+            metrics.append(changed.as_metric(f"{' and '.join(kept)} against float32"))
+        config = replace(config, metrics=(*config.metrics, *metrics))
+    files: dict[str, bytes | Path] = dict(stored)
+    if lm is not None:
+        files["lm.onnx"] = Path(lm)
+    if model_card is not None:
+        files["MODEL_CARD.md"] = Path(model_card)
+    return write_bundle(output, config, files)
+
+
+def _config(loaded: Checkpoint, output: Path, description: str | Path | None) -> BundleConfig:
     described: dict[str, Any] = {
-        "name": Path(output).resolve().name,
+        "name": output.resolve().name,
         "licence": {"code": "MIT", "weights": "not stated", "data": "not stated"},
         "training_data": [],
         "metrics": [],
@@ -146,21 +277,22 @@ def export(
             described |= json.loads(Path(description).read_text(encoding="utf-8"))
         except (ValueError, TypeError) as error:
             raise BundleError(f"{description}: expected a JSON object ({error})") from error
+    model = loaded.model.config
+    preprocessing: dict[str, Any] = {"rate": loaded.rate}
+    if loaded.crop is None:
+        preprocessing["features"] = model.landmarks.features_per_frame
+    else:
+        kept = {name: loaded.crop[name] for name in ("padding", "smoothing")}
+        preprocessing["crop"] = {"size": model.rgb.image_size, **kept}
+        segmentation = described.get("segmentation", {})
+        if isinstance(segmentation, dict):  # else it is refused below
+            described["segmentation"] = segmentation | {"bridge": loaded.crop["bridge"]}
     described |= {
         "schema_version": SCHEMA_VERSION,
         "task": "fingerspelling",
-        "input": "landmarks",
-        "alphabet": list(ASL_LETTERS.symbols),
-        "preprocessing": {
-            "rate": rate,
-            "features": model.config.landmarks.features_per_frame,
-        },
-        "temporal_stride": model.config.sequence.temporal_stride,
+        "input": model.stream,
+        "alphabet": list(loaded.alphabet.symbols),
+        "preprocessing": preprocessing,
+        "temporal_stride": model.sequence.temporal_stride,
     }
-    config = parse_config(described, str(description or "description"))
-    files: dict[str, bytes | Path] = dict(onnx_networks(model))
-    if lm is not None:
-        files["lm.onnx"] = Path(lm)
-    if model_card is not None:
-        files["MODEL_CARD.md"] = Path(model_card)
-    return write_bundle(output, config, files)
+    return parse_config(described, str(description or "description"))

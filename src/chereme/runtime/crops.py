@@ -1,0 +1,178 @@
+"""What an RGB model is given: crops of the signing hand, cut in a second reading of the recording.
+
+Which hand signs is known only when all of the recording has been looked at, and where its box lies,
+which is smoothed over time, a moment later. Pictures that are kept until then would grow with the
+length; a second reading keeps none, and cuts the very crops that ``chereme.hands.crop`` cuts for
+training. Nothing is detected twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chereme.errors import UsageError
+from chereme.hands.crop import crop, hand_box
+from chereme.hands.normalise import nearest, sample_times
+from chereme.hands.signing import bridge_gaps
+from chereme.runtime.bundle import Bundle
+from chereme.runtime.config import BundleConfig, Crop
+from chereme.runtime.observe import Progress, is_landmark_file, read_again
+from chereme.runtime.prefetch import prefetch
+from chereme.runtime.timing import Stages
+from chereme.types import FloatArray, Frame, HandTrack, Landmarks
+from chereme.video import Limits
+
+BLOCK = 16  # frames given to the encoder at once: bounds its memory, whatever the length
+
+
+class Block(NamedTuple):
+    """``crops (N, K, 3, S, S)`` uint8: of N frames, K as seen or mirrored; ``last``: the index of
+    the last of these frames."""
+
+    crops: NDArray[np.uint8]
+    last: int
+
+
+def pictures_of(source: str | Path | Landmarks, config: BundleConfig) -> Path:
+    """``source``, if it holds pictures to cut crops from; ``UsageError`` if it holds landmarks."""
+    if isinstance(source, Landmarks) or is_landmark_file(source):
+        name = "landmarks in memory" if isinstance(source, Landmarks) else str(source)
+        raise UsageError(
+            f"{name}: {config.name} reads pictures of the hand and expects a video, an image or a "
+            "folder of frames, got landmarks; give the recording itself, or a model that reads "
+            "landmarks"
+        )
+    return Path(source)
+
+
+def cut_crops(
+    frames: Iterable[Frame],
+    track: HandTrack,
+    wanted: NDArray[np.bool_],
+    flips: Sequence[bool],
+    config: Crop,
+    *,
+    mirrored: bool,
+) -> Iterator[Block]:
+    """The crops of the hand in the ``wanted (T,)`` of ``frames``, in blocks.
+
+    Args:
+        frames: T of them, as read; ``mirrored``: they show a mirror image, the track does not.
+        track: the hand in these T frames, not flipped, its gaps bridged.
+        flips: for each of K crops of a frame, whether it is flipped (a left hand shown as a right).
+    """
+    boxes = hand_box(track, padding=config.padding, smoothing=config.smoothing)
+    crops: list[NDArray[np.uint8]] = []
+    last = 0
+    for index, frame in enumerate(frames):
+        if not wanted[index]:
+            continue
+        image = frame.image[:, ::-1] if mirrored else frame.image
+        cut = [crop(image, boxes[index], config.size, flip) for flip in flips]
+        crops.append(np.stack(cut).transpose(0, 3, 1, 2))
+        last = index
+        if len(crops) == BLOCK:
+            yield Block(np.stack(crops), last)
+            crops = []
+    if crops:
+        yield Block(np.stack(crops), last)
+
+
+@dataclass(frozen=True)
+class CropFeatures:
+    """The encoder's features of those frames of a recording that are to be read.
+
+    ``features (N, K, D)``; ``rows (T,)``: the row of each frame of the recording; ``times (T,)``
+    seconds; ``flips``: which of the K are of flipped crops.
+    """
+
+    features: NDArray[np.float32]
+    rows: NDArray[np.intp]
+    times: FloatArray
+    flips: tuple[bool, ...]
+    rate: float
+
+    def of(self, piece: HandTrack) -> tuple[NDArray[np.float32], FloatArray]:
+        """Features ``(T', D)`` of a piece at ``rate``, and their times ``(T',)`` in seconds.
+
+        Each is that of the nearest frame, zero where the hand is absent in it.
+        """
+        at = sample_times(piece.timestamps, self.rate)
+        present = piece.present[nearest(piece.timestamps, at)]
+        rows = self.rows[nearest(self.times, at)]
+        side = self.flips.index(piece.mirrored)
+        features = np.where(present[:, None], self.features[rows, side], np.float32(0))
+        return features, at
+
+
+def frames_to_encode(
+    times: FloatArray, pieces: Iterable[HandTrack], rate: float
+) -> NDArray[np.bool_]:
+    """``(T,)``: which of the frames at ``times`` a reading of ``pieces`` at ``rate`` looks at."""
+    wanted = np.zeros(len(times), bool)
+    for piece in pieces:
+        at = sample_times(piece.timestamps, rate)
+        present = piece.present[nearest(piece.timestamps, at)]
+        wanted[nearest(times, at[present])] = True
+    return wanted
+
+
+def read_crop_features(
+    bundle: Bundle,
+    source: Path,
+    track: HandTrack,
+    pieces: Sequence[HandTrack],
+    stages: Stages,
+    *,
+    mirrored: bool = False,
+    rate: float | None = None,
+    strict: bool = False,
+    limits: Limits | None = None,
+    progress: Progress | None = None,
+) -> CropFeatures:
+    """Read ``source`` again and encode the crops of a hand that a reading of ``pieces`` looks at.
+
+    Args:
+        track: the hand as it was seen, not flipped, in all frames that ``observe`` looked at.
+        pieces: parts of it, at least one, flipped if they are read as a left hand.
+        stages: where the seconds of "crop" (reading and cutting) and "network" are added.
+        mirrored, rate, strict, limits: what ``observe`` was given for this source.
+        progress: called with the frames done and the number of frames.
+    """
+    preprocessing = bundle.config.preprocessing
+    assert preprocessing.crop is not None  # the config of a model that reads crops has it
+    flips = tuple(sorted({piece.mirrored for piece in pieces}))
+    times = track.timestamps
+    wanted = frames_to_encode(times, pieces, preprocessing.rate)
+    until = times[: np.flatnonzero(wanted)[-1] + 1]
+    frames = read_again(source, until, rate=rate, strict=strict, limits=limits)
+    bridged = bridge_gaps(track, bundle.config.segmentation.bridge)
+    blocks = cut_crops(frames, bridged, wanted, flips, preprocessing.crop, mirrored=mirrored)
+    features: list[NDArray[np.float32]] = []
+    # The reading thread ends before what it reads is closed.
+    with closing(frames), closing(prefetch(stages.iterate("crop", blocks), depth=2)) as ready:
+        for block in ready:
+            crops = block.crops.reshape(-1, *block.crops.shape[2:])
+            encoded = stages.run(
+                "network", partial(bundle.encoder.run, ["features"], {"frames": crops})
+            )[0]
+            features.append(encoded.reshape(len(block.crops), len(flips), -1))
+            if progress is not None:
+                progress(block.last + 1, len(times))
+    if progress is not None:
+        progress(len(times), len(times))
+    return CropFeatures(
+        features=np.concatenate(features),
+        rows=np.cumsum(wanted) - 1,
+        times=times,
+        flips=flips,
+        rate=preprocessing.rate,
+    )
