@@ -1,6 +1,6 @@
 """Size and time of the presets of system A, network alone: parameters, and CPU time of one core for
-each frame, served (encoder as ONNX float32, sequence model of a whole clip) and trained (forward
-and backward of the whole recogniser).
+each frame, served (the networks of a bundle, in float32 and with an int8 encoder) and trained
+(forward and backward of the whole recogniser).
 
     OMP_NUM_THREADS=1 python benchmarks/fingerspelling_presets.py [PRESET ...]
 """
@@ -11,11 +11,14 @@ import sys
 import time
 from collections.abc import Callable
 
+import numpy as np
 import onnxruntime
 import torch
 
 from chereme.models.fingerspelling import PRESETS, FingerspellingRecognizer, preset
-from chereme.training.export import to_onnx
+from chereme.runtime.bundle import ENCODER, SEQUENCE
+from chereme.training.compression import half_weights, int8_encoder
+from chereme.training.export import example_frames, onnx_networks
 
 FRAMES = 24
 
@@ -35,7 +38,16 @@ def main(names: list[str]) -> None:
     torch.set_num_threads(1)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    print(f"{'preset':12} {'M encoder':>10} {'M in all':>9} {'served ms':>10} {'trained ms':>11}")
+    print(
+        f"{'preset':12} {'M encoder':>10} {'M in all':>9} {'trained ms':>11}   "
+        "encoder: MB, ms; as int8: MB, ms; sequence network: MB, ms; half precision: MB"
+    )
+
+    def served(content: bytes, **inputs: np.ndarray) -> str:
+        session = onnxruntime.InferenceSession(content, options)
+        milliseconds = core_ms(lambda: session.run(None, inputs))
+        return f"{len(content) / 1e6:6.1f} {milliseconds:7.2f}"
+
     for name in names:
         config = preset(name)
         model = FingerspellingRecognizer(config)
@@ -53,14 +65,16 @@ def main(names: list[str]) -> None:
             (sequence.sum() + visual.sum()).backward()
 
         trained = core_ms(train)
-        content = to_onnx(model.encoder, frames[:4], ("frames", "features"), {0: "time"})
-        session = onnxruntime.InferenceSession(content, options)
-        encoded = core_ms(lambda s=session, x=frames: s.run(None, {"frames": x.numpy()}))
-        with torch.no_grad():
-            features = model.eval().encode(frames[None])
-            sequenced = core_ms(lambda m=model, x=features: m.sequence(x))
-        served = encoded + sequenced
-        print(f"{name:12} {sizes[0]:10.1f} {sizes[1]:9.1f} {served:10.2f} {trained:11.1f}")
+        networks = onnx_networks(model.eval())
+        frames = example_frames(model, FRAMES).numpy()
+        columns = [served(networks[ENCODER], frames=frames)]
+        if config.stream == "rgb":
+            crops = frames.transpose(0, 2, 3, 1)
+            columns.append(served(int8_encoder(networks[ENCODER], [crops]), frames=frames))
+        features = np.zeros((1, FRAMES, model.encoder.feature_dim), np.float32)
+        columns.append(served(networks[SEQUENCE], features=features))
+        columns.append(f"{len(half_weights(networks[SEQUENCE])) / 1e6:6.1f}")
+        print(f"{name:12} {sizes[0]:10.1f} {sizes[1]:9.1f} {trained:11.1f}   " + "; ".join(columns))
 
 
 if __name__ == "__main__":

@@ -136,7 +136,7 @@ def main() -> None:
                 ]
             )
             (folder / "done").touch()
-        model, rate = load_checkpoint(folder / "last.ckpt")
+        model, rate, *_ = load_checkpoint(folder / "last.ckpt")
         hands = exemplars.select(only=(signer,))
         strings[signer] = compose(model, rate, hands, STRINGS, options.texts)
         words[signer] = compose(model, rate, hands, WORDS, options.texts)

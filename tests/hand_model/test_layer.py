@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from fake_hands import MANO_TIPS, random_template, sines
 from torch import Tensor
 
 from chereme.errors import InputError, UsageError
 from chereme.hand_model import HandLayer, HandOutput, HandTemplate, layer
 from chereme.hand_model.rotations import axis_angle_to_matrix
 from chereme.hand_model.template import PARENTS
+from fake_hands import MANO_TIPS, random_template, sines
 
 DOUBLE = torch.float64
 # MANO's joints and five tips after them, thumb first, in MediaPipe order.

@@ -19,6 +19,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+from chereme.errors import InputError, LimitError, UsageError
+from chereme.hand_model import HandTemplate, mano_file
+from chereme.hand_model.mano_file import read_mano
 from fake_hands import (
     Ch,
     Select,
@@ -27,10 +31,6 @@ from fake_hands import (
     python2_pickle,
     random_template,
 )
-
-from chereme.errors import InputError, LimitError, UsageError
-from chereme.hand_model import HandTemplate, mano_file
-from chereme.hand_model.mano_file import read_mano
 
 
 @pytest.fixture(scope="module")

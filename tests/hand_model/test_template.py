@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from fake_hands import random_template
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from chereme.errors import InputError, UsageError
 from chereme.hand_model import HandLayer, HandTemplate, template
+from fake_hands import random_template
 
 ARRAYS = tuple(template.expected_shapes(1, 1, 1))
 

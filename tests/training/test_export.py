@@ -117,9 +117,9 @@ def test_encoder_may_be_called_on_pieces(bundle: Bundle) -> None:
 
 # -- checkpoints ----------------------------------------------------------------------------------
 def test_load_checkpoint(checkpoint: Path) -> None:
-    model, rate = load_checkpoint(checkpoint)
+    model, rate, alphabet, crop = load_checkpoint(checkpoint)
     expected = network().state_dict()
-    assert rate == 30.0
+    assert (rate, alphabet, crop) == (30.0, ASL_LETTERS, None)
     assert not model.training
     assert all(torch.equal(value, expected[name]) for name, value in model.state_dict().items())
 
@@ -230,7 +230,7 @@ def test_projections_are_left_behind_and_other_streams_refused(
         assert made[name] == bundle.config.files[name]
     config = FingerspellingConfig(stream="pose", pose=VectorEncoderConfig(dim=7))
     vectors = write_checkpoint(tmp_path / "pose.ckpt", FingerspellingRecognizer(config))
-    with pytest.raises(BundleError, match=r"pose\.ckpt: expected .* landmarks, .* got 'pose'"):
+    with pytest.raises(BundleError, match=r"pose\.ckpt: expected .* or rgb, .* got 'pose'"):
         export(vectors, tmp_path / "pose")
 
 

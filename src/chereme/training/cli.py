@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lightning import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from chereme.errors import BundleError
 
 
 class TrainingCLI(LightningCLI):
-    """LightningCLI with an output folder and a way to go on from a checkpoint."""
+    """LightningCLI with an output folder, logs in it, and a way to go on from a checkpoint."""
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument(
@@ -21,6 +23,14 @@ class TrainingCLI(LightningCLI):
         )
         parser.add_argument("--resume", type=str, default=None, help="Checkpoint to go on from.")
         parser.link_arguments("output", "trainer.default_root_dir")
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        if self.config["trainer"]["logger"] in (None, True):
+            # A folder of its own each time that training is begun or gone on with.
+            table = CSVLogger(self.config["output"], "logs")
+            board = TensorBoardLogger(self.config["output"], "logs", version=table.version)
+            kwargs["logger"] = [board, table]
+        return super().instantiate_trainer(**kwargs)
 
 
 def main(args: Sequence[str]) -> TrainingCLI:
@@ -37,7 +47,11 @@ def main(args: Sequence[str]) -> TrainingCLI:
     )
     resume: Any = cli.config["resume"]
     try:
-        cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=resume, weights_only=True)
+        # A task without anything to learn (late fusion) has nothing but results to write.
+        if any(parameter.requires_grad for parameter in cli.model.parameters()):
+            cli.trainer.fit(
+                cli.model, datamodule=cli.datamodule, ckpt_path=resume, weights_only=True
+            )
     except pickle.UnpicklingError as error:
         raise BundleError(
             f"{resume}: expected a checkpoint of tensors and plain values, as 'chereme train' "

@@ -1,0 +1,119 @@
+"""The data module: what it refuses, warns of and loads."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from chereme.data.clips import CropSettings
+from chereme.data.shards import write
+from chereme.errors import InputError, UsageError
+from chereme.hands.signing import bridge_gaps
+from chereme.training.augmentation import NONE
+from chereme.training.batches import Inputs
+from chereme.training.shards import BRIDGE, ShardData, alphabet_of
+
+INPUTS = Inputs(image_size=8, vector_dim=None, stride=1, symbols=27)
+
+
+def ids(loader) -> list[list[str]]:
+    return [batch.ids for batch in loader]
+
+
+def flat(batches: list[list[str]]) -> list[str]:
+    return [name for batch in batches for name in batch]
+
+
+def set_up(data: ShardData, inputs: Inputs = INPUTS) -> ShardData:
+    data.inputs = inputs
+    data.setup()
+    return data
+
+
+def test_alphabets() -> None:
+    assert len(alphabet_of("asl")) == 27
+    assert len(alphabet_of("chicago")) == 32
+    assert len(alphabet_of("greek")) == 25
+    assert alphabet_of("ab ").symbols == ("a", "b", " ")
+
+
+def test_dev_is_whole_and_unchanged(coloured_shards: Path) -> None:
+    data = set_up(ShardData([str(coloured_shards)], workers=0, dev_batch_size=4))
+    loader = data.val_dataloader()
+    batches = list(loader)
+    assert len(loader) == len(batches) == 2
+    assert sorted(flat([b.ids for b in batches])) == [f"dev{i}" for i in range(6)]
+    assert torch.equal(batches[0].crops, next(iter(loader)).crops)
+    assert data.rate == 25.0
+
+
+def test_splits_come_from_the_folders_that_have_them(
+    coloured_shards: Path, tmp_path: Path, make_clip: Callable
+) -> None:
+    write([make_clip("photo", "a")], tmp_path / "photos")
+    both = [str(coloured_shards), str(tmp_path / "photos")]
+    data = set_up(ShardData(both * 2, workers=0, batch_size=1))
+    assert data.steps == 26
+    assert data.folders("dev") == data.folders("test") == both[:1]
+    assert len(flat(ids(data.whole("dev")))) == 6
+    other = set_up(ShardData(both[1:], dev=both[:1], workers=0))
+    assert len(flat(ids(other.whole("dev")))) == 6
+    assert ids(other.whole("test")) == []
+    with pytest.raises(InputError, match=r"photos: expected shards dev-000000\.tar"):
+        set_up(ShardData(both[1:]))
+
+
+def test_steps_of_an_epoch_can_be_limited(coloured_shards: Path) -> None:
+    data = set_up(ShardData([str(coloured_shards)], batch_size=2, steps_per_epoch=4, workers=0))
+    assert data.steps == len(ids(data.epoch_loader(0))) == 4
+    assert len(ids(data.epoch_loader(0, 3))) == 1
+
+
+def test_crops_are_described_as_they_are_made() -> None:
+    assert inspect.signature(bridge_gaps).parameters["max_gap"].default == BRIDGE
+    settings = CropSettings()
+    crop = ShardData(["x"]).crop
+    assert (crop["padding"], crop["smoothing"]) == (settings.padding, settings.smoothing)
+
+
+@pytest.fixture
+def short(tmp_path: Path, make_clip: Callable) -> Path:
+    write([make_clip("fits", "ab"), make_clip("too-short", "aabbcc", hold=1)], tmp_path)
+    write([make_clip("watched", "ab", "dev")], tmp_path)
+    return tmp_path
+
+
+def test_labels_that_do_not_fit_are_counted(short: Path) -> None:
+    data = ShardData([str(short)], workers=0)
+    with pytest.warns(UserWarning, match=r"1 of 2 clips .*stride of 3.*among them too-short"):
+        set_up(data, Inputs(8, None, stride=3, symbols=27))
+
+
+def test_labels_that_mostly_do_not_fit_are_refused(short: Path) -> None:
+    with pytest.raises(UsageError, match=r"kernels: 2 of 2 clips .*among them fits"):
+        set_up(ShardData([str(short)], workers=0), Inputs(8, None, stride=12, symbols=27))
+
+
+def test_what_does_not_go_together(coloured_shards: Path, tmp_path: Path) -> None:
+    folder = [str(coloured_shards)]
+    with pytest.raises(UsageError, match=r"num_symbols: expected 32.*got 27"):
+        set_up(ShardData(folder, alphabet="chicago"))
+    with pytest.raises(UsageError, match=r"teacher: expected the name"):
+        set_up(ShardData(folder), Inputs(8, 6, 1, 27))
+    with pytest.raises(UsageError, match=r"teacher: expected none.*got toy"):
+        set_up(ShardData(folder, teacher="toy"))
+    with pytest.raises(InputError, match="chereme prepare"):
+        set_up(ShardData([str(tmp_path)]))
+
+
+@pytest.mark.slow
+def test_worker_processes_deliver_what_is_foreseen(coloured_shards: Path) -> None:
+    data = set_up(ShardData([str(coloured_shards)], batch_size=1, workers=3, augmentation=NONE))
+    whole = ids(data.epoch_loader(2))
+    assert len(whole) == data.steps == 12
+    assert ids(data.epoch_loader(2, 5)) == whole[5:]
+    assert sorted(flat(ids(data.whole("dev")))) == sorted(f"dev{i}" for i in range(6))
