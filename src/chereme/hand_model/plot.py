@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -25,6 +24,7 @@ from chereme.rendering.mesh import SKIN, Material, Mesh
 from chereme.rendering.renderer import Frame, Quality, render
 from chereme.rendering.skin import SkinTone
 from chereme.rendering.subdivision import Subdivision
+from chereme.runtime.caption import dejavu
 
 Floats = NDArray[np.floating[Any]]
 Image = NDArray[np.uint8]
@@ -198,7 +198,7 @@ def sheet(
     image_module, draw_module = require("PIL.Image"), require("PIL.ImageDraw")
     page = image_module.new("RGB", tuple((step * [columns, rows] + gap).tolist()), paper)
     draw = draw_module.Draw(page)
-    fonts = _font("DejaVuSans-Bold.ttf", large), _font("DejaVuSans.ttf", text)
+    fonts = dejavu("DejaVuSans-Bold.ttf", large), dejavu("DejaVuSans.ttf", text)
     for index, (picture, label) in enumerate(zip(pictures, lines, strict=True)):
         x, y = (step * [index % columns, index // columns] + gap).tolist()
         page.paste(image_module.fromarray(picture), (x, y))
@@ -278,10 +278,3 @@ def _fitting(text: str, font: Any, room: float) -> str:
     while text and font.getlength(text + "…") > room:
         text = text[:-1]
     return text + "…"
-
-
-@lru_cache(maxsize=8)
-def _font(name: str, size: int) -> Any:
-    # DejaVu comes with matplotlib, on which MediaPipe depends; it has Greek and Cyrillic too.
-    folder = Path(require("matplotlib").get_data_path()) / "fonts" / "ttf"
-    return require("PIL.ImageFont").truetype(str(folder / name), size)

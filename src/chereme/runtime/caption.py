@@ -72,7 +72,7 @@ def draw_strip(caption: Caption, seconds: float, size: _Size) -> NDArray[np.uint
     """
     draw_module = require("PIL.ImageDraw")
     width, height = size
-    clock = _font("DejaVuSansMono.ttf", round(0.4 * height))
+    clock = dejavu("DejaVuSansMono.ttf", round(0.4 * height))
     time = _clock(seconds)
     left = width - _margin(height) - clock.getlength(time)
     strip = _text_strip(caption, size, int(left) - _margin(height)).copy()
@@ -88,7 +88,7 @@ def _text_strip(caption: Caption, size: _Size, right: int) -> Any:
     height = size[1]
     strip = image_module.new("RGB", size, GROUND)
     draw = draw_module.Draw(strip)
-    font = _font("DejaVuSans-Bold.ttf", round(0.56 * height))
+    font = dejavu("DejaVuSans-Bold.ttf", round(0.56 * height))
     pad = 0.16 * height
     margin = _margin(height)
     current = caption.current.strip()
@@ -127,7 +127,8 @@ def _clock(seconds: float) -> str:
 
 
 @lru_cache(maxsize=8)
-def _font(name: str, size: int) -> Any:
-    # DejaVu comes with matplotlib, on which MediaPipe depends; it has Greek and Cyrillic too.
+def dejavu(name: str, size: int) -> Any:
+    """A font of Pillow, ``size`` pixels high, at least 6: a file of matplotlib's fonts, as
+    ``DejaVuSans.ttf``, which has Greek and Cyrillic letters too."""
     folder = Path(require("matplotlib").get_data_path()) / "fonts" / "ttf"
     return require("PIL.ImageFont").truetype(str(folder / name), max(size, 6))
