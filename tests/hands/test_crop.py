@@ -94,6 +94,15 @@ def test_smoothing_calms_a_trembling_box(hand: MakeHand) -> None:
     assert smooth < 0.25 * raw
 
 
+def test_no_joint_of_a_quick_hand_leaves_its_box(hand: MakeHand) -> None:
+    across = 500 + 350 * np.sin(np.arange(60) / 2)
+    landmarks = np.stack([hand(x, 400) for x in across])
+    boxes = hand_box(make_track(landmarks, np.ones(60, bool)))
+    assert (landmarks[..., :2] > boxes[:, None, :2]).all()
+    assert (landmarks[..., :2] < boxes[:, None, 2:]).all()
+    np.testing.assert_allclose(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
+
+
 def test_boxes_of_a_mirrored_hand_are_where_it_was_seen(hand: MakeHand) -> None:
     track = make_track(np.stack([hand(300, 400)] * 3), np.ones(3, bool), "left")
     np.testing.assert_allclose(hand_box(to_right_hand(track)), hand_box(track))

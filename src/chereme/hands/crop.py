@@ -10,6 +10,7 @@ from chereme.types import FloatArray, HandTrack
 
 PADDING = 0.25
 SMOOTHING = 0.1  # seconds: standard deviation of the Gaussian over time
+_RIM = 0.08  # of half a box: the least that is left round the outermost joint
 
 
 def hand_box(
@@ -19,8 +20,9 @@ def hand_box(
 
     Each is centred on the landmarks' bounding box, as long as its longer side plus ``padding`` of
     that on either side. Boxes are smoothed over ``smoothing`` seconds; where the hand was not
-    seen they lie between those before and after. They may reach over the frame's edge. All NaN if
-    the hand was never seen.
+    seen they lie between those before and after. Where a quick hand would leave the smoothed box,
+    that is made larger about its centre. They may reach over the frame's edge. All NaN if the hand
+    was never seen.
     """
     seen = track.present
     boxes = np.full((len(seen), 4), np.nan)
@@ -36,6 +38,8 @@ def hand_box(
     every = np.column_stack([np.interp(times, times[seen], column) for column in known.T])
     centre_and_side = _smoothed(every, times, smoothing)
     centre, half = centre_and_side[:, :2], centre_and_side[:, 2:] / 2
+    reach = np.maximum(high - centre[seen], centre[seen] - low).max(axis=1, keepdims=True)
+    half[seen] = np.maximum(half[seen], reach * (1 + _RIM))
     return np.concatenate([centre - half, centre + half], axis=1)
 
 
