@@ -91,7 +91,7 @@ def main() -> None:
     recognizer = chereme.load(options.model)
     paths = photographs(options.root)
     rng = np.random.default_rng(0)
-    report: dict[str, Any] = {"model": recognizer.bundle.config.name}
+    report: dict[str, Any] = {"model": recognizer.streams.for_recordings.name}
     with tempfile.TemporaryDirectory() as folder:
         picture, video = Path(folder) / "picture.png", Path(folder) / "video.mp4"
         for restored in (False, True):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -26,6 +27,7 @@ from chereme.runtime.config import (
     Still,
 )
 from chereme.types import Handedness, HandTrack, Landmarks
+from chereme.video import write_video
 
 RATE = 30.0
 WIDTH, HEIGHT = 640, 480
@@ -301,3 +303,30 @@ class FakeDetector:
 
     def close(self) -> None:
         self.closed += 1
+
+
+class Detectors:
+    """Makes detectors that answer with given landmarks, and counts how often they are asked."""
+
+    def __init__(self, landmarks: Landmarks) -> None:
+        self.landmarks, self.asked = landmarks, 0
+
+    def __call__(self, still: bool) -> Any:
+        outer = self
+
+        class Counting(FakeDetector):
+            def detect(self, image: np.ndarray, timestamp: float) -> list:
+                outer.asked += 1
+                return super().detect(image, timestamp)
+
+        return Counting(self.landmarks)
+
+
+def recording(
+    path: Path, text: str, *, fps: float = 30.0, left: bool = False, mirror: bool = False
+) -> Landmarks:
+    """A film of ``text``; the landmarks are those of the hand that it shows."""
+    landmarks = spell(text, fps=fps, left=left)
+    pictures = film(landmarks, text, left=left)
+    write_video(path, (p[:, ::-1] if mirror else p for p in pictures), fps)
+    return landmarks

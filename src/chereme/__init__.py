@@ -16,30 +16,34 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from chereme.runtime.recognizer import Recognizer
+    from chereme.runtime.streams import Stream
     from chereme.types import Transcript
 
 __version__ = "0.1.0"
 __all__ = ["Transcript", "__version__", "load", "recognize"]
 
 
-def load(model: str | Path = "fingerspelling", **options: Any) -> Recognizer:
+def load(
+    model: str | Path = "fingerspelling", *, stream: Stream = "auto", **options: Any
+) -> Recognizer:
     """A recogniser with the bundled model of that name, or with the bundle in that folder.
 
-    ``options`` are those of :class:`chereme.runtime.recognizer.Recognizer`: ``hand``,
+    ``stream`` is what reads a recording: "landmarks" of the hand, pictures of it ("rgb"), both
+    ("fused"), or the bundled model's best ("auto"); a bundle in a folder reads what it was trained
+    on. ``options`` are those of :class:`chereme.runtime.recognizer.Recognizer`: ``hand``,
     ``beam_width``, ``lm``, ``mirrored``, ``strict`` and so on. Raises ``UsageError`` if there is no
-    such model, ``BundleError`` if it is damaged.
+    such model or it does not read the stream, ``BundleError`` if it is damaged.
     """
-    from chereme.runtime.bundle import Bundle
     from chereme.runtime.recognizer import Recognizer
-    from chereme.runtime.registry import resolve
+    from chereme.runtime.streams import load_streams
 
-    return Recognizer(Bundle.load(resolve(model)), **options)
+    return Recognizer(load_streams(model, stream), **options)
 
 
 def recognize(
     source: str | Path, *, model: str | Path = "fingerspelling", **options: Any
 ) -> Transcript:
-    """Read one video, image, folder of frames or landmark file.
+    """Read one video, image, folder of frames or landmark file; ``options`` are those of `load`.
 
     For several inputs, :func:`load` once and call ``recognize`` of what it gives.
     """

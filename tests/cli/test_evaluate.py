@@ -63,9 +63,13 @@ def test_scores_of_a_split(manifest: Path, model: str, tmp_path: Path) -> None:
     assert score["interval_over"] == "signers"
     assert score["per_letter"]["d"] == {"count": 2, "recall": 50.0}
     assert len(score["sha256"]) == 64
+    assert score["stream"] == "landmarks"
+    assert score["models"] == [{"input": "landmarks", "name": "fake", "sha256": score["sha256"]}]
+    assert score["items_by_stream"] == {"landmarks": 3}
     assert score["versions"]["onnxruntime"]
     predictions = [json.loads(line) for line in lines.read_text().splitlines()]
     assert [p["text"] for p in predictions] == ["vail", "dab", "lid"]
+    assert {p["stream"] for p in predictions} == {"landmarks"}
     assert [p["reference"] for p in predictions] == ["vail", "dad", "li"]
 
 
@@ -82,6 +86,13 @@ def test_the_table_says_the_same(manifest: Path, model: str) -> None:
     text = run("--model", model, "--data", manifest, "--split", "test").stdout
     assert "letter accuracy  77.8 %" in text
     assert "3 of 3 read" in text
+    assert "stream           landmarks (3 by landmarks)" in text
+
+
+def test_a_stream_against_the_model(manifest: Path, model: str) -> None:
+    result = run("--model", model, "--data", manifest, "--stream", "fused")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "the stream fused needs one that reads rgb" in result.stderr
 
 
 def test_missing_items_are_counted_and_left_out(manifest: Path, model: str) -> None:

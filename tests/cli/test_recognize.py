@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from typer.testing import CliRunner, Result
 import fakes
 from chereme.cli import app
 from chereme.formats.poses import read_landmarks, write_landmarks
+from chereme.runtime import registry
 from chereme.video import open_video, write_video
 
 
@@ -119,10 +121,65 @@ def test_options_reach_the_recognizer(clips: Path, model: str) -> None:
     assert info("--no-lm", "--strict", "--threads", "1", "--rate", "25")["decoding"]["lm"] is False
 
 
+@pytest.fixture
+def family(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bundled models of landmarks and of pictures."""
+    monkeypatch.setattr(registry, "WEIGHTS", tmp_path / "weights")
+    first = registry.MODELS["fingerspelling"]
+    pictures = replace(first, name="fingerspelling_rgb", input="rgb")
+    monkeypatch.setattr(registry, "MODELS", {m.name: m for m in (first, pictures)})
+    for model in (first, pictures):
+        fakes.make_bundle(model.directory, stream=model.input, name=model.name)
+
+
+def test_streams(
+    tmp_path: Path, clips: Path, family: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hands = fakes.recording(tmp_path / "clip.mp4", "dab")
+    monkeypatch.setattr(
+        "chereme.runtime.observe.MediaPipeDetector", lambda still: fakes.FakeDetector(hands)
+    )
+
+    def info(*arguments: object) -> dict:
+        result = run(*arguments, "-f", "json")
+        assert result.exit_code == 0, result.stderr
+        document = json.loads(result.stdout)
+        assert document["text"] in ("dab", "vail")
+        return document["info"]
+
+    clip = tmp_path / "clip.mp4"
+    for stream, inputs in (
+        ("landmarks", ["landmarks"]),
+        ("rgb", ["rgb"]),
+        ("fused", ["landmarks", "rgb"]),
+    ):
+        found = info(clip, "--stream", stream)
+        assert found["stream"] == stream
+        assert [model["input"] for model in found["models"]] == inputs
+        assert all(len(model["sha256"]) == 64 for model in found["models"])
+    assert info(clip)["stream"] == info(clip, "--stream", "auto")["stream"]
+    result = run(clips / "vail.npz", "--stream", "fused")
+    assert (result.exit_code, result.stdout) == (0, "vail\n")
+    assert "only landmarks: read with landmarks alone" in result.stderr
+    refused = run(clips / "vail.npz", "--stream", "rgb")
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert "got landmarks" in refused.stderr
+    assert run(clips / "vail.npz").stderr == ""
+
+
+@pytest.mark.parametrize("stream", ["rgb", "fused"])
+def test_a_stream_against_the_model_is_exit_code_2(clips: Path, model: str, stream: str) -> None:
+    result = run(clips / "vail.npz", "--model", model, "--stream", stream)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"'fake' reads landmarks, but the stream {stream} needs" in result.stderr
+    assert run(clips / "vail.npz", "--model", model, "--stream", "landmarks").stdout == "vail\n"
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         (),
+        ("clip.npz", "--stream", "video"),
         ("clip.npz", "--format", "docx"),
         ("clip.npz", "--hand", "third"),
         ("clip.npz", "--model", "no_such_model"),

@@ -33,7 +33,8 @@ def run(*arguments: object) -> Result:
 def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The bundled weights are the fake ones."""
     monkeypatch.setattr(registry, "WEIGHTS", tmp_path / "weights")
-    fakes.make_bundle(tmp_path / "weights" / "fingerspelling", name="fingerspelling")
+    for model in registry.MODELS.values():
+        fakes.make_bundle(model.directory, stream=model.input, name=model.name)
     return tmp_path / "weights" / "fingerspelling"
 
 
@@ -104,6 +105,8 @@ def test_landmarks_wants_a_known_suffix(tmp_path: Path) -> None:
 def test_models_lists_terms_and_hash(weights: Path) -> None:
     rows = json.loads(run("models", "--format", "json").stdout)
     assert [row["name"] for row in rows] == list(registry.MODELS)
+    assert all(row["family"] in registry.MODELS for row in rows)
+    assert {row["input"] for row in rows} <= {"landmarks", "rgb"}
     assert all(row["licence"][part] for row in rows for part in ("code", "weights", "data"))
     text = run("models").stdout
     assert "licence: code MIT" in text
@@ -171,7 +174,7 @@ def test_research_verbs_name_the_extra(
 
 @pytest.mark.slow
 def test_bench_measures_every_stage(weights: Path) -> None:
-    result = run("bench", "--frames", "20", "--format", "json")
+    result = run("bench", "--frames", "20", "--stream", "landmarks", "--format", "json")
     assert result.exit_code == 0, result.stderr
     report = json.loads(result.stdout)
     assert (report["frames"], report["width"], report["height"]) == (20, 1280, 720)
@@ -187,9 +190,13 @@ def test_bench_measures_every_stage(weights: Path) -> None:
 @pytest.mark.slow
 def test_bench_of_a_model_that_reads_pictures(tmp_path: Path) -> None:
     fakes.make_bundle(tmp_path / "rgb", stream="rgb")
-    result = run("bench", "--frames", "20", "--model", tmp_path / "rgb", "--format", "json")
+    result = run(
+        "bench", "--frames", "20", "--model", tmp_path / "rgb", "--stream", "rgb", "-f", "json"
+    )
     assert result.exit_code == 0, result.stderr
-    stages = json.loads(result.stdout)["stages"]
+    report = json.loads(result.stdout)
+    assert (report["stream"], report["models"][0]["input"]) == ("rgb", "rgb")
+    stages = report["stages"]
     assert list(stages) == ["decode", "detection", "crop", "network", "beam", "whole"]
     assert all(row["ms"] > 0 for row in stages.values())
     # The clip is read twice, one reading after the other.

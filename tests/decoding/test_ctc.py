@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chereme.decoding import align, ctc_log_likelihood, greedy
+from chereme.decoding import align, ctc_log_likelihood, ctc_log_likelihoods, greedy
 from chereme.errors import InputError
 
 
@@ -35,6 +35,18 @@ def test_likelihood_is_the_sum_over_paths(oracle, as_log_probs, frames, size, se
     log_probs = as_log_probs(np.random.default_rng(seed).normal(size=(frames, size)) * 2)
     for text, log_p in oracle(log_probs).items():
         assert ctc_log_likelihood(log_probs, text) == pytest.approx(log_p, abs=1e-9)
+
+
+def test_likelihoods_of_many_texts_are_those_of_each(golden, oracle):
+    truth = oracle(golden)
+    texts = [(), (1,), (2, 2), (3, 1, 2), (1, 2, 1, 2, 1, 2), (1,) * 4, (3, 3, 3)]
+    found = ctc_log_likelihoods(golden, texts)
+    np.testing.assert_allclose(found, [truth.get(text, -np.inf) for text in texts], atol=1e-9)
+    assert np.isneginf(found[5])  # four equal symbols need seven frames, and there are six
+    np.testing.assert_array_equal(ctc_log_likelihoods(golden[:0], [(), (1,)]), [0.0, -np.inf])
+    assert ctc_log_likelihoods(golden, []).shape == (0,)
+    with pytest.raises(InputError, match=r"expected indices 1\.\.3"):
+        ctc_log_likelihoods(golden, [(1,), (4,)])
 
 
 def test_likelihood_equals_torch(as_log_probs):

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from chereme.decoding import OnnxLanguageModel, beam_search
+from chereme.decoding.language_model import text_log_probabilities
 from chereme.errors import BundleError
 
 
@@ -87,3 +88,12 @@ def test_broken_files(tmp_path):
     onnx.save(onnx.helper.make_model(graph, opset_imports=opset, ir_version=9), tmp_path / "e.onnx")
     with pytest.raises(BundleError, match="another network's file"):
         OnnxLanguageModel(tmp_path / "e.onnx")
+
+
+def test_whole_texts_with_their_ends(bigrams):
+    lm = bigrams(4)
+    texts = [(), (1,), (3, 2, 2, 1), (2, 3)]
+    found = text_log_probabilities(lm, texts)
+    np.testing.assert_allclose(found, [lm.score(text) for text in texts], atol=1e-12)
+    assert lm.calls == [4, 3, 2, 1, 1]  # one call a position, of the texts that reach it
+    assert text_log_probabilities(lm, []).shape == (0,)

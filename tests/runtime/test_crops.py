@@ -40,36 +40,9 @@ class Spy:
         return self.session.run(outputs, feeds)
 
 
-class Detectors:
-    """Makes detectors that answer with given landmarks, and counts how often they are asked."""
-
-    def __init__(self, landmarks: Landmarks) -> None:
-        self.landmarks, self.asked = landmarks, 0
-
-    def __call__(self, still: bool) -> Any:
-        outer = self
-
-        class Counting(fakes.FakeDetector):
-            def detect(self, image: np.ndarray, timestamp: float) -> list:
-                outer.asked += 1
-                return super().detect(image, timestamp)
-
-        return Counting(self.landmarks)
-
-
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return fakes.make_bundle(tmp_path_factory.mktemp("bundles") / "rgb", stream="rgb")
-
-
-def recording(
-    path: Path, text: str, *, fps: float = 30.0, left: bool = False, mirror: bool = False
-) -> Landmarks:
-    """A film of ``text``; the landmarks are those of the hand that it shows."""
-    landmarks = fakes.spell(text, fps=fps, left=left)
-    pictures = fakes.film(landmarks, text, left=left)
-    write_video(path, (p[:, ::-1] if mirror else p for p in pictures), fps)
-    return landmarks
 
 
 def seen_in_mirror(landmarks: Landmarks) -> Landmarks:
@@ -101,8 +74,8 @@ def by_hand(clip: Path, landmarks: Landmarks, *, flip: bool, bridge: float = 0.2
 @pytest.mark.parametrize("left", [False, True])
 def test_letters_and_crops_of_either_hand(bundle: Bundle, tmp_path: Path, left: bool) -> None:
     """The thumb's half has the colour, so a left hand that is not flipped says nothing."""
-    landmarks = recording(tmp_path / "clip.mp4", "vaild", left=left)
-    detectors, spy = Detectors(landmarks), Spy(bundle.encoder)
+    landmarks = fakes.recording(tmp_path / "clip.mp4", "vaild", left=left)
+    detectors, spy = fakes.Detectors(landmarks), Spy(bundle.encoder)
     spied = replace(bundle, encoder=spy)
     transcript = Recognizer(spied, make_detector=detectors).recognize(tmp_path / "clip.mp4")
     assert transcript.text == "vaild"
@@ -123,12 +96,12 @@ def test_letters_and_crops_of_either_hand(bundle: Bundle, tmp_path: Path, left: 
 def test_a_mirrored_recording_gives_the_same_crops(
     bundle: Bundle, tmp_path: Path, left: bool
 ) -> None:
-    landmarks = recording(tmp_path / "mirror.mp4", "dab", left=left, mirror=True)
+    landmarks = fakes.recording(tmp_path / "mirror.mp4", "dab", left=left, mirror=True)
     spy = Spy(bundle.encoder)
     recognizer = Recognizer(
         replace(bundle, encoder=spy),
         mirrored=True,
-        make_detector=Detectors(seen_in_mirror(landmarks)),
+        make_detector=fakes.Detectors(seen_in_mirror(landmarks)),
     )
     transcript = recognizer.recognize(tmp_path / "mirror.mp4")
     assert transcript.text == "dab"
@@ -154,7 +127,7 @@ class Wavering(fakes.FakeDetector):
 def test_an_unsure_hand_is_cut_as_both_in_one_reading(
     bundle: Bundle, tmp_path: Path, left: bool
 ) -> None:
-    landmarks = recording(tmp_path / "clip.mp4", "dab", left=left)
+    landmarks = fakes.recording(tmp_path / "clip.mp4", "dab", left=left)
     spy = Spy(bundle.encoder)
     recognizer = Recognizer(
         replace(bundle, encoder=spy), make_detector=lambda still: Wavering(landmarks)
@@ -179,11 +152,11 @@ def test_absent_frames_are_zero_and_short_gaps_are_cut_between(
     bundle: Bundle, tmp_path: Path
 ) -> None:
     clip = tmp_path / "clip.mp4"
-    whole = recording(clip, "vaild", fps=30.0)
+    whole = fakes.recording(clip, "vaild", fps=30.0)
     gaps = without(without(whole, slice(5, 8)), slice(20, 32))  # 0.13 s and 0.43 s
     frames, features = Spy(bundle.encoder), Spy(bundle.sequence)
     spied = replace(bundle, encoder=frames, sequence=features)
-    Recognizer(spied, make_detector=Detectors(gaps)).recognize(clip)
+    Recognizer(spied, make_detector=fakes.Detectors(gaps)).recognize(clip)
     (given,) = features.given
     assert (given[0, 20:32] == 0).all()
     assert (given[0, :20] != 0).all() and (given[0, 32:] != 0).all()  # noqa: PT018
@@ -193,14 +166,14 @@ def test_absent_frames_are_zero_and_short_gaps_are_cut_between(
     # A model that was trained without bridged gaps is served without.
     strict = replace(spied.config, segmentation=Segmentation(bridge=0.0))
     features.given.clear()
-    Recognizer(replace(spied, config=strict), make_detector=Detectors(gaps)).recognize(clip)
+    Recognizer(replace(spied, config=strict), make_detector=fakes.Detectors(gaps)).recognize(clip)
     assert (features.given[0][0, 5:8] == 0).all()
 
 
 def test_a_long_pause_parts_words_and_is_not_encoded(bundle: Bundle, tmp_path: Path) -> None:
-    landmarks = recording(tmp_path / "clip.mp4", "va___id")
+    landmarks = fakes.recording(tmp_path / "clip.mp4", "va___id")
     spy = Spy(bundle.encoder)
-    recognizer = Recognizer(replace(bundle, encoder=spy), make_detector=Detectors(landmarks))
+    recognizer = Recognizer(replace(bundle, encoder=spy), make_detector=fakes.Detectors(landmarks))
     assert recognizer.recognize(tmp_path / "clip.mp4").text == "va id"
     assert sum(len(given) for given in spy.given) == 4 * 9
 
@@ -209,9 +182,9 @@ def test_a_long_pause_parts_words_and_is_not_encoded(bundle: Bundle, tmp_path: P
 def test_each_frame_that_is_needed_is_encoded_once(
     bundle: Bundle, tmp_path: Path, fps: float, share: float
 ) -> None:
-    landmarks = recording(tmp_path / "clip.mp4", "vaild", fps=fps)
+    landmarks = fakes.recording(tmp_path / "clip.mp4", "vaild", fps=fps)
     spy = Spy(bundle.encoder)
-    recognizer = Recognizer(replace(bundle, encoder=spy), make_detector=Detectors(landmarks))
+    recognizer = Recognizer(replace(bundle, encoder=spy), make_detector=fakes.Detectors(landmarks))
     transcript = recognizer.recognize(tmp_path / "clip.mp4")
     assert transcript.text == "vaild"
     encoded = sum(len(given) for given in spy.given)
@@ -221,7 +194,7 @@ def test_each_frame_that_is_needed_is_encoded_once(
 
 
 def test_part_of_a_video(bundle: Bundle, tmp_path: Path) -> None:
-    landmarks = recording(tmp_path / "clip.mp4", "vaild")
+    landmarks = fakes.recording(tmp_path / "clip.mp4", "vaild")
     part = slice(9, 28)
     shown = replace(
         landmarks,
@@ -229,7 +202,7 @@ def test_part_of_a_video(bundle: Bundle, tmp_path: Path) -> None:
         confidence=landmarks.confidence[part],
         timestamps=landmarks.timestamps[part],
     )
-    recognizer = Recognizer(bundle, make_detector=Detectors(shown))
+    recognizer = Recognizer(bundle, make_detector=fakes.Detectors(shown))
     transcript = recognizer.recognize(tmp_path / "clip.mp4", start=0.29, end=0.91)
     assert transcript.text == "ail"
     assert transcript.tokens[0].start == pytest.approx(0.3, abs=0.05)
@@ -243,26 +216,26 @@ def test_pictures_and_folders_of_pictures(bundle: Bundle, tmp_path: Path) -> Non
     folder.mkdir()
     for number, image in enumerate(fakes.film(landmarks, "dab")):
         cv2.imwrite(str(folder / f"{number:04d}.png"), image[..., ::-1])
-    recognizer = Recognizer(bundle, make_detector=Detectors(landmarks))
+    recognizer = Recognizer(bundle, make_detector=fakes.Detectors(landmarks))
     assert recognizer.recognize(folder).text == "dab"
-    one = Recognizer(bundle, make_detector=Detectors(fakes.spell("d", fps=3.0)))
+    one = Recognizer(bundle, make_detector=fakes.Detectors(fakes.spell("d", fps=3.0)))
     transcript = one.recognize(folder / "0000.png")
     assert (transcript.text, transcript.info["kind"]) == ("d", "image")
     assert transcript.tokens[0].start == 0.0
 
 
 def test_no_hand_is_not_read_again(bundle: Bundle, tmp_path: Path) -> None:
-    landmarks = recording(tmp_path / "clip.mp4", "___")
+    landmarks = fakes.recording(tmp_path / "clip.mp4", "___")
     spy = Spy(bundle.encoder)
-    recognizer = Recognizer(replace(bundle, encoder=spy), make_detector=Detectors(landmarks))
+    recognizer = Recognizer(replace(bundle, encoder=spy), make_detector=fakes.Detectors(landmarks))
     transcript = recognizer.recognize(tmp_path / "clip.mp4")
     assert (transcript.text, spy.given) == ("", [])
     assert "no hand found in 27 frames" in transcript.warnings[0]
     assert "crop" not in transcript.info["timings"]
-    flitting = recording(tmp_path / "flit.mp4", "________a_")
+    flitting = fakes.recording(tmp_path / "flit.mp4", "________a_")
     brief = Recognizer(
         fakes.make_bundle(tmp_path / "b", stream="rgb", segmentation=Segmentation(min_duration=1)),
-        make_detector=Detectors(flitting),
+        make_detector=fakes.Detectors(flitting),
     )
     assert "never long enough" in brief.recognize(tmp_path / "flit.mp4").warnings[-1]
 
@@ -287,10 +260,10 @@ def test_landmarks_in_a_manifest_count_as_unreadable(bundle: Bundle, tmp_path: P
     from chereme.formats.manifests import read_manifest
     from chereme.runtime.evaluation import evaluate
 
-    landmarks = recording(tmp_path / "clip.mp4", "vail")
+    landmarks = fakes.recording(tmp_path / "clip.mp4", "vail")
     write_landmarks(landmarks, tmp_path / "clip.npz")
     (tmp_path / "data.csv").write_text("path,label\nclip.mp4,vail\nclip.npz,vail\n")
-    recognizer = Recognizer(bundle, make_detector=Detectors(landmarks))
+    recognizer = Recognizer(bundle, make_detector=fakes.Detectors(landmarks))
     score, _ = evaluate(recognizer, read_manifest(tmp_path / "data.csv"))
     assert (score["items"], score["items_read"], score["letter_accuracy"]) == (2, 1, 100.0)
     assert "got landmarks" in score["unreadable"][0]["error"]
@@ -298,9 +271,9 @@ def test_landmarks_in_a_manifest_count_as_unreadable(bundle: Bundle, tmp_path: P
 
 @pytest.mark.parametrize("overlay", [False, True])
 def test_progress_counts_every_reading(bundle: Bundle, tmp_path: Path, overlay: bool) -> None:
-    landmarks = recording(tmp_path / "clip.mp4", "dab__")
+    landmarks = fakes.recording(tmp_path / "clip.mp4", "dab__")
     seen: list[tuple[int, int | None]] = []
-    Recognizer(bundle, make_detector=Detectors(landmarks)).recognize(
+    Recognizer(bundle, make_detector=fakes.Detectors(landmarks)).recognize(
         tmp_path / "clip.mp4",
         progress=lambda done, expected: seen.append((done, expected)),
         overlay=tmp_path / "film.mp4" if overlay else None,
@@ -314,12 +287,12 @@ def test_progress_counts_every_reading(bundle: Bundle, tmp_path: Path, overlay: 
 
 def test_a_source_that_changes_between_the_readings(bundle: Bundle, tmp_path: Path) -> None:
     clip = tmp_path / "clip.mp4"
-    landmarks = recording(clip, "dab")
+    landmarks = fakes.recording(clip, "dab")
 
     class Swapping(fakes.FakeDetector):
         def close(self) -> None:
             clip.unlink()
-            recording(clip, "a")
+            fakes.recording(clip, "a")
 
     recognizer = Recognizer(bundle, make_detector=lambda still: Swapping(landmarks))
     with pytest.raises(InputError, match=r"clip\.mp4: expected a frame at .* there is none now"):

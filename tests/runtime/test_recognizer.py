@@ -231,9 +231,11 @@ def test_info_is_complete_and_can_be_written(recognizer: Recognizer, bundle: Bun
     assert {
         "source", "kind", "width", "height", "frames", "duration", "fps", "rotation", "bad_packets",
         "truncated", "hands", "hand_coverage", "signing_hand", "handedness_score", "handedness_by",
-        "segments", "decoding", "model", "chereme", "timings",
+        "segments", "decoding", "stream", "model", "models", "chereme", "timings",
     } == set(info)  # fmt: skip
+    assert info["stream"] == "landmarks"
     assert info["model"] == {"name": "fake", "sha256": bundle.sha256}
+    assert info["models"] == [{"input": "landmarks", **info["model"]}]
     assert info["chereme"] == chereme.__version__
     assert info["decoding"] == {
         "method": "beam", "beam_width": 5, "alpha": 0.0, "beta": 0.0, "lm": False,
@@ -301,7 +303,7 @@ def test_the_encoder_runs_in_pieces_with_the_same_result(
 ) -> None:
     landmarks = fakes.spell("vaildab")
     whole = Recognizer(bundle).recognize(landmarks)
-    monkeypatch.setattr("chereme.runtime.recognizer.CHUNK", 7)
+    monkeypatch.setattr("chereme.runtime.networks.CHUNK", 7)
     assert Recognizer(bundle).recognize(landmarks).tokens == whole.tokens
 
 

@@ -10,7 +10,8 @@ import fakes
 from chereme.errors import BundleError, UsageError
 from chereme.runtime import registry
 from chereme.runtime.bundle import Bundle
-from chereme.runtime.registry import MODELS, resolve, resolve_task
+from chereme.runtime.registry import MODELS, bundled_streams, family_for, resolve
+from chereme.runtime.streams import inputs_of
 
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
@@ -25,14 +26,18 @@ def test_every_model_is_there_and_agrees_with_the_table(model: registry.Model) -
     bundle = Bundle.load(resolve(model.name))
     assert bundle.config.name == model.name
     assert bundle.config.task == model.task
+    assert bundle.config.input == model.input
     assert bundle.config.licence == model.licence
     assert bundle.config.training_data
     assert bundle.config.metrics
-    size = sum(path.stat().st_size for path in model.directory.iterdir())
-    assert size < 40e6
-    assert (model.directory / "encoder.onnx").stat().st_size + (
-        model.directory / "sequence.onnx"
-    ).stat().st_size <= 8e6
+    if model.input == "landmarks":
+        networks = [model.directory / name for name in ("encoder.onnx", "sequence.onnx")]
+        assert sum(path.stat().st_size for path in networks) <= 8e6
+
+
+def test_all_models_together_are_small() -> None:
+    paths = [path for model in MODELS.values() for path in model.directory.iterdir()]
+    assert sum(path.stat().st_size for path in paths) <= 40e6
 
 
 def test_default_model_is_in_the_table() -> None:
@@ -64,6 +69,28 @@ def test_missing_weights_say_install_again(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_tasks() -> None:
-    assert resolve_task("fingerspelling") == MODELS["fingerspelling"].directory
+    assert family_for("fingerspelling") == "fingerspelling"
     with pytest.raises(UsageError, match=r"no bundled model is for isolated.*fingerspelling"):
-        resolve_task("isolated")
+        family_for("isolated")
+
+
+@pytest.mark.parametrize("family", sorted({model.family for model in MODELS.values()}))
+def test_models_of_a_family_read_the_same_from_different_inputs(family: str) -> None:
+    members = [model for model in MODELS.values() if model.family == family]
+    assert len({model.input for model in members}) == len(members)
+    assert len({model.task for model in members}) == 1
+    alphabets = {Bundle.load(model.directory).config.alphabet for model in members}
+    assert len(alphabets) == 1
+    streams = bundled_streams(family)
+    assert all(MODELS[name].input == one for one, name in streams.items())
+
+
+def test_what_the_default_stream_needs_is_bundled() -> None:
+    there = set(bundled_streams(registry.DEFAULT))
+    # Landmarks always: files of landmarks are read by it whatever the default is.
+    assert {"landmarks", *inputs_of(registry.DEFAULT_STREAM)} <= there
+    assert 0 <= registry.RGB_WEIGHT <= 1
+
+
+def test_a_folder_is_no_family(tmp_path: Path) -> None:
+    assert bundled_streams(tmp_path) == {}

@@ -40,6 +40,7 @@ def bench(
         typer.Argument(metavar="CLIP", help="A video; else a 720p one of a waving hand is made."),
     ] = None,
     model: options.Model = "fingerspelling",
+    stream: options.ReadStream = options.Stream.auto,
     frames: Annotated[
         int, typer.Option(metavar="N", help="Frames of the clip that is made.")
     ] = 150,
@@ -54,13 +55,12 @@ def bench(
     For a model that reads pictures, crop is reading the clip again and cutting the hand out, which
     overlaps with the network.
     """
-    from chereme.runtime.bundle import Bundle
     from chereme.runtime.recognizer import Recognizer
-    from chereme.runtime.registry import resolve
+    from chereme.runtime.streams import load_streams
 
     if frames < 2:
         raise UsageError(f"frames: expected 2 or more, got {frames}")
-    recognizer = Recognizer(Bundle.load(resolve(model), threads=threads))
+    recognizer = Recognizer(load_streams(model, stream.value, threads=threads))
     with tempfile.TemporaryDirectory() as folder:
         if clip is None:
             from chereme.video import write_video
@@ -77,6 +77,7 @@ def bench(
         return
     typer.echo(
         f"{result['clip']}, {result['frames']} frames, hand in {result['hand_coverage']:.0%}; "
+        f"stream {result['stream']}; "
         f"{result['threads']['processors']} processors, "
         f"{result['threads']['network']} threads for the network"
     )
@@ -116,6 +117,8 @@ def measure(recognizer: Recognizer, clip: Path, name: str) -> dict[str, Any]:
         "height": info["height"],
         "hand_coverage": info["hand_coverage"],
         "model": info["model"],
+        "stream": info["stream"],
+        "models": info["models"],
         "stages": {
             stage: {
                 "ms": round(1000 * spent / frames, 3),

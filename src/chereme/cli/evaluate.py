@@ -37,6 +37,7 @@ def evaluate(
         Path, typer.Option(metavar="MANIFEST", help="CSV with path,label and optional columns.")
     ],
     model: options.Model = "fingerspelling",
+    stream: options.ReadStream = options.Stream.auto,
     split: Annotated[
         Split | None,
         typer.Option(metavar="SPLIT", help="train, dev or test.", show_default="all items"),
@@ -60,10 +61,9 @@ def evaluate(
     Recordings that are missing or cannot be read are counted, named, and left out of the score.
     """
     from chereme.formats.manifests import read_manifest
-    from chereme.runtime.bundle import Bundle
     from chereme.runtime.evaluation import evaluate as score
     from chereme.runtime.recognizer import Recognizer
-    from chereme.runtime.registry import resolve
+    from chereme.runtime.streams import load_streams
 
     items = read_manifest(data)
     if split is not None:
@@ -71,8 +71,8 @@ def evaluate(
         items = [item for item in items if item.split == split]
         if not items:
             raise UsageError(f"{data} has no items of split {split}; it has: {', '.join(splits)}")
-    bundle = Bundle.load(resolve(model), threads=threads)
-    recognizer = Recognizer(bundle, beam_width=beam_width, lm=lm, greedy=greedy)
+    streams = load_streams(model, stream.value, threads=threads)
+    recognizer = Recognizer(streams, beam_width=beam_width, lm=lm, greedy=greedy)
     with ProgressBar(data.name, unit="items") as progress:
         result, read = score(recognizer, items, progress)
     result |= {"data": str(data), "split": split}
@@ -100,6 +100,7 @@ def _line(prediction: Prediction) -> dict[str, Any]:
         "label": item.label,
         "reference": prediction.reference,
         "text": prediction.text,
+        "stream": prediction.stream,
         "warnings": list(prediction.warnings),
         "error": prediction.error,
     }
@@ -112,6 +113,8 @@ def _print(result: dict[str, Any]) -> None:
     interval = result["letter_accuracy_interval"]
     between = f" ({percent(interval[0])} to {percent(interval[1])})" if interval else ""
     typer.echo(f"model            {result['model']}  {result['sha256'][:16]}")
+    by_stream = ", ".join(f"{n} by {name}" for name, n in result["items_by_stream"].items())
+    typer.echo(f"stream           {result['stream']} ({by_stream})")
     typer.echo(f"items            {result['items_read']} of {result['items']} read")
     typer.echo(f"letters          {result['letters']}")
     typer.echo(f"letter accuracy  {percent(result['letter_accuracy'])}{between}")

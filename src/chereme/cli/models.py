@@ -29,6 +29,8 @@ def models(
     for model in MODELS.values():
         row: dict[str, Any] = {
             "name": model.name,
+            "family": model.family,
+            "input": model.input,
             "task": model.task,
             "summary": model.summary,
             "licence": {
@@ -49,7 +51,7 @@ def models(
         return
     for row in rows:
         licence = row["licence"]
-        typer.echo(f"{row['name']}  ({row['task']})")
+        typer.echo(f"{row['name']}  ({row['task']}, reads {row['input']})")
         typer.echo(f"  {row['summary']}")
         typer.echo(
             f"  licence: code {licence['code']}; weights {licence['weights']}; "

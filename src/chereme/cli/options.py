@@ -17,8 +17,26 @@ class Hand(StrEnum):
     right = "right"
 
 
+class Stream(StrEnum):
+    """What of the hand is read."""
+
+    auto = "auto"
+    landmarks = "landmarks"
+    rgb = "rgb"
+    fused = "fused"
+
+
 Model = Annotated[
     str, typer.Option(metavar="NAME", help="A bundled model (see: chereme models), or a folder.")
+]
+ReadStream = Annotated[
+    Stream,
+    typer.Option(
+        "--stream",
+        metavar="STREAM",
+        help="What of the hand is read: its landmarks, pictures of it (rgb), both (fused), or the "
+        "model's best (auto).",
+    ),
 ]
 SigningHand = Annotated[
     Hand,

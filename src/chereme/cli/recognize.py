@@ -53,6 +53,7 @@ def recognize(
     task: Annotated[
         Task, typer.Option(metavar="TASK", help="fingerspelling, isolated or continuous.")
     ] = Task.fingerspelling,
+    stream: options.ReadStream = options.Stream.auto,
     form: Annotated[
         Format,
         typer.Option("--format", "-f", metavar="FORM", help="txt, json, srt, vtt, tsv or eaf."),
@@ -86,20 +87,21 @@ def recognize(
             f"several inputs as {form} do not fit one output: give a folder with -o DIR"
         )
     from chereme.formats.transcripts import output_paths, save, write
-    from chereme.runtime.bundle import Bundle
     from chereme.runtime.overlay import overlay_paths
     from chereme.runtime.recognizer import Recognizer
-    from chereme.runtime.registry import resolve, resolve_task
+    from chereme.runtime.registry import family_for
+    from chereme.runtime.streams import load_streams
 
     films = overlay_paths(inputs, overlay) if overlay else [None for _ in inputs]
-    bundle = Bundle.load(resolve(model) if model else resolve_task(task), threads=threads)
-    if bundle.config.task != task:
+    streams = load_streams(model or family_for(task), stream.value, threads=threads)
+    config = streams.bundles[0].config
+    if config.task != task:
         raise UsageError(
-            f"the model {bundle.config.name!r} is for {bundle.config.task}, not for {task}; "
+            f"the model {config.name!r} is for {config.task}, not for {task}; "
             f"leave out --task, or give a model for {task}"
         )
     recognizer = Recognizer(
-        bundle,
+        streams,
         hand=hand.value,
         beam_width=beam_width,
         lm=lm,

@@ -1,17 +1,28 @@
 """From per-frame log-probabilities to symbols."""
 
 from chereme.decoding.beam import beam_search, beam_search_batch
-from chereme.decoding.ctc import Hypothesis, Span, align, ctc_log_likelihood, greedy
+from chereme.decoding.ctc import (
+    Hypothesis,
+    Span,
+    align,
+    ctc_log_likelihood,
+    ctc_log_likelihoods,
+    greedy,
+)
 from chereme.decoding.language_model import LanguageModel, OnnxLanguageModel
+from chereme.decoding.rescoring import Voice, likeliest_text
 
 __all__ = [
     "Hypothesis",
     "LanguageModel",
     "OnnxLanguageModel",
     "Span",
+    "Voice",
     "align",
     "beam_search",
     "beam_search_batch",
     "ctc_log_likelihood",
+    "ctc_log_likelihoods",
     "greedy",
+    "likeliest_text",
 ]

@@ -94,19 +94,35 @@ def _lattice(symbols: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.in
 
 def ctc_log_likelihood(log_probs: ArrayLike, symbols: Sequence[int]) -> float:
     """ln p(symbols), summed over all paths (Graves 2006); -inf if there are too few frames."""
+    return float(ctc_log_likelihoods(log_probs, [symbols])[0])
+
+
+def ctc_log_likelihoods(log_probs: ArrayLike, texts: Sequence[Sequence[int]]) -> Log:
+    """`ctc_log_likelihood` of each of N ``texts``: ``(N,)``, all in one pass over the frames."""
     log_probs = check_log_probs(log_probs)
-    states, skips = _lattice(check_symbols(symbols, log_probs.shape[1]))
+    lattices = [_lattice(check_symbols(text, log_probs.shape[1])) for text in texts]
+    lengths = np.array([len(states) for states, _ in lattices], dtype=np.intp)
     if not len(log_probs):
-        return 0.0 if len(states) == 1 else -np.inf
-    alpha = np.full(len(states), -np.inf)
-    alpha[:2] = log_probs[0, states[:2]]
+        return np.where(lengths == 1, 0.0, -np.inf)
+    # Shorter lattices end in blanks that are never looked at: paths only go forward.
+    width = int(lengths.max(initial=1))
+    every = np.zeros((len(texts), width), dtype=np.intp)
+    may_skip = np.full((len(texts), width), -np.inf)
+    for row, (states, skips) in enumerate(lattices):
+        every[row, : len(states)] = states
+        may_skip[row, skips] = 0.0
+    alpha = np.full(every.shape, -np.inf)
+    alpha[:, :2] = log_probs[0, every[:, :2]]
     for frame in log_probs[1:]:
         before = alpha
         alpha = before.copy()
-        alpha[1:] = np.logaddexp(before[1:], before[:-1])
-        alpha[skips] = np.logaddexp(alpha[skips], before[skips - 2])
-        alpha += frame[states]
-    return float(np.logaddexp.reduce(alpha[-2:]))
+        alpha[:, 1:] = np.logaddexp(before[:, 1:], before[:, :-1])
+        alpha[:, 2:] = np.logaddexp(alpha[:, 2:], before[:, :-2] + may_skip[:, 2:])
+        alpha += frame[every]
+    rows = np.arange(len(texts))
+    silent = lengths == 1  # the empty text ends in its one state
+    last, one_before = alpha[rows, lengths - 1], alpha[rows, np.maximum(lengths - 2, 0)]
+    return np.where(silent, last, np.logaddexp(last, one_before))
 
 
 def align(log_probs: ArrayLike, symbols: Sequence[int]) -> list[Span]:

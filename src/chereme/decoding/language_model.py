@@ -35,6 +35,22 @@ class LanguageModel(Protocol):
         ...
 
 
+def text_log_probabilities(
+    lm: LanguageModel, texts: Sequence[Sequence[int]]
+) -> NDArray[np.float64]:
+    """ln p(text), its end included, of each of N ``texts``: ``(N,)``."""
+    states: list[Any] = [lm.start()] * len(texts)
+    totals = np.zeros(len(texts))
+    for position in range(1 + max(map(len, texts), default=-1)):
+        live = [i for i, text in enumerate(texts) if position <= len(text)]
+        fed = [texts[i][position - 1] if position else START for i in live]
+        log_probs, after = lm.step([states[i] for i in live], fed)
+        for row, i, state in zip(log_probs, live, after, strict=True):
+            totals[i] += row[texts[i][position] if position < len(texts[i]) else END]
+            states[i] = state
+    return totals
+
+
 class OnnxLanguageModel:
     """A recurrent language model in one ONNX file, as `export_language_model` writes it.
 

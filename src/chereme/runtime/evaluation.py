@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,19 +21,24 @@ from chereme.metrics import (
     pool,
 )
 from chereme.runtime.recognizer import Recognizer
+from chereme.runtime.streams import describe
 
 LIBRARIES = ("numpy", "av", "mediapipe", "onnxruntime")
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """One item as it was read: ``text`` is None, and ``error`` says why, if it could not be."""
+    """One item as it was read: ``text`` is None, and ``error`` says why, if it could not be.
+
+    ``stream`` is what read it.
+    """
 
     item: Item
     reference: str
     text: str | None
     warnings: tuple[str, ...] = ()
     error: str | None = None
+    stream: str | None = None
 
 
 def predict(
@@ -45,7 +51,7 @@ def predict(
     Labels and texts are brought to the model's alphabet: lower case, and what it has no symbol for
     (for most models the space) is left out of both.
     """
-    normalise = recognizer.bundle.alphabet.normalise
+    normalise = recognizer.alphabet.normalise
     predictions = []
     for done, item in enumerate(items, start=1):
         reference = normalise(item.label)
@@ -60,7 +66,10 @@ def predict(
             predictions.append(Prediction(item, reference, None, error=str(error)))
         else:
             text = normalise(transcript.text)
-            predictions.append(Prediction(item, reference, text, transcript.warnings))
+            stream = transcript.info["stream"]
+            predictions.append(
+                Prediction(item, reference, text, transcript.warnings, stream=stream)
+            )
         if progress is not None:
             progress(done, len(items))
     return predictions
@@ -76,6 +85,8 @@ def evaluate(
     All rates are in percent and pooled over the letters of the items that could be read.
     ``letter_accuracy`` is with HTK's alignment, ``letter_accuracy_unit`` with unit costs. The
     interval is a 95 % bootstrap over signers where there are two or more, else over items.
+    ``model``, ``sha256`` and ``stream`` are of what reads recordings; ``models`` are all that were
+    at hand, and ``items_by_stream`` says which streams read how many of the items.
 
     Raises ``InputError`` if there are no items or none could be read.
     """
@@ -97,10 +108,14 @@ def evaluate(
     unit = pool(edit_counts(r, t, "unit") for r, t in zip(references, texts, strict=True))
     signers = [p.item.signer for p in read]
     known_signers = None not in signers and len(set(signers)) > 1
+    readers = recognizer.streams.for_recordings
     result: dict[str, Any] = {
-        "task": recognizer.bundle.config.task,
-        "model": recognizer.bundle.config.name,
-        "sha256": recognizer.bundle.sha256,
+        "task": recognizer.streams.bundles[0].config.task,
+        "model": readers.name,
+        "sha256": readers.sha256,
+        "stream": readers.stream,
+        "models": describe(recognizer.streams.bundles),
+        "items_by_stream": dict(Counter(sorted(p.stream for p in read if p.stream is not None))),
         "items": len(items),
         "items_read": len(read),
         "unreadable": [{"id": p.item.id, "error": p.error} for p in predictions if p.text is None],

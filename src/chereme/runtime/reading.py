@@ -1,19 +1,31 @@
-"""From the network's log-probabilities to letters with times."""
+"""From the networks' log-probabilities to letters with times."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chereme.decoding import LanguageModel, align, beam_search, ctc_log_likelihood, greedy
+from chereme.decoding import (
+    Hypothesis,
+    LanguageModel,
+    Voice,
+    align,
+    beam_search,
+    ctc_log_likelihoods,
+    greedy,
+    likeliest_text,
+)
 from chereme.runtime.config import Still
-from chereme.text.alphabet import Alphabet
+from chereme.text.alphabet import BLANK, Alphabet
 from chereme.types import Token
 
 Floats = NDArray[np.floating[Any]]
+LONGEST = 10.0  # seconds of a stretch that several networks read at once
+PAUSE = 0.15  # seconds of silence around the place where a longer one is cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +38,21 @@ class Search:
     beta: float
     min_probability: float
     language_model: LanguageModel | None
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What one network made of a stretch.
+
+    ``log_probs (T', V)``, T' = ceil(T / stride); ``times (T,)``: seconds of the features that it
+    saw; ``search``: how its letters are searched for; ``weight``: its part where several decide.
+    """
+
+    log_probs: Floats
+    times: Floats
+    stride: int
+    search: Search
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,39 +70,25 @@ class Segment:
         return "".join(token.text for token in self.tokens).strip()
 
 
-def read_segment(
-    log_probs: Floats, times: Floats, alphabet: Alphabet, stride: int, search: Search
-) -> Segment:
-    """The best reading of ``log_probs (T', V)``, T' = ceil(T / stride).
+def read_segment(heard: Heard, alphabet: Alphabet) -> Segment:
+    """The best reading of a stretch by one network."""
+    best = _propose(heard)[0]
+    tokens = _tokens(heard, best.symbols, alphabet)
+    return _segment(heard, tokens, heard.search.min_probability, best.score)
 
-    ``times (T,)``: seconds of the features that the network saw.
+
+def read_segment_together(every: Sequence[Heard], alphabet: Alphabet) -> Segment:
+    """The best reading of a stretch by several networks, see ``decoding.likeliest_text``.
+
+    The times are those of the network that is surest of the letters, the probabilities the weighted
+    mean of all. A long stretch is read in parts, cut where all are silent.
     """
-    if search.greedy:
-        best = greedy(log_probs)
-    else:
-        best = beam_search(
-            log_probs,
-            width=search.beam_width,
-            lm=search.language_model,
-            alpha=search.alpha,
-            beta=search.beta,
-        )[0]
-    period = float(times[1] - times[0]) if len(times) > 1 else 0.0
-    ends = times + period
-    tokens = tuple(
-        Token(
-            text=alphabet.decode([symbol]),
-            start=float(times[span.start_frame * stride]),
-            end=float(ends[min(span.end_frame * stride, len(times)) - 1]),
-            probability=min(span.probability, 1.0),
-        )
-        for symbol, span in zip(best.symbols, align(log_probs, best.symbols), strict=True)
-    )
+    parts = [_read_part(part, alphabet) for part in _cut(every)]
     return Segment(
-        tokens=tuple(t for t in tokens if t.probability >= search.min_probability),
-        start=float(times[0]),
-        end=float(ends[-1]),
-        score=best.score,
+        tokens=tuple(token for part in parts for token in part.tokens),
+        start=parts[0].start,
+        end=parts[-1].end,
+        score=sum(part.score for part in parts),
     )
 
 
@@ -85,12 +98,132 @@ def read_still(log_probs: Floats, alphabet: Alphabet, config: Still) -> Segment:
     Its probability is among the letters that a still can show and the empty text. A picture has no
     duration: the letter starts and ends at 0.
     """
-    letters = config.letters or alphabet.symbols
-    log_empty = ctc_log_likelihood(log_probs, [])
-    log_letters = np.array([ctc_log_likelihood(log_probs, alphabet.encode(c)) for c in letters])
-    best = int(log_letters.argmax())
-    if not log_letters[best] > log_empty + config.margin:
+    return read_still_together([(log_probs, config, 1.0)], alphabet)
+
+
+def read_still_together(
+    every: Sequence[tuple[Floats, Still, float]], alphabet: Alphabet
+) -> Segment:
+    """`read_still` by several networks: ``(log_probs, config, weight)`` of each.
+
+    Log-likelihoods and margins are weighted means; the letters are those that all can show.
+    """
+    allowed = [set(config.letters or alphabet.symbols) for _, config, _ in every]
+    letters = [c for c in alphabet.symbols if all(c in some for some in allowed)]
+    weights = [weight for _, _, weight in every]
+    texts = [[], *(alphabet.encode(letter) for letter in letters)]
+    likelihoods = np.average(
+        [ctc_log_likelihoods(log_probs, texts) for log_probs, _, _ in every],
+        axis=0,
+        weights=weights,
+    )
+    log_empty, log_letters = float(likelihoods[0]), likelihoods[1:]
+    margin = _mean([config.margin for _, config, _ in every], weights)
+    best = int(log_letters.argmax()) if len(letters) else None
+    if best is None or not log_letters[best] > log_empty + margin:
         return Segment(tokens=(), start=0.0, end=0.0, score=log_empty)
-    probability = float(np.exp(log_letters[best] - np.logaddexp.reduce([*log_letters, log_empty])))
+    probability = float(np.exp(log_letters[best] - np.logaddexp.reduce(likelihoods)))
     token = Token(text=letters[best], start=0.0, end=0.0, probability=probability)
     return Segment(tokens=(token,), start=0.0, end=0.0, score=float(log_letters[best]))
+
+
+def _cut(every: Sequence[Heard]) -> Iterator[Sequence[Heard]]:
+    """``every`` in parts of ``LONGEST`` seconds at most: what comparing texts costs grows with the
+    square of their length."""
+    while every[0].times[-1] - every[0].times[0] > LONGEST:
+        begin = every[0].times[0]
+        outputs = every[0].times[:: every[0].stride]
+        outputs = outputs[outputs <= begin + LONGEST + 3 * PAUSE]
+        silence = np.zeros(len(outputs))
+        for heard in every:
+            said = np.searchsorted(heard.times[:: heard.stride], outputs, side="right") - 1
+            silence += heard.weight * heard.log_probs[said, BLANK]
+        # Far from letters on both sides: a cut between what two networks say of one letter would
+        # read it twice.
+        places = outputs[(outputs >= begin + LONGEST / 2) & (outputs <= begin + LONGEST)]
+        near = np.exp(-0.5 * ((places[:, None] - outputs) / PAUSE) ** 2)
+        place = places[int((near @ silence / near.sum(axis=1)).argmax())]
+        halves = [_halve(heard, place) for heard in every]
+        yield [before for before, _ in halves]
+        every = [after for _, after in halves]
+    yield every
+
+
+def _halve(heard: Heard, place: float) -> tuple[Heard, Heard]:
+    outputs = int(np.searchsorted(heard.times[:: heard.stride], place))
+    frames = outputs * heard.stride
+    return (
+        replace(heard, log_probs=heard.log_probs[:outputs], times=heard.times[:frames]),
+        replace(heard, log_probs=heard.log_probs[outputs:], times=heard.times[frames:]),
+    )
+
+
+def _read_part(every: Sequence[Heard], alphabet: Alphabet) -> Segment:
+    voices = [
+        Voice(
+            log_probs=heard.log_probs.astype(np.float64),
+            proposals=[hypothesis.symbols for hypothesis in _propose(heard)],
+            weight=heard.weight,
+            lm=heard.search.language_model,
+            alpha=heard.search.alpha,
+            beta=heard.search.beta,
+        )
+        for heard in every
+    ]
+    symbols, score = likeliest_text(voices)
+    # A network without a say may have too few frames to spell the text.
+    deciding = [heard for heard in every if heard.weight > 0]
+    aligned = [_tokens(heard, symbols, alphabet) for heard in deciding]
+    weights = [heard.weight for heard in deciding]
+    surest = max(aligned, key=lambda tokens: sum(token.probability for token in tokens))
+    tokens = tuple(
+        replace(token, probability=_mean([t[i].probability for t in aligned], weights))
+        for i, token in enumerate(surest)
+    )
+    least = _mean([heard.search.min_probability for heard in deciding], weights)
+    return _segment(every[0], tokens, least, score)
+
+
+def _propose(heard: Heard) -> list[Hypothesis]:
+    search = heard.search
+    if search.greedy:
+        return [greedy(heard.log_probs)]
+    return beam_search(
+        heard.log_probs,
+        width=search.beam_width,
+        lm=search.language_model,
+        alpha=search.alpha,
+        beta=search.beta,
+    )
+
+
+def _tokens(heard: Heard, symbols: Sequence[int], alphabet: Alphabet) -> tuple[Token, ...]:
+    """``symbols`` with the times at which the network says them."""
+    times, stride = heard.times, heard.stride
+    ends = _ends(times)
+    return tuple(
+        Token(
+            text=alphabet.decode([symbol]),
+            start=float(times[span.start_frame * stride]),
+            end=float(ends[min(span.end_frame * stride, len(times)) - 1]),
+            probability=min(span.probability, 1.0),
+        )
+        for symbol, span in zip(symbols, align(heard.log_probs, symbols), strict=True)
+    )
+
+
+def _ends(times: Floats) -> Floats:
+    return times + (times[1] - times[0] if len(times) > 1 else 0.0)
+
+
+def _segment(heard: Heard, tokens: Sequence[Token], least: float, score: float) -> Segment:
+    return Segment(
+        tokens=tuple(token for token in tokens if token.probability >= least),
+        start=float(heard.times[0]),
+        end=float(_ends(heard.times)[-1]),
+        score=score,
+    )
+
+
+def _mean(values: Sequence[float], weights: Sequence[float]) -> float:
+    return float(np.average(values, weights=weights))

@@ -1,7 +1,7 @@
 """The recogniser: a source in, a finished transcript out.
 
 source -> hands -> signing hand, shown as a right hand -> stretches between long gaps
-       -> features of landmarks, or crops of the hand (``chereme.runtime.crops``)
+       -> features of landmarks, or crops of the hand (``chereme.runtime.crops``), or both
        -> encoder.onnx -> sequence.onnx -> beam search -> letters with times
 """
 
@@ -9,47 +9,44 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
 import chereme
 from chereme.errors import BundleError, UsageError
-from chereme.hands.normalise import landmark_features
-from chereme.hands.signing import (
-    bridge_gaps,
-    hand_tracks,
-    motion,
-    signing_column,
-    signing_hand,
-    to_right_hand,
-)
+from chereme.hands.signing import bridge_gaps, signing_column, signing_hand, to_right_hand
 from chereme.runtime.bundle import Bundle
 from chereme.runtime.crops import pictures_of, read_crop_features
+from chereme.runtime.networks import Encode, landmark_encoder, log_probs_of
 from chereme.runtime.observe import MakeDetector, Observation, Progress, observe
 from chereme.runtime.overlay import check_overlay, write_overlay
-from chereme.runtime.reading import Search, Segment, read_segment, read_still
-from chereme.runtime.segments import hold, split
+from chereme.runtime.reading import (
+    Heard,
+    Search,
+    Segment,
+    read_segment,
+    read_segment_together,
+    read_still_together,
+)
+from chereme.runtime.report import Hand, hands_seen, warnings_about, why_no_hand
+from chereme.runtime.searching import SearchOptions, decoding_info, searches_of
+from chereme.runtime.segments import cut_as, hold, split
+from chereme.runtime.streams import Readers, Streams
 from chereme.runtime.timing import Stages
+from chereme.text.alphabet import Alphabet
 from chereme.types import Handedness, HandTrack, Landmarks, Transcript
 from chereme.video import Limits
 
-Hand = Literal["auto", "left", "right"]
-Floats = NDArray[np.floating[Any]]
-Encode = Callable[[HandTrack], tuple[Floats, Floats]]
-"""The encoder's features ``(T, D)`` of a piece of a track, and their times in seconds ``(T,)``."""
-MakeEncoder = Callable[[HandTrack, Sequence[HandTrack]], Encode]
+Pieces = tuple[HandTrack, ...]
+"""One stretch as each of the bundles that read together is to see it."""
+MakeEncoder = Callable[[Bundle, HandTrack, Sequence[HandTrack]], Encode]
 """Called with the track as it was seen and the pieces that will be read, shown as right hands."""
 
 SURE_HANDEDNESS = 0.8  # share of the vote; below it the hand is read as both
-LOW_COVERAGE = 0.5
 # The options that say how the frames of a source are read, which crops and overlays do once more.
 READING = ("mirrored", "strict", "rate", "limits")
-CHUNK = 512  # frames of landmarks given to the encoder at once: bounds its memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +66,7 @@ class Recognizer:
     """Reads fingerspelling with one model. May be used for any number of inputs, one at a time.
 
     Args:
-        bundle: the model.
+        model: a bundle, or the bundles of several streams (``chereme.runtime.streams``).
         hand: the signing hand; ``auto`` takes the one that moves most.
         beam_width, alpha, beta: of the beam search; None takes the values tuned with the model.
         greedy: read the best symbol of each frame, with no search and no language model.
@@ -84,7 +81,7 @@ class Recognizer:
 
     def __init__(
         self,
-        bundle: Bundle,
+        model: Bundle | Streams,
         *,
         hand: Hand = "auto",
         beam_width: int | None = None,
@@ -98,26 +95,15 @@ class Recognizer:
         limits: Limits | None = None,
         make_detector: MakeDetector | None = None,
     ) -> None:
-        config = bundle.config
-        if beam_width is not None and beam_width < 1:
-            raise UsageError(f"beam width: expected 1 or more, got {beam_width}")
+        self.streams = Streams((model,)) if isinstance(model, Bundle) else model
+        config = self.streams.bundles[0].config
         if config.task != "fingerspelling":
             raise BundleError(
                 f"{config.name}: this version reads fingerspelling, and the model is for "
                 f"{config.task}; use a newer chereme"
             )
-        language_model = bundle.language_model if lm and not greedy else None
-        self.bundle = bundle
         self.hand = _check_hand(hand)
-        self.search = Search(
-            greedy=greedy,
-            beam_width=config.decoding.beam_width if beam_width is None else beam_width,
-            # Without a language model its weight, and the length bonus tuned with it, mean nothing.
-            alpha=_first(alpha, config.decoding.alpha) if language_model else 0.0,
-            beta=_first(beta, config.decoding.beta if language_model else 0.0),
-            min_probability=config.decoding.min_probability,
-            language_model=language_model,
-        )
+        self._search_options = SearchOptions(beam_width, alpha, beta, greedy, lm)
         self._observe_options: dict[str, Any] = {
             "mirrored": mirrored,
             "strict": strict,
@@ -138,8 +124,9 @@ class Recognizer:
     ) -> Transcript:
         """Read a video, image, folder of numbered frames, landmark file, or landmarks.
 
-        A model that reads crops of the hand (``bundle.config.input`` is "rgb") needs the pictures:
-        ``UsageError`` for landmarks. It reads the source a second time.
+        A model that reads crops of the hand (the streams "rgb" and "fused") needs the pictures, and
+        reads the source a second time. Landmarks are a ``UsageError`` for "rgb"; for "fused" they
+        are read by the model of landmarks, with a warning.
 
         ``start`` and ``end`` (seconds) limit the reading to a part; ``hand`` takes the place of the
         recogniser's own for this input. The text is empty, and a warning says why, if there is no
@@ -151,20 +138,23 @@ class Recognizer:
         """
         began = time.perf_counter()
         chosen = _check_hand(hand or self.hand)
-        rgb = self.bundle.config.input == "rgb"
-        pictures = pictures_of(source, self.bundle.config) if rgb else None
+        readers = self.streams.of(source)
+        # At most one of them reads pictures.
+        pictures = [
+            pictures_of(source, bundle.config)
+            for bundle in readers.bundles
+            if bundle.config.input == "rgb"
+        ]
         if overlay is not None:
             check_overlay(overlay, source)
-        passes = 1 + rgb + (overlay is not None)
+        passes = 1 + len(pictures) + (overlay is not None)
         watching, *further = [_pass(progress, number, passes) for number in range(passes)]
         observation = observe(
             source, start=start, end=end, progress=watching, **self._observe_options
         )
         stages = Stages(observation.timings)
-        encoder: MakeEncoder = self._landmark_encoder
-        if pictures is not None:
-            encoder = partial(self._crop_encoder, pictures, stages, further[0])
-        transcript = self._read(observation, chosen, encoder, stages)
+        encoder = partial(self._encoder, pictures, stages, further[0] if pictures else None)
+        transcript = self._read(observation, chosen, readers, encoder, stages)
         if overlay is not None:
             film = Path(overlay)
             stages.run(
@@ -184,26 +174,33 @@ class Recognizer:
         return replace(transcript, info={**transcript.info, "timings": timings})
 
     def _read(
-        self, observation: Observation, hand: Hand, encoder: MakeEncoder, stages: Stages
+        self,
+        observation: Observation,
+        hand: Hand,
+        readers: Readers,
+        encoder: MakeEncoder,
+        stages: Stages,
     ) -> Transcript:
         landmarks = observation.landmarks
         track = stages.run("hands", lambda: signing_hand(landmarks, hand))
         info: dict[str, Any] = {
             **observation.info,
-            "hands": _hands(landmarks),
+            "hands": hands_seen(landmarks),
             "hand_coverage": 0.0,
             "signing_hand": None,
-            "decoding": self.decoding_info,
-            "model": {"name": self.bundle.config.name, "sha256": self.bundle.sha256},
+            "decoding": decoding_info(readers, self._search_options),
+            **readers.info,
             "chereme": chereme.__version__,
         }
         warnings = list(observation.warnings)
+        if readers.warning is not None:
+            warnings.append(readers.warning)
         if track is None or not track.present.any():
-            warnings.append(_why_no_hand(landmarks, hand))
+            warnings.append(why_no_hand(landmarks, hand))
             return Transcript(text="", info=info, warnings=tuple(warnings))
         coverage = float(track.present.mean())
         sides = _sides(track, chosen=hand != "auto")
-        readings = self._read_as(sides, track, observation.is_still, encoder, stages)
+        readings = self._read_as(sides, track, observation.is_still, readers, encoder, stages)
         best = max(readings, key=lambda reading: reading.rank)
         spoken = [segment for segment in best.segments if segment.text]
         info |= {
@@ -216,7 +213,7 @@ class Recognizer:
                 for s in best.segments
             ],
         }
-        warnings += _judge(coverage, best.segments, spoken)
+        warnings += warnings_about(coverage, best.segments)
         return Transcript(
             text=" ".join(segment.text for segment in spoken),
             tokens=tuple(token for segment in spoken for token in segment.tokens),
@@ -229,92 +226,93 @@ class Recognizer:
         sides: Sequence[Handedness],
         track: HandTrack,
         is_still: bool,
+        readers: Readers,
         encoder: MakeEncoder,
         stages: Stages,
     ) -> list[_Reading]:
         """``track``, as seen, read as a hand of each of ``sides``."""
-        pieces = {side: self._pieces(side, track, is_still) for side in sides}
-        every = [piece for side in sides for piece in pieces[side]]
+        stretches = {side: _stretches(side, track, is_still, readers) for side in sides}
+        every = [pieces for side in sides for pieces in stretches[side]]
         if not every:
             return [_Reading(side, ()) for side in sides]
-        encode = encoder(track, every)
-        return [
-            _Reading(
-                side, tuple(self._read_piece(p, is_still, encode, stages) for p in pieces[side])
-            )
-            for side in sides
+        encodes = [
+            encoder(bundle, track, [pieces[number] for pieces in every])
+            for number, bundle in enumerate(readers.bundles)
         ]
+        searches = searches_of(readers, self._search_options)
 
-    def _pieces(self, side: Handedness, track: HandTrack, is_still: bool) -> list[HandTrack]:
-        """The stretches to read, as of a right hand."""
-        config = self.bundle.config
-        right = to_right_hand(replace(track, handedness=side))
+        def read(pieces: Pieces) -> Segment:
+            heard = stages.run("network", lambda: _hear(pieces, readers, encodes, searches))
+            return stages.run("search", lambda: self._decode(heard, is_still, readers))
+
+        return [_Reading(side, tuple(read(pieces) for pieces in stretches[side])) for side in sides]
+
+    def _decode(self, heard: Sequence[Heard], is_still: bool, readers: Readers) -> Segment:
         if is_still:
-            return [hold(right, config.still.duration, config.preprocessing.rate)]
-        return split(bridge_gaps(right, config.segmentation.bridge), config.segmentation)
+            stills = [bundle.config.still for bundle in readers.bundles]
+            return read_still_together(
+                [(h.log_probs, still, h.weight) for h, still in zip(heard, stills, strict=True)],
+                self.alphabet,
+            )
+        if len(heard) == 1:
+            return read_segment(heard[0], self.alphabet)
+        return read_segment_together(heard, self.alphabet)
 
-    def _read_piece(
-        self, piece: HandTrack, is_still: bool, encode: Encode, stages: Stages
-    ) -> Segment:
-        config, alphabet = self.bundle.config, self.bundle.alphabet
-        log_probs, times = stages.run("network", lambda: self._log_probs(*encode(piece)))
-        if is_still:
-            return stages.run("search", lambda: read_still(log_probs, alphabet, config.still))
-        return stages.run(
-            "search",
-            lambda: read_segment(log_probs, times, alphabet, config.temporal_stride, self.search),
-        )
-
-    def _landmark_encoder(self, track: HandTrack, pieces: Sequence[HandTrack]) -> Encode:
-        def encode(piece: HandTrack) -> tuple[Floats, Floats]:
-            features, times = landmark_features(piece, self.bundle.config.preprocessing.rate)
-            encoded = [
-                self.bundle.encoder.run(["features"], {"frames": features[i : i + CHUNK]})[0]
-                for i in range(0, len(features), CHUNK)
-            ]
-            return np.concatenate(encoded), times
-
-        return encode
-
-    def _crop_encoder(
+    def _encoder(
         self,
-        source: Path,
+        pictures: Sequence[Path],
         stages: Stages,
         progress: Progress | None,
+        bundle: Bundle,
         track: HandTrack,
         pieces: Sequence[HandTrack],
     ) -> Encode:
+        if bundle.config.input == "landmarks":
+            return landmark_encoder(bundle)
         options = {key: self._observe_options[key] for key in READING}
         found = read_crop_features(
-            self.bundle, source, track, pieces, stages, progress=progress, **options
+            bundle, pictures[0], track, pieces, stages, progress=progress, **options
         )
         return found.of
 
-    def _log_probs(self, features: Floats, times: Floats) -> tuple[Floats, Floats]:
-        """The ``log_probs (T', V)`` of ``features (T, D)``, and the times of these."""
-        log_probs = self.bundle.sequence.run(["log_probs"], {"features": features[None]})[0][0]
-        expected = -(-len(features) // self.bundle.config.temporal_stride)
-        if len(log_probs) != expected:
-            raise BundleError(
-                f"{self.bundle.config.name}: expected {expected} outputs for {len(features)} "
-                f"frames at stride {self.bundle.config.temporal_stride}, got {len(log_probs)}; "
-                "export the bundle again"
-            )
-        return log_probs, times
+    @property
+    def alphabet(self) -> Alphabet:
+        """The symbols that are read."""
+        return self.streams.alphabet
 
     @property
     def decoding_info(self) -> dict[str, Any]:
-        """The settings of the search, as they are reported."""
-        search = self.search
-        if search.greedy:
-            return {"method": "greedy"}
-        return {
-            "method": "beam",
-            "beam_width": search.beam_width,
-            "alpha": search.alpha,
-            "beta": search.beta,
-            "lm": search.language_model is not None,
-        }
+        """The settings of the search in a recording, as they are reported."""
+        return decoding_info(self.streams.for_recordings, self._search_options)
+
+
+def _stretches(
+    side: Handedness, track: HandTrack, is_still: bool, readers: Readers
+) -> list[Pieces]:
+    """The stretches to read, as of a right hand, each with the gaps that its bundle bridges.
+
+    Choice: where two bundles read together, the first one's settings say where to cut.
+    """
+    right = to_right_hand(replace(track, handedness=side))
+    configs = [bundle.config for bundle in readers.bundles]
+    if is_still:
+        return [tuple(hold(right, c.still.duration, c.preprocessing.rate) for c in configs)]
+    bridged = [bridge_gaps(right, config.segmentation.bridge) for config in configs]
+    first = split(bridged[0], configs[0].segmentation)
+    return list(zip(first, *(cut_as(other, first) for other in bridged[1:]), strict=True))
+
+
+def _hear(
+    pieces: Pieces, readers: Readers, encodes: Sequence[Encode], searches: Sequence[Search]
+) -> list[Heard]:
+    heard = []
+    for bundle, weight, piece, encode, search in zip(
+        readers.bundles, readers.weights, pieces, encodes, searches, strict=True
+    ):
+        features, times = encode(piece)
+        log_probs = log_probs_of(bundle, features)
+        heard.append(Heard(log_probs, times, bundle.config.temporal_stride, search, weight))
+    return heard
 
 
 def _pass(progress: Progress | None, number: int, passes: int) -> Progress | None:
@@ -331,10 +329,6 @@ def _pass(progress: Progress | None, number: int, passes: int) -> Progress | Non
     return tell
 
 
-def _first(value: float | None, default: float) -> float:
-    return default if value is None else value
-
-
 def _check_hand(hand: Hand) -> Hand:
     if hand not in ("auto", "left", "right"):
         raise UsageError(f"hand: expected auto, left or right, got {hand!r}")
@@ -345,39 +339,3 @@ def _sides(track: HandTrack, chosen: bool) -> Sequence[Handedness]:
     """The hands that ``track`` may be: the vote's, or both if it is unsure and none was chosen."""
     unsure = track.handedness == "unknown" or track.handedness_score < SURE_HANDEDNESS
     return ("right", "left") if unsure and not chosen else (track.handedness,)
-
-
-def _why_no_hand(landmarks: Landmarks, hand: Hand) -> str:
-    if hand != "auto" and (landmarks.confidence > 0).any():
-        return f"no {hand} hand found, but another: leave out --hand to read that one"
-    frames = len(landmarks.timestamps)
-    return (
-        f"no hand found in {frames} frame{'' if frames == 1 else 's'}: "
-        "the hand must be in the picture, in focus and well lit"
-    )
-
-
-def _hands(landmarks: Landmarks) -> list[dict[str, Any]]:
-    """What is reported of every hand in the recording; lengths in palm lengths."""
-    return [
-        {
-            key: value if isinstance(value, str) else round(value, 4)
-            for key, value in asdict(motion(track)).items()
-        }
-        for track in hand_tracks(landmarks)
-    ]
-
-
-def _judge(coverage: float, segments: Sequence[Segment], spoken: Sequence[Segment]) -> list[str]:
-    warnings = []
-    if coverage < LOW_COVERAGE:
-        warnings.append(f"the signing hand was seen in only {coverage:.0%} of the frames")
-    if not segments:
-        warnings.append(
-            f"a hand was seen in {coverage:.0%} of the frames, but never long enough to spell"
-        )
-    elif not spoken:
-        warnings.append(
-            f"a hand was seen in {coverage:.0%} of the frames, but no letters could be read"
-        )
-    return warnings

@@ -1,23 +1,36 @@
-"""The table of models that come with chereme, with their licences."""
+"""The table of models that come with chereme, with their licences, and the stream that is read."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from chereme.errors import BundleError, UsageError
 from chereme.runtime.bundle import PICKLE_SUFFIXES
 from chereme.runtime.config import Licence
 
+Input = Literal["landmarks", "rgb"]
+ReadingStream = Literal["landmarks", "rgb", "fused"]
+
 WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
 DEFAULT = "fingerspelling"
+DEFAULT_STREAM: ReadingStream = "landmarks"
+"""What reads a recording unless a stream is asked for: the best on real validation recordings."""
+RGB_WEIGHT = 0.5
+"""The part of the pictures in the stream "fused"; the rest is the landmarks'."""
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A bundled model: what it does, and on which terms. The bundle's own card says the rest."""
+    """A bundled model: what it does, and on which terms. The bundle's own card says the rest.
+
+    ``name`` is also its folder; models of one ``family`` read the same from another ``input``.
+    """
 
     name: str
+    family: str
+    input: Input
     task: str
     summary: str
     licence: Licence
@@ -33,6 +46,8 @@ MODELS = {
     for model in (
         Model(
             name="fingerspelling",
+            family="fingerspelling",
+            input="landmarks",
             task="fingerspelling",
             summary="continuous one-handed ASL fingerspelling, from hand landmarks, to letters",
             licence=Licence(
@@ -68,11 +83,16 @@ def resolve(model: str | Path) -> Path:
     )
 
 
-def resolve_task(task: str) -> Path:
-    """The folder of the first bundled model for ``task``; ``UsageError`` if there is none."""
+def bundled_streams(family: str | Path) -> dict[Input, str]:
+    """The bundled models of a family by what they read; none if there is no such family."""
+    return {model.input: model.name for model in MODELS.values() if model.family == str(family)}
+
+
+def family_for(task: str) -> str:
+    """The first family of bundled models for ``task``; ``UsageError`` if there is none."""
     for model in MODELS.values():
         if model.task == task:
-            return resolve(model.name)
+            return model.family
     known = ", ".join(sorted({model.task for model in MODELS.values()}))
     raise UsageError(
         f"no bundled model is for {task} (there are models for: {known}); give one with --model DIR"

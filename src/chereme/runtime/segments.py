@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -33,6 +34,13 @@ def split(track: HandTrack, config: Segmentation) -> list[HandTrack]:
         for first, last in zip(firsts.tolist(), lasts.tolist(), strict=True)
         if times[last] - times[first] + frame >= config.min_duration - _TOLERANCE
     ]
+
+
+def cut_as(track: HandTrack, pieces: Sequence[HandTrack]) -> list[HandTrack]:
+    """The stretches of ``track`` at the times of ``pieces`` of a track of the same frames."""
+    times = track.timestamps
+    ends = [np.searchsorted(times, [piece.timestamps[0], piece.timestamps[-1]]) for piece in pieces]
+    return [_piece(track, int(first), int(last)) for first, last in ends]
 
 
 def hold(track: HandTrack, duration: float, rate: float) -> HandTrack:

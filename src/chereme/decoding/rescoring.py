@@ -1,0 +1,118 @@
+"""One text from several CTC networks that have seen the same signing.
+
+Networks of different frame rates and strides say a letter at slightly different times, each in a
+spike of a frame or two: a product of their posteriors frame by frame strikes out both spikes, and a
+mean is as sure of the letter as of its being there never or twice. So whole texts are compared
+instead: each network is asked for the exact CTC likelihood of the text, which sums over all times,
+and a weighted mean of these answers decides. Texts come from the beams of all networks, and from
+mixtures of their best ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+import numpy as np
+
+from chereme.decoding.ctc import Log, ctc_log_likelihoods
+from chereme.decoding.language_model import LanguageModel, text_log_probabilities
+
+Text = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """What one network says of a stretch, and how much that counts.
+
+    ``log_probs (T, V)``, of its own length; ``proposals``: the texts it finds likely, best first;
+    ``lm``, ``alpha`` and ``beta`` as in `beam_search`; ``weight``: its part of the mean, from 0.
+    """
+
+    log_probs: Log
+    proposals: Sequence[Text]
+    weight: float
+    lm: LanguageModel | None = None
+    alpha: float = 0.0
+    beta: float = 0.0
+
+
+class _Scores:
+    """Scores of texts, each worked out once."""
+
+    def __init__(self, voices: Sequence[Voice]) -> None:
+        self._voices = [voice for voice in voices if voice.weight > 0]
+        self.known: dict[Text, float] = {}
+
+    def add(self, texts: Iterable[Text]) -> None:
+        fresh = sorted(set(texts) - self.known.keys())
+        if not fresh:
+            return
+        total = np.zeros(len(fresh))
+        lengths = np.array([len(text) for text in fresh])
+        log_lms: dict[int, Log] = {}  # networks may share a language model
+        for voice in self._voices:
+            score = ctc_log_likelihoods(voice.log_probs, fresh) + voice.beta * lengths
+            if voice.lm is not None and voice.alpha:
+                key = id(voice.lm)
+                if key not in log_lms:
+                    log_lms[key] = text_log_probabilities(voice.lm, fresh)
+                score += voice.alpha * log_lms[key]
+            total += voice.weight * score
+        self.known.update(zip(fresh, total.tolist(), strict=True))
+
+    def best(self) -> Text:
+        # Of equals the shorter text, then the earlier in the alphabet: always the same one.
+        return min(self.known, key=lambda text: (-self.known[text], len(text), text))
+
+
+def likeliest_text(voices: Sequence[Voice]) -> tuple[Text, float]:
+    """The text of the highest score among those that are tried, and that score (natural log).
+
+    A text scores ``sum of weight * (ln p_ctc + alpha * ln p_lm + beta * length)`` over ``voices``:
+    with weights of sum 1 the mean of what the networks' own searches would give it. A text that one
+    of them (of weight above 0) has too few frames for is never chosen.
+
+    Tried are all proposals and the empty text, then the best of them with single differences from
+    the best of each network, then with all of these that were for the better: two networks that
+    err in different letters mend each other, also where no beam holds the whole right text.
+    """
+    scores = _Scores(voices)
+    scores.add([(), *(text for voice in voices for text in voice.proposals)])
+    base = scores.best()
+    for voice in voices:
+        if voice.proposals:
+            _mend(base, voice.proposals[0], scores)
+    best = scores.best()
+    return best, scores.known[best]
+
+
+def _mend(base: Text, other: Text, scores: _Scores) -> None:
+    """Score ``base`` with parts of ``other`` in the place of its own."""
+    parts = _parts(base, other)
+
+    def mixed(taken: Sequence[int]) -> Text:
+        chosen = (theirs if number in taken else own for number, (own, theirs) in enumerate(parts))
+        return tuple(symbol for part in chosen for symbol in part)
+
+    spots = [number for number, (own, theirs) in enumerate(parts) if own != theirs]
+    singles = [mixed([spot]) for spot in spots]
+    scores.add(singles)
+    good = [
+        spot
+        for spot, text in zip(spots, singles, strict=True)
+        if scores.known[text] > scores.known[base]
+    ]
+    scores.add([mixed(good)])
+
+
+def _parts(base: Text, other: Text) -> list[tuple[Text, Text]]:
+    """Both texts cut into parts that belong together, each difference as small as can be."""
+    parts = []
+    for _, i, j, k, m in SequenceMatcher(None, base, other, autojunk=False).get_opcodes():
+        both = min(j - i, m - k)
+        parts += [(base[i + n : i + n + 1], other[k + n : k + n + 1]) for n in range(both)]
+        if i + both < j or k + both < m:
+            parts.append((base[i + both : j], other[k + both : m]))
+    return parts

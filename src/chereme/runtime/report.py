@@ -1,0 +1,52 @@
+"""What a transcript tells besides its letters: every hand that was seen, and warnings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any, Literal
+
+from chereme.hands.signing import hand_tracks, motion
+from chereme.runtime.reading import Segment
+from chereme.types import Landmarks
+
+Hand = Literal["auto", "left", "right"]
+LOW_COVERAGE = 0.5
+
+
+def why_no_hand(landmarks: Landmarks, hand: Hand) -> str:
+    """The warning where there is no hand to read."""
+    if hand != "auto" and (landmarks.confidence > 0).any():
+        return f"no {hand} hand found, but another: leave out --hand to read that one"
+    frames = len(landmarks.timestamps)
+    return (
+        f"no hand found in {frames} frame{'' if frames == 1 else 's'}: "
+        "the hand must be in the picture, in focus and well lit"
+    )
+
+
+def hands_seen(landmarks: Landmarks) -> list[dict[str, Any]]:
+    """What is reported of every hand in the recording; lengths in palm lengths."""
+    return [
+        {
+            key: value if isinstance(value, str) else round(value, 4)
+            for key, value in asdict(motion(track)).items()
+        }
+        for track in hand_tracks(landmarks)
+    ]
+
+
+def warnings_about(coverage: float, segments: Sequence[Segment]) -> list[str]:
+    """Why the text may be wrong or is empty; ``coverage``: share of the frames with the hand."""
+    warnings = []
+    if coverage < LOW_COVERAGE:
+        warnings.append(f"the signing hand was seen in only {coverage:.0%} of the frames")
+    if not segments:
+        warnings.append(
+            f"a hand was seen in {coverage:.0%} of the frames, but never long enough to spell"
+        )
+    elif not any(segment.text for segment in segments):
+        warnings.append(
+            f"a hand was seen in {coverage:.0%} of the frames, but no letters could be read"
+        )
+    return warnings
