@@ -20,7 +20,14 @@ from chereme.data import chicagofswild, greek
 from chereme.data.clips import CropSettings, TrackedClip
 from chereme.data.corpus import Corpus
 from chereme.data.folders import read
-from chereme.data.prepare import Preparation, Teaching, Vectors, prepare
+from chereme.data.prepare import (
+    Preparation,
+    Teaching,
+    Vectors,
+    check_settings,
+    prepare,
+    read_settings,
+)
 from chereme.data.shards import read_shards
 from chereme.data.status import read_status
 from chereme.errors import InputError, UsageError
@@ -337,6 +344,18 @@ def test_other_settings_are_refused(source: Path, tmp_path: Path) -> None:
     (tmp_path / "preparation.json").write_text("{")
     with pytest.raises(InputError, match=r"preparation\.json: expected the settings"):
         run(source, tmp_path)
+
+
+def test_settings_are_read_as_they_were_written(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"preparation\.json: no such file"):
+        read_settings(tmp_path)
+    settings = CropSettings(size=48, padding=0.4, smoothing=2.0)
+    check_settings(tmp_path, "some", settings, {})
+    assert read_settings(tmp_path) == settings
+    for odd in ("[]", "{}", '{"crop": {"colour": 1}}'):
+        (tmp_path / "preparation.json").write_text(odd)
+        with pytest.raises(InputError, match=r"preparation\.json: expected the settings of"):
+            read_settings(tmp_path)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="folders are locked on POSIX alone")

@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 import torch
 
+from chereme.data.clips import CropSettings
+from chereme.data.prepare import check_settings
 from chereme.data.shards import Sample, jpeg_of, write
 
 COLOURS = {"a": (220, 40, 40), "b": (40, 200, 60), "c": (50, 70, 230), " ": (120, 120, 120)}
 SIZE = 24
 DIM = 6  # of the teacher's vectors
+MADE = CropSettings(size=SIZE, padding=0.31, smoothing=1.5)  # as the folders say
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +84,7 @@ def coloured_shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write([coloured_clip(f"t{start + i}", few[i]) for i in range(4)], folder)
     for split in ("dev", "test"):
         write([coloured_clip(f"{split}{i}", LABELS[i], split) for i in range(6)], folder)
+    check_settings(folder, "coloured", MADE, {"toy": DIM})
     return folder
 
 

@@ -17,7 +17,7 @@ import lightning
 import pytest
 import torch
 
-from chereme.errors import InputError, UsageError
+from chereme.errors import BundleError, InputError, UsageError
 from chereme.models.fingerspelling import (
     DistillationConfig,
     FingerspellingConfig,
@@ -292,7 +292,7 @@ def test_checkpoints_say_what_export_needs(train, tmp_path: Path) -> None:
     described = checkpoint["recognizer"]
     assert described["rate"] == 25.0
     assert described["alphabet"] == list(ASL_LETTERS.symbols)
-    assert set(described["crop"]) == {"padding", "smoothing", "bridge"}
+    assert described["crop"] == {"padding": 0.31, "smoothing": 1.5, "bridge": 0.2}
     model, rate, *_ = load_checkpoint(tmp_path / "best.ckpt")
     assert rate == 25.0
     assert replace(model.config, sequence=TINY.sequence) == TINY
@@ -300,16 +300,75 @@ def test_checkpoints_say_what_export_needs(train, tmp_path: Path) -> None:
     assert (tmp_path / "logs" / "version_0" / "metrics.csv").is_file()
 
 
+# -- from another run -----------------------------------------------------------------------------
+def test_fine_tuning_begins_with_the_weights_of_another_run(train, tmp_path: Path) -> None:
+    first = train(tmp_path / "first", epochs=1)
+    initial = f"--model.init_args.initial={tmp_path / 'first' / 'last.ckpt'}"
+    slow = ("--model.init_args.optimiser.learning_rate=1e-12", "--trainer.precision=32")
+    ends = torch.load(tmp_path / "first" / "last.ckpt", weights_only=True)["state_dict"]
+    train(tmp_path / "second", initial, *slow, *DISTIL, epochs=1)
+    again = torch.load(tmp_path / "second" / "last.ckpt", weights_only=True)["state_dict"]
+    for name, _ in first.model.model.named_parameters(prefix="model"):
+        torch.testing.assert_close(again[name], ends[name], rtol=0, atol=1e-8)
+    with pytest.warns(UserWarning, match=r"symbols: .*sequence\.classifier\.bias, sequence\.cl"):
+        abc = train(
+            tmp_path / "abc",
+            initial,
+            *slow,
+            "--data.init_args.alphabet=abc",
+            "--model.init_args.config.sequence.num_symbols=4",
+            epochs=1,
+        )
+    assert abc.model.model.sequence.classifier.weight.shape[0] == 4
+    again = torch.load(tmp_path / "abc" / "last.ckpt", weights_only=True)["state_dict"]
+    gru = "model.sequence.gru.weight_hh_l0"
+    torch.testing.assert_close(again[gru], ends[gru], rtol=0, atol=1e-8)
+    with pytest.raises(BundleError, match=r"last\.ckpt: .*missing: encoder.*another shape: enc"):
+        train(
+            tmp_path / "x",
+            initial,
+            "--model.init_args.config.rgb.depths=[2,1]",
+            "--model.init_args.config.rgb.widths=[8,12]",
+        )
+
+
 @pytest.mark.parametrize("stream", [DISTIL, BOTH], ids=["distil", "both"])
 def test_half_precision_and_chunks_learn_too(train, tmp_path: Path, stream) -> None:
     """The loss after an epoch is near that of full precision and of all frames at once."""
-    plain = train(tmp_path / "plain", *stream, epochs=1)
+    plain = train(tmp_path / "plain", *stream, "--trainer.precision=32", epochs=1)
     options = ("--trainer.precision=bf16-mixed", "--model.init_args.chunk=16")
     other = train(tmp_path / "other", *stream, *options, epochs=1)
     assert other.model.encode(_first(other)).dtype == torch.float32  # autocast is over
     losses = [cli.trainer.callback_metrics["train/total"].item() for cli in (plain, other)]
     assert losses[1] == pytest.approx(losses[0], rel=0.15)
     assert losses[1] != losses[0]
+
+
+def test_in_half_precision_the_encoder_alone_is_halved(make_clip, monkeypatch) -> None:
+    """Also when chunks are computed anew; losses and scores are in full precision."""
+    task = RecognizerTask(TINY, distillation=DistillationConfig(DIM), chunk=4)
+    values = logged(task, monkeypatch)
+    convolved, heard = [], []
+    convolution = task.model.encoder.resnet.embedder.embedder.convolution
+    convolution.register_forward_hook(lambda module, given, out: convolved.append(out.dtype))
+    task.model.sequence.gru.register_forward_hook(
+        lambda module, given, out: heard.append(out[0].data.dtype)
+    )
+    batch = batch_of(task, make_clip("x", "ab"))
+    with torch.autocast("cpu", torch.bfloat16):
+        total = task.training_step(batch, 0)
+    forward = len(convolved)
+    total.backward()
+    assert len(convolved) == 2 * forward > 2
+    assert set(convolved) == {torch.bfloat16}
+    assert set(heard) == {torch.float32}
+    assert {value.dtype for value in values.values()} == {torch.float32}
+    assert {p.grad.dtype for p in task.model.parameters()} == {torch.float32}
+    task.eval()
+    expected, _ = task.logits(batch)
+    with torch.autocast("cpu", torch.bfloat16):
+        found, _ = task.logits(batch)
+    assert torch.equal(found, expected)
 
 
 def _first(cli: Any) -> Batch:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 from chereme.data.clips import CropSettings
+from chereme.data.prepare import SETTINGS, check_settings
 from chereme.data.shards import write
 from chereme.errors import InputError, UsageError
 from chereme.hands.signing import bridge_gaps
@@ -55,6 +57,7 @@ def test_splits_come_from_the_folders_that_have_them(
     coloured_shards: Path, tmp_path: Path, make_clip: Callable
 ) -> None:
     write([make_clip("photo", "a")], tmp_path / "photos")
+    shutil.copy(coloured_shards / SETTINGS, tmp_path / "photos")
     both = [str(coloured_shards), str(tmp_path / "photos")]
     data = set_up(ShardData(both * 2, workers=0, batch_size=1))
     assert data.steps == 26
@@ -73,15 +76,32 @@ def test_steps_of_an_epoch_can_be_limited(coloured_shards: Path) -> None:
     assert len(ids(data.epoch_loader(0, 3))) == 1
 
 
-def test_crops_are_described_as_they_are_made() -> None:
+def test_crops_are_described_as_they_are_made(coloured_shards: Path) -> None:
     assert inspect.signature(bridge_gaps).parameters["max_gap"].default == BRIDGE
-    settings = CropSettings()
-    crop = ShardData(["x"]).crop
-    assert (crop["padding"], crop["smoothing"]) == (settings.padding, settings.smoothing)
+    crop = ShardData([str(coloured_shards)]).crop
+    assert crop == {"padding": 0.31, "smoothing": 1.5, "bridge": BRIDGE}
+
+
+def test_crops_that_were_made_in_different_ways(
+    coloured_shards: Path, tmp_path: Path, make_clip: Callable
+) -> None:
+    write([make_clip("photo", "a")], tmp_path)
+    data = ShardData([str(coloured_shards), str(tmp_path)], workers=0)
+    with pytest.raises(InputError, match=r"preparation\.json: no such file.*chereme prepare"):
+        set_up(data)
+    check_settings(tmp_path, "photos", CropSettings(padding=0.1, smoothing=1.5, size=8), {})
+    with pytest.raises(
+        UsageError, match=r"got \(0\.31, 1\.5\) in .* and \(0\.1, 1\.5\) in "
+    ) as error:
+        set_up(data)
+    assert str(coloured_shards) in str(error.value)
+    assert str(tmp_path) in str(error.value)
+    set_up(ShardData(data.folders("train"), teacher="toy"), Inputs(None, 6, 1, 27))  # reads none
 
 
 @pytest.fixture
-def short(tmp_path: Path, make_clip: Callable) -> Path:
+def short(coloured_shards: Path, tmp_path: Path, make_clip: Callable) -> Path:
+    shutil.copy(coloured_shards / SETTINGS, tmp_path)
     write([make_clip("fits", "ab"), make_clip("too-short", "aabbcc", hold=1)], tmp_path)
     write([make_clip("watched", "ab", "dev")], tmp_path)
     return tmp_path

@@ -7,6 +7,7 @@ trained with what it will be given.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +45,9 @@ class CropSettings:
     least_frames: float = 0.9
 
 
+AS_SERVED = CropSettings()
+
+
 class Unusable(InputError):
     """A clip that cannot be a sample: ``reason`` is a fixed phrase, ``detail`` tells the rest."""
 
@@ -60,13 +64,15 @@ class TrackedClip:
     """A sample without teachers' vectors, and what they may want to know beside its crops.
 
     ``track``: the hand, as a right one, in pixels of the (mirrored) frame; ``remark`` is what is
-    worth saying about the clip, or empty.
+    worth saying about the clip, or empty; ``truth`` is what is known of a hand that was rendered
+    (`chereme.teachers.synthetic`).
     """
 
     sample: Sample
     track: HandTrack
     recording: Path
     remark: str = ""
+    truth: Mapping[str, FloatArray] | None = None
 
 
 def track_clip(item: Item, settings: CropSettings, make_detector: MakeDetector) -> TrackedClip:
@@ -107,7 +113,7 @@ def track_clip(item: Item, settings: CropSettings, make_detector: MakeDetector) 
         rate=settings.rate if item.path.is_dir() else _rate(track.timestamps, settings.rate),
         handedness=track.handedness,
         jpegs=jpegs,
-        landmarks=_in_crop(track.landmarks, boxes, settings.size),
+        landmarks=in_crop(track.landmarks, boxes, settings.size),
         confidence=track.confidence.astype(np.float32),
         boxes=boxes.astype(np.float32),
         size=settings.size,
@@ -162,7 +168,7 @@ def _cut(
     return tuple(jpegs)
 
 
-def _in_crop(landmarks: FloatArray, boxes: FloatArray, size: int) -> FloatArray:
+def in_crop(landmarks: FloatArray, boxes: FloatArray, size: int) -> FloatArray:
     """``landmarks (T, 21, 3)`` in the pixels of the crops."""
     scale = size / (boxes[:, 2] - boxes[:, 0])
     moved = landmarks.astype(np.float64)

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from chereme.data.clips import CropSettings, TrackedClip, Unusable
+from chereme.data.clips import AS_SERVED, CropSettings, TrackedClip, Unusable
 from chereme.data.corpus import SPLITS, Corpus
 from chereme.data.engine import Engine, Outcome
 from chereme.data.ray_engine import run_on_ray
@@ -53,7 +53,6 @@ class Teaching:
 
 
 NO_TEACHING = Teaching({}, lambda clip: {})
-AS_SERVED = CropSettings()
 
 
 @dataclass(frozen=True)
@@ -129,8 +128,8 @@ def prepare(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    with _alone_in(folder), ExitStack() as stack:
-        _check_settings(folder, corpus.name, settings, teaching.dims)
+    with alone_in(folder), ExitStack() as stack:
+        check_settings(folder, corpus.name, settings, teaching.dims)
         corpus.write(folder / "manifest.csv")
         splits = dict.fromkeys(item.split or UNSPLIT for item in corpus.items)
         writers = {
@@ -163,16 +162,21 @@ def _finish(item: Item, outcome: Outcome, teaching: Teaching, writer: ShardWrite
     if isinstance(outcome, Unusable):
         return Row(item.id, split, "dropped", outcome.reason, outcome.detail)
     try:
-        vectors = teaching.embed(outcome)
+        sample = taught(outcome, teaching)
     except InputError as error:
         return Row(item.id, split, "dropped", "refused by a teacher", str(error))
-    sample = replace(
-        outcome.sample,
+    shard = writer.add(sample)
+    return _done(sample, shard, outcome.remark)
+
+
+def taught(clip: TrackedClip, teaching: Teaching) -> Sample:
+    """The sample of ``clip`` with the vectors of its teachers; InputError where one refuses it."""
+    vectors = teaching.embed(clip)
+    return replace(
+        clip.sample,
         teacher={name: v.crop for name, v in vectors.items()},
         teacher_mirrored={n: v.mirrored for n, v in vectors.items() if v.mirrored is not None},
     )
-    shard = writer.add(sample)
-    return _done(sample, shard, outcome.remark)
 
 
 def _done(sample: Sample, shard: str, remark: str) -> Row:
@@ -233,10 +237,17 @@ def _found(about: Mapping[str, Any], shard: str) -> Row:
     )
 
 
-def _check_settings(
+def check_settings(
     folder: Path, name: str, settings: CropSettings, teachers: Mapping[str, int]
 ) -> None:
-    """Write down how ``folder`` is prepared, or compare with what it was prepared with."""
+    """Write down how ``folder`` is prepared, or compare with what it was prepared with.
+
+    ``name``: of the data set; ``teachers``: the length of the vectors of each, by name.
+
+    Raises:
+        UsageError: ``folder`` was prepared with other settings.
+        InputError: what is written there cannot be read.
+    """
     path = folder / SETTINGS
     asked: dict[str, Any] = {
         "format": _FORMAT,
@@ -249,14 +260,8 @@ def _check_settings(
         fresh.write_text(json.dumps(asked, indent=2) + "\n", encoding="utf-8")
         fresh.replace(path)
         return
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(
-            f"{path}: expected the settings of a preparation ({error}); delete the folder and "
-            "prepare the data again"
-        ) from error
-    other = [key for key in asked if not isinstance(found, dict) or found.get(key) != asked[key]]
+    found = _settings_in(path)
+    other = [key for key in asked if found.get(key) != asked[key]]
     if other:
         raise UsageError(
             f"{folder}: was prepared otherwise ("
@@ -265,8 +270,37 @@ def _check_settings(
         )
 
 
+def read_settings(folder: str | Path) -> CropSettings:
+    """How the crops in ``folder`` were made; InputError where nothing there says so."""
+    path = Path(folder) / SETTINGS
+    if not path.is_file():
+        raise InputError(
+            f"{path}: no such file; expected it beside the shards, to say how their crops were "
+            "made, as 'chereme prepare' writes it; copy it there, or prepare the data again"
+        )
+    crop: Any = _settings_in(path).get("crop")
+    try:
+        # The default of a setting that came later is what was done before it came.
+        return CropSettings(**crop)
+    except TypeError as error:
+        raise InputError(f"{path}: expected the settings of crops, got {crop!r}") from error
+
+
+def _settings_in(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(found, dict):
+            raise ValueError(f"{type(found).__name__} in the place of an object")
+    except ValueError as error:
+        raise InputError(
+            f"{path}: expected the settings of a preparation ({error}); delete the folder and "
+            "prepare the data again"
+        ) from error
+    return found
+
+
 @contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
+def alone_in(folder: Path) -> Iterator[None]:
     """Keep other processes from writing to the same tars; the system lets go if this one dies."""
     with (folder / ".lock").open("w") as file:
         if sys.platform != "win32":

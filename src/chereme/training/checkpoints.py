@@ -1,10 +1,17 @@
-"""When checkpoints are written, so that a run can be cut off anywhere and go on."""
+"""When checkpoints are written, so that a run can be cut off anywhere and go on; and a new run that
+begins with the weights of another's."""
 
 from __future__ import annotations
 
+import warnings
+from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.callbacks import ModelCheckpoint
+
+from chereme.errors import BundleError
+from chereme.models.fingerspelling import FingerspellingRecognizer
+from chereme.training.export import load_checkpoint
 
 
 class LastCheckpoint(ModelCheckpoint):
@@ -29,3 +36,40 @@ class LastCheckpoint(ModelCheckpoint):
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         if trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
             super().on_train_epoch_end(trainer, pl_module)
+
+
+def take_weights(model: FingerspellingRecognizer, path: str | Path) -> None:
+    """Set the weights of ``model`` to those of the checkpoint of another run, to fine-tune them.
+
+    Classifiers of another alphabet's width keep the weights they have, with a warning.
+
+    Raises:
+        BundleError: the file is no such checkpoint, or one of another network; weights that are
+            missing, of another shape, or unknown are named.
+    """
+    given, own = load_checkpoint(path).model.state_dict(), model.state_dict()
+    misshapen = {name for name in given.keys() & own if given[name].shape != own[name].shape}
+    classifiers = {name for name in misshapen if "classifier." in name}
+    problems = {
+        "missing": own.keys() - given.keys(),
+        "of another shape": misshapen - classifiers,
+        "unknown": given.keys() - own.keys(),
+    }
+    if any(problems.values()):
+        named = "; ".join(f"{kind}: {_some(names)}" for kind, names in problems.items() if names)
+        raise BundleError(
+            f"{path}: expected the weights of the network that is to be trained (its stream and "
+            f"sizes), got {named}"
+        )
+    if classifiers:
+        warnings.warn(
+            f"{path}: is of another number of symbols: training starts from random weights of "
+            f"{_some(classifiers)}",
+            stacklevel=2,
+        )
+    model.load_state_dict(own | {k: v for k, v in given.items() if k not in classifiers})
+
+
+def _some(names: set[str], count: int = 8) -> str:
+    more = f" and {len(names) - count} more" if len(names) > count else ""
+    return ", ".join(sorted(names)[:count]) + more

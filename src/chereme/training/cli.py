@@ -12,6 +12,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from chereme.errors import BundleError
+from chereme.training.memory import keep_freed_memory
 
 
 class TrainingCLI(LightningCLI):
@@ -38,6 +39,7 @@ def main(args: Sequence[str]) -> TrainingCLI:
 
     The task's ``finish(output, cli)``, where it has one, writes what remains after training.
     """
+    keep_freed_memory()
     cli = TrainingCLI(
         subclass_mode_model=True,
         subclass_mode_data=True,

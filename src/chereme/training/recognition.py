@@ -32,7 +32,7 @@ from chereme.models.fingerspelling import (
 )
 from chereme.models.fingerspelling.masking import length_mask
 from chereme.training.batches import Batch, Inputs
-from chereme.training.checkpoints import LastCheckpoint
+from chereme.training.checkpoints import LastCheckpoint, take_weights
 from chereme.training.export import load_checkpoint
 from chereme.training.memory import ChunkedResNet, resnet_of
 from chereme.training.optimiser import OptimiserConfig
@@ -82,7 +82,8 @@ class RecognizerTask(lightning.LightningModule):
         distillation: of ``l_cos``, ``l_reg_rgb`` and ``l_reg_pos``, for the stream rgb; None: RGB
             only.
         optimiser: and learning rate.
-        initial: first weights of the ResNet: imagenet, scratch or a file (``load_resnet_weights``).
+        initial: first weights of the ResNet: imagenet, scratch or a file (``load_resnet_weights``);
+            or of the whole recogniser: the ``.ckpt`` of another run (``take_weights``).
         chunk: frames that go through the ResNet at a time while training; 0: all (`ChunkedResNet`).
         save_every: batches after which ``last.ckpt`` is written within an epoch; 0: after epochs.
         decoding: of the final score.
@@ -135,14 +136,19 @@ class RecognizerTask(lightning.LightningModule):
 
     def logits(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Logits ``(B, T', V)`` after the BiGRU, and lengths ``(B,)``."""
-        with torch.no_grad():
+        # Choice: in full precision whatever training is in, as the exported network is.
+        with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
             sequence, _, lengths = self.model.sequence(self.encode(batch), batch.lengths)
         return sequence, lengths
 
     # -- training ----------------------------------------------------------------------------------
     def setup(self, stage: str) -> None:
+        if stage != "fit" or self.trainer.ckpt_path is not None:
+            return
         resnet = resnet_of(self.model.encoder)
-        if stage == "fit" and self.trainer.ckpt_path is None and resnet is not None:
+        if Path(self.initial).suffix == ".ckpt":
+            take_weights(self.model, self.initial)
+        elif resnet is not None:
             load_resnet_weights(resnet, self.initial)
 
     def configure_callbacks(self) -> list[ModelCheckpoint]:
@@ -171,12 +177,14 @@ class RecognizerTask(lightning.LightningModule):
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         features = self.encode(batch)
-        sequence, visual, lengths = self.model.sequence(features, batch.lengths)
-        # Softmaxes and sums of many small terms, which half precision would spoil.
+        # The encoder alone is worth half precision: what follows is a twentieth of the time, has
+        # recurrences, softmaxes and sums of many small terms, and gains nothing on a CPU.
         with torch.autocast(self.device.type, enabled=False):
+            features = features.float()
+            sequence, visual, lengths = self.model.sequence(features, batch.lengths)
             losses = fingerspelling_losses(
-                sequence.float(),
-                visual.float(),
+                sequence,
+                visual,
                 lengths,
                 batch.targets,
                 batch.target_lengths,
@@ -186,7 +194,7 @@ class RecognizerTask(lightning.LightningModule):
             total = losses.total
             if self.distillation is not None:
                 mask = batch.present & length_mask(batch.lengths, batch.present.shape[1])
-                distilled = self.distillation(features.float(), batch.vectors, mask)
+                distilled = self.distillation(features, batch.vectors, mask)
                 total = total + distilled.total
                 values |= {**distilled._asdict(), "total": total}
         if not torch.isfinite(total):

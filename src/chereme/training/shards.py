@@ -15,9 +15,9 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from chereme.data.checks import ctc_fit
 from chereme.data.greek import GREEK
+from chereme.data.prepare import read_settings
 from chereme.errors import InputError, UsageError
 from chereme.formats.manifests import Item
-from chereme.hands import crop
 from chereme.text import ASL_LETTERS, CHICAGO, Alphabet
 from chereme.training.augmentation import Augmentation
 from chereme.training.batches import Batch, ClipMaker, Inputs
@@ -95,8 +95,21 @@ class ShardData(lightning.LightningDataModule):
 
     @property
     def crop(self) -> dict[str, float]:
-        """How the crops were made (``chereme.training.export``)."""
-        return {"padding": crop.PADDING, "smoothing": crop.SMOOTHING, "bridge": BRIDGE}
+        """How the training crops were made (``chereme.training.export``), as their folders say.
+
+        UsageError if it was in different ways; InputError if a folder does not say.
+        """
+        found = {folder: read_settings(folder) for folder in self.folders("train")}
+        boxes = {folder: (made.padding, made.smoothing) for folder, made in found.items()}
+        first = self.folders("train")[0]
+        for folder, box in boxes.items():
+            if box != boxes[first]:
+                raise UsageError(
+                    "shards: expected crops of one padding and smoothing, as serving has one, got "
+                    f"{boxes[first]} in {first} and {box} in {folder}; prepare one of them again"
+                )
+        padding, smoothing = boxes[first]
+        return {"padding": padding, "smoothing": smoothing, "bridge": BRIDGE}
 
     def folders(self, split: str) -> list[str]:
         """The folders that clips of ``split`` come from."""
@@ -113,6 +126,8 @@ class ShardData(lightning.LightningDataModule):
             UsageError: the network has another number of symbols than the alphabet, or wants
                 vectors and no teacher is named, or at its stride most labels cannot be spelled.
             InputError: there are no shards to train on or to watch.
+
+        Where the network reads crops, also the errors of ``crop``.
         """
         if self.trainer is not None:
             self.inputs = self.trainer.lightning_module.inputs  # type: ignore[assignment]
@@ -134,6 +149,8 @@ class ShardData(lightning.LightningDataModule):
                 f"{', '.join(self.folders('train'))}: expected shards dev-000000.tar and so on in "
                 "one of them, to watch; name a folder that has some (data.init_args.dev)"
             )
+        if inputs.image_size is not None:
+            _ = self.crop  # now, not when the first checkpoint is written
         self._check_lengths()
         self.ranks = plan_lanes(
             self.pieces, self.batch_size, world=self._world, workers=max(1, self.workers)

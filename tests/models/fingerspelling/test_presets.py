@@ -63,7 +63,7 @@ def test_paper_as_the_recipe_it_follows() -> None:
 
 def test_small_is_small() -> None:
     model = on_meta(preset("small"))
-    assert preset("small").rgb.image_size == 128
+    assert preset("small").rgb.image_size == 112
     assert millions(model) < 6
 
 

@@ -128,6 +128,9 @@ class ResNetEncoder(nn.Module):
         if mask is not None:
             return unpack(self.forward(frames[mask]), mask)
         crops = (frames.flatten(0, -4) - self.mean) / self.std
+        if not torch.onnx.is_in_onnx_export():  # ONNX knows no such thing
+            # Convolutions follow the layout of what they read; weights are packed anew anyway.
+            crops = crops.contiguous(memory_format=torch.channels_last)
         pooled: Tensor = self.resnet(crops).pooler_output.flatten(1)
         return pooled.reshape(*frames.shape[:-3], self.feature_dim)
 

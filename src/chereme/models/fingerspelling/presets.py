@@ -31,10 +31,10 @@ PRESETS: Mapping[str, FingerspellingConfig] = {
             normalised_classifier=True,
         ),
     ),
-    # For a laptop: a ResNet18 of half the widths on 128 x 128 crops.
+    # For a laptop: a ResNet18 of half the widths on 112 x 112 crops.
     "small": FingerspellingConfig(
         stream="rgb",
-        rgb=ResNetEncoderConfig(depths=(2, 2, 2, 2), widths=(32, 64, 128, 256), image_size=128),
+        rgb=ResNetEncoderConfig(depths=(2, 2, 2, 2), widths=(32, 64, 128, 256), image_size=112),
         sequence=SequenceConfig(conv_dim=256, gru_hidden=192, gru_layers=2),
     ),
 }
