@@ -6,15 +6,18 @@ import importlib.util
 import json
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
+from chereme.data.shards import write
 from chereme.models.fingerspelling import preset, table_2
 from chereme.training.augmentation import PAPER
-from chereme.training.cli import TrainingCLI
+from chereme.training.cli import TrainingCLI, main
 from chereme.training.recognition import RecognizerTask
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,6 +67,13 @@ TINY = [
         "sequence.gru_hidden=8",
         "sequence.gru_layers=1",
     )
+]
+
+SMALLER = [
+    *TINY,
+    "--model.init_args.config.rgb.image_size=16",
+    "--data.init_args.batch_size=4",
+    "--trainer.precision=32-true",
 ]
 
 
@@ -187,17 +197,130 @@ def test_the_page_is_what_the_script_writes(tables, tmp_path: Path) -> None:
     ]
 
 
-def test_commands_for_other_data_build(tables, monkeypatch: pytest.MonkeyPatch) -> None:
-    teachers = {"hamer": ("landmarks", 5)}
-    made = tables.commands("small", "data/mixed", 27, "asl", teachers, 2)
+@pytest.fixture
+def setting(tables) -> Any:
+    return tables.Setting(
+        recipe="tiny",
+        shards=("data/rendered", "data/photographs"),
+        symbols=27,
+        alphabet="asl",
+        teachers={"hamer": ("landmarks", 5)},
+        steps=60,
+    )
+
+
+def test_plans_for_other_data_build(tables, setting, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = tables.plans(setting, 2)
     assert len(made) == 11 - 3  # without those of the ViT
-    assert sum("seed_2" in line for line in made) == 8
-    for line in made:
-        if "late_fusion" in line:
-            assert "rgb/seed_2,runs/mixed/table_2/pose_transformer/seed_2]" in line
+    for plan in made:
+        assert plan.folder == Path("runs/here/table_2") / plan.row / "seed_2"
+        if plan.row == "late_fusion":
+            both = "runs/here/table_2/rgb/seed_2,runs/here/table_2/pose_transformer/seed_2"
+            assert f"--model.init_args.runs=[{both}]" in plan.options
             continue
-        cli = parsed([*shlex.split(line)[2:], *TINY], monkeypatch)
-        assert cli.model.inputs.vector_dim == (None if "/rgb" in line else 5)
+        cli = parsed([*plan.options, *TINY], monkeypatch)
+        assert cli.model.inputs.vector_dim == (None if plan.row == "rgb" else 5)
         assert cli.model.inputs.symbols == 27
-        assert cli.datamodule.seed == 2
-        assert cli.datamodule.folders("train") == ["data/mixed"]
+        assert (cli.datamodule.seed, cli.datamodule.steps_per_epoch) == (2, 10)
+        assert (cli.trainer.max_epochs, cli.trainer.max_steps) == (-1, 60)
+        assert cli.datamodule.folders("train") == ["data/rendered", "data/photographs"]
+
+
+def test_commands_are_those_of_the_chosen_rows(tables, capsys) -> None:
+    given = ["--commands", "data/rendered", "--seeds", "2", "--rows", "rgb"]
+    tables.main(given)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2
+    assert all(line.startswith("chereme train --config configs/") for line in lines)
+    assert "seed_2" in lines[1]
+    with pytest.raises(SystemExit):
+        tables.main([*given, "late_fusion"])  # no teacher
+    assert "late_fusion: no such row" in capsys.readouterr().err
+
+
+def test_gain_over_rgb_is_of_the_same_seeds_and_clips(tables) -> None:
+    def run(seed: str, edits: dict[str, list[int]]) -> dict[str, Any]:
+        accuracy = 100.0 - 100 * sum(e for e, _ in edits.values()) / 20
+        score = {"letters": 20, "letter_accuracy": accuracy, "edits": edits}
+        return {"seed": seed, "scores": {"rendered": score}, "teacher": None}
+
+    rgb = [run("seed_1", {"x": [6, 10], "y": [4, 10]}), run("seed_2", {"x": [8, 10], "y": [4, 10]})]
+    own = [run("seed_2", {"y": [2, 10], "x": [6, 10]}), run("seed_3", {"x": [0, 10], "y": [0, 10]})]
+    assert tables.here(rgb, "rendered") == "45.00 ± 7.07"
+    assert tables.here(own[:1], "rendered") == "60.00"
+    assert tables.here(rgb, "photographs") == "no vectors"
+    # Both clips have two edits fewer, so no draw can give anything else.
+    assert tables.gain(own, rgb, "rendered") == "+20.00 [+20.00, +20.00]"
+    assert tables.gain(rgb, rgb, "rendered") == ""
+    assert tables.gain(own[1:], rgb, "rendered") == ""
+
+
+@pytest.fixture
+def runs_module(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    monkeypatch.chdir(ROOT)
+    yield importlib.import_module("fingerspelling_runs")
+    sys.modules.pop("fingerspelling_runs", None)
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_rows_are_run_once_and_scored_on_each_test_set(
+    tables, runs_module, coloured_shards: Path, tmp_path: Path, make_clip, monkeypatch, capsys
+) -> None:
+    photographs = tmp_path / "photographs"
+    write([make_clip("p0", "ab", "test", teacher=False)], photographs)
+    trained: list[str] = []
+
+    def train(options: list[str]) -> None:
+        trained.append(next(o for o in options if o.startswith("--output=")))
+        fusion = any("model.init_args.runs" in option for option in options)
+        main([*options, *([] if fusion else SMALLER), "--data.init_args.workers=0"])
+
+    monkeypatch.setattr(runs_module, "train", train)
+    given = [
+        *("--runs", str(tmp_path), "--output", str(tmp_path / "results.md")),
+        *("--run", str(coloured_shards), "--test", str(photographs), "--steps", "2"),
+        *("--teacher", "hamer=toy:6", "--teacher", "hamer-vit=other:6"),
+        *("--rows", "rgb", "pose_vit", "pose_transformer", "late_fusion", "distil_projected_mse"),
+    ]
+    tables.main(given)
+    assert len(trained) == 4
+    assert "pose_vit/seed_1: left out" in capsys.readouterr().out
+    tests = {}
+    for row in ("rgb", "pose_transformer", "late_fusion", "distil_projected_mse"):
+        folder = tmp_path / "here" / "table_2" / row / "seed_1"
+        tests[row] = set(json.loads((folder / "scores.json").read_text()))
+        assert json.loads((folder / "metrics.json").read_text())["test"]["clips"] == 0
+    name = coloured_shards.name
+    # Pose is needed where it is read, not where it was learned from.
+    assert tests["rgb"] == tests["distil_projected_mse"] == {name, "photographs"}
+    assert tests["pose_transformer"] == tests["late_fusion"] == {name}
+    page = (tmp_path / "results.md").read_text()
+    assert f"{name}, 14 letters | {name}: more than RGB-only | photographs, 2 letters" in page
+    assert "| 1 seed, 2 steps of 4 clips |" in page
+    tables.main(given)
+    assert len(trained) == 4
+
+
+def test_time_that_is_over_ends_the_runs(
+    tables, runs_module, setting, tmp_path: Path, monkeypatch, capsys
+) -> None:
+    begun: list[list[str]] = []
+    monkeypatch.setattr(runs_module, "train", begun.append)  # is cut off: no metrics.json
+    monkeypatch.setattr(runs_module, "has_vectors", lambda *_: True)
+    plans = [replace(plan, folder=tmp_path / plan.row) for plan in tables.plans(setting, 1)]
+    runs_module.run_all(plans, [], [], "asl", minutes=95)
+    assert len(begun) == 1
+    assert begun[0][-1] in ("--trainer.max_time=00:01:34:59", "--trainer.max_time=00:01:35:00")
+    assert "cut off" in capsys.readouterr().out
+    last = tmp_path / "rgb" / "last.ckpt"
+    last.parent.mkdir()
+    torch.save({"callbacks": {"Timer": {"time_elapsed": {"train": 30.0}}}}, last)
+    runs_module.run_all(plans, [], [], "asl", minutes=None)
+    assert begun[1][-1] == f"--resume={last}"
+    runs_module.run_all(plans, [], [], "asl", minutes=1)  # and the half before, for Lightning
+    assert begun[2][-2] == f"--resume={last}"
+    assert begun[2][-1] in ("--trainer.max_time=00:00:01:29", "--trainer.max_time=00:00:01:30")
+    runs_module.run_all(plans, [], [], "asl", minutes=0)
+    assert len(begun) == 3
+    assert "not begun" in capsys.readouterr().out
