@@ -163,7 +163,7 @@ def test_the_command_finds_real_hands(shared_data: Path, tmp_path: Path) -> None
 
 def test_the_command_refuses_what_does_not_go_together(tmp_path: Path) -> None:
     result = run("prepare", "exemplars", "--root", tmp_path, "-o", "x", "--teacher", "landmarks")
-    assert (result.exit_code, "--teacher is for data sets of clips" in result.stderr) == (2, True)
+    assert (result.exit_code, "--teacher is for other data sets" in result.stderr) == (2, True)
     assert run("prepare", "wlasl", "--root", tmp_path, "-o", tmp_path / "out").exit_code == 2
     result = run("prepare", "chicagofswild", "--root", tmp_path, "-o", tmp_path / "out")
     assert result.exit_code == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -21,6 +22,11 @@ class Dataset(StrEnum):
     chicagofswildplus = "chicagofswildplus"
     greek = "greek"
     folder = "folder"
+    rendered = "rendered"
+    photographs = "photographs"
+
+
+MADE = (Dataset.rendered, Dataset.photographs)
 
 
 class EngineName(StrEnum):
@@ -46,12 +52,10 @@ def prepare(
         typer.Argument(
             metavar="DATASET",
             help="chicagofswild, chicagofswildplus, greek, or folder (a manifest: recordings of "
-            "your own, or of chereme synthesize). exemplars: handshapes of letters, from "
+            "your own, or of chereme synthesize). rendered: clips of made-up signers; photographs: "
+            "clips made of photographs of letters. exemplars: handshapes of letters, from "
             "photographs.",
         ),
-    ],
-    root: Annotated[
-        Path, typer.Option(metavar="DIR", help="The folder of the data set, or its manifest.")
     ],
     output: Annotated[
         Path,
@@ -59,6 +63,12 @@ def prepare(
             "--output", "-o", metavar="OUT", help="The folder to write; for exemplars the file."
         ),
     ],
+    root: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="The folder of the data set, or its manifest; rendered has none."
+        ),
+    ] = None,
     teacher: Annotated[
         list[TeacherName] | None,
         typer.Option(help="Whose vectors go with the clips; may be given more than once."),
@@ -86,6 +96,26 @@ def prepare(
     retry: Annotated[
         bool, typer.Option("--retry", help="Try clips again that an earlier run dropped.")
     ] = False,
+    clips: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Of rendered and photographs: clips to make.", min=1),
+    ] = None,
+    signers: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Of rendered.", show_default="a 10th of the clips"),
+    ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            metavar="R", help="Of rendered and photographs: frames a second.", show_default="20"
+        ),
+    ] = None,
+    hold_out: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SIGNER", help="Of photographs: hand1 to hand5, wild, manual: not to train on."
+        ),
+    ] = None,
     variants: Annotated[
         int, typer.Option(metavar="N", help="Of exemplars: times that each photograph is seen.")
     ] = 6,
@@ -94,7 +124,7 @@ def prepare(
         typer.Option(metavar="N", help="Of exemplars: made-up signers to add, two views a letter."),
     ] = 0,
     seed: Annotated[
-        int, typer.Option(metavar="N", help="Of exemplars: the same seed gives the same file.")
+        int, typer.Option(metavar="N", help="Of what is made: the same seed gives the same files.")
     ] = 0,
 ) -> None:
     """Prepare DATASET for training: crops of the signing hand, its landmarks, and what teachers
@@ -102,22 +132,44 @@ def prepare(
 
     A run that was stopped goes on where it was. What became of each clip is in status.csv.
     """
-    of_clips = {
+    of_files = {"--fold": fold, "--retry": retry}
+    of_crops = {
         "--teacher": teacher,
         "--checkpoint": checkpoint,
         "--vectors": vectors,
-        "--fold": fold,
         "--size": size,
-        "--retry": retry,
     }
+    of_made = {"--clips": clips, "--rate": rate}
+    of_one: dict[str, object] = {}
+    if dataset is not Dataset.rendered:
+        of_one["--signers"] = signers
+    if dataset is not Dataset.photographs:
+        of_one["--hold-out"] = hold_out
     if dataset is Dataset.exemplars:
-        if given := [option for option, value in of_clips.items() if value]:
-            raise UsageError(f"exemplars: {', '.join(given)} is for data sets of clips")
-        _prepare_exemplars(root, output, variants, rendered, seed)
+        _refuse(dataset, {**of_files, **of_crops, **of_made, **of_one})
+        _prepare_exemplars(_needed(root, dataset), output, variants, rendered, seed)
         return
     module = require("chereme.training.prepare", extra="train")
     files = module.TeacherFiles(checkpoint, tuple(vectors or ()))
     teachers = module.open_teachers([name.value for name in teacher or ()], files)
+    if dataset in MADE:
+        _refuse(dataset, {**of_files, **of_one})
+        settings = module.crop_settings(size)
+        made = require("chereme.training.made_clips", extra="train")
+        if clips is None:
+            raise UsageError(f"{dataset}: expected --clips N, which says how many to make")
+        if dataset is Dataset.rendered:
+            _refuse(dataset, {"--root": root})
+            maker = made.RenderedClips(clips, signers, seed, rate or made.RATE, settings)
+        else:
+            folder, held_out = _needed(root, dataset), tuple(hold_out or ())
+            maker = made.PhotographClips(folder, clips, seed, rate or made.RATE, settings, held_out)
+        with ProgressBar(dataset, unit="clips") as progress:
+            count = made.write_clips(maker, output, teachers, workers=workers, progress=progress)
+        say(f"{output}: {count:,} clips")
+        return
+    _refuse(dataset, {**of_made, **of_one})
+    root = _needed(root, dataset)
     corpus = module.open_corpus(dataset.value, root, fold=fold)
     with ProgressBar(corpus.name, unit="clips") as progress:
         result = module.prepare(
@@ -133,6 +185,18 @@ def prepare(
     for line in result.report().splitlines():
         say(line)
     say(f"{output}: written")
+
+
+def _needed(root: Path | None, dataset: Dataset) -> Path:
+    if root is None:
+        raise UsageError(f"{dataset}: expected --root DIR, the folder of the data")
+    return root
+
+
+def _refuse(dataset: Dataset, options: Mapping[str, object]) -> None:
+    """UsageError if one of ``options``, which are for others, was given."""
+    if given := [option for option, value in options.items() if value]:
+        raise UsageError(f"{dataset}: {', '.join(given)} is for other data sets")
 
 
 def _prepare_exemplars(root: Path, output: Path, variants: int, rendered: int, seed: int) -> None:

@@ -33,7 +33,7 @@ MOVING = ("j", "z")
 # Digits whose handshape is no letter's: hands that spell nothing.
 _SILENT_DIGITS = "3578"
 # Letters whose handshape in the handshape manual also has the letter's orientation (palm view).
-_UPRIGHT_LETTERS = "abdefiklrstuvwxy"
+UPRIGHT_LETTERS = "abdefiklrstuvwxy"
 _MOTION_FRAMES = 24
 
 Floats = NDArray[np.floating[Any]]
@@ -134,21 +134,21 @@ def _recorded(root: Path) -> Path:
     return root / "letters_landmarks" / "borisgraudt.npz"
 
 
-def _rows(path: Path) -> Iterator[dict[str, str]]:
+def rows_of(path: Path) -> Iterator[dict[str, str]]:
     with path.open(newline="", encoding="utf-8") as file:
         yield from csv.DictReader(file)
 
 
 def _photos(root: Path) -> Iterator[_Photo]:
-    for row in _rows(root / "letters_studio" / "index.csv"):
+    for row in rows_of(root / "letters_studio" / "index.csv"):
         if row["label"] in LETTERS or row["label"] in _SILENT_DIGITS:
             label = row["label"] if row["label"] in LETTERS else ""
             yield _Photo(root / "letters_studio" / row["path"], label, row["signer"], "right")
-    for row in _rows(root / "letters_wild" / "index.csv"):
+    for row in rows_of(root / "letters_wild" / "index.csv"):
         # Stretched from 3:4 to a square in the collection. Handedness is partly guessed there.
         yield _Photo(root / "letters_wild" / row["path"], row["label"], "wild", None, 0.75)
-    for row in _rows(root / "handshapes_261" / "index.csv"):
-        letters = [c for c in row["fingerspelling"].split(",") if c and c in _UPRIGHT_LETTERS]
+    for row in rows_of(root / "handshapes_261" / "index.csv"):
+        letters = [c for c in row["fingerspelling"].split(",") if c and c in UPRIGHT_LETTERS]
         if row["angle"] == "1" and letters:
             yield _Photo(root / "handshapes_261" / row["path"], letters[0], "manual", "right")
 
@@ -237,7 +237,7 @@ def _animations(root: Path) -> tuple[dict[str, Floats], dict[str, Floats]]:
     pose_format = require("pose_format")
     holds: dict[str, Floats] = {}
     motions: dict[str, Floats] = {}
-    for row in _rows(folder / "index.csv"):
+    for row in rows_of(folder / "index.csv"):
         wanted = (row["from"] == "rest" and row["kind"] == "transition") or row["to"] in MOVING
         if not wanted and row["to"] != "rest":
             continue

@@ -66,6 +66,10 @@ class Camera:
             pixels,
         )
 
+    def window(self, left: int, top: int, width: int, height: int) -> Camera:
+        """The camera of a part of this picture, pixel for pixel."""
+        return Camera(self.fx, self.fy, self.cx - left, self.cy - top, width, height)
+
     def shifted(self, x: float, y: float) -> Camera:
         """The same camera with the picture moved by ``x, y`` pixels."""
         return Camera(self.fx, self.fy, self.cx + x, self.cy + y, self.width, self.height)

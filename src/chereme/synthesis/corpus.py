@@ -154,7 +154,7 @@ def write_corpus(
     for index in range(count):
         part = part_of[index % signers]
         path = folder / part / f"{index:06d}.mp4"
-        text = _word(index, seed, part)
+        text = word(index, seed, part)
         who = f"synthetic-{seed}-{index % signers:04d}"
         items.append(Item(path, text, f"{part}/{index:06d}", who, part, language="ase"))
     missing = [i for i, item in enumerate(items) if not item.path.exists()]
@@ -168,7 +168,7 @@ def write_corpus(
     return items
 
 
-def _word(index: int, seed: int, part: Part) -> str:
+def word(index: int, seed: int, part: Part) -> str:
     split: Literal["train", "held_out"] = "train" if part == "train" else "held_out"
     texts = TextSampler(shares=ACOUSTIC_SHARES, split=split, max_length=12)
     rng = np.random.default_rng([seed, index, 1])

@@ -224,11 +224,36 @@ class Footage:
     def frames(self) -> Iterator[NDArray[np.uint8]]:
         """``count`` pictures ``(H, W, 3)`` RGB."""
         background, behind = self._backdrop()
+        scene = replace(self.scene, background=background)
         for frame in range(self.count):
-            yield self._picture(frame, background, behind)
+            image = self._picture(frame, scene, behind)
+            yield np.ascontiguousarray(image[:, ::-1]) if self.signer.left_handed else image
 
-    def _picture(self, frame: int, background: Floats, behind: Floats | None) -> NDArray[np.uint8]:
-        scene = self.scene
+    def windows(
+        self, frames: NDArray[np.intp], boxes: Floats
+    ) -> Iterator[tuple[NDArray[np.uint8], tuple[int, int]]]:
+        """Of some pictures the part ``(h, w, 3)`` about a box, and that part's left and top.
+
+        ``frames (N,)``: which; ``boxes (N, 4)``: left, top, right and bottom in the pixels of
+        ``scene.camera``. The pictures of left-handed signers are not mirrored here. A part is
+        rendered by itself, which takes a fraction of the time of the whole; what the lens and the
+        shutter do to it is as there, the noise is other noise, and its corners are darker.
+        """
+        background, behind = self._backdrop()
+        for frame, (left, top, right, bottom) in zip(frames, boxes, strict=True):
+            margin = 0.1 * (right - left) + 4  # for what shrinking takes from beyond the box
+            width, height = self.scene.camera.width, self.scene.camera.height
+            x = int(np.clip(left - margin, 0, width - 8))
+            y = int(np.clip(top - margin, 0, height - 8))
+            across = slice(x, max(x + 8, min(int(right + margin) + 1, width)))
+            down = slice(y, max(y + 8, min(int(bottom + margin) + 1, height)))
+            camera = self.scene.camera.window(x, y, across.stop - x, down.stop - y)
+            part = replace(self.scene, camera=camera, background=background[down, across])
+            seen = None if behind is None else behind[down, across]
+            yield self._picture(int(frame), part, seen), (x, y)
+
+    def _picture(self, frame: int, scene: Scene, behind: Floats | None) -> NDArray[np.uint8]:
+        """A picture of a part of the scene, or of all of it: of what ``scene.camera`` sees."""
         first = frame * SUBSTEPS
         opening, closing = self._meshes(first), self._meshes(first + self._open)
         moved = max(
@@ -237,21 +262,20 @@ class Footage:
             for h in self._hands
         )  # fmt: skip
         if moved < _STILL:
-            picture = render(opening, scene.camera, scene.lighting, background, behind=behind)
+            picture = render(opening, scene.camera, scene.lighting, scene.background, behind=behind)
         else:
             picture = render_moving(
                 opening,
                 closing,
                 scene.camera,
                 scene.lighting,
-                background,
+                scene.background,
                 Quality(samples=1),
                 behind,
                 steps=int(np.clip(np.ceil(moved / 2), 4, 8)),
             )
         rng = np.random.default_rng([self._seed, frame])
-        image = develop(picture.image, scene.film, rng)
-        return np.ascontiguousarray(image[:, ::-1]) if self.signer.left_handed else image
+        return develop(picture.image, scene.film, rng)
 
     def _backdrop(self) -> tuple[Floats, Floats | None]:
         """The room and, standing still in it, the signer's body; and how far the body is."""

@@ -9,6 +9,7 @@ makes or reads shards needs not know which it has.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -16,7 +17,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from chereme.types import HandTrack
+from chereme.types import FloatArray, HandTrack
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +27,15 @@ class Clip:
     The crops show the signing hand as a right hand: those of left hands are mirrored before.
     ``track`` is the hand that they show, found in the T frames of the ``recording`` and
     mirrored as the crops are; teachers of pictures do without. A frame in which it was not seen
-    has a black crop, and its vectors mean nothing.
+    has a black crop, and its vectors mean nothing. ``truth`` is known of hands that were rendered:
+    see `chereme.teachers.synthetic`; None where it lies in a file beside the recording.
     """
 
     id: str
     crops: NDArray[np.uint8]
     track: HandTrack | None = None
     recording: Path | None = None
+    truth: Mapping[str, FloatArray] | None = None
 
 
 class ClipEmbeddings(NamedTuple):

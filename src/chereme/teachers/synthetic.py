@@ -3,7 +3,8 @@
 The truth about a clip is a file beside it, ``<clip>.npz`` for ``<clip>.mp4``, as
 `chereme synthesize` writes it. Of it are read, for T frames and H hands in the picture,
 ``timestamps (T,)``, ``landmarks (T, H, 21, 3)`` pixels, ``global_orient
-(T, H, 3)`` and ``hand_pose (T, H, 15, 3)`` axis-angle, and ``betas (H, 10)``.
+(T, H, 3)`` and ``hand_pose (T, H, 15, 3)`` axis-angle, and ``betas (H, 10)``. A clip that was
+rendered without a video carries the same arrays itself.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class SyntheticTeacher:
                 f"clip {clip.id}: expected the track of a hand and its recording beside the crops"
             )
         path = clip.recording.with_suffix(".npz")
-        truth = _read(path)
+        truth = _read(path) if clip.truth is None else clip.truth
         frames = _nearest(truth["timestamps"], clip.track.timestamps, path)
         hand = _nearest_hand(truth["landmarks"][frames], clip.track, path)
         angles = np.concatenate(

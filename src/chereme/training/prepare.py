@@ -115,10 +115,16 @@ def teaching(teachers: Sequence[Teacher]) -> Teaching:
         if not teachers:
             return {}
         # The pictures that the student will see, losses of JPEG included.
-        clip = Clip(tracked.sample.id, tracked.sample.crops, tracked.track, tracked.recording)
+        sample, track = tracked.sample, tracked.track
+        clip = Clip(sample.id, sample.crops, track, tracked.recording, tracked.truth)
         return {teacher.name: Vectors(*teacher.embed_clip(clip)) for teacher in teachers}
 
     return Teaching({teacher.name: teacher.dim for teacher in teachers}, embed)
+
+
+def crop_settings(size: int | None) -> CropSettings:
+    """How crops are cut, ``size`` pixels wide or as by default."""
+    return CropSettings() if size is None else CropSettings(size=size)
 
 
 def prepare(
@@ -141,7 +147,7 @@ def prepare(
         corpus,
         folder,
         teaching=teaching(teachers),
-        settings=CropSettings() if size is None else CropSettings(size=size),
+        settings=crop_settings(size),
         workers=workers,
         engine=engine,
         retry=retry,

@@ -1,0 +1,149 @@
+"""Clips of the hands of made-up signers, rendered as crops: no video, and no hand detector.
+
+They stand for what ``chereme prepare`` makes of the videos of ``chereme synthesize --corpus``, in a
+fraction of the time: only the part of a picture that is looked at is rendered. What a detector and
+a video would add is made up: boxes tremble as if their landmarks had been found, signers stand near
+and far, and there are marks of compression.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chereme.data.clips import AS_SERVED, CropSettings, TrackedClip, in_crop
+from chereme.data.shards import Sample, jpeg_of
+from chereme.errors import UsageError
+from chereme.hands.crop import crop, hand_box
+from chereme.hands.skeleton import mirror, palm_size
+from chereme.rendering.film import compress
+from chereme.synthesis.corpus import Part, Pictures, compose, parts, signer, word
+from chereme.types import FloatArray, Handedness, HandTrack
+
+_HEIGHTS = (160, 400)  # pixels of the pictures that crops are cut from: hands of 20 to 90 pixels
+_TREMBLE = 0.03  # palm lengths: errors of a detector, anew in each frame
+_OFFSET = 0.08  # and the same throughout a clip
+_IN_SIGHT = (0.5, 0.9)  # share of the joints in the picture from which on a hand is found
+
+
+@dataclass(frozen=True)
+class RenderedClips:
+    """``clips`` clips of single words by ``signers`` made-up signers, at ``rate`` frames a second.
+
+    No signer, and no word, is in two of train, dev and test. The same ``seed`` gives the same
+    clips. ``signers``: None for one for each ten clips, at least ten.
+    """
+
+    clips: int
+    signers: int | None = None
+    seed: int = 0
+    rate: float = 20.0
+    settings: CropSettings = AS_SERVED
+
+    name = "rendered"
+
+    def __post_init__(self) -> None:
+        if self.clips < self.population:
+            raise UsageError(
+                f"clips: expected at least one for each of {self.population} signers, "
+                f"got {self.clips}"
+            )
+
+    @property
+    def population(self) -> int:
+        """The number of signers."""
+        return max(10, self.clips // 10) if self.signers is None else self.signers
+
+    def __len__(self) -> int:
+        return self.clips
+
+    def describe(self, index: int) -> tuple[str, Part]:
+        """Id and split of a clip."""
+        part = parts(self.population)[index % self.population]
+        return f"rendered-{self.seed}-{index:06d}", part
+
+    def clip(self, index: int) -> TrackedClip:
+        """The clip of that number, its vectors left to teachers."""
+        name, part = self.describe(index)
+        rng = np.random.default_rng([self.seed, index])
+        who = signer(index % self.population, self.seed)
+        height = 2 * round(float(np.exp(rng.uniform(*np.log(_HEIGHTS)))) / 2)
+        pictures = Pictures(2 * round(height * 2 / 3), height)
+        text = word(index, self.seed, part)
+        footage = compose(text, who, rng, pictures, self.rate)
+        seen = footage.landmarks
+        side: Handedness = "left" if who.left_handed else "right"
+        assert seen.world_landmarks is not None
+        points, world = seen.landmarks[:, 0], seen.world_landmarks[:, 0]
+        if side == "left":
+            points, world = mirror(points, seen.width), mirror(world, None)
+        found = _in_sight(points, seen.width, seen.height, rng)
+        # As in serving: what lies before the first sight of the hand and after the last is no part.
+        frames = np.arange(*np.flatnonzero(found)[[0, -1]] + [0, 1])
+        points, world, found = points[frames], world[frames], found[frames]
+        track = HandTrack(
+            np.where(found[:, None, None], points, np.float32(np.nan)),
+            np.repeat(found[:, None], 21, axis=1).astype(np.float32),
+            seen.timestamps[frames],
+            seen.width,
+            seen.height,
+            side,
+            world_landmarks=np.where(found[:, None, None], world, np.float32(np.nan)),
+        )
+        boxes = hand_box(
+            _as_detected(track, rng),
+            padding=self.settings.padding,
+            smoothing=self.settings.smoothing,
+        )
+        quality = int(rng.uniform(40, 98))  # of a video's compression
+        jpegs: list[bytes | None] = [None] * len(frames)
+        shown = np.flatnonzero(found)
+        windows = footage.windows(frames[shown], boxes[shown])
+        for index, (image, (x, y)) in zip(shown, windows, strict=True):
+            box = boxes[index] - np.array([x, y, x, y])
+            cut = crop(compress(image, quality), box, self.settings.size)
+            jpegs[index] = jpeg_of(cut, self.settings.quality)
+        sample = Sample(
+            id=name,
+            label=text,
+            signer=who.name,
+            split=part,
+            rate=self.rate,
+            handedness=side,
+            jpegs=tuple(jpegs),
+            landmarks=in_crop(track.landmarks, boxes, self.settings.size),
+            confidence=track.confidence,
+            boxes=boxes.astype(np.float32),
+            size=self.settings.size,
+        )
+        truth = {
+            "timestamps": footage.timestamps,
+            "landmarks": footage.landmarks.landmarks,
+            **{key: footage.truth[key] for key in ("global_orient", "hand_pose", "betas")},
+        }
+        return TrackedClip(sample, replace(track, mirrored=side == "left"), Path(name), truth=truth)
+
+
+def _in_sight(
+    points: FloatArray, width: int, height: int, rng: np.random.Generator
+) -> NDArray[np.bool_]:
+    """``(T,)``: whether a detector would find the hand; at least once, where most of it is seen."""
+    across, down = points[..., 0], points[..., 1]
+    inside = (across >= 0) & (across < width) & (down >= 0) & (down < height)
+    share: FloatArray = inside.mean(axis=1)
+    found: NDArray[np.bool_] = share >= min(rng.uniform(*_IN_SIGHT), share.max())
+    return found
+
+
+def _as_detected(track: HandTrack, rng: np.random.Generator) -> HandTrack:
+    """``track`` with errors of a detector, which its boxes then have too."""
+    points: FloatArray = track.landmarks.astype(np.float64)
+    palm = float(np.nanmedian(palm_size(points)))
+    points = points + palm * _TREMBLE * rng.standard_normal(points.shape)
+    points += palm * _OFFSET * rng.standard_normal((1, 1, 3))
+    middle = points.mean(axis=1, keepdims=True)
+    points = middle + (points - middle) * np.exp(_OFFSET * rng.standard_normal())
+    return replace(track, landmarks=points.astype(np.float32))
