@@ -181,3 +181,19 @@ def test_training_after_a_first_call_in_inference_mode() -> None:
     vectors.requires_grad_()
     axis_angle_to_matrix(vectors).sum().backward()
     assert vectors.grad is not None
+
+
+def test_exporting_leaves_nothing_behind() -> None:
+    """A tensor made while a program is traced must not be met again afterwards."""
+
+    class Turn(torch.nn.Module):
+        def forward(self, angles: torch.Tensor) -> torch.Tensor:
+            return axis_angle_to_matrix(angles)
+
+    angles = torch.tensor([[0.1, -0.2, 0.3]], dtype=torch.float64)
+    torch.export.export(Turn(), (angles,))
+    with torch.inference_mode():
+        axis_angle_to_matrix(angles)
+    angles.requires_grad_()
+    axis_angle_to_matrix(angles).sum().backward()
+    assert angles.grad is not None

@@ -8,10 +8,11 @@ rotation and at half a turn too.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -35,21 +36,22 @@ _PRODUCTS: tuple[tuple[tuple[int, int, float], ...], ...] = (
 _SMALL = 1e-3  # below this sine of half the angle, a series is exact in double precision
 
 
-@lru_cache(maxsize=16)
-def _quadratic_form(dtype: torch.dtype, device: torch.device) -> Tensor:
+def _quadratic_form() -> NDArray[np.float64]:
     """``(16, 9)``: the flattened outer product of a unit quaternion with itself -> R."""
-    # Made outside of inference mode, which a caller may be in: it is kept for training too.
-    with torch.inference_mode(False):
-        form = torch.zeros(4, 4, 9, dtype=torch.float64)
-        for entry, products in enumerate(_PRODUCTS):
-            for i, j, factor in products:
-                form[i, j, entry] = factor
-        return form.reshape(16, 9).to(device, dtype)
+    form = np.zeros((4, 4, 9))
+    for entry, products in enumerate(_PRODUCTS):
+        for i, j, factor in products:
+            form[i, j, entry] = factor
+    return form.reshape(16, 9)
+
+
+# An array: tensors that are kept remember the mode (inference, export) they were made in.
+_FORM = _quadratic_form()
 
 
 def _unit_quaternion_to_matrix(quaternion: Tensor) -> Tensor:
     outer = quaternion.unsqueeze(-1) * quaternion.unsqueeze(-2)
-    form = _quadratic_form(quaternion.dtype, quaternion.device)
+    form = torch.as_tensor(_FORM, dtype=quaternion.dtype, device=quaternion.device)
     entries = outer.flatten(-2) @ form
     return entries.view(*entries.shape[:-1], 3, 3)
 
@@ -78,7 +80,7 @@ def matrix_to_quaternion(matrix: Tensor) -> Tensor:
     The matrix gives all products of two components; the row of the largest component, normalised,
     is the quaternion (Shepperd 1978), with no root or quotient near zero.
     """
-    form = _quadratic_form(matrix.dtype, matrix.device)
+    form = torch.as_tensor(_FORM, dtype=matrix.dtype, device=matrix.device)
     # The same coefficients, the other way round, make 4 q q^T less the unit matrix; products of
     # different components come once, above the diagonal, for both places.
     products = (matrix.flatten(-2) @ form.T).view(*matrix.shape[:-2], 4, 4)
