@@ -1,7 +1,7 @@
 import pytest
 
 from chereme.data import folders
-from chereme.errors import InputError
+from chereme.errors import InputError, UsageError
 from chereme.text.alphabet import ASL_LETTERS
 
 
@@ -48,3 +48,61 @@ def test_several_series_in_one_folder(tmp_path, clip, table):
     path = table(tmp_path / "m.csv", ("path", "label"), ("two", "a"))
     with pytest.raises(InputError, match=r"none of 1 rows.*1 no series of frames.*one series"):
         folders.read(path)
+
+
+@pytest.fixture
+def tree(tmp_path, clip):
+    def make(*files, frames=()):
+        for name in files:
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"")
+        for name in frames:
+            clip(tmp_path / name, range(1, 4))
+        return tmp_path
+
+    return make
+
+
+def test_a_folder_for_each_sign(tree):
+    root = tree(
+        *("hello/ann_1.mp4", "hello/bob_1.pose", "hello/.hidden.mp4", "hello/notes.txt"),
+        *("thank you/ann_1.npz", "readme.md"),
+        frames=["thank you/bob_2"],
+    )
+    (root / "empty").mkdir()
+    corpus = folders.read_tree(root, signer=r"/([^_]+)_", language="ase")
+    assert [(i.id, i.label, i.signer, i.split, i.frames) for i in corpus.items] == [
+        ("hello/ann_1.mp4", "hello", "ann", None, None),
+        ("hello/bob_1.pose", "hello", "bob", None, None),
+        ("thank you/ann_1.npz", "thank you", "ann", None, None),
+        ("thank you/bob_2", "thank you", "bob", None, 3),
+    ]
+    assert corpus.items[0].language == "ase"
+    assert [(f.id, f.reason) for f in corpus.findings] == [("empty", "no clip in its folder")]
+
+
+def test_folders_of_splits_hold_the_signs(tree):
+    root = tree("train/a/1.mp4", "val/a/1.mp4", "test/b/1.mp4")
+    corpus = folders.read_tree(root)
+    assert [(i.id, i.label, i.split, i.signer) for i in corpus.items] == [
+        ("test/b/1.mp4", "b", "test", None),
+        ("train/a/1.mp4", "a", "train", None),
+        ("val/a/1.mp4", "a", "dev", None),
+    ]
+    # A sign called test is a sign, where the others are no splits.
+    other = tree("test/1.mp4", "exam/1.mp4")
+    (other / "train/a/1.mp4").unlink()
+    assert {i.label for i in folders.read_tree(other).items} >= {"test", "exam"}
+
+
+def test_a_tree_that_is_none(tree, tmp_path):
+    with pytest.raises(InputError, match="expected at least one clip"):
+        folders.read_tree(tmp_path)
+    with pytest.raises(InputError, match="a folder for each sign, and it cannot be listed"):
+        folders.read_tree(tmp_path / "nowhere")
+    root = tree("a/1.mp4")
+    with pytest.raises(UsageError, match=r"expected a regular expression, got '\('"):
+        folders.read_tree(root, signer="(")
+    with pytest.raises(UsageError, match=r"one group, the signer's name, got '.*' with 0"):
+        folders.read_tree(root, signer="_")

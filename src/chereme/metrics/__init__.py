@@ -1,6 +1,7 @@
 """Measures of how well signing was read."""
 
 from chereme.metrics.bootstrap import accuracy_interval
+from chereme.metrics.classification import UNRANKED, TopK, ranks, top_k, top_k_interval
 from chereme.metrics.confusion import Confusions, confusions
 from chereme.metrics.edits import (
     Alignment,
@@ -12,17 +13,28 @@ from chereme.metrics.edits import (
     pool,
     wer,
 )
+from chereme.metrics.pose import joint_errors, pck, pck_auc, pck_auc_interval, pck_interval
 
 __all__ = [
+    "UNRANKED",
     "Alignment",
     "Confusions",
     "EditCounts",
+    "TopK",
     "accuracy_interval",
     "cer",
     "confusions",
     "edit_counts",
     "edit_pairs",
+    "joint_errors",
     "letter_accuracy",
+    "pck",
+    "pck_auc",
+    "pck_auc_interval",
+    "pck_interval",
     "pool",
+    "ranks",
+    "top_k",
+    "top_k_interval",
     "wer",
 ]
