@@ -1,0 +1,124 @@
+"""Embedding of tokens and the Transformer encoder (section 3.1, Eq. 1).
+
+Shapes: B clips, T frames, H hands, D = ``dim``.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from chereme.errors import UsageError
+from chereme.models.signbert.gesture import GestureConfig, GestureEmbedding
+from chereme.models.signbert.tokens import CropConfig, HandPoses, Tokens, tokenise
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """Sizes of `SignBertEncoder`. The paper gives ``layers`` (Table 6: 3 is best) alone.
+
+    Choice: the others are such that a clip of 32 frames takes a processor a few milliseconds.
+
+    ``feed_forward``: width inside each feed forward network, by default 4 times ``dim`` as in its
+    reference (Vaswani et al. 2017).
+    """
+
+    crop: CropConfig = field(default_factory=CropConfig)
+    gesture: GestureConfig = field(default_factory=GestureConfig)
+    dim: int = 192
+    layers: int = 3
+    heads: int = 6
+    feed_forward: int = 768
+    dropout: float = 0.1
+
+
+def temporal_embedding(steps: int, dim: int, like: Tensor) -> Tensor:
+    """``f_o (T, D)``: sines, then cosines, of the frame's index (Vaswani et al. 2017, 3.5)."""
+    time = torch.arange(steps, device=like.device, dtype=like.dtype)[:, None]
+    half = torch.arange(dim // 2, device=like.device, dtype=like.dtype)
+    angle = time * torch.exp(half * (-2 * math.log(10_000.0) / dim))
+    return torch.cat([angle.sin(), angle.cos()], dim=-1)
+
+
+class EncoderLayer(nn.Module):
+    """``F~ = L(M(F) + F)``, then ``L(C(F~) + F~)`` (Eq. 1): normalised after each sum."""
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        self.heads = config.heads
+        self.dropout_rate = config.dropout
+        self.qkv = nn.Linear(config.dim, 3 * config.dim)
+        self.merge = nn.Linear(config.dim, config.dim)
+        self.attention_norm = nn.LayerNorm(config.dim)
+        self.feed_forward = nn.Sequential(
+            nn.Linear(config.dim, config.feed_forward),
+            nn.ReLU(),
+            nn.Dropout(config.dropout),
+            nn.Linear(config.feed_forward, config.dim),
+        )
+        self.feed_forward_norm = nn.LayerNorm(config.dim)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, x: Tensor, bias: Tensor) -> Tensor:
+        """``x (B, S, D)``; ``bias (B, 1, 1, S)`` is added to the attention paid to each token."""
+        query, key, value = (
+            part.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for part in self.qkv(x).chunk(3, -1)
+        )
+        rate = self.dropout_rate if self.training else 0.0
+        seen = F.scaled_dot_product_attention(query, key, value, bias, dropout_p=rate)
+        x = self.attention_norm(x + self.dropout(self.merge(seen.transpose(1, 2).flatten(2))))
+        out: Tensor = self.feed_forward_norm(x + self.dropout(self.feed_forward(x)))
+        return out
+
+
+class SignBertEncoder(nn.Module):
+    """Tokens of both hands -> features, one for each token.
+
+    A token whose hand was not seen takes part as a masked frame does in pre-training (choice: the
+    paper does not tell); padding never does.
+    """
+
+    def __init__(self, config: EncoderConfig = EncoderConfig()) -> None:
+        super().__init__()
+        if config.dim % 2 or config.dim % config.heads:
+            raise UsageError(
+                f"dim: expected an even multiple of heads, got {config.dim} for {config.heads}"
+            )
+        if config.layers < 1:
+            raise UsageError(f"layers: expected at least 1, got {config.layers}")
+        self.config = config
+        self.gesture = GestureEmbedding(config.gesture, config.dim)
+        self.chirality = nn.Embedding(2, config.dim)  # 'L', 'R'
+        self.dropout = nn.Dropout(config.dropout)
+        self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.layers))
+
+    def tokens(self, poses: HandPoses) -> Tokens:
+        """Tokens as this encoder is trained on; InputError where shapes do not fit."""
+        return tokenise(poses, self.config.crop)
+
+    def embed(self, tokens: Tokens) -> Tensor:
+        """``F_0 = f_p + f_o + f_h (B, T, H, D)``."""
+        inside = tokens.mask.unsqueeze(-1).expand(tokens.joints.shape[:3])
+        state: Tensor = self.gesture(tokens.joints, tokens.seen, inside)
+        time = temporal_embedding(state.shape[1], self.config.dim, state)
+        hand: Tensor = self.chirality(tokens.right.long())
+        return state + time[None, :, None] + hand[:, None]
+
+    def forward(self, tokens: Tokens) -> Tensor:
+        """``F_N (B, T, H, D)``, zero outside the clips."""
+        x: Tensor = self.dropout(self.embed(tokens))
+        frames, hands = x.shape[1:3]
+        inside = tokens.mask.unsqueeze(-1).expand(x.shape[:3])
+        # Finite, so that a clip without frames attends to all alike and no NaN can spread.
+        bias = torch.where(inside.flatten(1), 0.0, torch.finfo(x.dtype).min)
+        bias = bias[:, None, None].to(x.dtype)
+        x = x.flatten(1, 2)
+        for layer in self.layers:
+            x = layer(x, bias)
+        features = x.view(-1, frames, hands, self.config.dim)
+        return features.where(inside.unsqueeze(-1), 0.0)
