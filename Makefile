@@ -51,15 +51,31 @@ $(VENV)/.installed-all: $(VENV)/.created pyproject.toml
 
 # All of the bundled weights again, from the open collections in DATA (see docs/training.md).
 DATA ?= ../shared/data
-BUNDLE := src/chereme/weights/fingerspelling
+WEIGHTS := src/chereme/weights
 
-.PHONY: weights
-weights: $(VENV)/.installed-all
+.PHONY: weights weights-landmarks weights-rgb
+weights: weights-landmarks weights-rgb
+
+weights-landmarks: $(VENV)/.installed-all
 	$(BIN)/chereme prepare exemplars --root $(DATA) -o runs/exemplars.npz
 	$(BIN)/chereme train --config configs/fingerspelling/lm.yaml
 	$(BIN)/python benchmarks/leave_one_signer_out.py --exemplars runs/exemplars.npz \
 		--lm runs/lm/lm.onnx --output runs/loso
 	$(BIN)/chereme train --config configs/fingerspelling/landmarks.yaml
-	$(BIN)/chereme export runs/landmarks/last.ckpt --lm runs/lm/lm.onnx -o $(BUNDLE) \
+	$(BIN)/chereme export runs/landmarks/last.ckpt --lm runs/lm/lm.onnx -o $(WEIGHTS)/fingerspelling \
 		--description configs/fingerspelling/landmarks_bundle.json \
 		--model-card configs/fingerspelling/MODEL_CARD.md
+
+# From the data to the bundle; each step goes on where it was stopped.
+weights-rgb: $(VENV)/.installed-all
+	$(BIN)/chereme prepare rendered -o runs/rendered --clips 3600 --seed 1 --size 128 --workers 2 \
+		--teacher landmarks --teacher synthetic
+	$(BIN)/chereme prepare photographs --root $(DATA) -o runs/photographs --clips 1200 --seed 1 \
+		--size 128 --teacher landmarks --dev hand5 --test hand4
+	$(BIN)/chereme train --config configs/fingerspelling/rgb.yaml \
+		$(if $(wildcard runs/rgb/last.ckpt),--resume runs/rgb/last.ckpt)
+	$(BIN)/chereme export runs/rgb/best.ckpt -o $(WEIGHTS)/fingerspelling_rgb \
+		--lm $(WEIGHTS)/fingerspelling/lm.onnx \
+		--description configs/fingerspelling/rgb_bundle.json \
+		--model-card configs/fingerspelling/MODEL_CARD_RGB.md \
+		--crops runs/photographs --int8 --half

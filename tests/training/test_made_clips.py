@@ -106,7 +106,7 @@ def test_the_command(tmp_path: Path) -> None:
         (("rendered", "--clips", 9, "--fold", 1), "--fold is for other data sets"),
         (("photographs", "--clips", 9), "expected --root DIR"),
         (("photographs", "--clips", 9, "--signers", 3), "--signers is for other data sets"),
-        (("folder", "--root", "x", "--hold-out", "hand1"), "--hold-out is for other data sets"),
+        (("folder", "--root", "x", "--dev", "hand1"), "--dev is for other data sets"),
     ],
 )
 def test_options_that_do_not_go_together(

@@ -110,11 +110,14 @@ def prepare(
             metavar="R", help="Of rendered and photographs: frames a second.", show_default="20"
         ),
     ] = None,
-    hold_out: Annotated[
+    dev: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="SIGNER", help="Of photographs: hand1 to hand5, wild, manual: not to train on."
+            metavar="SIGNER", help="Of photographs: hand1 to hand5, wild, manual; not to train on."
         ),
+    ] = None,
+    test: Annotated[
+        list[str] | None, typer.Option(metavar="SIGNER", help="Of photographs: likewise.")
     ] = None,
     variants: Annotated[
         int, typer.Option(metavar="N", help="Of exemplars: times that each photograph is seen.")
@@ -144,7 +147,7 @@ def prepare(
     if dataset is not Dataset.rendered:
         of_one["--signers"] = signers
     if dataset is not Dataset.photographs:
-        of_one["--hold-out"] = hold_out
+        of_one |= {"--dev": dev, "--test": test}
     if dataset is Dataset.exemplars:
         _refuse(dataset, {**of_files, **of_crops, **of_made, **of_one})
         _prepare_exemplars(_needed(root, dataset), output, variants, rendered, seed)
@@ -162,8 +165,8 @@ def prepare(
             _refuse(dataset, {"--root": root})
             maker = made.RenderedClips(clips, signers, seed, rate or made.RATE, settings)
         else:
-            folder, held_out = _needed(root, dataset), tuple(hold_out or ())
-            maker = made.PhotographClips(folder, clips, seed, rate or made.RATE, settings, held_out)
+            folder, kept = _needed(root, dataset), (tuple(dev or ()), tuple(test or ()))
+            maker = made.PhotographClips(folder, clips, seed, rate or made.RATE, settings, *kept)
         with ProgressBar(dataset, unit="clips") as progress:
             count = made.write_clips(maker, output, teachers, workers=workers, progress=progress)
         say(f"{output}: {count:,} clips")

@@ -34,6 +34,7 @@ from chereme.types import FloatArray, HandTrack
 
 Floats = NDArray[np.floating[Any]]
 Picture = NDArray[np.uint8]
+Split = Literal["train", "dev", "test"]
 _CANVAS = 384  # pixels; what a hand moves in
 _PALM = (34.0, 60.0)  # pixels of a palm on it
 _STORED = 220  # pixels of the longer side that photographs are kept at
@@ -165,8 +166,8 @@ def _hand_of(image: Picture) -> Picture:
 class PhotographClips:
     """``clips`` clips of words and of single letters, at ``rate`` frames a second.
 
-    Those of the signers ``held_out`` are the split dev, the others train. Signers: hand1 .. hand5
-    of the studio, "wild" (many people) and "manual". The same ``seed`` gives the same clips.
+    Those of the signers ``dev`` and ``test`` are these splits, the others train. Signers: hand1 ..
+    hand5 of the studio, "wild" (many people) and "manual". The same ``seed`` gives the same clips.
     """
 
     root: Path
@@ -174,7 +175,8 @@ class PhotographClips:
     seed: int = 0
     rate: float = 20.0
     settings: CropSettings = AS_SERVED
-    held_out: tuple[str, ...] = ()
+    dev: tuple[str, ...] = ()
+    test: tuple[str, ...] = ()
 
     name = "photographs"
 
@@ -192,9 +194,10 @@ class PhotographClips:
         shares = np.sqrt(counts) / np.sqrt(counts).sum()
         return str(np.random.default_rng([self.seed, index, 1]).choice(signers, p=shares))
 
-    def describe(self, index: int) -> tuple[str, Literal["train", "dev"]]:
+    def describe(self, index: int) -> tuple[str, Split]:
         """Id and split of a clip."""
-        split: Literal["train", "dev"] = "dev" if self._signer(index) in self.held_out else "train"
+        signer = self._signer(index)
+        split: Split = "dev" if signer in self.dev else "test" if signer in self.test else "train"
         return f"photographs-{self.seed}-{index:06d}", split
 
     def clip(self, index: int) -> TrackedClip:
