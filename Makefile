@@ -70,8 +70,11 @@ weights-landmarks: $(VENV)/.installed-all
 weights-rgb: $(VENV)/.installed-all
 	$(BIN)/chereme prepare rendered -o runs/rendered --clips 3600 --seed 1 --size 128 --workers 2 \
 		--teacher landmarks --teacher synthetic
-	$(BIN)/chereme prepare photographs --root $(DATA) -o runs/photographs --clips 1200 --seed 1 \
-		--size 128 --teacher landmarks --dev hand5 --test hand4
+	$(BIN)/chereme prepare photographs --root $(DATA) -o runs/photographs --clips 1600 --seed 1 \
+		--size 128 --workers 2 --teacher landmarks --dev hand5 --test hand4
+	$(BIN)/chereme train --config configs/fingerspelling/rgb_pose.yaml
+	$(BIN)/chereme train --config configs/fingerspelling/rgb.yaml \
+		--config configs/fingerspelling/rgb_first.yaml
 	$(BIN)/chereme train --config configs/fingerspelling/rgb.yaml \
 		$(if $(wildcard runs/rgb/last.ckpt),--resume runs/rgb/last.ckpt)
 	$(BIN)/chereme export runs/rgb/best.ckpt -o $(WEIGHTS)/fingerspelling_rgb \

@@ -12,7 +12,7 @@ import pytest
 from chereme.data.clips import CropSettings
 from chereme.data.exemplars import Exemplars
 from chereme.data.photographs import PhotographClips, photographs
-from chereme.errors import InputError
+from chereme.errors import InputError, UsageError
 
 SETTINGS = CropSettings(size=48)
 
@@ -50,7 +50,11 @@ def root(tmp_path: Path, exemplars: Exemplars) -> Path:
             },
         )
 
-    studio = [(f"letters_studio/{c}/{s}_{c}.jpeg", c) for s in ("hand1", "hand2") for c in "abcj"]
+    studio = [
+        (f"letters_studio/{c}/{s}_{c}_dif_seg_1_cropped.jpeg", c)
+        for s in ("hand1", "hand2")
+        for c in "abcj"
+    ]
     for path, _ in studio:
         _picture(tmp_path / path, 100, shares, 0)
     landmarks(
@@ -133,9 +137,14 @@ def test_the_same_number_is_the_same_clip(root: Path) -> None:
     assert first != other
 
 
+def test_a_signer_who_is_not_there_is_refused(root: Path) -> None:
+    with pytest.raises(UsageError, match="expected some of hand1, hand2, manual, wild, got hand9"):
+        PhotographClips(root, 3, test=("hand9",))
+
+
 def test_a_missing_collection_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"index\.csv: not found; expected the collections"):
-        PhotographClips(tmp_path, 3).clip(0)
+        PhotographClips(tmp_path, 3)
 
 
 def test_the_real_collections(shared_data: Path) -> None:

@@ -332,6 +332,24 @@ def test_fine_tuning_begins_with_the_weights_of_another_run(train, tmp_path: Pat
         )
 
 
+def test_crops_go_on_with_what_has_learned_from_vectors(train, tmp_path: Path) -> None:
+    pose = train(tmp_path / "pose", *POSE, f"--model.init_args.config.pose.dim={DIM}", epochs=1)
+    initial = f"--model.init_args.initial={tmp_path / 'pose' / 'last.ckpt'}"
+    slow = ("--model.init_args.optimiser.learning_rate=1e-12", "--trainer.precision=32")
+    same = (
+        f"--model.init_args.config.rgb.features={DIM}",
+        "--model.init_args.distillation.space=same",
+        "--model.init_args.distillation.loss=mse",
+    )
+    crops = train(tmp_path / "crops", initial, *slow, *DISTIL, *same, epochs=1)
+    ends = dict(pose.model.model.sequence.named_parameters())
+    assert ends
+    for name, parameter in crops.model.model.sequence.named_parameters():
+        torch.testing.assert_close(parameter, ends[name], rtol=0, atol=1e-8)
+    with pytest.raises(BundleError, match=r"another shape: sequence\.conv"):
+        train(tmp_path / "x", initial, epochs=1)
+
+
 @pytest.mark.parametrize("stream", [DISTIL, BOTH], ids=["distil", "both"])
 def test_half_precision_and_chunks_learn_too(train, tmp_path: Path, stream) -> None:
     """The loss after an epoch is near that of full precision and of all frames at once."""

@@ -25,7 +25,7 @@ from chereme.data.clips import AS_SERVED, CropSettings, TrackedClip, in_crop
 from chereme.data.exemplars import LETTERS, MOVING, UPRIGHT_LETTERS, rows_of
 from chereme.data.shards import Sample, jpeg_of
 from chereme.data.words import ACOUSTIC_SHARES, TextSampler
-from chereme.errors import InputError
+from chereme.errors import InputError, UsageError
 from chereme.hands.crop import crop, hand_box
 from chereme.hands.skeleton import mirror, palm_size
 from chereme.rendering.background import clutter
@@ -39,15 +39,19 @@ _CANVAS = 384  # pixels; what a hand moves in
 _PALM = (34.0, 60.0)  # pixels of a palm on it
 _STORED = 220  # pixels of the longer side that photographs are kept at
 _LETTERS = "".join(letter for letter in LETTERS if letter not in MOVING)
-_BLACK = 22  # grey levels: what is darker is no part of a hand that was cut out on black
-_UNLIKE = 0.45  # palm lengths from the median of its letter: landmarks that are of something else
+# Grey levels from black, or from white, up to which a pixel is no part of a hand that was cut out;
+# the second, stricter one for what the hand encloses: shadows between fingers are dark too.
+_GROUND, _ENCLOSED = 22, 9
+_LEAST_HOLE = 0.012  # of the hand's area
+_UNLIKE = 0.6  # palm lengths from the median of its letter: landmarks that are of something else
 
 
 class Photograph(NamedTuple):
     """One picture of a right hand: ``landmarks (21, 3)`` pixels, ``world (21, 3)`` metres.
 
     ``flip``: the file shows a left hand; ``aspect``: what its width is to be multiplied by;
-    ``cut_out``: the hand stands on black. The landmarks are of the picture as it should be.
+    ``ground``: the grey level that the hand was cut out on, None where it was not; ``light``: name
+    of the lighting, where it is known. The landmarks are of the picture as it should be.
     """
 
     path: Path
@@ -57,7 +61,8 @@ class Photograph(NamedTuple):
     world: Floats
     aspect: float
     flip: bool
-    cut_out: bool
+    ground: int | None
+    light: str
 
 
 @cache
@@ -101,7 +106,8 @@ def photographs(root: Path) -> tuple[Photograph, ...]:
                     mirror(world[index], None) if flip else world[index],
                     aspect,
                     flip,
-                    studio,
+                    0 if studio else 255 if manual else None,
+                    path.split("_")[3] if studio else "",  # hand1_a_bot_seg_1_cropped.jpeg
                 )
             )
     return tuple(photo for photo, good in zip(found, _alike(found), strict=True) if good)
@@ -119,9 +125,7 @@ def _file(root: Path, name: str) -> Path:
 
 def _alike(found: Sequence[Photograph]) -> NDArray[np.bool_]:
     """Whether the landmarks of each are like most of its letter's: a few are of something else."""
-    shapes = np.stack([p.world - p.world[0] for p in found]) / np.stack(
-        [palm_size(p.world) for p in found]
-    ).reshape(-1, 1, 1)
+    shapes = np.stack([_upright(p.world) for p in found])
     labels = np.array([p.label for p in found])
     good = np.ones(len(found), bool)
     for label in set(labels.tolist()):
@@ -132,9 +136,18 @@ def _alike(found: Sequence[Photograph]) -> NDArray[np.bool_]:
     return good
 
 
+def _upright(world: Floats) -> Floats:
+    """The joints about the wrist, in palm lengths, turned so that the palm points up."""
+    joints = (world - world[0]) / palm_size(world)
+    x, y = joints[9, :2] / np.linalg.norm(joints[9, :2])
+    turn = np.array([[-y, x, 0.0], [-x, -y, 0.0], [0.0, 0.0, 1.0]])
+    upright: Floats = joints @ turn.T
+    return upright
+
+
 @lru_cache(maxsize=1500)
 def _opened(
-    path: Path, aspect: float, flip: bool, cut_out: bool
+    path: Path, aspect: float, flip: bool, ground: int | None
 ) -> tuple[Picture, Picture | None, float]:
     """The picture, which part of it is the hand (None: all is shown), and its scale."""
     image = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
@@ -147,17 +160,23 @@ def _opened(
     if flip:
         image = np.ascontiguousarray(image[:, ::-1])
     picture: Picture = np.asarray(image, np.uint8)
-    return picture, _hand_of(picture) if cut_out else None, scale
+    return picture, None if ground is None else _hand_of(picture, ground), scale
 
 
-def _hand_of(image: Picture) -> Picture:
-    """The hand that was cut out on black, 0 to 255: the largest light part and what it encloses."""
-    light = (image.max(axis=2) > _BLACK).astype(np.uint8)
+def _hand_of(image: Picture, ground: int) -> Picture:
+    """The hand that was cut out on ``ground``, 0 to 255: the largest part that differs from it."""
+    apart = np.abs(image.astype(np.int16) - ground).max(axis=2)
+    light = (apart > _GROUND).astype(np.uint8)
     light = cv2.morphologyEx(light, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))  # type: ignore[assignment]
     outlines, _ = cv2.findContours(light, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     hand = np.zeros(image.shape[:2], np.uint8)
     if outlines:
         cv2.drawContours(hand, [max(outlines, key=cv2.contourArea)], -1, (255,), cv2.FILLED)
+        holes = ((apart <= _ENCLOSED) & (hand > 0)).astype(np.uint8)
+        _, parts, about, _ = cv2.connectedComponentsWithStats(holes, connectivity=4)
+        wide = about[:, cv2.CC_STAT_AREA] > _LEAST_HOLE * (hand > 0).sum()
+        wide[0] = False
+        hand[wide[parts]] = 0
     hand = cv2.erode(hand, np.ones((3, 3), np.uint8))  # type: ignore[assignment]
     return np.asarray(cv2.GaussianBlur(hand, (0, 0), 0.8), np.uint8)
 
@@ -179,6 +198,13 @@ class PhotographClips:
     test: tuple[str, ...] = ()
 
     name = "photographs"
+
+    def __post_init__(self) -> None:
+        if unknown := {*self.dev, *self.test} - set(self._signers):
+            raise UsageError(
+                f"signers: expected some of {', '.join(self._signers)}, got "
+                f"{', '.join(sorted(unknown))}"
+            )
 
     def __len__(self) -> int:
         return self.clips
@@ -210,7 +236,11 @@ class PhotographClips:
             if photo.signer == signer:
                 own.setdefault(photo.label, []).append(photo)
         text = _text(rng, "".join(own))
-        shown = [own[letter][int(rng.integers(len(own[letter])))] for letter in text]
+        light = str(rng.choice(sorted({p.light for photos in own.values() for p in photos})))
+        shown = []
+        for letter in text:
+            alike = [photo for photo in own[letter] if photo.light == light] or own[letter]
+            shown.append(alike[int(rng.integers(len(alike)))])
         motion = _Motion.sample(text, shown, self.rate, rng)
         track = motion.track(self.rate)
         boxes = hand_box(
@@ -219,7 +249,7 @@ class PhotographClips:
             smoothing=self.settings.smoothing,
         )
         look = _look(rng, self.settings.size)
-        background = _room(rng) if shown[0].cut_out else None
+        background = _room(rng) if shown[0].ground is not None else None
         jpegs = tuple(
             jpeg_of(look(picture), self.settings.quality)
             for picture in motion.pictures(boxes, self.settings.size, background)
@@ -400,7 +430,7 @@ class _Motion:
 def _warped(photo: Photograph, onto: Floats, size: int) -> tuple[Floats, Floats]:
     """A photograph in a crop: colours ``(size, size, 3)``, and 0 to 1 where it covers
     ``(size, size, 1)``."""
-    image, hand, scale = _opened(photo.path, photo.aspect, photo.flip, photo.cut_out)
+    image, hand, scale = _opened(photo.path, photo.aspect, photo.flip, photo.ground)
     # cv2 has pixel centres at whole numbers; ours lie at halves.
     linear = onto[:, :2] / scale
     matrix = np.column_stack([linear, onto[:, 2] + linear @ [0.5, 0.5] - 0.5])

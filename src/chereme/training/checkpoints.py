@@ -41,13 +41,19 @@ class LastCheckpoint(ModelCheckpoint):
 def take_weights(model: FingerspellingRecognizer, path: str | Path) -> None:
     """Set the weights of ``model`` to those of the checkpoint of another run, to fine-tune them.
 
-    Classifiers of another alphabet's width keep the weights they have, with a warning.
+    Of a run of another stream those after the encoder are taken: a network that reads crops can go
+    on with what one has learned that read vectors. Classifiers of another alphabet's width keep the
+    weights they have, with a warning.
 
     Raises:
         BundleError: the file is no such checkpoint, or one of another network; weights that are
             missing, of another shape, or unknown are named.
     """
-    given, own = load_checkpoint(path).model.state_dict(), model.state_dict()
+    there = load_checkpoint(path).model
+    given, own = there.state_dict(), model.state_dict()
+    if there.config.stream != model.config.stream:
+        given = {k: v for k, v in given.items() if k.startswith("sequence.")}
+        given |= {k: v for k, v in own.items() if k.startswith("encoder.")}
     misshapen = {name for name in given.keys() & own if given[name].shape != own[name].shape}
     classifiers = {name for name in misshapen if "classifier." in name}
     problems = {

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from chereme.errors import UsageError
 from chereme.models.fingerspelling import DistillationConfig, PoseDistillation
 
 RGB, POSE, SHARED = 6, 9, 4
@@ -79,6 +80,20 @@ def test_space_of_one_of_the_two(space: str, loss: str) -> None:
     assert losses.l_reg_rgb == losses.l_reg_pos == 0
     assert losses.total.item() == pytest.approx(0.5 * distance)
     assert len(list(distillation.parameters())) == 2
+
+
+def test_features_that_are_to_become_the_vectors() -> None:
+    _, vectors = inputs()
+    config = DistillationConfig(
+        teacher_dim=vectors.shape[-1], loss="mse", space="same", normalise="none", cos_weight=2.0
+    )
+    with pytest.raises(UsageError, match="expected features of the width of the vectors"):
+        PoseDistillation(config, vectors.shape[-1] + 1)
+    distillation = PoseDistillation(config, vectors.shape[-1])
+    assert not list(distillation.parameters())
+    same = vectors.detach() + 0.5
+    losses = distillation(same, vectors, MASK)
+    assert losses.total.item() == pytest.approx(2 * 0.25)
 
 
 @pytest.mark.parametrize("space", ["shared", "pose", "rgb"])

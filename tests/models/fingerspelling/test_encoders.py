@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -63,6 +65,16 @@ def test_crops_are_read_frame_by_frame() -> None:
     encoder, crops = ResNetEncoder(TINY).eval(), torch.rand(2, 3, 3, 32, 32)
     assert encoder(crops).shape == (2, 3, 6)
     torch.testing.assert_close(encoder(crops)[1, 2:], encoder(crops[1, 2:]))
+
+
+def test_features_of_another_width() -> None:
+    encoder = ResNetEncoder(replace(TINY, features=9)).eval()
+    crops = torch.rand(2, 3, 3, 32, 32)
+    assert encoder.feature_dim == 9
+    plain = ResNetEncoder(TINY).eval()
+    plain.resnet.load_state_dict(encoder.resnet.state_dict())
+    assert encoder.head is not None
+    torch.testing.assert_close(encoder(crops), encoder.head(plain(crops)))
 
 
 def test_only_crops_inside_the_mask_go_through_the_network() -> None:

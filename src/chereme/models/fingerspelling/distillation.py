@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from chereme.errors import UsageError
 from chereme.models.fingerspelling.encoders import normalise_vectors
 
 
@@ -24,7 +25,8 @@ class DistillationConfig:
     projected into ``shared_dim`` dimensions. In the other rows one is projected into the space of
     the other, the paper does not say which: "pose" takes the features to the teacher's vectors,
     "rgb" the vectors to the features. Choice: "pose" stands for these rows, since a fixed target
-    cannot collapse. Cycle consistency is for the shared space alone.
+    cannot collapse. "same" projects nothing: features become the vectors, so that a network that
+    reads these can go on with them. Cycle consistency is for the shared space alone.
     ``normalise``: of the teacher's vectors (see `normalise_vectors`). Choice: the paper is silent;
     with "layer" the weights mean the same for every teacher.
     ``detach_targets``: whether the reconstruction of the RGB features teaches the projections alone
@@ -34,7 +36,7 @@ class DistillationConfig:
 
     teacher_dim: int = 1024
     loss: Literal["cosine", "mse"] = "cosine"
-    space: Literal["shared", "pose", "rgb"] = "shared"
+    space: Literal["shared", "pose", "rgb", "same"] = "shared"
     shared_dim: int = 256
     normalise: Literal["none", "layer", "length"] = "layer"
     detach_targets: bool = False
@@ -69,9 +71,14 @@ class PoseDistillation(nn.Module):
             self.reconstruct_rgb = nn.Linear(shared, rgb)
             self.reconstruct_pose = nn.Linear(shared, pose)
         else:
-            into_pose = config.space == "pose"
-            self.project_rgb = nn.Linear(rgb, pose) if into_pose else nn.Identity()
-            self.project_pose = nn.Identity() if into_pose else nn.Linear(pose, rgb)
+            if config.space == "same" and rgb != pose:
+                raise UsageError(
+                    f"distillation: expected features of the width of the vectors, {pose}, for the "
+                    f"space same, got {rgb}; set the encoder's features"
+                )
+            to_pose, to_rgb = config.space == "pose", config.space == "rgb"
+            self.project_rgb = nn.Linear(rgb, pose) if to_pose else nn.Identity()
+            self.project_pose = nn.Linear(pose, rgb) if to_rgb else nn.Identity()
 
     def forward(self, features: Tensor, vectors: Tensor, mask: Tensor) -> DistillationLosses:
         """Losses of the frames inside ``mask (B, T)``; all 0 where there are none.

@@ -73,13 +73,15 @@ class ResNetEncoderConfig:
 
     ``image_size`` is the side of the crops that it is trained on and served with, in pixels.
     ``frozen_statistics`` keeps batch normalisation at the statistics that were loaded: at two clips
-    a batch, those of neighbouring frames say little about other clips.
+    a batch, those of neighbouring frames say little about other clips. ``features``: width of a
+    linear layer after the pooling; None, as in the paper: there is none.
     """
 
     depths: tuple[int, ...] = (3, 4, 6, 3)
     widths: tuple[int, ...] = (64, 128, 256, 512)
     image_size: int = 256
     frozen_statistics: bool = False
+    features: int | None = None
 
 
 class ResNetEncoder(nn.Module):
@@ -103,7 +105,7 @@ class ResNetEncoder(nn.Module):
                 f"{config.widths}"
             )
         self.config = config
-        self.feature_dim = config.widths[-1]
+        self.feature_dim = config.features or config.widths[-1]
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN)[:, None, None], persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD)[:, None, None], persistent=False)
         resnet: Any = require("transformers.models.resnet", extra="train")
@@ -115,6 +117,7 @@ class ResNetEncoder(nn.Module):
                 layer_type="basic",
             )
         )
+        self.head = nn.Linear(config.widths[-1], config.features) if config.features else None
 
     def train(self, mode: bool = True) -> ResNetEncoder:
         super().train(mode)
@@ -132,6 +135,8 @@ class ResNetEncoder(nn.Module):
             # Convolutions follow the layout of what they read; weights are packed anew anyway.
             crops = crops.contiguous(memory_format=torch.channels_last)
         pooled: Tensor = self.resnet(crops).pooler_output.flatten(1)
+        if self.head is not None:
+            pooled = self.head(pooled)
         return pooled.reshape(*frames.shape[:-3], self.feature_dim)
 
 
