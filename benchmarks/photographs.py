@@ -1,11 +1,14 @@
 """Letters in photographs: as single pictures, as videos of one held picture, and as spelled words.
 
     python benchmarks/photographs.py --root DATA --model runs/without-wild
+    python benchmarks/photographs.py --root DATA --stream rgb --signers hand4 hand5
 
-DATA holds ``letters_wild`` (photographs of webcams and phones). Everything goes through the real
+DATA holds ``letters_wild`` (photographs of webcams and phones), or with ``--signers`` is read
+``letters_studio`` (hands cut out on black, up to the edge: half as much black is
+put round them, since MediaPipe finds no hand without a margin). Everything goes through the real
 path: picture or encoded video -> MediaPipe -> recogniser. Honest only for a model that was trained
-without these photographs. The collection has stretched them to squares; they are used as stored and
-with the proportions restored.
+without these photographs. The wild collection has stretched its pictures to squares; they are used
+as stored and with the proportions restored.
 """
 
 from __future__ import annotations
@@ -23,21 +26,23 @@ import cv2
 import numpy as np
 
 import chereme
-from chereme.data.exemplars import MOVING
+from chereme.data.exemplars import LETTERS, MOVING
 from chereme.metrics import accuracy_interval, edit_counts, pool
 from chereme.video import write_video
 
 RATE = 30.0
+STUDIO = "letters_studio"
 WORDS = ("hello", "cat", "dog", "bus", "king", "quick", "box", "fur", "lamp", "view", "wax", "gym")
 
 
-def photographs(root: Path) -> dict[str, list[Path]]:
-    """Paths of the photographs of each static letter."""
-    folder = root / "letters_wild"
+def photographs(root: Path, signers: list[str]) -> dict[str, list[Path]]:
+    """Paths of the photographs of each static letter: of the wild, or of signers of the studio."""
+    folder = root / (STUDIO if signers else "letters_wild")
     paths: dict[str, list[Path]] = {}
     with (folder / "index.csv").open(newline="") as file:
         for row in csv.DictReader(file):
-            if row["label"] not in MOVING:
+            wanted = not signers or row["signer"] in signers
+            if wanted and row["label"] in LETTERS and row["label"] not in MOVING:
                 paths.setdefault(row["label"], []).append(folder / row["path"])
     return paths
 
@@ -45,6 +50,9 @@ def photographs(root: Path) -> dict[str, list[Path]]:
 def load(path: Path, restored: bool) -> np.ndarray:
     """``(H, W, 3)`` RGB, 3:4 if ``restored``, as large as stored."""
     image = cv2.imread(str(path))[..., ::-1]
+    if path.parent.parent.name == STUDIO:
+        rim = image.shape[0] // 2
+        return cv2.copyMakeBorder(image, rim, rim, rim, rim, cv2.BORDER_CONSTANT, value=(0, 0, 0))
     width = int(image.shape[1] * 0.75) if restored else image.shape[1]
     return np.ascontiguousarray(cv2.resize(image, (width, image.shape[0])))
 
@@ -86,15 +94,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--root", type=Path, required=True)
     parser.add_argument("--model", default="fingerspelling")
+    parser.add_argument("--stream", default="auto", choices=["auto", "landmarks", "rgb", "fused"])
+    parser.add_argument("--signers", nargs="+", default=[], help="of letters_studio")
     parser.add_argument("--videos", type=int, default=5, help="held stills of each letter")
     options = parser.parse_args()
-    recognizer = chereme.load(options.model)
-    paths = photographs(options.root)
+    recognizer = chereme.load(options.model, stream=options.stream)
+    paths = photographs(options.root, options.signers)
     rng = np.random.default_rng(0)
     report: dict[str, Any] = {"model": recognizer.streams.for_recordings.name}
     with tempfile.TemporaryDirectory() as folder:
         picture, video = Path(folder) / "picture.png", Path(folder) / "video.mp4"
-        for restored in (False, True):
+        for restored in (False,) if options.signers else (False, True):
             pairs = []
             for letter, files in paths.items():
                 for file in files:

@@ -57,6 +57,19 @@ MODELS = {
                 "(see the model card)",
             ),
         ),
+        Model(
+            name="fingerspelling_rgb",
+            family="fingerspelling",
+            input="rgb",
+            task="fingerspelling",
+            summary="continuous one-handed ASL fingerspelling, from pictures of the hand, to letters",
+            licence=Licence(
+                code="MIT",
+                weights="MIT",
+                data="public domain, MIT; one collection without a stated licence "
+                "(see the model card)",
+            ),
+        ),
     )
 }
 
