@@ -1,0 +1,425 @@
+"""Training of SignBERT: pre-training on hand poses without labels, then recognition of isolated
+signs, fine-tuned, from scratch, or with the encoder as it is (a linear probe).
+
+Paper: *SignBERT: Pre-Training of Hand-Model-Aware Representation for Sign Language Recognition*,
+sections 3.2 to 4.3. The rows of its tables are files in ``configs/signbert``.
+
+What a checkpoint holds beside what Lightning writes is plain values and tensors:
+
+    "state_dict": the weights under ``model.``,
+    "signbert": {
+        "kind": "pretraining" or "recognizer",
+        "config": dataclasses.asdict(SignBertConfig),
+        "frames": of a clip that are read, "sampling": how they are chosen
+        "rate": frames a second of the training clips,
+        "classes": list of the glosses, in the order of the logits; of a recogniser alone
+    }
+"""
+
+from __future__ import annotations
+
+import time
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import lightning
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+from torch import Tensor
+
+from chereme.errors import BundleError, InputError, UsageError
+from chereme.metrics import UNRANKED, joint_errors, pck, pck_auc, ranks, top_k, top_k_interval
+from chereme.models.signbert import (
+    PAPER_OPTIMISER,
+    PredictionHead,
+    PretrainingOutput,
+    SignBertConfig,
+    SignBertPretraining,
+    SignBertRecognizer,
+    to_pixels,
+)
+from chereme.training.checkpoints import LastCheckpoint
+from chereme.training.optimiser import OptimiserConfig
+from chereme.training.pose_data import UNKNOWN, PoseBatch, PoseData, Split
+from chereme.training.scoring import machine, write_metrics
+
+_TOP = (1, 2, 5)
+_HUGE = 1e4  # no weight of a network that learns; nor is NaN
+_MASKS = 1 << 40  # keeps the seeds of masks that are watched apart from those of training
+
+
+class SignBertCheckpoint(NamedTuple):
+    """A network ready to run, and what else was written; see the top of the module."""
+
+    model: SignBertPretraining | SignBertRecognizer
+    about: Mapping[str, Any]
+
+
+def load_signbert(path: str | Path) -> SignBertCheckpoint:
+    """The network of a checkpoint of this module. Nothing but tensors and plain values is read.
+
+    BundleError for anything else.
+    """
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        about, state = checkpoint["signbert"], checkpoint["state_dict"]
+        config = SignBertConfig.from_dict(about["config"])
+        model: SignBertPretraining | SignBertRecognizer
+        if about["kind"] == "pretraining":
+            model = SignBertPretraining(config)
+        else:
+            model = SignBertRecognizer(config)
+        prefix = "model."
+        model.load_state_dict(
+            {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
+        )
+    except FileNotFoundError as error:
+        raise BundleError(f"{path}: no such checkpoint") from error
+    except Exception as error:  # on bytes that are no checkpoint torch may stumble in any way
+        first = next(iter(str(error).splitlines()), type(error).__name__)
+        raise BundleError(
+            f"{path}: expected a checkpoint of SignBERT, with the entry 'signbert' and weights "
+            f"that fit it, as 'chereme train' writes; got something else ({first})"
+        ) from error
+    return SignBertCheckpoint(model.eval(), about)
+
+
+class _Task(lightning.LightningModule):
+    """What both tasks have in common: optimiser, checkpoints, and the end."""
+
+    labelled: bool  # whether PoseData is to give the glosses
+    kind: str
+    watched: tuple[str, str]  # the value by which best.ckpt is chosen, and min or max
+    model: SignBertPretraining | SignBertRecognizer
+
+    def __init__(self, optimiser: OptimiserConfig | None, save_every: int) -> None:
+        super().__init__()
+        self.optimiser = optimiser or OptimiserConfig(**PAPER_OPTIMISER)
+        self.save_every = save_every
+
+    @property
+    def _data(self) -> PoseData:
+        data: PoseData = self.trainer.datamodule  # type: ignore[attr-defined]
+        return data
+
+    def configure_callbacks(self) -> list[ModelCheckpoint]:
+        folder, (monitor, mode) = self.trainer.default_root_dir, self.watched
+        best = ModelCheckpoint(
+            folder, "best", monitor=monitor, mode=mode, enable_version_counter=False
+        )
+        return [best, LastCheckpoint(folder, self.save_every)]
+
+    def configure_optimizers(self) -> Any:
+        steps = int(self.trainer.estimated_stepping_batches)
+        learnt = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        return self.optimiser.build(learnt, steps)
+
+    def on_fit_start(self) -> None:
+        self.seed = torch.initial_seed()
+
+    @property
+    def _step_seed(self) -> int:
+        """Of the random numbers of a step, other ones in each process."""
+        trainer = self.trainer
+        return int(self.seed + trainer.global_step * trainer.world_size + trainer.global_rank)
+
+    def on_train_batch_start(self, batch: PoseBatch, index: int) -> None:
+        # So that dropout, too, is the same in a run that was resumed.
+        torch.manual_seed(self._step_seed)
+
+    def _check(self, total: Tensor, batch: PoseBatch, broken: Tensor) -> None:
+        """InputError unless the loss is finite; ``broken (B,)``: clips with NaN in the output."""
+        if torch.isfinite(total):
+            return
+        names = [n for n, bad in zip(batch.ids, broken.tolist(), strict=True) if bad] or batch.ids
+        diverged = not all(bool((p.abs() < _HUGE).all()) for p in self.parameters())
+        raise InputError(
+            f"step {self.global_step}: expected a finite loss, got {total.item()}, of the clips "
+            f"{', '.join(names)}; "
+            + (
+                "weights have diverged: lower the learning rate or clip gradients "
+                "(trainer.gradient_clip_val)"
+                if diverged
+                else "look at these clips, or train in full precision (trainer.precision=32)"
+            )
+        )
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        data = self._data
+        checkpoint["signbert"] = {
+            "kind": self.kind,
+            "config": asdict(self.model.config),
+            "frames": data.frames,
+            "sampling": data.sampling,
+            "rate": data.rate,
+            **({"classes": list(data.classes)} if self.labelled else {}),
+        }
+
+    @abstractmethod
+    def score(self, split: Split) -> dict[str, Any] | None:
+        """What ``metrics.json`` says of a split, None where it has no clips."""
+
+    def described(self) -> dict[str, Any]:
+        """What ``metrics.json`` says of how this task was set."""
+        return {}
+
+    def finish(self, output: Path, cli: Any) -> None:
+        """Score ``best.ckpt`` on dev and test, and write ``metrics.json``; nothing where training
+        was cut off."""
+        trainer, data = cli.trainer, cli.datamodule
+        if not trainer.is_global_zero or trainer.global_step < trainer.estimated_stepping_batches:
+            return
+        self.model = load_signbert(output / "best.ckpt").model.to(self.device)
+        about = {
+            "name": output.name,
+            "kind": self.kind,
+            "epochs": trainer.current_epoch,
+            "steps": trainer.global_step,
+            "batch_size": data.batch_size * trainer.world_size,
+            "data": {split: data.folders(split) for split in ("train", "dev", "test")},
+            "training_clips": len(data.places["train"]),
+            "share": data.share,
+            "share_seed": data.share_seed,
+            "frames": data.frames,
+            "sampling": data.sampling,
+            "parameters": sum(p.numel() for p in self.model.parameters()),
+            "device": machine(self.device),
+            **self.described(),
+        }
+        scores = {split: self.score(split) for split in ("dev", "test")}
+        write_metrics(output / "metrics.json", about | scores)
+
+
+# -- pre-training ----------------------------------------------------------------------------------
+class SignBertPretrainTask(_Task):
+    """Masked modelling of hand poses.
+
+    What is watched is ``dev/l_rec``, and how near reconstructed joints are (PCK at 20 pixels of
+    crops of 256 x 256, area under it from 20 to 40) beside the same of the masked input, as in
+    Tables 1 and 2: over all tokens that were seen, chosen or not. A joint that was masked with
+    zeros is a joint that was not predicted. The masks of dev are always the same ones.
+
+    Args:
+        config: the network, its masking and its losses.
+        optimiser: None: the paper's.
+        save_every: batches after which ``last.ckpt`` is written within an epoch; 0: after epochs.
+    """
+
+    labelled, kind, watched = False, "pretraining", ("dev/l_rec", "min")
+    model: SignBertPretraining
+
+    def __init__(
+        self,
+        config: SignBertConfig | None = None,
+        optimiser: OptimiserConfig | None = None,
+        save_every: int = 0,
+    ) -> None:
+        super().__init__(optimiser, save_every)
+        self.model = SignBertPretraining(config or SignBertConfig())
+        self._heard: list[tuple[float, int, np.ndarray, np.ndarray]] = []
+
+    def training_step(self, batch: PoseBatch, index: int) -> Tensor:
+        out = self.model(batch.poses, torch.Generator().manual_seed(self._step_seed))
+        self._check(out.losses.total, batch, ~out.decoded.joints.isfinite().flatten(1).all(1))
+        values = {f"train/{name}": v.detach() for name, v in out.losses._asdict().items()}
+        self.log_dict(values, batch_size=len(batch.ids))
+        return cast(Tensor, out.losses.total)
+
+    def validation_step(self, batch: PoseBatch, index: int) -> None:
+        self._heard.append(self._reconstruct(batch, index))
+
+    def on_validation_epoch_end(self) -> None:
+        for name, value in _reconstruction(self._heard).items():
+            if isinstance(value, float):
+                self.log(f"dev/{name}", value, prog_bar=name in ("l_rec", "pck20"))
+        self._heard.clear()
+
+    def _reconstruct(
+        self, batch: PoseBatch, index: int
+    ) -> tuple[float, int, np.ndarray, np.ndarray]:
+        """``l_rec`` a chosen token, their number, and the errors of input and output in pixels."""
+        generator = torch.Generator().manual_seed(_MASKS + index)
+        with torch.no_grad():
+            out: PretrainingOutput = self.model(batch.poses, generator)
+        tokens, seen = out.tokens, out.masked.tokens.seen
+        truth = to_pixels(tokens.joints).masked_fill(~tokens.seen[..., None], float("nan"))
+        given = to_pixels(out.masked.tokens.joints).masked_fill(~seen[..., None], float("nan"))
+        errors = [
+            joint_errors(*(x[tokens.present].float().cpu().numpy() for x in (found, truth)))
+            for found in (given, to_pixels(out.decoded.joints))
+        ]
+        return float(out.losses.l_rec), int(out.masked.chosen.sum()), errors[0], errors[1]
+
+    def score(self, split: Split) -> dict[str, Any] | None:
+        loader = self._data.whole(split)
+        self.model.eval()
+        heard = [
+            self._reconstruct(self.transfer_batch_to_device(batch, self.device, 0), index)
+            for index, batch in enumerate(loader)
+        ]
+        if not heard:
+            return None
+        rounded = {
+            name: round(value, 4) if isinstance(value, float) else value
+            for name, value in _reconstruction(heard).items()
+        }
+        return {"clips": len(self._data.places[split]), **rounded}
+
+
+def _reconstruction(
+    heard: list[tuple[float, int, np.ndarray, np.ndarray]],
+) -> dict[str, float | None]:
+    """Scores of all batches together; None where no hand was seen in any."""
+    losses, chosen, given, found = zip(*heard, strict=True)
+    total = sum(chosen)
+    l_rec = sum(loss * n for loss, n in zip(losses, chosen, strict=True)) / max(total, 1)
+    scores: dict[str, float | None] = {"l_rec": l_rec}
+    for name, parts in (("input_", given), ("", found)):
+        errors = np.concatenate(parts)
+        scores[f"{name}pck20"] = pck(errors) if len(errors) else None
+        scores[f"{name}auc"] = pck_auc(errors) if len(errors) else None
+    return scores
+
+
+# -- recognition -----------------------------------------------------------------------------------
+class IsolatedTask(_Task):
+    """Recognition of isolated signs by their hands (section 3.4).
+
+    The glosses are those of the training clips (``PoseData.classes``), whatever ``config.head``
+    says of their number.
+
+    Args:
+        config: the network. With ``initial`` its head alone counts; the encoder is that of the
+            checkpoint.
+        initial: "scratch", or the ``.ckpt`` of a pre-training or of another recogniser, whose
+            encoder training begins with.
+        freeze: keep the encoder as it is: a linear probe.
+        optimiser: None: the paper's.
+        save_every: batches after which ``last.ckpt`` is written within an epoch; 0: after epochs.
+
+    Raises:
+        UsageError: ``freeze`` from scratch.
+        BundleError: ``initial`` is no such checkpoint.
+    """
+
+    labelled, kind, watched = True, "recognizer", ("dev/top1", "max")
+    model: SignBertRecognizer
+
+    def __init__(
+        self,
+        config: SignBertConfig | None = None,
+        initial: str = "scratch",
+        freeze: bool = False,
+        optimiser: OptimiserConfig | None = None,
+        save_every: int = 0,
+    ) -> None:
+        super().__init__(optimiser, save_every)
+        if freeze and initial == "scratch":
+            raise UsageError(
+                "freeze: expected an encoder that was trained (initial: the checkpoint of a "
+                "pre-training), got random weights, from scratch"
+            )
+        config = config or SignBertConfig()
+        self.initial, self.freeze = initial, freeze
+        if initial == "scratch":
+            self.model = SignBertRecognizer(config)
+        else:
+            given = load_signbert(initial).model
+            self.model = SignBertRecognizer(replace(given.config, head=config.head))
+            self.model.encoder.load_state_dict(given.encoder.state_dict())
+        self.model.encoder.requires_grad_(not freeze)
+        self.train()
+        self._heard: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def setup(self, stage: str) -> None:
+        classes, config = len(self._data.classes), self.model.config
+        if config.head.classes != classes:
+            # Known from the data alone. A checkpoint that training goes on from fills it after.
+            head = replace(config.head, classes=classes)
+            self.model.config = replace(config, head=head)
+            self.model.head = PredictionHead(head, config.encoder.dim).to(self.device)
+
+    def train(self, mode: bool = True) -> IsolatedTask:
+        super().train(mode)
+        if self.freeze:  # nor may the statistics of its batch normalisation change
+            self.model.encoder.eval()
+        return self
+
+    def training_step(self, batch: PoseBatch, index: int) -> Tensor:
+        logits = self.model(batch.poses)
+        loss = torch.nn.functional.cross_entropy(logits.float(), batch.classes)
+        self._check(loss, batch, ~logits.isfinite().all(1))
+        right = (logits.argmax(1) == batch.classes).float().mean()
+        values = {"train/loss": loss.detach(), "train/top1": 100 * right}
+        self.log_dict(values, batch_size=len(batch.ids))
+        return loss
+
+    def validation_step(self, batch: PoseBatch, index: int) -> None:
+        self._heard.append(self._read(batch))
+
+    def on_validation_epoch_end(self) -> None:
+        # Every process has read all clips. The sanity check before training reads a few.
+        places = np.concatenate([ranked for ranked, _ in self._heard])
+        labels = [entry.label for entry in self._data.entries("dev")][: len(places)]
+        for k in _TOP:
+            found = top_k(places, labels, k)
+            self.log(f"dev/top{k}", found.per_instance, prog_bar=k == 1)
+            self.log(f"dev/top{k}_class", found.per_class)
+        losses = np.concatenate([loss for _, loss in self._heard])
+        if len(losses):
+            self.log("dev/loss", float(losses.mean()))
+        self._heard.clear()
+
+    def _read(self, batch: PoseBatch) -> tuple[np.ndarray, np.ndarray]:
+        """The rank of the right gloss of each clip, and the loss of those whose gloss is known."""
+        with torch.no_grad():
+            logits = self.model(batch.poses).float()
+        known = batch.classes != UNKNOWN
+        places = np.full(len(batch.ids), UNRANKED)
+        if known.any():
+            truth = batch.classes[known]
+            places[known.cpu().numpy()] = ranks(logits[known].cpu().numpy(), truth.cpu().numpy())
+            losses = torch.nn.functional.cross_entropy(logits[known], truth, reduction="none")
+            return places, losses.cpu().numpy()
+        return places, np.zeros(0, np.float32)
+
+    def described(self) -> dict[str, Any]:
+        return {
+            "initial": self.initial,
+            "freeze": self.freeze,
+            "glosses": len(self._data.classes),
+        }
+
+    def score(self, split: Split) -> dict[str, Any] | None:
+        self.model.eval()
+        entries = self._data.entries(split)
+        if not entries:
+            return None
+        read, times = [], []
+        for batch in self._data.whole(split):
+            moved = self.transfer_batch_to_device(batch, self.device, 0)
+            began = time.perf_counter()
+            read.append(self._read(moved)[0])
+            times.append((time.perf_counter() - began) / len(batch.ids))
+        places = np.concatenate(read)
+        labels = [entry.label for entry in entries]
+        # Clips of a signer resemble each other: whole signers are drawn, where they are known.
+        signers = [entry.signer or f"\0{number}" for number, entry in enumerate(entries)]
+        result: dict[str, Any] = {
+            "clips": len(entries),
+            "glosses": len(set(labels)),
+            "unknown_glosses": len(set(labels) - set(self._data.classes)),
+            "signers": len({entry.signer for entry in entries} - {""}),
+            "ms_per_clip": round(1e3 * float(np.median(times)), 3),
+        }
+        for k in _TOP:
+            found = top_k(places, labels, k)
+            low, high = top_k_interval(places, labels, k, groups=signers)
+            result[f"top{k}"] = round(found.per_instance, 2)
+            result[f"top{k}_class"] = round(found.per_class, 2)
+            result[f"top{k}_interval"] = [round(low, 2), round(high, 2)]
+        return result
