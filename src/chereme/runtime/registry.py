@@ -62,7 +62,8 @@ MODELS = {
             family="fingerspelling",
             input="rgb",
             task="fingerspelling",
-            summary="continuous one-handed ASL fingerspelling, from pictures of the hand, to letters",
+            summary="continuous one-handed ASL fingerspelling, from pictures of the hand, "
+            "to letters",
             licence=Licence(
                 code="MIT",
                 weights="MIT",
