@@ -81,4 +81,4 @@ weights-rgb: $(VENV)/.installed-all
 		--lm $(WEIGHTS)/fingerspelling/lm.onnx \
 		--description configs/fingerspelling/rgb_bundle.json \
 		--model-card configs/fingerspelling/MODEL_CARD_RGB.md \
-		--crops runs/photographs --int8 --half
+		--crops runs/rendered --int8 --half
