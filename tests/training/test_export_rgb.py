@@ -307,7 +307,7 @@ def toy_clip(rng: np.random.Generator, letters: int = 3) -> tuple[np.ndarray, st
     """A clip ``(T, 3, S, S)``: a bright spot, in the quarter that its letter says, on noise."""
     text, frames = "", []
     while len(text) < letters:
-        letter = str(rng.choice(list(set(TOY) - set(text[-1:]))))
+        letter = str(rng.choice(sorted(set(TOY) - set(text[-1:]))))
         text += letter
         y, x = divmod(TOY.index(letter), 2)
         for _ in range(rng.integers(4, 7)):
@@ -326,7 +326,7 @@ def trained() -> FingerspellingRecognizer:
     config = preset("small")
     model = FingerspellingRecognizer(replace(config, rgb=replace(config.rgb, image_size=SIZE)))
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)
-    for _ in range(60):
+    for _ in range(110):
         clips = [toy_clip(rng) for _ in range(8)]
         lengths = torch.tensor([len(frames) for frames, _ in clips])
         frames = torch.nn.utils.rnn.pad_sequence(
