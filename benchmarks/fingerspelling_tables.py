@@ -269,7 +269,8 @@ class Setting:
     """What all rows have in common. ``output``: folder of table_2/<row>.
 
     ``teachers``: for hamer and hamer-vit, the name of the vectors in its place and their width.
-    ``steps``: of each run; None: as many epochs as the recipe says.
+    ``steps``: of each run; None: as many epochs as the recipe says. ``initial``: the first weights
+    of each ResNet; None: as the recipe says.
     """
 
     recipe: str
@@ -279,6 +280,7 @@ class Setting:
     teachers: dict[str, tuple[str, int]]
     output: Path = Path("runs") / HERE
     steps: int | None = None
+    initial: str | None = None
 
 
 def plans(setting: Setting, seed: int) -> list[Plan]:
@@ -314,6 +316,8 @@ def plans(setting: Setting, seed: int) -> list[Plan]:
                     *("--trainer.max_epochs=-1", f"--trainer.max_steps={setting.steps}"),
                     f"--data.init_args.steps_per_epoch={max(1, setting.steps // CHECKS)}",
                 ]
+            if setting.initial is not None and not name.startswith("pose"):
+                options.append(f"--model.init_args.initial={setting.initial}")
         teacher = None
         if wanted is not None:
             teacher, dim = setting.teachers[wanted]
@@ -348,6 +352,7 @@ def main(args: Sequence[str] | None = None) -> None:
         "--rows", nargs="+", metavar="ROW", help="some rows alone: rgb, pose_vit..."
     )
     parser.add_argument("--steps", type=int, help="of each run, else the epochs of the recipe")
+    parser.add_argument("--initial", help="first weights of each ResNet (see letter_resnet.py)")
     parser.add_argument("--minutes", type=float, help="after which to stop, all runs together")
     parser.add_argument("--recipe", default="tiny")
     parser.add_argument("--alphabet", default="asl")
@@ -365,6 +370,7 @@ def main(args: Sequence[str] | None = None) -> None:
             dict(given.teacher),
             given.runs / HERE,
             given.steps,
+            given.initial,
         )
         chosen = [plan for seed in range(1, given.seeds + 1) for plan in plans(setting, seed)]
         unknown = set(given.rows or ()) - {plan.row for plan in chosen}

@@ -15,7 +15,14 @@ import torch
 import yaml
 
 from chereme.data.shards import write
-from chereme.models.fingerspelling import preset, table_2
+from chereme.models.fingerspelling import (
+    ResNetEncoderConfig,
+    load_resnet_weights,
+    preset,
+    table_2,
+)
+from chereme.models.fingerspelling.encoders import ResNetEncoder
+from chereme.text import ASL_LETTERS
 from chereme.training.augmentation import PAPER
 from chereme.training.cli import TrainingCLI, main
 from chereme.training.recognition import RecognizerTask
@@ -224,6 +231,44 @@ def test_plans_for_other_data_build(tables, setting, monkeypatch: pytest.MonkeyP
         assert (cli.datamodule.seed, cli.datamodule.steps_per_epoch) == (2, 10)
         assert (cli.trainer.max_epochs, cli.trainer.max_steps) == (-1, 60)
         assert cli.datamodule.folders("train") == ["data/rendered", "data/photographs"]
+
+
+def test_first_weights_are_of_the_rows_with_a_resnet(tables, setting) -> None:
+    plans = tables.plans(replace(setting, initial="first.safetensors"), 1)
+    option = "--model.init_args.initial=first.safetensors"
+    without = {plan.row for plan in plans if option not in plan.options}
+    assert without == {"pose_transformer", "late_fusion"}
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_the_first_resnet_learns_letters_and_its_file_is_read(
+    coloured_shards: Path, tmp_path: Path, monkeypatch, capsys
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    script = importlib.import_module("letter_resnet")
+    small = ResNetEncoderConfig(depths=(1, 1), widths=(8, 16), image_size=16)
+    monkeypatch.setattr(script, "recipe_resnet", lambda recipe: small)
+    crops, letters = script.frames([str(coloured_shards)], "train", 16, 0, seed=0)
+    # The clips "b" and "c": four frames of the letter and two after it.
+    assert crops.shape == (12, 3, 16, 16)
+    assert sorted(set(letters.tolist())) == ASL_LETTERS.encode("bc")
+    path = tmp_path / "first.safetensors"
+    options = ["--steps", "250", "--batch-size", "16", "-o", str(path)]
+    script.main([str(coloured_shards), *options])
+    assert "step 250: loss" in capsys.readouterr().out
+    encoder = ResNetEncoder(small)
+    before = encoder.resnet.state_dict()["embedder.embedder.convolution.weight"].clone()
+    assert load_resnet_weights(encoder, path) == str(path)
+    after = encoder.resnet.state_dict()["embedder.embedder.convolution.weight"]
+    assert not torch.equal(before, after)
+    encoder.eval()
+    with torch.no_grad():
+        features = encoder(crops.float() / 255)
+    held = torch.tensor([0, 1, 2, 3, 6, 7, 8, 9])  # without the grey frames
+    features, same = features[held], letters[held] == letters[0]
+    first, second = features[same], features[~same]
+    apart = (first.mean(0) - second.mean(0)).norm()
+    assert apart > 2 * max((part - part.mean(0)).norm(dim=1).max() for part in (first, second))
 
 
 def test_commands_are_those_of_the_chosen_rows(tables, capsys) -> None:

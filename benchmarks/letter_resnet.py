@@ -1,0 +1,119 @@
+"""First weights of the ResNet for the rows of Table 2, where ImageNet's cannot be had.
+
+    python benchmarks/letter_resnet.py data/photographs data/rendered --recipe tiny \\
+        -o runs/here/resnet.safetensors
+
+The paper starts each row from ImageNet's weights. From random ones CTC reads nothing for longer
+than any budget here, whatever the row. So the ResNet of a recipe first learns to tell letters
+apart, in single frames of the clips of one letter, with no teacher and no sequence network, and
+``fingerspelling_tables.py --initial`` starts each row that has a ResNet from it.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from chereme.data.shards import read_shards
+from chereme.models.fingerspelling import ResNetEncoderConfig
+from chereme.models.fingerspelling.encoders import ResNetEncoder
+from chereme.models.fingerspelling.resnet_weights import torchvision_name
+from chereme.text import ASL_LETTERS
+from chereme.training.augmentation import Augmentation
+from chereme.training.batches import ClipMaker, Inputs
+
+
+def frames(
+    folders: Sequence[str], split: str, size: int, looks: int, seed: int
+) -> tuple[Tensor, Tensor]:
+    """Crops ``(N, 3, S, S)`` uint8 of the clips of one letter, and the letters ``(N,)``.
+
+    ``looks``: how often each clip is taken, each time changed at random; 0: once, as it is.
+    """
+    maker = ClipMaker(Inputs(size, None, 1, len(ASL_LETTERS)), ASL_LETTERS)
+    rng = np.random.default_rng(seed)
+    crops, letters = [], []
+    for folder in folders:
+        for sample in read_shards(folder, split):
+            text = maker.text(sample)
+            if len(text) != 1:
+                continue
+            for _ in range(max(1, looks)):
+                clip = maker.make(sample, Augmentation(), rng) if looks else maker.make(sample)
+                assert clip.crops is not None
+                crops.append(clip.crops[clip.present])
+                letters += [ASL_LETTERS.encode(text)[0]] * len(crops[-1])
+    pictures = torch.from_numpy(np.concatenate(crops)).permute(0, 3, 1, 2).contiguous()
+    return pictures, torch.tensor(letters)
+
+
+def batches(count: int, size: int, steps: int, seed: int) -> Iterator[Tensor]:
+    """``steps`` times the numbers of some frames."""
+    drawn = torch.Generator().manual_seed(seed)
+    for _ in range(steps):
+        yield torch.randint(count, (size,), generator=drawn)
+
+
+def accuracy(network: nn.Module, crops: Tensor, letters: Tensor) -> float:
+    """Share of the frames whose letter is read, in per cent."""
+    network.eval()
+    with torch.no_grad():
+        read = torch.cat([network(part.float() / 255).argmax(1) for part in crops.split(256)])
+    network.train()
+    return 100 * float((read == letters).float().mean())
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("shards", nargs="+")
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument("--recipe", default="tiny")
+    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--looks", type=int, default=6)
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args(args)
+
+    torch.manual_seed(given.seed)
+    encoder = ResNetEncoder(recipe_resnet(given.recipe))
+    size = encoder.config.image_size
+    network = nn.Sequential(encoder, nn.Linear(encoder.feature_dim, len(ASL_LETTERS)))
+    network.to(memory_format=torch.channels_last)
+    crops, letters = frames(given.shards, "train", size, given.looks, given.seed)
+    dev = frames(given.shards, "dev", size, 0, given.seed)
+    print(f"{len(letters)} frames to train on, {len(dev[1])} to watch", flush=True)
+    optimiser = torch.optim.AdamW(network.parameters(), weight_decay=0.05)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, total_steps=given.steps)
+    loss_of = nn.CrossEntropyLoss(label_smoothing=0.1)
+    for step, some in enumerate(batches(len(letters), given.batch_size, given.steps, given.seed)):
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = loss_of(network(crops[some].float() / 255), letters[some])
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+        if step % 250 == 249:
+            seen = accuracy(network, *dev)
+            print(f"step {step + 1}: loss {loss.item():.2f}, dev {seen:.1f} %", flush=True)
+    given.output.parent.mkdir(parents=True, exist_ok=True)
+    weights = {torchvision_name(k): v.contiguous() for k, v in encoder.resnet.state_dict().items()}
+    save_file(weights, given.output)
+
+
+def recipe_resnet(recipe: str) -> ResNetEncoderConfig:
+    """The sizes of the ResNet that a recipe trains."""
+    import yaml
+
+    text = Path(f"configs/fingerspelling/recipes/{recipe}.yaml").read_text(encoding="utf-8")
+    sizes = yaml.safe_load(text)["model"]["init_args"]["config"]["rgb"]
+    return ResNetEncoderConfig(**sizes)
+
+
+if __name__ == "__main__":
+    main()
