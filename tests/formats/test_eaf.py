@@ -4,6 +4,8 @@ from pathlib import Path
 import pytest
 from pympi import Eaf
 
+from chereme.errors import InputError
+from chereme.formats.eaf import read_eaf
 from chereme.formats.transcripts import save, write
 from chereme.types import Token, Transcript
 
@@ -136,3 +138,138 @@ def test_real_elan_files_obey_the_same_rules(shared_data):
     assert set(root.find("HEADER/MEDIA_DESCRIPTOR").keys()) == set(
         ours.find("HEADER/MEDIA_DESCRIPTOR").keys()
     )
+
+
+# -- reading ---------------------------------------------------------------------------------------
+def eaf(tmp_path, tiers, slots="", header=""):
+    path = tmp_path / "made.eaf"
+    path.write_text(
+        f'<ANNOTATION_DOCUMENT FORMAT="3.0"><HEADER TIME_UNITS="milliseconds">{header}</HEADER>'
+        f"<TIME_ORDER>{slots}</TIME_ORDER>{tiers}</ANNOTATION_DOCUMENT>",
+        encoding="utf-8",
+    )
+    return path
+
+
+SLOTS = "".join(
+    f'<TIME_SLOT TIME_SLOT_ID="t{n}"{value}/>'
+    for n, value in enumerate(
+        [' TIME_VALUE="1000"', "", "", ' TIME_VALUE="4000"', ' TIME_VALUE="500"'], 1
+    )
+)
+
+
+def aligned(name, first, last, value):
+    return (
+        f'<ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="{name}" TIME_SLOT_REF1="{first}" '
+        f'TIME_SLOT_REF2="{last}"><ANNOTATION_VALUE>{value}</ANNOTATION_VALUE>'
+        "</ALIGNABLE_ANNOTATION></ANNOTATION>"
+    )
+
+
+def referring(name, to, value, before=None):
+    previous = f' PREVIOUS_ANNOTATION="{before}"' if before else ""
+    return (
+        f'<ANNOTATION><REF_ANNOTATION ANNOTATION_ID="{name}" ANNOTATION_REF="{to}"{previous}>'
+        f"<ANNOTATION_VALUE>{value}</ANNOTATION_VALUE></REF_ANNOTATION></ANNOTATION>"
+    )
+
+
+def spans(tier):
+    return [(a.value, round(a.start, 6), round(a.end, 6)) for a in tier.annotations]
+
+
+def test_times_come_from_slots_neighbours_and_parents(tmp_path):
+    document = read_eaf(
+        eaf(
+            tmp_path,
+            '<TIER TIER_ID="parts" PARENT_REF="signs" LINGUISTIC_TYPE_REF="sub">'
+            + referring("c2", "b1", "Y", "c1")  # the second of two parts
+            + referring("c1", "b1", "X")
+            + '</TIER><TIER TIER_ID="signs" LINGUISTIC_TYPE_REF="gloss" PARTICIPANT="ann">'
+            + aligned("b2", "t3", "t4", " LATE ")
+            + aligned("b1", "t1", "t2", "A&amp;B")
+            + '</TIER><TIER TIER_ID="empty"/>',
+            SLOTS,
+            '<MEDIA_DESCRIPTOR MEDIA_URL="file:///far/a%20b.mp4" RELATIVE_MEDIA_URL="./a b.mp4"/>',
+        )
+    )
+    signs, parts = document.tiers["signs"], document.tiers["parts"]
+    assert spans(signs) == [("A&B", 1.0, 2.0), ("LATE", 3.0, 4.0)]  # t2, t3: a third of the way
+    assert spans(parts) == [("X", 1.0, 1.5), ("Y", 1.5, 2.0)]
+    assert (signs.kind, signs.participant, signs.parent) == ("gloss", "ann", None)
+    assert (parts.parent, document.tiers["empty"].annotations) == ("signs", ())
+    assert document.find_media(tmp_path) is None
+    (tmp_path / "a b.mp4").write_bytes(b"")
+    assert document.find_media(tmp_path).name == "a b.mp4"
+
+
+def test_what_is_written_is_read(tmp_path):
+    path = tmp_path / "two.eaf"
+    save(write(TWO_WORDS, "film.mp4", "eaf", tmp_path), path)
+    (tmp_path / "film.mp4").write_bytes(b"")
+    document = read_eaf(path)
+    assert [a.value for a in document.tiers["words"].annotations] == ["ok", "<&"]
+    assert [a.value for a in document.tiers["letters"].annotations] == ["o", "k", "<", "&"]
+    assert document.tiers["letters"].parent == "words"
+    assert document.tiers["letters"].annotations[0].start == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("name", ["pympi_sample_2.7", "pympi_sample_3.0", "pyelan_Letters"])
+def test_real_files_are_read_as_pympi_reads_them(shared_data, name):
+    path = shared_data / "formats" / "eaf" / f"{name}.eaf"
+    document, oracle = read_eaf(path), Eaf(path)
+    assert list(document.tiers) == list(oracle.get_tier_names())
+    for tier in document.tiers.values():
+        theirs = list(oracle.get_annotation_data_for_tier(tier.name))
+        assert len(theirs) == len(tier.annotations)
+        if any(len(row) > 3 for row in theirs):  # pympi gives parts the times of the whole
+            values = sorted((row[2] or "").strip() for row in theirs)
+            assert values == sorted(a.value for a in tier.annotations)
+            continue
+        ours = [(round(a.start * 1000), round(a.end * 1000), a.value) for a in tier.annotations]
+        timed = [(row, mine) for row, mine in zip(theirs, ours, strict=True) if None not in row[:2]]
+        assert len(timed) > 0
+        assert [mine for _, mine in timed] == [(a, b, v.strip()) for (a, b, v), _ in timed]
+
+
+BOMB = (
+    '<!DOCTYPE a [<!ENTITY x0 "ha">'
+    + "".join(f'<!ENTITY x{n} "{f"&x{n - 1};" * 10}">' for n in range(1, 12))
+    + "]><ANNOTATION_DOCUMENT>&x11;</ANNOTATION_DOCUMENT>"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "cut off, damaged or something else"),
+        ("<ANNOTATION_DOCUMENT><HEADER", "cut off"),
+        ("<SIGNSTREAM_DAI/>", "got <SIGNSTREAM_DAI>; is it another format"),
+        (BOMB, "cut off, damaged or something else"),
+        ('<ANNOTATION_DOCUMENT><HEADER TIME_UNITS="NTSC-frames"/></ANNOTATION_DOCUMENT>', "NTSC"),
+    ],
+)
+def test_files_that_are_no_eaf(tmp_path, text, said):
+    (tmp_path / "bad.eaf").write_text(text)
+    with pytest.raises(InputError, match=said):
+        read_eaf(tmp_path / "bad.eaf")
+
+
+@pytest.mark.parametrize(
+    "annotations",
+    [
+        aligned("a1", "t1", "t9", "X"),
+        referring("a1", "a9", "X"),
+        referring("a1", "a2", "X") + referring("a2", "a1", "Y"),
+    ],
+)
+def test_references_to_nothing_and_in_circles(tmp_path, annotations):
+    path = eaf(tmp_path, f'<TIER TIER_ID="signs">{annotations}</TIER>', SLOTS)
+    with pytest.raises(InputError, match=r"annotation 'a[12]' refers to"):
+        read_eaf(path)
+    with pytest.raises(InputError, match="cannot be read"):
+        read_eaf(tmp_path / "none.eaf")
+    twice = eaf(tmp_path, '<TIER TIER_ID="a"/><TIER TIER_ID="a"/>')
+    with pytest.raises(InputError, match="each tier once, got 'a' twice"):
+        read_eaf(twice)

@@ -34,7 +34,7 @@ LIMBS = [(0, 1), (0, 5), (5, 9), (9, 13), (13, 17), (0, 17)] + [
 
 
 def read_pose(path: Path, raw: bytes, fps: float | None) -> Landmarks:
-    header, body = _parse_pose(path, raw)
+    header, body = parse_pose(path, raw)
     data = np.asarray(body.data.data, dtype=np.float32)  # (T, people, points, dims)
     confidence = np.asarray(body.confidence, dtype=np.float32)  # (T, people, points)
     if not len(data):
@@ -69,7 +69,8 @@ def read_pose(path: Path, raw: bytes, fps: float | None) -> Landmarks:
     return Landmarks(xyz, scores, timestamps, width, height, tuple(sides))
 
 
-def _parse_pose(path: Path, raw: bytes) -> tuple[Any, Any]:
+def parse_pose(path: Path, raw: bytes) -> tuple[Any, Any]:
+    """Header and body of a file as pose-format has them. InputError for damage, or another file."""
     pose_format = require("pose_format")
     buffer = require("pose_format.utils.reader").BufferReader(raw)
     body_class = require("pose_format.numpy").NumPyPoseBody

@@ -1,4 +1,5 @@
-"""ELAN annotation files (EAF 3.0): tiers ``words`` and ``letters`` beside the video.
+"""ELAN annotation files: read with all their tiers (EAF 2.x, 3.0), and written (EAF 3.0) with the
+tiers ``words`` and ``letters`` beside the video.
 
 Format: "EAF Annotation Format 3.0 and ELAN" and its schema EAFv3.0.xsd (Max Planck Institute for
 Psycholinguistics). Written with the standard library, so that rendering needs no file and no clock.
@@ -8,10 +9,17 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
 from xml.etree import ElementTree
 
+import numpy as np
+
+from chereme.errors import InputError
 from chereme.formats.words import split_words, to_milliseconds
+from chereme.formats.xml_files import read_xml
 from chereme.types import Transcript
 
 # Choice: the schema demands a date. A constant one keeps equal transcripts equal files.
@@ -41,6 +49,8 @@ _CONSTRAINTS = {
     "Included_In": "Time alignable annotations within the parent annotation's time interval, gaps "
     "are allowed",
 }
+
+_DEEPEST = 100  # tiers that depend on each other; a loop of references is deeper
 
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -149,3 +159,170 @@ def _add(
     if text is not None:
         element.text = _NOT_IN_XML.sub("", text)
     return element
+
+
+# -- reading ---------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """A stretch of a tier, ``start`` to ``end`` seconds of the media; ``value`` may be empty."""
+
+    value: str
+    start: float
+    end: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """A tier and its annotations, by time. ``kind`` is its linguistic type; ``parent`` the name of
+    the tier that it depends on, ``participant`` who is annotated, None where not stated."""
+
+    name: str
+    annotations: tuple[Annotation, ...]
+    kind: str = ""
+    parent: str | None = None
+    participant: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ElanDocument:
+    """``tiers`` by name, in the order of the file; ``media``: the linked recordings, as absolute
+    and relative places, of which any may lead nowhere on this machine."""
+
+    tiers: Mapping[str, Tier]
+    media: tuple[str, ...] = ()
+
+    def find_media(self, folder: Path) -> Path | None:
+        """The first linked recording that exists: where the file says, from ``folder``, or in it by
+        its name alone. None if there is none."""
+        for place in self.media:
+            local = unquote(urlsplit(place).path) if place.startswith("file:") else place
+            names = [PurePosixPath(p.replace("\\", "/")) for p in (place, local)]
+            for path in (Path(local), folder / local, *(folder / name.name for name in names)):
+                if path.is_file():
+                    return path
+        return None
+
+
+def read_eaf(path: str | Path) -> ElanDocument:
+    """Read all tiers of an ELAN file.
+
+    Annotations without times of their own have those of their parent: one to one (symbolic
+    association), or as equal parts of it (symbolic subdivision), as ELAN shows them. Time slots
+    without a value lie evenly between those beside them that have one.
+
+    Raises InputError for a file that is damaged or no ELAN file, and for references to what it does
+    not have.
+    """
+    path = Path(path)
+    root = read_xml(path, ["ANNOTATION_DOCUMENT"])
+    header = root.find("HEADER")
+    units = "milliseconds" if header is None else header.get("TIME_UNITS", "milliseconds")
+    if units != "milliseconds":
+        raise InputError(
+            f"{path}: expected TIME_UNITS milliseconds, got {units!r}; save it in ELAN"
+        )
+    media = (
+        []
+        if header is None
+        else [
+            place
+            for descriptor in header.iter("MEDIA_DESCRIPTOR")
+            for place in (descriptor.get("RELATIVE_MEDIA_URL"), descriptor.get("MEDIA_URL"))
+            if place
+        ]
+    )
+    reader = _Annotations(path, _slots(root), list(root.iter("TIER")))
+    tiers: dict[str, Tier] = {}
+    for tier in root.iter("TIER"):
+        name = tier.get("TIER_ID") or ""
+        if name in tiers:
+            raise InputError(f"{path}: expected each tier once, got {name!r} twice")
+        found = [reader.annotation(a) for a in tier.iterfind("ANNOTATION/*")]
+        tiers[name] = Tier(
+            name,
+            tuple(sorted(found, key=lambda a: (a.start, a.end))),
+            tier.get("LINGUISTIC_TYPE_REF", ""),
+            tier.get("PARENT_REF"),
+            tier.get("PARTICIPANT") or None,
+        )
+    return ElanDocument(tiers, tuple(media))
+
+
+def _slots(root: ElementTree.Element) -> dict[str, float]:
+    """Time slots in seconds."""
+    names: list[str] = []
+    known: list[int] = []
+    times: list[float] = []
+    for number, slot in enumerate(root.iterfind("TIME_ORDER/TIME_SLOT")):
+        names.append(slot.get("TIME_SLOT_ID", ""))
+        if (value := slot.get("TIME_VALUE", "")).isdecimal():
+            known.append(number)
+            times.append(int(value) / 1000)
+    if not known:
+        return dict.fromkeys(names, 0.0)
+    filled = np.interp(np.arange(len(names)), known, times)
+    return dict(zip(names, map(float, filled), strict=True))
+
+
+class _Annotations:
+    """The annotations of a file, which refer to time slots and to each other."""
+
+    def __init__(self, path: Path, slots: Mapping[str, float], tiers: list[ElementTree.Element]):
+        self._path = path
+        self._slots = slots
+        self._elements: dict[str, ElementTree.Element] = {}
+        self._parts: dict[str, tuple[int, int]] = {}  # which part of its parent, of how many
+        self._spans: dict[str, tuple[float, float]] = {}
+        for tier in tiers:
+            parts: dict[str, dict[str, str | None]] = {}  # of each parent, and what goes before
+            for element in tier.iterfind("ANNOTATION/*"):
+                name = element.get("ANNOTATION_ID", "")
+                self._elements[name] = element
+                if element.tag == "REF_ANNOTATION":
+                    siblings = parts.setdefault(element.get("ANNOTATION_REF", ""), {})
+                    siblings[name] = element.get("PREVIOUS_ANNOTATION")
+            for siblings in parts.values():
+                for place, name in enumerate(_in_order(siblings)):
+                    self._parts[name] = (place, len(siblings))
+
+    def annotation(self, element: ElementTree.Element) -> Annotation:
+        start, end = self._span(element, 0)
+        return Annotation((element.findtext("ANNOTATION_VALUE") or "").strip(), start, end)
+
+    def _span(self, element: ElementTree.Element, depth: int) -> tuple[float, float]:
+        if element.tag == "ALIGNABLE_ANNOTATION":
+            ends = [element.get(f"TIME_SLOT_REF{end}", "") for end in (1, 2)]
+            if lacking := [name for name in ends if name not in self._slots]:
+                raise self._broken(element, f"the time slot {lacking[0]!r}")
+            return self._slots[ends[0]], self._slots[ends[1]]
+        name = element.get("ANNOTATION_ID", "")
+        parent = self._elements.get(element.get("ANNOTATION_REF", ""))
+        if parent is None or depth > _DEEPEST:
+            raise self._broken(element, f"the annotation {element.get('ANNOTATION_REF')!r}")
+        if name not in self._spans:
+            start, end = self._span(parent, depth + 1)
+            place, parts = self._parts[name]
+            length = (end - start) / parts
+            self._spans[name] = (start + place * length, start + (place + 1) * length)
+        return self._spans[name]
+
+    def _broken(self, element: ElementTree.Element, what: str) -> InputError:
+        return InputError(
+            f"{self._path}: annotation {element.get('ANNOTATION_ID')!r} refers to {what}, which is "
+            "not in the file (or to itself); open it in ELAN and save it again"
+        )
+
+
+def _in_order(before: Mapping[str, str | None]) -> list[str]:
+    """Names, each after the one that it says goes before it; as listed where none is said."""
+    after: dict[str, list[str]] = {}
+    first: list[str] = []
+    for name, previous in before.items():
+        known = previous is not None and previous in before
+        (after.setdefault(previous or "", []) if known else first).append(name)
+    order: list[str] = []
+    waiting = first[::-1]
+    while waiting:
+        order.append(waiting.pop())
+        waiting += after.get(order[-1], [])[::-1]
+    return order + [name for name in before if name not in set(order)]

@@ -1,0 +1,57 @@
+import pytest
+
+from chereme.data.sentences import Gloss, Sentence, SentenceBuilder, from_manifest, words_of
+from chereme.errors import InputError
+
+
+def sentence(tmp_path, id="a", text="JOHN BUY", **more):
+    return Sentence(id, tmp_path, words_of(text), **more)
+
+
+def test_rows_become_sentences_or_findings(tmp_path):
+    builder = SentenceBuilder("made")
+    builder.add(sentence(tmp_path, split="train", signer="x"))
+    builder.add(sentence(tmp_path, text="OTHER"))
+    builder.add(sentence(tmp_path, "b", " "))
+    builder.add(sentence(tmp_path / "none", "c"))
+    builder.add(sentence(tmp_path, "d", "GO " * 64, split="dev"))
+    builder.add(sentence(tmp_path, "e", "GO " * 65, split="dev"))
+    builder.drop("f", "no reason")
+    corpus = builder.build({"train": 10})
+    assert [s.id for s in corpus.sentences] == ["a", "d", "e"]
+    assert [s.id for s in corpus.split("dev")] == ["d", "e"]
+    assert corpus.corpus.skipped() == {
+        "listed twice": 1, "no glosses": 1, "not on disk": 1, "no reason": 1,
+    }  # fmt: skip
+    assert corpus.corpus.remarks() == {"more than 64 glosses": 1}
+    assert corpus.gloss_counts() == {"JOHN": 1, "BUY": 1, "GO": 129}
+    first, glosses, *_ = corpus.report().splitlines()
+    assert first == "made: 3 of 7 clips"
+    assert glosses == "  131 glosses, 3 different"
+
+
+def test_nothing_that_can_be_used(tmp_path):
+    builder = SentenceBuilder("made")
+    builder.add(sentence(tmp_path / "none"))
+    with pytest.raises(InputError, match=r"none of 1 rows can be used: 1 not on disk"):
+        builder.build()
+    unchecked = SentenceBuilder("made", check_files=False)
+    unchecked.add(sentence(tmp_path / "none"))
+    assert len(unchecked.build().sentences) == 1
+
+
+def test_manifests_and_back(tmp_path):
+    (tmp_path / "a.mp4").write_bytes(b"")
+    manifest = tmp_path / "signs.csv"
+    manifest.write_text(
+        "path,label,id,signer,split,start,end\n"
+        "a.mp4,john ns-fs-MARY,one,x,train,0.5,2\n"
+        "b.mp4,JOHN,two,x,dev,,\n"
+    )
+    corpus = from_manifest(manifest)
+    (found,) = corpus.sentences
+    assert found.glosses == (Gloss("john"), Gloss("ns-fs-MARY"))
+    assert (found.signer, found.split, found.start, found.end) == ("x", "train", 0.5, 2.0)
+    corpus.corpus.write(tmp_path / "again.csv")
+    assert from_manifest(tmp_path / "again.csv").sentences == corpus.sentences
+    assert from_manifest(manifest, change=str.upper).sentences[0].words == ("JOHN", "NS-FS-MARY")
