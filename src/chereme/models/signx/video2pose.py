@@ -1,0 +1,234 @@
+"""Stage II, Video2Pose: frames of a video -> pose tracks -> glosses (sections 3.3 and 4.2).
+
+Shapes: B clips, T frames of H x W pixels, RGB, 0 to 1.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from chereme._imports import require
+from chereme.errors import BundleError, InputError, UsageError
+from chereme.models.blocks.frame_norm import hide
+from chereme.models.fingerspelling.masking import length_mask, unpack
+from chereme.models.signbert.encoder import temporal_embedding
+from chereme.models.signx.generation import PAPER_GENERATION, Generated, GenerationConfig
+from chereme.models.signx.layers import Block
+from chereme.models.signx.pose2gloss import Pose2Gloss
+from chereme.models.signx.tracks import check_tracks
+
+# What Google's ViT were trained with: 0 to 1 becomes -1 to 1.
+_MIDDLE = 0.5
+
+
+@dataclass(frozen=True)
+class ViTConfig:
+    """Sizes of the ViT of a frame; as they stand, ViT-B/16 (Dosovitskiy et al. 2021)."""
+
+    image_size: int = 224
+    patch_size: int = 16
+    dim: int = 768
+    layers: int = 12
+    heads: int = 12
+    dropout: float = 0.0
+
+
+@dataclass(frozen=True)
+class Video2PoseConfig:
+    """``vit``; ``weights``: "scratch", or the name or folder of a ViT that transformers can load
+    (``google/vit-base-patch16-224-in21k``), of the sizes of ``vit``. ``layers``, ``heads``: of the
+    temporal attention, ``dim`` its width. ``frames_at_once``: that the ViT sees, for memory.
+
+    Choice: all of it; the paper names ViT and gives no size.
+    """
+
+    vit: ViTConfig = field(default_factory=ViTConfig)
+    weights: str = "scratch"
+    dim: int = 512
+    layers: int = 4
+    heads: int = 8
+    dropout: float = 0.1
+    frames_at_once: int = 256
+
+    @staticmethod
+    def from_dict(values: Mapping[str, Any]) -> Video2PoseConfig:
+        """The config of ``dataclasses.asdict``; TypeError on keys that it does not know."""
+        known: dict[str, Any] = {k: ViTConfig(**v) if k == "vit" else v for k, v in values.items()}
+        return Video2PoseConfig(**known)
+
+
+def build_vit(config: Video2PoseConfig) -> nn.Module:
+    """The ViT, with its weights; a warning and random ones where they cannot be reached.
+
+    Raises:
+        BundleError: weights of other sizes.
+    """
+    vit: Any = require("transformers.models.vit", extra="train")
+    sizes = config.vit
+    wanted = vit.ViTConfig(
+        image_size=sizes.image_size,
+        patch_size=sizes.patch_size,
+        hidden_size=sizes.dim,
+        num_hidden_layers=sizes.layers,
+        num_attention_heads=sizes.heads,
+        intermediate_size=4 * sizes.dim,
+        hidden_dropout_prob=sizes.dropout,
+        attention_probs_dropout_prob=sizes.dropout,
+    )
+    network: nn.Module = vit.ViTModel(wanted, add_pooling_layer=False)
+    if config.weights == "scratch":
+        return network
+    try:
+        found: Any = vit.ViTModel.from_pretrained(config.weights, add_pooling_layer=False)
+    except OSError as error:  # what transformers raises when it is offline
+        warnings.warn(
+            f"the weights {config.weights} can neither be downloaded nor found in the cache "
+            f"({error}): training starts from random weights",
+            stacklevel=3,
+        )
+        return network
+    state, own = found.state_dict(), network.state_dict()
+    wrong = [k for k, v in own.items() if k not in state or state[k].shape != v.shape]
+    if wrong or len(state) != len(own):
+        raise BundleError(
+            f"{config.weights}: expected a ViT of {sizes}, got one of {found.config.hidden_size} "
+            f"numbers and {found.config.num_hidden_layers} layers for "
+            f"{found.config.image_size} pixels"
+        )
+    network.load_state_dict(state)
+    return network
+
+
+class Video2Pose(nn.Module):
+    """Frames -> a prediction of every track (Eq. 5 to 7).
+
+    ``v_t`` (Eq. 5) is the ViT's class token beside the mean of its patches. Choice: that is how
+    "multi-scale feature aggregation" (section 1, nothing more) is read: the whole, and its parts.
+    Temporal attention (Eq. 6) is Transformer layers over the frames of the clip.
+
+    Args:
+        config: sizes.
+        widths: numbers of each track.
+    """
+
+    def __init__(self, config: Video2PoseConfig, widths: Mapping[str, int]) -> None:
+        super().__init__()
+        if config.dim % 2 or config.layers < 1 or config.frames_at_once < 1:
+            raise UsageError(
+                "video2pose: expected an even dim, at least 1 layer and 1 frame at once, got "
+                f"{config.dim}, {config.layers} and {config.frames_at_once}"
+            )
+        self.config = config
+        self.widths = dict(widths)
+        self.vit = build_vit(config)
+        self.enter = nn.Linear(2 * config.vit.dim, config.dim)
+        self.layers = nn.ModuleList(
+            Block(config.dim, config.heads, config.dropout) for _ in range(config.layers)
+        )
+        self.norm = nn.LayerNorm(config.dim)
+        self.projections = nn.ModuleDict(
+            {name: nn.Linear(config.dim, width) for name, width in self.widths.items()}
+        )
+
+    def frame_features(self, frames: Tensor) -> Tensor:
+        """``(N, 3, H, W)`` -> ``(N, 2 * vit.dim)`` (Eq. 5)."""
+        features = []
+        for some in torch.split((frames - _MIDDLE) / _MIDDLE, self.config.frames_at_once):
+            tokens = self.vit(pixel_values=some).last_hidden_state
+            features.append(torch.cat([tokens[:, 0], tokens[:, 1:].mean(1)], -1))
+        return torch.cat(features)
+
+    def forward(self, frames: Tensor, mask: Tensor | None = None) -> dict[str, Tensor]:
+        """``(B, T, 3, H, W)`` and ``mask (B, T)`` -> each track ``(B, T, W)``, zero outside the
+        clips; the numbers have mean 0 and spread 1 over the training data (`Video2Gloss`).
+
+        Raises:
+            InputError: frames of another size than the ViT's.
+        """
+        size = self.config.vit.image_size
+        if frames.ndim != 5 or tuple(frames.shape[2:]) != (3, size, size):
+            raise InputError(
+                f"frames: expected (B, T, 3, {size}, {size}), got {tuple(frames.shape)}"
+            )
+        if mask is None:
+            features = self.frame_features(frames.flatten(0, 1)).view(*frames.shape[:2], -1)
+            mask = torch.ones(frames.shape[:2], dtype=torch.bool, device=frames.device)
+        else:
+            features = unpack(self.frame_features(frames[mask]), mask)
+        x = self.enter(features)
+        x = x + temporal_embedding(x.shape[1], x.shape[2], x)
+        for layer in self.layers:
+            x = layer(x, mask.unsqueeze(1))
+        x = self.norm(x)
+        return {name: hide(layer(x), mask) for name, layer in self.projections.items()}
+
+
+class Video2Gloss(nn.Module):
+    """Video2Pose before a Pose2Gloss that is frozen: recognition without any pose extractor.
+
+    The tracks are those that Pose2Gloss knows, in its own units.
+    """
+
+    def __init__(self, config: Video2PoseConfig, pose2gloss: Pose2Gloss) -> None:
+        super().__init__()
+        self.pose2gloss = pose2gloss.requires_grad_(False).eval()
+        self.video2pose = Video2Pose(config, pose2gloss.config.tracks.widths)
+
+    def train(self, mode: bool = True) -> Video2Gloss:
+        super().train(mode)
+        self.pose2gloss.eval()
+        return self
+
+    def forward(self, frames: Tensor, lengths: Tensor | None = None) -> dict[str, Tensor]:
+        """``P_i`` as predicted (Eq. 7), ``(B, T, W)`` by name, in the units of the tracks."""
+        mask = None if lengths is None else length_mask(lengths, frames.shape[1])
+        predicted: dict[str, Tensor] = self.video2pose(frames, mask)
+        return {
+            name: values * encoder.std + encoder.mean
+            for name, values in predicted.items()
+            for encoder in (self.pose2gloss.pose_encoder.track_encoder(name),)
+        }
+
+    def reconstruction_loss(
+        self,
+        predicted: Mapping[str, Tensor],
+        tracks: Mapping[str, Tensor],
+        present: Mapping[str, Tensor],
+    ) -> Tensor:
+        """Eq. 13 over the numbers that are known in the frames of the tracks that are there.
+
+        Choice: a track's part is the mean over these, in units of the spread of each number, and
+        the parts are summed over tracks: pixels do not drown radians, nor a wide track a narrow
+        one.
+
+        Raises:
+            InputError: see `tracks.check_tracks`.
+        """
+        check_tracks(tracks, present, self.video2pose.widths)
+        parts = []
+        for name, track in tracks.items():
+            there = present[name].unsqueeze(-1) & track.isfinite()
+            std = self.pose2gloss.pose_encoder.track_encoder(name).std
+            squares = ((predicted[name] - track.where(there, 0.0)) / std).square()
+            parts.append(squares.where(there, 0.0).sum() / there.sum().clamp_min(1))
+        return torch.stack(parts).sum()
+
+    @torch.no_grad()
+    def generate(
+        self,
+        frames: Tensor,
+        lengths: Tensor | None = None,
+        config: GenerationConfig = PAPER_GENERATION,
+        generator: torch.Generator | None = None,
+    ) -> Generated:
+        """Glosses of each clip, best hypothesis first."""
+        tracks = self(frames, lengths)
+        everywhere = torch.ones(frames.shape[:2], dtype=torch.bool, device=frames.device)
+        present = dict.fromkeys(tracks, everywhere)
+        return self.pose2gloss.generate(tracks, present, lengths, config, generator)
