@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -125,4 +126,88 @@ def test_help() -> None:
     shown = CliRunner().invoke(app, ["hand-model", "--help"]).stdout
     assert "convert" in shown
     assert "sheet" in shown
+    assert "reconstruct" in shown
+
+
+# -- reconstruct ----------------------------------------------------------------------------------
+def reconstruct(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["hand-model", "reconstruct", *map(str, arguments)])
+
+
+def photograph(shared_data: Path) -> Path:
+    """Of a right hand."""
+    return sorted((shared_data / "letters_wild" / "w").glob("*.jpg"))[2]
+
+
+def checkpoint(path: Path, kind: str, model: Any) -> Path:
+    import torch
+
+    state = {f"model.{name}": value for name, value in model.state_dict().items()}
+    about = {"kind": kind, "config": asdict(model.config)}
+    torch.save({"state_dict": state, "hand_aware": about}, path)
+    return path
+
+
+def test_reconstruct(tmp_path: Path, shared_data: Path) -> None:
+    page = tmp_path / "made" / "mesh.jpg"
+    result = reconstruct(photograph(shared_data), "-o", page)
+    assert result.exit_code == 0
+    found = re.fullmatch(
+        r"mean 2-D re-projection error: (\d\.\d\d)% of the palm's length\n", result.stdout
+    )
+    assert found
+    assert 0 < float(found[1]) < 6
+    assert "mesh.jpg: right hand in 1 frame\n" in result.stderr
+    assert page.read_bytes()[:2] == b"\xff\xd8"  # a JPEG
+
+
+def test_reconstruct_by_a_network(tmp_path: Path, shared_data: Path) -> None:
+    from chereme.models.blocks.st_gcn import StGcnConfig
+    from chereme.models.fingerspelling import ResNetEncoderConfig
+    from chereme.models.hand_aware import HandAwareConfig, HandAwareRecognizer
+
+    config = HandAwareConfig(
+        classes=2,
+        rgb=ResNetEncoderConfig(depths=(1, 1), widths=(4, 6), image_size=32),
+        graph=StGcnConfig(channels=(6, 8), strides=(1, 2), kernel=3),
+    )
+    model = checkpoint(tmp_path / "best.ckpt", "hands", HandAwareRecognizer(config))
+    page = tmp_path / "mesh.png"
+    result = reconstruct(photograph(shared_data), "-o", page, "--model", model)
+    assert result.exit_code == 0
+    error = float(result.stdout.split(": ")[1].split("%")[0])
+    assert 10 < error < 200  # it has learnt nothing, and draws the mean hand
+    assert page.is_file()
+
+
+def test_reconstruct_says_which_models_make_no_hands(tmp_path: Path) -> None:
+    from chereme.models.hand_aware import HandKeypointConfig, HandKeypointRecognizer
+
+    source, page = tmp_path / "clip.mp4", tmp_path / "mesh.jpg"
+    partner = HandKeypointRecognizer(HandKeypointConfig(classes=2))
+    model = checkpoint(tmp_path / "best.ckpt", "hand_keypoints", partner)
+    result = reconstruct(source, "-o", page, "--model", model)
+    assert result.exit_code == 2
+    assert "makes hands of crops, got one of kind hand_keypoints" in result.stderr
+    model.write_bytes(b"no weights")
+    result = reconstruct(source, "-o", page, "--model", model)
+    assert result.exit_code == 1
+    assert "best.ckpt: expected a checkpoint of the hand-model-aware recogniser" in result.stderr
+    result = reconstruct(source, "-o", page, "--model", model, "--template", "open")
+    assert result.exit_code == 2
+    assert "give one" in result.stderr
+
+
+def test_reconstruct_without_a_hand_writes_nothing(tmp_path: Path) -> None:
+    from PIL import Image
+
+    Image.new("RGB", (320, 240), (90, 120, 90)).save(tmp_path / "wall.png")
+    for name in ("mesh.jpg", "mesh.mp4"):
+        result = reconstruct(tmp_path / "wall.png", "-o", tmp_path / name)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert "wall.png: expected a hand in at least one of 1 frames, found none" in result.stderr
+    result = reconstruct(tmp_path / "absent.mp4", "-o", tmp_path / "mesh.mp4")
+    assert result.exit_code == 1
+    assert "absent.mp4" in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["wall.png"]
     assert "MANO_RIGHT.pkl" in convert("--help").stdout

@@ -1,7 +1,9 @@
-"""The layer against published golden numbers, an independent implementation, and its own limits."""
+"""The layer against published golden numbers, another implementation, its own limits, and ONNX."""
 
 from __future__ import annotations
 
+import io
+import warnings
 from dataclasses import replace
 from typing import Any
 
@@ -388,3 +390,46 @@ def test_components_that_there_are_not(small: HandTemplate, components: int) -> 
 def test_unknown_tips(hand: HandTemplate) -> None:
     with pytest.raises(UsageError, match="has hamer, manopth, papers; got 'mano'"):
         make(hand, tips="mano")
+
+
+# --- export --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("matrices", [False, True])
+def test_it_is_exported_for_any_number_of_hands(small: HandTemplate, matrices: bool) -> None:
+    """Traced with few hands; more than are done in turns, none of them turned, or one alone."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    hands = make(small, components=12, flat_hand_mean=False, dtype=torch.float32)
+
+    class Posed(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = hands
+
+        def forward(
+            self, betas: Tensor, pose: Tensor, orient: Tensor, transl: Tensor
+        ) -> tuple[Tensor, Tensor]:
+            out = self.layer(betas, pose, orient, transl)
+            return out.vertices, out.joints
+
+    def given(batch: int) -> tuple[Tensor, ...]:
+        betas, pose, orient, transl = (t.float() for t in draw(batch, batch, pose=12))
+        pose[0] = orient[0] = 0.0
+        return betas, pose, axis_angle_to_matrix(orient) if matrices else orient, transl
+
+    names = ["betas", "pose", "orient", "transl"]
+    ports = [*names, "vertices", "joints"]
+    file = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            Posed(), given(2), file, input_names=names, output_names=ports[4:], dynamo=False,
+            dynamic_axes={port: {0: "hands"} for port in ports}, opset_version=17,
+        )  # fmt: skip
+    session = onnxruntime.InferenceSession(file.getvalue(), providers=["CPUExecutionProvider"])
+    for batch in (1, 3, 2 * layer._CHUNK + 5):
+        inputs = given(batch)
+        found = session.run(None, {n: t.numpy() for n, t in zip(names, inputs, strict=True)})
+        expected = hands(*inputs)
+        np.testing.assert_allclose(found[0], expected.vertices.numpy(), atol=1e-5)
+        np.testing.assert_allclose(found[1], expected.joints.numpy(), atol=1e-5)

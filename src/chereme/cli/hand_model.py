@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 
 from chereme._imports import require
-from chereme.cli.console import say, warn
+from chereme.cli import options
+from chereme.cli.console import ProgressBar, say, warn
 from chereme.errors import UsageError
 
 app = typer.Typer(
-    help="The parametric hand: files of MANO, and pictures of handshapes.",
+    help="The parametric hand: files of MANO, pictures of handshapes, meshes of recorded hands.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -85,3 +86,82 @@ def sheet(
     shown = require("chereme.synthesis.sheet", extra="train").write_sheet(output, table)
     letters = len({handshape.letter for handshape in shown})
     say(f"{output}: {len(shown)} handshapes of {letters} letters")
+
+
+@app.command()
+def reconstruct(
+    source: Annotated[
+        Path, typer.Argument(metavar="INPUT", help="A video, image, or folder of frames.")
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="OUT",
+            help="A film of all frames (.mp4, .mov, .mkv) or a picture of some (.jpg, .png).",
+        ),
+    ],
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CHECKPOINT",
+            help="The meshes that a trained hand-model-aware recogniser makes.",
+            show_default="the hand model fitted to the detected joints",
+        ),
+    ] = None,
+    template: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HAND",
+            help="The hand model that is fitted: open, or a file of chereme hand-model convert.",
+            show_default="open",
+        ),
+    ] = None,
+    frames: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Frames that a picture shows at most.")
+    ] = 6,
+    mirrored: options.Mirrored = False,
+    rate: options.Rate = None,
+    strict: options.Strict = False,
+) -> None:
+    """Show the hands of INPUT as pictures, detected joints and meshes, side by side.
+
+    Prints how far the joints of the meshes lie from the detected ones in the picture: the mean over
+    all frames, in per cent of the palm's length.
+    """
+    if model is not None and template is not None:
+        raise UsageError("--template is of the fit, but --model makes its own hands; give one")
+    require("torch", extra="train")
+    film = require("chereme.hand_model.reconstruction_film", extra="train")
+    if model is None:
+        fitting = require("chereme.hand_model.reconstruction", extra="train")
+        reconstructor = fitting.LandmarkFit(template or "open")
+    else:
+        found = require("chereme.training.hand_aware", extra="train").load_hand_aware(model)
+        if found.about["kind"] != "hands":
+            raise UsageError(
+                f"{model}: expected a recogniser that makes hands of crops, got one of kind "
+                f"{found.about['kind']}, which makes none"
+            )
+        networks = require("chereme.models.hand_aware.reconstruction", extra="train")
+        reconstructor = networks.NetworkReconstruction(found.model)
+    with ProgressBar(source.name) as progress:
+        made = film.write_reconstruction(
+            output,
+            source,
+            reconstructor,
+            frames=frames,
+            mirrored=mirrored,
+            rate=rate,
+            strict=strict,
+            progress=progress,
+        )
+    for message in made.warnings:
+        warn(str(source), message)
+    hands = ", ".join(
+        f"{side} hand in {count} frame{'s' if count > 1 else ''}"
+        for side, count in zip(made.hands, made.frames, strict=True)
+    )
+    say(f"{output}: {hands}")
+    typer.echo(f"mean 2-D re-projection error: {made.error:.2%} of the palm's length")

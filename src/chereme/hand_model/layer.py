@@ -183,12 +183,10 @@ class HandLayer(nn.Module):
         coefficients = betas
         if self._corrects:
             coefficients = torch.cat([betas, rotations[1:].transpose(0, 1).flatten(1)], 1)
-        chunks = zip(
-            torch.split(coefficients, _CHUNK), torch.split(transforms, _CHUNK, 1), strict=True
-        )
+        chunks = zip(_chunks(coefficients), _chunks(transforms, 1), strict=True)
         skinned = [self._skin(*chunk) for chunk in chunks]
         if shift:
-            pairs = zip(skinned, torch.split(shift[0], _CHUNK), strict=True)
+            pairs = zip(skinned, _chunks(shift[0]), strict=True)
             skinned = [points + by.unsqueeze(2) for points, by in pairs]
             joints = joints + shift[0]
         vertices = torch.cat([points.transpose(1, 2) for points in skinned])
@@ -212,7 +210,7 @@ class HandLayer(nn.Module):
             if orient.ndim == 3:
                 pose = axis_angle_to_matrix(pose.view(-1, JOINTS - 1, 3))
         both = torch.cat([orient.flatten(1), pose.flatten(1)], 1)
-        both = both.view(len(both), JOINTS, *orient.shape[1:]).transpose(0, 1)
+        both = both.view(-1, JOINTS, *orient.shape[1:]).transpose(0, 1)
         by_level = both.index_select(0, self.by_level)
         return by_level if orient.ndim == 3 else axis_angle_to_matrix(by_level)
 
@@ -233,7 +231,7 @@ class HandLayer(nn.Module):
     def _skeleton(self, betas: Tensor, rotations: Tensor) -> tuple[Tensor, Tensor]:
         """Where each joint takes the points at rest, as 3 x 4 matrices ``(16, B, 3, 4)``, and the
         posed joints ``(16, B, 3)``; both by level."""
-        batch = len(betas)
+        batch = betas.shape[0]  # not len(), which an export would take for a constant
         rest = torch.addmm(self.rest_joints, betas, self.joint_blend)
         rest = rest.view(batch, JOINTS, 3).transpose(0, 1).reshape(-1, 3, 1)
         rotations = rotations.reshape(-1, 3, 3)
@@ -241,10 +239,10 @@ class HandLayer(nn.Module):
         shift = torch.baddbmm(rest, rotations, rest, alpha=-1)
         local = torch.cat([rotations, shift], 2)
         wrist, bones = local[:batch], local[batch:]
-        bones = torch.cat([bones, self.bottom.expand(len(bones), 1, 4)], 1)
+        bones = torch.cat([bones, self.bottom.expand(bones.shape[0], 1, 4)], 1)
         levels = [wrist]
         parent = wrist.expand(FINGERS, batch, 3, 4).reshape(-1, 3, 4)
-        for bone in torch.split(bones, FINGERS * batch):
+        for bone in bones.view(BONES, -1, 4, 4).unbind():
             parent = parent.bmm(bone)
             levels.append(parent)
         transforms = torch.cat(levels)
@@ -261,6 +259,13 @@ class HandLayer(nn.Module):
         x = torch.addcmul(shift, x, shaped[:, 0])
         x = torch.addcmul(x, y, shaped[:, 1])
         return torch.addcmul(x, z, shaped[:, 2])
+
+
+def _chunks(x: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
+    """The hands of ``x`` in turns; in an export, whose number of hands is free, all at once."""
+    if torch.onnx.is_in_onnx_export():
+        return (x,)
+    return torch.split(x, _CHUNK, dim)
 
 
 def _same_batch(*tensors: Tensor) -> list[Tensor]:

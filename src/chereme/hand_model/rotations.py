@@ -53,15 +53,24 @@ def _unit_quaternion_to_matrix(quaternion: Tensor) -> Tensor:
     outer = quaternion.unsqueeze(-1) * quaternion.unsqueeze(-2)
     form = torch.as_tensor(_FORM, dtype=quaternion.dtype, device=quaternion.device)
     entries = outer.flatten(-2) @ form
-    return entries.view(*entries.shape[:-1], 3, 3)
+    return entries.unflatten(-1, (3, 3))
 
 
 def axis_angle_to_quaternion(axis_angle: Tensor) -> Tensor:
     """``(..., 3)`` radians -> unit quaternions ``(..., 4)`` xyzw."""
     # The norm's gradient at zero is zero, and so is that of cos and sinc: no division to guard.
     half = 0.5 * torch.linalg.vector_norm(axis_angle, dim=-1, keepdim=True)
-    vector = axis_angle * (0.5 * torch.sinc(half / torch.pi))
+    vector = axis_angle * (0.5 * _sinc(half))
     return torch.cat([vector, torch.cos(half)], dim=-1)
+
+
+def _sinc(x: Tensor) -> Tensor:
+    """``sin x / x``, 1 at zero."""
+    if not torch.onnx.is_in_onnx_export():
+        return torch.sinc(x / torch.pi)
+    # ONNX has no sinc. Nobody asks what is exported for gradients, which this has not at zero.
+    safe = x.where(x != 0, 1.0)
+    return (safe.sin() / safe).where(x != 0, 1.0)
 
 
 def axis_angle_to_matrix(axis_angle: Tensor) -> Tensor:

@@ -112,8 +112,8 @@ def write_overlay(
         write_video(
             path,
             _film(frames, landmarks, Captions(transcript), signing, progress),
-            _rate(landmarks.timestamps),
-            timestamps=_film_times(landmarks.timestamps),
+            film_rate(landmarks.timestamps),
+            timestamps=film_times(landmarks.timestamps),
         )
 
 
@@ -178,7 +178,7 @@ def _on_ground(landmarks: Landmarks) -> Landmarks:
     return replace(landmarks, landmarks=moved.astype(np.float32), width=FITTED, height=FITTED)
 
 
-def _film_times(times: NDArray[np.floating]) -> list[float]:
+def film_times(times: NDArray[np.floating]) -> list[float]:
     """From 0, and a tick apart at least: a recording's times may be closer than a film's can."""
     ticks: list[int] = []
     for tick in np.round((times - times[0]) / _TICK).astype(np.int64).tolist():
@@ -186,7 +186,8 @@ def _film_times(times: NDArray[np.floating]) -> list[float]:
     return [tick * _TICK for tick in ticks]
 
 
-def _rate(times: NDArray[np.floating]) -> float:
+def film_rate(times: NDArray[np.floating]) -> float:
+    """Frames a second that a film of pictures at ``times (T,)``, seconds, claims."""
     lowest, highest = _RATES
     if len(times) == 1:
         return lowest
