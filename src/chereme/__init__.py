@@ -15,25 +15,35 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from chereme.runtime.isolated import IsolatedRecognizer
     from chereme.runtime.recognizer import Recognizer
     from chereme.runtime.streams import Stream
-    from chereme.types import Transcript
+    from chereme.types import IsolatedResult, Transcript
 
 __version__ = "0.1.0"
-__all__ = ["Transcript", "__version__", "load", "recognize"]
+__all__ = ["IsolatedResult", "Transcript", "__version__", "load", "recognize"]
 
 
 def load(
     model: str | Path = "fingerspelling", *, stream: Stream = "auto", **options: Any
-) -> Recognizer:
+) -> Recognizer | IsolatedRecognizer:
     """A recogniser with the bundled model of that name, or with the bundle in that folder.
+
+    What it recognises is what the model is for: letters, or isolated signs.
 
     ``stream`` is what reads a recording: "landmarks" of the hand, pictures of it ("rgb"), both
     ("fused"), or the bundled model's best ("auto"); a bundle in a folder reads what it was trained
     on. ``options`` are those of :class:`chereme.runtime.recognizer.Recognizer`: ``hand``,
-    ``beam_width``, ``lm``, ``mirrored``, ``strict`` and so on. Raises ``UsageError`` if there is no
+    ``beam_width``, ``lm``, ``mirrored``, ``strict`` and so on, or of
+    :class:`chereme.runtime.isolated.IsolatedRecognizer`. Raises ``UsageError`` if there is no
     such model or it does not read the stream, ``BundleError`` if it is damaged.
     """
+    from chereme.runtime.registry import task_of
+
+    if task_of(model) == "isolated":
+        from chereme.runtime.isolated import IsolatedRecognizer, load_isolated
+
+        return IsolatedRecognizer(load_isolated(model, stream), **options)
     from chereme.runtime.recognizer import Recognizer
     from chereme.runtime.streams import load_streams
 
@@ -42,7 +52,7 @@ def load(
 
 def recognize(
     source: str | Path, *, model: str | Path = "fingerspelling", **options: Any
-) -> Transcript:
+) -> Transcript | IsolatedResult:
     """Read one video, image, folder of frames or landmark file; ``options`` are those of `load`.
 
     For several inputs, :func:`load` once and call ``recognize`` of what it gives.
@@ -51,9 +61,9 @@ def recognize(
 
 
 def __getattr__(name: str) -> Any:
-    # Transcript lives in a module that needs numpy, so it too is imported at first use.
-    if name == "Transcript":
-        from chereme.types import Transcript
+    # They live in a module that needs numpy, so they too are imported at first use.
+    if name in ("Transcript", "IsolatedResult"):
+        from chereme import types
 
-        return Transcript
+        return getattr(types, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

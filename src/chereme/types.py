@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -139,3 +139,31 @@ class Transcript:
     tokens: tuple[Token, ...] = ()
     info: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+
+
+class RankedGloss(NamedTuple):
+    """A sign that a clip may show, and the model's probability for it, 0..1."""
+
+    gloss: str
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class IsolatedResult:
+    """What one clip of a single sign shows.
+
+    ``glosses``: every sign that the model knows, the likeliest first; none, with a warning that
+    says why, where no hand was seen. ``start`` and ``end``: seconds of the first and the last frame
+    in which a hand was seen.
+    """
+
+    glosses: tuple[RankedGloss, ...] = ()
+    start: float | None = None
+    end: float | None = None
+    info: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The likeliest gloss; empty where nothing was read."""
+        return self.glosses[0].gloss if self.glosses else ""

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from chereme.data.clips import CropSettings, TrackedClip, Unusable
+from chereme.data.clips import CropSettings, TrackedClip, Unusable, track_clip
 from chereme.data.engine import Engine
 from chereme.data.ray_engine import run_on_ray
 from chereme.errors import MissingDependencyError
 from chereme.formats.manifests import Item
 from fake_clips import ColourDetector, ColourDetectors, write_frames
 
-SMALL = CropSettings(size=16)
+SMALL = partial(track_clip, settings=CropSettings(size=16))
 
 
 class Fragile(ColourDetector):

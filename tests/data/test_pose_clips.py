@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -17,6 +19,7 @@ from chereme.data.pose_clips import (
     PoseCorpus,
     both_hands,
     prepare_poses,
+    relabel,
     write_poses,
 )
 from chereme.data.status import read_status
@@ -24,7 +27,7 @@ from chereme.errors import InputError
 from chereme.formats.manifests import Item, write_manifest
 from chereme.formats.poses import write_landmarks
 from chereme.types import Landmarks
-from fake_clips import ColourDetectors, write_frames
+from fake_clips import ColourDetector, ColourDetectors, write_frames
 
 
 def seen(tracks: dict[str, str], rate: float = 25.0, seed: int = 0) -> Landmarks:
@@ -222,3 +225,48 @@ def test_a_data_set_without_hands_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"(?s)1 no hand seen.*nothing was prepared"):
         prepare_poses(folders.read(tmp_path / "m.csv"), tmp_path / "out")
     assert not (tmp_path / "out" / POSES).exists()
+
+
+@pytest.mark.slow
+def test_a_clip_on_which_a_worker_dies_is_told_of(tmp_path: Path) -> None:
+    for name in ("one", "deadly", "two"):
+        write_frames(tmp_path / name, 3)
+    for picture in (tmp_path / "deadly").iterdir():
+        cv2.imwrite(str(picture), np.full((120, 160, 3), 255, np.uint8))
+    items = [Item(tmp_path / name, "a", name) for name in ("one", "deadly", "two")]
+    write_manifest(items, tmp_path / "m.csv")
+    corpus = folders.read(tmp_path / "m.csv")
+    result = prepare_poses(corpus, tmp_path / "out", workers=2, make_detector=ColourDetectors())
+    assert [(row.id, row.status, row.reason) for row in result.rows] == [
+        ("one", "done", ""),
+        ("deadly", "dropped", "cannot be read"),
+        ("two", "done", ""),
+    ]
+    assert "the process that read it died" in result.rows[1].detail
+    assert [entry.id for entry in PoseCorpus(tmp_path / "out").entries] == ["one", "two"]
+
+
+def test_clips_share_a_detector(tmp_path: Path) -> None:
+    items = [Item(write_frames(tmp_path / name, 3), "a", name) for name in ("one", "two")]
+    write_manifest(items, tmp_path / "m.csv")
+    made: list[bool] = []
+
+    def make(still: bool) -> ColourDetector:
+        made.append(still)
+        return ColourDetector(0.0)
+
+    prepare_poses(folders.read(tmp_path / "m.csv"), tmp_path / "out", make_detector=make)
+    assert made == [False]
+
+
+def test_clips_are_relabelled_without_their_frames(tmp_path: Path) -> None:
+    clips = [clip("one", 3), clip("two", 2)]
+    write_poses(clips, tmp_path)
+    before = (tmp_path / POSES).read_bytes()
+    changed = relabel(tmp_path, lambda entry: replace(entry, label="b", split="test"))
+    assert [(e.id, e.label, e.split) for e in changed] == [
+        ("one", "b", "test"),
+        ("two", "b", "test"),
+    ]
+    assert PoseCorpus(tmp_path).entries == changed
+    assert (tmp_path / POSES).read_bytes() == before

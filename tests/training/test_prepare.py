@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from chereme.teachers.landmarks import LandmarkTeacher
 from chereme.teachers.pose_transformer import PoseTransformerConfig
 from chereme.teachers.precomputed import PrecomputedTeacher
 from chereme.teachers.vit import ViTConfig
-from chereme.training.prepare import TeacherFiles, open_corpus, open_teachers, prepare
+from chereme.training.prepare import TeacherFiles, open_teachers, prepare
 from chereme.video import write_video
 from fake_clips import ColourDetectors, pattern, write_frames
 
@@ -114,16 +115,6 @@ def test_teachers_by_name(tmp_path: Path) -> None:
             open_teachers(["precomputed"], TeacherFiles(vectors=[tmp_path, second]))
 
 
-def test_data_sets_by_name(manifest: Path) -> None:
-    assert open_corpus("folder", manifest).items == open_corpus("folder", manifest.parent).items
-    with pytest.raises(UsageError, match=r"expected chicagofswild, .*, got 'wlasl'"):
-        open_corpus("wlasl", manifest)
-    with pytest.raises(UsageError, match="expected --fold"):
-        open_corpus("greek", manifest)
-    with pytest.raises(UsageError, match="no folds"):
-        open_corpus("folder", manifest, fold=1)
-
-
 def test_the_command_finds_real_hands(shared_data: Path, tmp_path: Path) -> None:
     """MediaPipe itself, on a photograph that is moved about, beside a file that is no video."""
     import cv2
@@ -164,7 +155,17 @@ def test_the_command_finds_real_hands(shared_data: Path, tmp_path: Path) -> None
 def test_the_command_refuses_what_does_not_go_together(tmp_path: Path) -> None:
     result = run("prepare", "exemplars", "--root", tmp_path, "-o", "x", "--teacher", "landmarks")
     assert (result.exit_code, "--teacher is for other data sets" in result.stderr) == (2, True)
-    assert run("prepare", "wlasl", "--root", tmp_path, "-o", tmp_path / "out").exit_code == 2
+    for asked, said in (
+        (("wsasl", "--root", tmp_path), "expected chicagofswild, .* got 'wsasl'"),
+        (("wlasl", "--root", tmp_path, "--teacher", "landmarks"), "--teacher is for other"),
+        (("wlasl", "--root", tmp_path, "--subset", "normal"), "--subset is for other"),
+        (("greek", "--root", tmp_path, "--rate", "25"), "--rate is for other"),
+        (("greek", "--root", tmp_path), "expected --fold 1 to 7"),
+        (("signs",), "expected --root DIR"),
+    ):
+        result = run("prepare", *asked, "-o", tmp_path / "out")
+        assert result.exit_code == 2, asked
+        assert re.search(said, result.stderr), result.stderr
     result = run("prepare", "chicagofswild", "--root", tmp_path, "-o", tmp_path / "out")
     assert result.exit_code == 1
     assert "ChicagoFSWild.csv" in result.stderr

@@ -15,7 +15,7 @@ import pytest
 import torch
 import yaml
 
-from chereme.data.pose_clips import Entry, PoseClip, write_poses
+from chereme.data.pose_clips import Entry, PoseClip, PoseCorpus, write_poses
 from chereme.errors import BundleError, InputError, UsageError
 from chereme.models.signbert import SignBertConfig, SignBertRecognizer, ablations
 from chereme.synthesis.isolated import IsolatedSigns
@@ -112,8 +112,12 @@ def test_three_glosses_are_learnt_by_heart(train: Train, tmp_path: Path) -> None
     assert found["parameters"] == sum(p.numel() for p in loaded.model.parameters())
 
 
+def dev_entries(folder: Path) -> list[Entry]:
+    return [entry for entry in PoseCorpus(folder).entries if entry.split == "dev"]
+
+
 def test_pretraining_lowers_the_loss_and_fine_tuning_begins_with_its_encoder(
-    train: Train, tmp_path: Path
+    train: Train, signs: Path, tmp_path: Path
 ) -> None:
     fast = (
         "--model.init_args.optimiser.learning_rate=0.003",
@@ -127,6 +131,10 @@ def test_pretraining_lowers_the_loss_and_fine_tuning_begins_with_its_encoder(
     # The masks of dev are always the same ones: a sixth of the tokens and a few joints are hidden.
     assert before["input_pck20"] == after["input_pck20"]
     assert 75 < after["input_pck20"] < 90
+    assert (after["clips"], after["signers"]) == (6, len({e.signer for e in dev_entries(signs)}))
+    for name in ("pck20", "auc"):
+        low, high = after[f"{name}_interval"]
+        assert low <= after[name] <= high
     best = tmp_path / "long" / "best.ckpt"
     encoder = load_signbert(best).model.encoder
     cli = train(

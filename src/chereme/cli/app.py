@@ -38,10 +38,7 @@ app.command(rich_help_panel=READ)(recognize.recognize)
 app.command(rich_help_panel=READ)(landmarks.landmarks)
 app.command(rich_help_panel=MAKE)(evaluate.evaluate)
 app.command(rich_help_panel=MAKE)(prepare.prepare)
-app.command(
-    rich_help_panel=MAKE,
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
-)(train.train)
+app.command(rich_help_panel=MAKE, cls=train.TrainCommand)(train.train)
 app.command(rich_help_panel=MAKE)(export.export)
 app.command(rich_help_panel=MAKE)(synthesize.synthesize)
 app.add_typer(hand_model.app, name="hand-model", rich_help_panel=MAKE)

@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from chereme.runtime.isolated import IsolatedRecognizer
     from chereme.runtime.recognizer import Recognizer
 
 WIDTH, HEIGHT, FPS = 1280, 720, 30.0
+CLIP_RUNS, CLIP_SECONDS = 50, 10.0  # a clip of one sign is read so often, or for so long
 GRAIN = 5.0  # standard deviation, of 255: about 6 Mbit/s, as phones record
 
 
@@ -53,14 +55,12 @@ def bench(
 
     decode is measured alone; the others as they run together, where decoding and detection overlap.
     For a model that reads pictures, crop is reading the clip again and cutting the hand out, which
-    overlaps with the network.
+    overlaps with the network. For a model of isolated signs, what its network takes for as many
+    frames as it reads of a clip is measured as well.
     """
-    from chereme.runtime.recognizer import Recognizer
-    from chereme.runtime.streams import load_streams
-
     if frames < 2:
         raise UsageError(f"frames: expected 2 or more, got {frames}")
-    recognizer = Recognizer(load_streams(model, stream.value, threads=threads))
+    recognizer = _load(model, stream, threads)
     with tempfile.TemporaryDirectory() as folder:
         if clip is None:
             from chereme.video import write_video
@@ -81,14 +81,66 @@ def bench(
         f"{result['threads']['processors']} processors, "
         f"{result['threads']['network']} threads for the network"
     )
+    if "ms_per_clip" in result:
+        typer.echo(
+            f"network: {result['ms_per_clip']:.2f} ms for a clip of {result['clip_frames']} frames"
+        )
     typer.echo(f"{'stage':<12}{'ms/frame':>10}{'frames/s':>12}")
     for stage, row in result["stages"].items():
         rate = "-" if row["fps"] is None else f"{row['fps']:,.1f}"
         typer.echo(f"{stage:<12}{row['ms']:>10.2f}{rate:>12}")
 
 
-def measure(recognizer: Recognizer, clip: Path, name: str) -> dict[str, Any]:
+def _load(
+    model: str, stream: options.Stream, threads: int | None
+) -> Recognizer | IsolatedRecognizer:
+    from chereme.runtime.registry import task_of
+
+    if task_of(model) == "isolated":
+        from chereme.runtime.isolated import IsolatedRecognizer, load_isolated
+
+        return IsolatedRecognizer(load_isolated(model, stream.value, threads=threads))
+    from chereme.runtime.recognizer import Recognizer
+    from chereme.runtime.streams import load_streams
+
+    return Recognizer(load_streams(model, stream.value, threads=threads))
+
+
+def measure_clip(recognizer: IsolatedRecognizer) -> float:
+    """The median of the milliseconds of the networks on the frames that they read of a clip."""
+    import numpy as np
+
+    from chereme.runtime.isolated import classify, classify_joints
+    from chereme.runtime.sign_crops import HandJoints, encode_crops
+
+    bundle = recognizer.bundles[0]
+    given, rng = bundle.config.preprocessing, np.random.default_rng(0)
+    joints = rng.uniform(0, 400, (given.frames, 2, 21, 2))
+    present = np.ones((given.frames, given.hands), bool)
+
+    def read() -> None:
+        if given.crop is None:
+            classify(bundle, joints, np.ones(joints.shape[:3]))
+            return
+        size = given.crop.size
+        crops = rng.integers(0, 256, (present.size, 3, size, size), np.uint8)
+        made = encode_crops(bundle, crops).reshape(*present.shape, 21, 3)
+        classify_joints(bundle, HandJoints(made, present))
+
+    read()
+    times = []
+    for _ in range(CLIP_RUNS):
+        began = time.perf_counter()
+        read()
+        times.append(time.perf_counter() - began)
+        if sum(times) > CLIP_SECONDS:
+            break
+    return 1000 * float(np.median(times))
+
+
+def measure(recognizer: Recognizer | IsolatedRecognizer, clip: Path, name: str) -> dict[str, Any]:
     """Seconds of each stage for one clip, after a first run of a few frames to warm up."""
+    from chereme.runtime.isolated import IsolatedRecognizer
     from chereme.video import open_video
 
     recognizer.recognize(clip, end=0.3)
@@ -102,12 +154,13 @@ def measure(recognizer: Recognizer, clip: Path, name: str) -> dict[str, Any]:
     for message in transcript.warnings:
         warn(name, message)
     timings = info["timings"]
+    signs = recognizer if isinstance(recognizer, IsolatedRecognizer) else None
     seconds = {
         "decode": decode,
         "detection": timings["detect"],
         "crop": timings.get("crop"),
         "network": timings.get("network", 0.0),
-        "beam": timings.get("search", 0.0),
+        "beam": None if signs else timings.get("search", 0.0),
         "whole": timings["total"],
     }
     return {
@@ -119,6 +172,7 @@ def measure(recognizer: Recognizer, clip: Path, name: str) -> dict[str, Any]:
         "model": info["model"],
         "stream": info["stream"],
         "models": info["models"],
+        **({} if signs is None else _clip(signs)),
         "stages": {
             stage: {
                 "ms": round(1000 * spent / frames, 3),
@@ -128,6 +182,11 @@ def measure(recognizer: Recognizer, clip: Path, name: str) -> dict[str, Any]:
             if spent is not None
         },
     }
+
+
+def _clip(recognizer: IsolatedRecognizer) -> dict[str, Any]:
+    frames = recognizer.bundles[0].config.preprocessing.frames
+    return {"clip_frames": frames, "ms_per_clip": round(measure_clip(recognizer), 3)}
 
 
 def waving_hand(count: int) -> Iterator[NDArray[np.uint8]]:

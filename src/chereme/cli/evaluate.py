@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,7 +15,13 @@ from chereme.cli.console import ProgressBar, say, warn
 from chereme.errors import UsageError
 
 if TYPE_CHECKING:
+    from chereme.formats.manifests import Item
     from chereme.runtime.evaluation import Prediction
+    from chereme.runtime.isolated_evaluation import SignPrediction
+
+
+SHOWN = 10  # of what was taken for something else, in the table for people
+LISTED = 5  # glosses of an item, in the file of predictions
 
 
 class Split(StrEnum):
@@ -36,7 +43,27 @@ def evaluate(
     data: Annotated[
         Path, typer.Option(metavar="MANIFEST", help="CSV with path,label and optional columns.")
     ],
-    model: options.Model = "fingerspelling",
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="MODEL", help="With --fuse: the models.", show_default=False, hidden=True
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="A bundled model (see: chereme models), or a folder.",
+            show_default="fingerspelling",
+        ),
+    ] = None,
+    fuse: Annotated[
+        bool,
+        typer.Option(
+            "--fuse",
+            help="--fuse A B ...: add up the predictions of these models of isolated signs.",
+        ),
+    ] = False,
     stream: options.ReadStream = options.Stream.auto,
     split: Annotated[
         Split | None,
@@ -61,34 +88,96 @@ def evaluate(
     Recordings that are missing or cannot be read are counted, named, and left out of the score.
     """
     from chereme.formats.manifests import read_manifest
-    from chereme.runtime.evaluation import evaluate as score
-    from chereme.runtime.recognizer import Recognizer
-    from chereme.runtime.streams import load_streams
+    from chereme.runtime.registry import task_of
 
+    names = _models(models or [], model, fuse)
     items = read_manifest(data)
     if split is not None:
         splits = sorted({item.split or "none" for item in items})
         items = [item for item in items if item.split == split]
         if not items:
             raise UsageError(f"{data} has no items of split {split}; it has: {', '.join(splits)}")
-    streams = load_streams(model, stream.value, threads=threads)
-    recognizer = Recognizer(streams, beam_width=beam_width, lm=lm, greedy=greedy)
+    search: dict[str, Any] = {"beam_width": beam_width, "lm": lm, "greedy": greedy}
+    signs = fuse or task_of(names[0]) == "isolated"
     with ProgressBar(data.name, unit="items") as progress:
-        result, read = score(recognizer, items, progress)
+        if signs:
+            if beam_width is not None or greedy or not lm:
+                raise UsageError(
+                    "--beam-width, --greedy and --no-lm are of letters, but the model is for signs"
+                )
+            result, lines = _score_signs(names, stream, threads, items, progress)
+        else:
+            result, lines = _score_letters(names[0], stream, threads, search, items, progress)
     result |= {"data": str(data), "split": split}
     if predictions is not None:
         predictions.parent.mkdir(parents=True, exist_ok=True)
-        lines = [json.dumps(_line(p), ensure_ascii=False) + "\n" for p in read]
-        predictions.write_text("".join(lines), encoding="utf-8")
+        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+        predictions.write_text(text, encoding="utf-8")
     for item in result["unreadable"]:
         warn(item["id"], f"left out: {item['error']}")
     if form is Format.json:
         typer.echo(json.dumps(result, ensure_ascii=False))
+    elif signs:
+        _print_signs(result)
     else:
         _print(result)
     if result["unreadable"]:
         say(f"{result['items_read']} of {result['items']} items could be read")
         raise typer.Exit(1)
+
+
+def _models(several: list[str], one: str | None, fuse: bool) -> list[str]:
+    """The models to score: the one of --model, or those after --fuse."""
+    if not fuse:
+        if several:
+            raise UsageError(
+                f"expected no models beside --model, got {' '.join(several)}; to add up the "
+                "predictions of several give --fuse A B"
+            )
+        return [one or "fingerspelling"]
+    if one is not None:
+        raise UsageError("--fuse A B names the models itself: leave out --model")
+    if len(several) < 2:
+        raise UsageError(f"--fuse: expected two models or more, got {' '.join(several) or 'none'}")
+    return several
+
+
+def _score_letters(
+    model: str,
+    stream: options.Stream,
+    threads: int | None,
+    search: dict[str, Any],
+    items: list[Item],
+    progress: ProgressBar,
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    from chereme.runtime.evaluation import evaluate as score
+    from chereme.runtime.recognizer import Recognizer
+    from chereme.runtime.streams import load_streams
+
+    streams = load_streams(model, stream.value, threads=threads)
+    result, read = score(Recognizer(streams, **search), items, progress)
+    return result, [_line(prediction) for prediction in read]
+
+
+def _score_signs(
+    models: list[str],
+    stream: options.Stream,
+    threads: int | None,
+    items: list[Item],
+    progress: ProgressBar,
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    from chereme.runtime.isolated import IsolatedRecognizer, load_isolated
+    from chereme.runtime.isolated_evaluation import evaluate_signs
+
+    bundles = [load_isolated(name, stream.value, threads=threads) for name in models]
+    result, read = evaluate_signs(IsolatedRecognizer(bundles), items, progress)
+    if result["unknown_glosses"]:
+        say(
+            f"warning: {result['items_unknown']} items are of {len(result['unknown_glosses'])} "
+            f"glosses that the model does not know ({_some(result['unknown_glosses'])}): they "
+            "count as read wrongly"
+        )
+    return result, [_sign_line(prediction) for prediction in read]
 
 
 def _line(prediction: Prediction) -> dict[str, Any]:
@@ -104,6 +193,58 @@ def _line(prediction: Prediction) -> dict[str, Any]:
         "warnings": list(prediction.warnings),
         "error": prediction.error,
     }
+
+
+def _sign_line(prediction: SignPrediction) -> dict[str, Any]:
+    item, result = prediction.item, prediction.result
+    return {
+        "id": item.id,
+        "path": str(item.path),
+        "signer": item.signer,
+        "label": item.label,
+        "text": None if result is None else result.text,
+        "rank": prediction.rank,
+        "glosses": []
+        if result is None
+        else [[gloss, round(share, 6)] for gloss, share in result.glosses[:LISTED]],
+        "warnings": [] if result is None else list(result.warnings),
+        "error": prediction.error,
+    }
+
+
+def _print_signs(result: dict[str, Any]) -> None:
+    def percent(name: str) -> str:
+        low, high = result[f"{name}_interval"]
+        return f"{result[name]:.1f} % ({low:.1f} to {high:.1f})"
+
+    typer.echo(f"model            {result['model']}  {result['sha256'][:16]}")
+    typer.echo(f"stream           {result['stream']}")
+    typer.echo(
+        f"items            {result['items_read']} of {result['items']} read, "
+        f"{result['items_empty']} without a hand"
+    )
+    typer.echo(
+        f"glosses          {result['glosses']} in the data, {result['model_glosses']} in the model"
+    )
+    if unknown := result["unknown_glosses"]:
+        typer.echo(
+            f"  unknown        {_some(unknown)}: {result['items_unknown']} items, counted as read "
+            "wrongly"
+        )
+    for k in (1, 2, 5):
+        typer.echo(f"top-{k}            {percent(f'top{k}')}")
+        typer.echo(f"  per class      {percent(f'top{k}_class')}")
+    for row in result["confusion"][:SHOWN]:
+        read = "no hand" if row["read"] is None else row["read"]
+        typer.echo(f"{row['label']} read as {read}: {row['count']}")
+    for signer, row in result["per_signer"].items():
+        typer.echo(f"signer {signer}: top-1 {row['top1']:.1f} % of {row['items']} items")
+
+
+def _some(names: Iterable[str]) -> str:
+    first = list(names)
+    more = f" and {len(first) - LISTED} more" if len(first) > LISTED else ""
+    return ", ".join(first[:LISTED]) + more
 
 
 def _print(result: dict[str, Any]) -> None:

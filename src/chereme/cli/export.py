@@ -9,6 +9,7 @@ import typer
 
 from chereme._imports import require
 from chereme.cli.console import say
+from chereme.errors import UsageError
 
 
 def export(
@@ -48,25 +49,39 @@ def export(
 ) -> None:
     """Write a bundle (ONNX networks, config, hashes) that chereme recognize --model reads.
 
-    The networks are compared with the checkpoint's own; what --int8 and --half change on the crops
-    is told, and stands in the bundle's metrics.
+    The checkpoint is one of a recogniser of letters or of isolated signs. The networks are compared
+    with the checkpoint's own; what --int8 and --half change on the crops is told, and stands in the
+    bundle's metrics.
     """
+    from chereme.runtime.bundle import read_config
+
     require("torch", extra="train")
-    bundle = require("chereme.training.export", extra="train").export(
-        checkpoint,
-        output,
-        lm=lm,
-        description=description,
-        model_card=model_card,
-        crops=crops,
-        int8=int8,
-        half=half,
-    )
-    for metric in bundle.config.metrics:
+    isolated = require("chereme.training.export_isolated", extra="train")
+    if isolated.kind_of(checkpoint) is not None:
+        given = {"--lm": lm, "--crops": crops, "--int8": int8, "--half": half}
+        if wrong := [name for name, value in given.items() if value]:
+            raise UsageError(
+                f"{wrong[0]} is of models that read letters, but {checkpoint} recognises isolated "
+                "signs; leave it out"
+            )
+        isolated.export_isolated(checkpoint, output, description=description, model_card=model_card)
+    else:
+        require("chereme.training.export", extra="train").export(
+            checkpoint,
+            output,
+            lm=lm,
+            description=description,
+            model_card=model_card,
+            crops=crops,
+            int8=int8,
+            half=half,
+        )
+    config, sha256 = read_config(output)
+    for metric in config.metrics:
         if "letters_changed" in metric:
             say(
                 f"{metric['test_set']}: {metric['letters_changed']} of {metric['letters']} "
                 f"letters changed, log-probabilities by up to "
                 f"{metric['log_probability_difference']:g}"
             )
-    say(f"{output}: {bundle.config.name}, sha256 {bundle.sha256}")
+    say(f"{output}: {config.name}, sha256 {sha256}")

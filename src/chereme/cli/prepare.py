@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -13,20 +13,15 @@ from chereme._imports import require
 from chereme.cli.console import ProgressBar, say
 from chereme.errors import UsageError
 
-
-class Dataset(StrEnum):
-    """What can be prepared."""
-
-    exemplars = "exemplars"
-    chicagofswild = "chicagofswild"
-    chicagofswildplus = "chicagofswildplus"
-    greek = "greek"
-    folder = "folder"
-    rendered = "rendered"
-    photographs = "photographs"
+EXEMPLARS, RENDERED, PHOTOGRAPHS = "exemplars", "rendered", "photographs"
 
 
-MADE = (Dataset.rendered, Dataset.photographs)
+class Subset(StrEnum):
+    """Words of NMFs-CSL."""
+
+    all = "all"
+    confusing = "confusing"
+    normal = "normal"
 
 
 class EngineName(StrEnum):
@@ -48,13 +43,14 @@ class TeacherName(StrEnum):
 
 def prepare(
     dataset: Annotated[
-        Dataset,
+        str,
         typer.Argument(
             metavar="DATASET",
-            help="chicagofswild, chicagofswildplus, greek, or folder (a manifest: recordings of "
-            "your own, or of chereme synthesize). rendered: clips of made-up signers; photographs: "
-            "clips made of photographs of letters. exemplars: handshapes of letters, from "
-            "photographs.",
+            help="Fingerspelling: chicagofswild, chicagofswildplus, greek, or folder (a manifest: "
+            "recordings of your own, or of chereme synthesize). rendered: clips of made-up "
+            "signers; photographs: clips made of photographs of letters. exemplars: handshapes of "
+            "letters, from photographs. Isolated signs: wlasl, msasl, slr500, nmfs-csl, or signs "
+            "(a folder for each sign with its clips, or a manifest).",
         ),
     ],
     output: Annotated[
@@ -83,6 +79,42 @@ def prepare(
     fold: Annotated[
         int | None, typer.Option(metavar="K", help="Of greek: who is tested, 1 to 7.")
     ] = None,
+    classes: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Glosses. Of wlasl: 100, 300, 1000 or 2000; of msasl: 100, 200, 500 or 1000.",
+            show_default="all",
+        ),
+    ] = None,
+    subset: Annotated[Subset | None, typer.Option(help="Of nmfs-csl: which words.")] = None,
+    videos: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Of isolated signs: where the clips are, if not in DIR."),
+    ] = None,
+    metadata: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Of wlasl: its list; of slr500: the dictionary; of nmfs-csl: words.",
+        ),
+    ] = None,
+    names: Annotated[
+        str | None,
+        typer.Option(metavar="PATTERN", help="Of msasl: names of cut clips, {split}/{row:05d}."),
+    ] = None,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="Of wlasl: recordings that nobody has cut into clips.")
+    ] = False,
+    signer: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REGEX", help="Of signs: finds the signer in SIGN/CLIP, as '/([^_]+)_'."
+        ),
+    ] = None,
+    language: Annotated[
+        str | None, typer.Option(metavar="CODE", help="Of signs: the sign language, as ase.")
+    ] = None,
     size: Annotated[
         int | None,
         typer.Option(metavar="N", help="Pixels of a side of the crops.", show_default="256", min=8),
@@ -107,18 +139,19 @@ def prepare(
     rate: Annotated[
         float | None,
         typer.Option(
-            metavar="R", help="Of rendered and photographs: frames a second.", show_default="20"
+            metavar="R",
+            help="Frames a second: of rendered and photographs (20), of folders of frames (30).",
+            show_default=False,
         ),
     ] = None,
     dev: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="SIGNER", help="Of photographs: hand1 to hand5, wild, manual; not to train on."
+            metavar="SIGNER",
+            help="Not to train on. Of photographs: hand1 to hand5, wild, manual; of slr500: P01.",
         ),
     ] = None,
-    test: Annotated[
-        list[str] | None, typer.Option(metavar="SIGNER", help="Of photographs: likewise.")
-    ] = None,
+    test: Annotated[list[str] | None, typer.Option(metavar="SIGNER", help="Likewise.")] = None,
     variants: Annotated[
         int, typer.Option(metavar="N", help="Of exemplars: times that each photograph is seen.")
     ] = 6,
@@ -130,73 +163,105 @@ def prepare(
         int, typer.Option(metavar="N", help="Of what is made: the same seed gives the same files.")
     ] = 0,
 ) -> None:
-    """Prepare DATASET for training: crops of the signing hand, its landmarks, and what teachers
-    say of them, in WebDataset tars.
+    """Prepare DATASET for training. Fingerspelling: crops of the signing hand, its landmarks, and
+    what teachers say of them, in WebDataset tars. Isolated signs: the joints of both hands.
 
     A run that was stopped goes on where it was. What became of each clip is in status.csv.
     """
-    of_files = {"--fold": fold, "--retry": retry}
     of_crops = {
         "--teacher": teacher,
         "--checkpoint": checkpoint,
         "--vectors": vectors,
         "--size": size,
     }
-    of_made = {"--clips": clips, "--rate": rate}
-    of_one: dict[str, object] = {}
-    if dataset is not Dataset.rendered:
-        of_one["--signers"] = signers
-    if dataset is not Dataset.photographs:
-        of_one |= {"--dev": dev, "--test": test}
-    if dataset is Dataset.exemplars:
-        _refuse(dataset, {**of_files, **of_crops, **of_made, **of_one})
+    of_runs = {"--retry": retry, "--engine": engine is EngineName.ray}
+    of_made = {"--clips": clips}
+    # What the reader of a data set may be asked; the catalogue says which takes what.
+    asked: dict[str, object] = {
+        "fold": fold,
+        "classes": classes,
+        "subset": subset and subset.value,
+        "videos": videos,
+        "metadata": metadata,
+        "names": names,
+        "whole": whole,
+        "signer": signer,
+        "language": language,
+    }
+    of_readers = {f"--{name}": value for name, value in asked.items()}
+    kept = {"--dev": dev, "--test": test}
+    if dataset == EXEMPLARS:
+        others = {**of_runs, **of_crops, **of_made, **of_readers, **kept}
+        _refuse(dataset, {**others, "--rate": rate, "--signers": signers})
         _prepare_exemplars(_needed(root, dataset), output, variants, rendered, seed)
         return
-    module = require("chereme.training.prepare", extra="train")
-    files = module.TeacherFiles(checkpoint, tuple(vectors or ()))
-    teachers = module.open_teachers([name.value for name in teacher or ()], files)
-    if dataset in MADE:
-        _refuse(dataset, {**of_files, **of_one})
-        settings = module.crop_settings(size)
-        made = require("chereme.training.made_clips", extra="train")
+    if dataset in (RENDERED, PHOTOGRAPHS):
+        of_other = {"--root": root, **kept} if dataset == RENDERED else {"--signers": signers}
+        _refuse(dataset, {**of_runs, **of_readers, **of_other})
         if clips is None:
             raise UsageError(f"{dataset}: expected --clips N, which says how many to make")
-        if dataset is Dataset.rendered:
-            _refuse(dataset, {"--root": root})
+        teachers, settings = _teachers(teacher, checkpoint, vectors), _settings(size)
+        made = require("chereme.training.made_clips", extra="train")
+        if dataset == RENDERED:
             maker = made.RenderedClips(clips, signers, seed, rate or made.RATE, settings)
         else:
-            folder, kept = _needed(root, dataset), (tuple(dev or ()), tuple(test or ()))
-            maker = made.PhotographClips(folder, clips, seed, rate or made.RATE, settings, *kept)
+            folder, left_out = _needed(root, dataset), (tuple(dev or ()), tuple(test or ()))
+            maker = made.PhotographClips(
+                folder, clips, seed, rate or made.RATE, settings, *left_out
+            )
         with ProgressBar(dataset, unit="clips") as progress:
             count = made.write_clips(maker, output, teachers, workers=workers, progress=progress)
         say(f"{output}: {count:,} clips")
         return
-    _refuse(dataset, {**of_made, **of_one})
-    root = _needed(root, dataset)
-    corpus = module.open_corpus(dataset.value, root, fold=fold)
+    catalogue = require("chereme.data.catalogue", extra="train")
+    _refuse(dataset, {**of_made, "--signers": signers})
+    poses = catalogue.into(dataset) == "poses"
+    _refuse(dataset, {**of_crops, **of_runs} if poses else {"--rate": rate})
+    # The teachers before the data set, whose reading may take long.
+    teachers = [] if poses else _teachers(teacher, checkpoint, vectors)
+    corpus = catalogue.open_corpus(dataset, _needed(root, dataset), dev=dev, test=test, **asked)
     with ProgressBar(corpus.name, unit="clips") as progress:
-        result = module.prepare(
-            corpus,
-            output,
-            teachers,
-            size=size,
-            workers=workers,
-            engine=engine.value,
-            retry=retry,
-            progress=progress,
-        )
+        if poses:
+            module = require("chereme.data.pose_clips", extra="train")
+            more = {} if rate is None else {"rate": rate}
+            result = module.prepare_poses(
+                corpus, output, workers=workers, progress=progress, **more
+            )
+        else:
+            result = require("chereme.training.prepare", extra="train").prepare(
+                corpus,
+                output,
+                teachers,
+                size=size,
+                workers=workers,
+                engine=engine.value,
+                retry=retry,
+                progress=progress,
+            )
     for line in result.report().splitlines():
         say(line)
     say(f"{output}: written")
 
 
-def _needed(root: Path | None, dataset: Dataset) -> Path:
+def _teachers(
+    names: Sequence[TeacherName] | None, checkpoint: Path | None, vectors: Sequence[Path] | None
+) -> Any:
+    module = require("chereme.training.prepare", extra="train")
+    files = module.TeacherFiles(checkpoint, tuple(vectors or ()))
+    return module.open_teachers([name.value for name in names or ()], files)
+
+
+def _settings(size: int | None) -> Any:
+    return require("chereme.training.prepare", extra="train").crop_settings(size)
+
+
+def _needed(root: Path | None, dataset: str) -> Path:
     if root is None:
         raise UsageError(f"{dataset}: expected --root DIR, the folder of the data")
     return root
 
 
-def _refuse(dataset: Dataset, options: Mapping[str, object]) -> None:
+def _refuse(dataset: str, options: Mapping[str, object]) -> None:
     """UsageError if one of ``options``, which are for others, was given."""
     if given := [option for option, value in options.items() if value]:
         raise UsageError(f"{dataset}: {', '.join(given)} is for other data sets")
@@ -208,7 +273,7 @@ def _prepare_exemplars(root: Path, output: Path, variants: int, rendered: int, s
 
     with (
         MediaPipeDetector(still=True, max_hands=1) as detector,
-        ProgressBar(Dataset.exemplars.value, unit="photographs") as progress,
+        ProgressBar(EXEMPLARS, unit="photographs") as progress,
     ):
         exemplars = module.build_exemplars(
             root, detector, variants=variants, seed=seed, progress=progress

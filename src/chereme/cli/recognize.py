@@ -1,11 +1,11 @@
-"""``chereme recognize``: the letters of videos, images, folders of frames, and landmark files."""
+"""``chereme recognize``: what videos, images, folders of frames, and landmark files show."""
 
 from __future__ import annotations
 
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Protocol
 
 import typer
 
@@ -23,7 +23,7 @@ class Task(StrEnum):
 
 
 class Format(StrEnum):
-    """Forms of a transcript."""
+    """Forms of a transcript; ranked glosses are txt, json or tsv."""
 
     txt = "txt"
     json = "json"
@@ -51,13 +51,22 @@ def recognize(
         ),
     ] = None,
     task: Annotated[
-        Task, typer.Option(metavar="TASK", help="fingerspelling, isolated or continuous.")
-    ] = Task.fingerspelling,
+        Task | None,
+        typer.Option(
+            metavar="TASK",
+            help="fingerspelling, isolated or continuous.",
+            show_default="of the model, else fingerspelling",
+        ),
+    ] = None,
     stream: options.ReadStream = options.Stream.auto,
     form: Annotated[
         Format,
         typer.Option("--format", "-f", metavar="FORM", help="txt, json, srt, vtt, tsv or eaf."),
     ] = Format.txt,
+    top: Annotated[
+        int,
+        typer.Option(metavar="K", min=1, help="Glosses to give for an isolated sign."),
+    ] = 5,
     output: options.OutputDir = None,
     overlay: Annotated[
         Path | None,
@@ -78,7 +87,8 @@ def recognize(
 ) -> None:
     """Read the signing in each INPUT and print it.
 
-    One input prints its text alone, several print path<TAB>text (as json: one object a line).
+    One input prints its text alone, several print path<TAB>text (as json: one object a line). Of an
+    isolated sign these are the likeliest glosses; of one input with their probabilities.
 
     With -o, files are written too. A bad input does not stop the others.
     """
@@ -86,52 +96,149 @@ def recognize(
         raise UsageError(
             f"several inputs as {form} do not fit one output: give a folder with -o DIR"
         )
-    from chereme.formats.transcripts import output_paths, save, write
-    from chereme.runtime.overlay import overlay_paths
-    from chereme.runtime.recognizer import Recognizer
-    from chereme.runtime.registry import family_for
-    from chereme.runtime.streams import load_streams
+    from chereme.formats.transcripts import output_paths, save
+    from chereme.runtime.registry import family_for, task_of
 
-    films = overlay_paths(inputs, overlay) if overlay else [None for _ in inputs]
-    streams = load_streams(model or family_for(task), stream.value, threads=threads)
-    config = streams.bundles[0].config
-    if config.task != task:
+    if model is None and task is Task.isolated:
         raise UsageError(
-            f"the model {config.name!r} is for {config.task}, not for {task}; "
+            "no model of isolated signs comes with chereme: train one with your own clips, "
+            "FOLDER/<gloss>/<clip>, by: chereme train FOLDER -o MODEL; then give --model MODEL"
+        )
+    chosen = model or family_for(task or Task.fingerspelling)
+    found = task_of(chosen)
+    if task is not None and found != task:
+        raise UsageError(
+            f"the model {chosen!r} is for {found}, not for {task}; "
             f"leave out --task, or give a model for {task}"
         )
-    recognizer = Recognizer(
-        streams,
-        hand=hand.value,
-        beam_width=beam_width,
-        lm=lm,
-        greedy=greedy,
-        mirrored=mirrored,
-        rate=rate,
-        strict=strict,
-    )
+    common: dict[str, Any] = {
+        "hand": hand.value,
+        "mirrored": mirrored,
+        "rate": rate,
+        "strict": strict,
+    }
+    search: dict[str, Any] = {"beam_width": beam_width, "lm": lm, "greedy": greedy}
+    reader: _Reader
+    if found == Task.isolated:
+        given = {
+            "--beam-width": beam_width is not None,
+            "--no-lm": not lm,
+            "--greedy": greedy,
+            "--overlay": overlay is not None,
+        }
+        if wrong := [name for name, there in given.items() if there]:
+            raise UsageError(f"{wrong[0]} is of letters, but the model {chosen!r} is for signs")
+        reader = _Signs(chosen, stream, threads, common, form, top)
+    else:
+        reader = _Letters(chosen, stream, threads, common | search, form)
+    films = _films(inputs, overlay)
     files = output_paths(inputs, output, form.value) if output else [None for _ in inputs]
     failed = False
     for source, file, film in zip(inputs, files, films, strict=True):
         try:
             with ProgressBar(source.name) as progress:
-                transcript = recognizer.recognize(source, progress=progress, overlay=film)
+                result = reader.read(source, film, progress)
         except CheremeError as error:
             if debugging():
                 raise
             report(error)
             failed = True
             continue
-        for message in transcript.warnings:
+        for message in result.warnings:
             warn(str(source), message)
         if file is not None:
-            save(write(transcript, source, form.value, output), file)
+            save(reader.document(result, source, output), file)
         if file is not None or form is Format.txt:
-            typer.echo(transcript.text if len(inputs) == 1 else f"{source}\t{transcript.text}")
+            one = reader.text(result, several=len(inputs) > 1)
+            typer.echo(one if len(inputs) == 1 else f"{source}\t{one}")
         elif len(inputs) == 1:
-            typer.echo(write(transcript, source, form.value).rstrip("\n"))
+            typer.echo(reader.document(result, source, None).rstrip("\n"))
         else:
-            document = json.loads(write(transcript, source, form.value))
+            document = json.loads(reader.document(result, source, None))
             typer.echo(json.dumps(document, ensure_ascii=False))
     if failed:
         raise typer.Exit(1)
+
+
+def _films(inputs: list[Path], overlay: Path | None) -> list[Path] | list[None]:
+    from chereme.runtime.overlay import overlay_paths
+
+    return overlay_paths(inputs, overlay) if overlay else [None for _ in inputs]
+
+
+class _Reader(Protocol):
+    """What a task reads, and how that is told."""
+
+    def read(self, source: Path, film: Path | None, progress: ProgressBar) -> Any:
+        """What ``source`` shows."""
+
+    def text(self, result: Any, *, several: bool) -> str:
+        """What is printed of one of ``several`` inputs, or of the only one."""
+
+    def document(self, result: Any, source: Path, folder: Path | None) -> str:
+        """What is written to a file in ``folder``."""
+
+
+class _Letters:
+    """Fingerspelling."""
+
+    def __init__(
+        self,
+        model: str,
+        stream: options.Stream,
+        threads: int | None,
+        settings: dict[str, Any],
+        form: Format,
+    ) -> None:
+        from chereme.runtime.recognizer import Recognizer
+        from chereme.runtime.streams import load_streams
+
+        streams = load_streams(model, stream.value, threads=threads)
+        self.recognizer, self.form = Recognizer(streams, **settings), form
+
+    def read(self, source: Path, film: Path | None, progress: ProgressBar) -> Any:
+        return self.recognizer.recognize(source, progress=progress, overlay=film)
+
+    def text(self, result: Any, *, several: bool) -> str:
+        return str(result.text)
+
+    def document(self, result: Any, source: Path, folder: Path | None) -> str:
+        from chereme.formats.transcripts import write
+
+        return write(result, source, self.form.value, folder)
+
+
+class _Signs:
+    """Isolated signs."""
+
+    def __init__(
+        self,
+        model: str,
+        stream: options.Stream,
+        threads: int | None,
+        settings: dict[str, Any],
+        form: Format,
+        top: int,
+    ) -> None:
+        from chereme.formats.glosses import check_form
+        from chereme.runtime.isolated import IsolatedRecognizer, load_isolated
+
+        check_form(form.value)
+        bundle = load_isolated(model, stream.value, threads=threads)
+        self.recognizer = IsolatedRecognizer(bundle, **settings)
+        self.form, self.top = form, top
+
+    def read(self, source: Path, film: Path | None, progress: ProgressBar) -> Any:
+        return self.recognizer.recognize(source, progress=progress)
+
+    def text(self, result: Any, *, several: bool) -> str:
+        from chereme.formats.glosses import write_glosses
+
+        if several:
+            return "\t".join(gloss for gloss, _ in result.glosses[: self.top])
+        return write_glosses(result, None, "txt", self.top).rstrip("\n")
+
+    def document(self, result: Any, source: Path, folder: Path | None) -> str:
+        from chereme.formats.glosses import write_glosses
+
+        return write_glosses(result, source, self.form.value, self.top)

@@ -1,4 +1,4 @@
-"""Many clips at once: hands are found and cut in several processes, results come in order."""
+"""Many clips at once: hands are looked for in several processes, results come in order."""
 
 from __future__ import annotations
 
@@ -14,29 +14,40 @@ from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from multiprocessing.connection import wait
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chereme.data.clips import CropSettings, TrackedClip, Unusable, track_clip
+from chereme.data.clips import TrackedClip, Unusable
 from chereme.formats.manifests import Item
 from chereme.hands.detector import Detection, HandDetector
 from chereme.runtime.observe import MakeDetector
 
+Found = TypeVar("Found", covariant=True)
 Outcome = TrackedClip | Unusable
 _AHEAD = 4  # clips for each worker that are finished or begun before their turn
 
 
-@dataclass(frozen=True)
-class Engine:
-    """How clips are tracked: see ``track_clip``. Workers make detectors of their own."""
+class Look(Protocol[Found]):
+    """What is made of a clip; it raises Unusable for one of which nothing can be made."""
 
-    settings: CropSettings
+    def __call__(self, item: Item, *, make_detector: MakeDetector) -> Found: ...
+
+
+@dataclass(frozen=True)
+class Engine(Generic[Found]):
+    """Looks at clips, as ``track_clip`` does. Workers make detectors of their own.
+
+    With several workers ``look`` and ``make_detector`` are such as can be pickled.
+    """
+
+    look: Look[Found]
     make_detector: MakeDetector
     workers: int = 1
 
-    def run(self, items: Sequence[Item]) -> Iterator[Outcome]:
-        """The tracked clip of each item, or why there is none, in the order of the items.
+    def run(self, items: Sequence[Item]) -> Iterator[Found | Unusable]:
+        """What was made of each item, or why nothing was, in the order of the items.
 
         A clip on which the process itself dies (a fault in a decoder, too little memory) is
         Unusable too, where there are several workers.
@@ -53,10 +64,10 @@ class Engine:
                 # Which clip it was nobody knows: the first goes alone, the others once more.
                 yield self._alone(waiting.popleft())
 
-    def _in_pool(self, waiting: deque[Item]) -> Iterator[Outcome]:
+    def _in_pool(self, waiting: deque[Item]) -> Iterator[Found | Unusable]:
         """Take items off ``waiting`` as their outcomes are given."""
         with self._pool(self.workers) as pool:
-            begun: deque[Future[Outcome]] = deque()
+            begun: deque[Future[Found | Unusable]] = deque()
             try:
                 while waiting:
                     for item in islice(waiting, len(begun), self.workers * _AHEAD):
@@ -68,10 +79,11 @@ class Engine:
                 for future in begun:
                     future.cancel()
 
-    def _alone(self, item: Item) -> Outcome:
+    def _alone(self, item: Item) -> Found | Unusable:
         with self._pool(1) as pool:
             try:
-                return pool.submit(_work, item).result()
+                found: Found | Unusable = pool.submit(_work, item).result()
+                return found
             except BrokenProcessPool:
                 return Unusable("cannot be read", f"{item.path}: the process that read it died")
 
@@ -80,16 +92,16 @@ class Engine:
         return ProcessPoolExecutor(workers, context, _start_worker, (self,))
 
 
-class Tracker:
-    """Tracks clips one after the other with the same detectors: making them takes 0.2 s."""
+class Tracker(Generic[Found]):
+    """Looks at clips one after the other with the same detectors: making them takes 0.2 s."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine[Found]) -> None:
         self._engine = engine
         self._detectors: dict[bool, HandDetector] = {}
 
-    def __call__(self, item: Item) -> Outcome:
+    def __call__(self, item: Item) -> Found | Unusable:
         try:
-            return track_clip(item, self._engine.settings, self._lend)
+            return self._engine.look(item, make_detector=self._lend)
         except Unusable as unusable:
             return unusable
         # One clip in tens of thousands that trips over a fault of ours or of a library is no
@@ -128,10 +140,10 @@ class _Lent:
         pass
 
 
-_tracker: Tracker  # of a worker
+_tracker: Tracker[Any]  # of a worker
 
 
-def _start_worker(engine: Engine) -> None:
+def _start_worker(engine: Engine[Any]) -> None:
     import cv2
 
     global _tracker
@@ -148,5 +160,5 @@ def _start_worker(engine: Engine) -> None:
     threading.Thread(target=end_with_parent, daemon=True).start()
 
 
-def _work(item: Item) -> Outcome:
+def _work(item: Item) -> Any:
     return _tracker(item)

@@ -16,11 +16,9 @@ from __future__ import annotations
 import csv
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from functools import cached_property, partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,18 +27,18 @@ from numpy.typing import NDArray
 
 from chereme.data.clips import Unusable
 from chereme.data.corpus import Corpus
+from chereme.data.engine import Engine
 from chereme.data.prepare import Preparation, alone_in, make_mediapipe
 from chereme.data.shards import UNSPLIT
 from chereme.data.status import Row, StatusFile
 from chereme.errors import InputError
-from chereme.formats.manifests import Hand, Item
+from chereme.formats.manifests import Item
 from chereme.formats.poses import write_landmarks
+from chereme.hands.both import SIDES, both_hands, sign_span
 from chereme.runtime.observe import FOLDER_RATE, MakeDetector, is_landmark_file, observe
 from chereme.types import NUM_JOINTS, FloatArray, Landmarks
 
 POSES, CLIPS, SEEN = "poses.npy", "clips.csv", "landmarks"
-SIDES = ("left", "right")
-"""The hands of a clip, in their order."""
 _LEAST_FRAMES = 0.9  # share of a recording that must be undamaged for its label to hold
 
 
@@ -178,13 +176,27 @@ class PoseWriter:
         if kind is not None:
             self._part.unlink()
             return
-        listed = self.folder / f"{CLIPS}.part"
-        with listed.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(_COLUMNS)
-            writer.writerows([getattr(e, name) for name in _COLUMNS] for e in self.entries)
+        listed = _write_entries(self.folder, self.entries)
         self._part.replace(self.folder / POSES)
         listed.replace(self.folder / CLIPS)
+
+
+def _write_entries(folder: Path, entries: Iterable[Entry]) -> Path:
+    listed = folder / f"{CLIPS}.part"
+    with listed.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(_COLUMNS)
+        writer.writerows([getattr(entry, name) for name in _COLUMNS] for entry in entries)
+    return listed
+
+
+def relabel(folder: str | Path, change: Callable[[Entry], Entry]) -> tuple[Entry, ...]:
+    """Change labels, signers or splits of the clips of a folder of poses, and nothing of their
+    frames; what is known of them then."""
+    folder = Path(folder)
+    entries = tuple(change(entry) for entry in _read_entries(folder / CLIPS))
+    _write_entries(folder, entries).replace(folder / CLIPS)
+    return entries
 
 
 def write_poses(clips: Iterable[PoseClip], folder: str | Path) -> int:
@@ -196,45 +208,15 @@ def write_poses(clips: Iterable[PoseClip], folder: str | Path) -> int:
 
 
 # -- from recordings -------------------------------------------------------------------------------
-def both_hands(seen: Landmarks, hand: Hand = "auto") -> tuple[FloatArray, FloatArray]:
-    """The left and the right hand of what was seen: ``(T, 2, 21, 2)`` and ``(T, 2, 21)``.
-
-    Of several tracks of a hand the one seen in most frames comes first, and others fill the frames
-    in which it was not seen (a hand that was lost and found again). A track of unknown handedness
-    is the signing ``hand`` where that is stated and not seen, else a hand that was not seen, the
-    right one first.
-    """
-    frames = len(seen.timestamps)
-    joints = np.full((frames, 2, NUM_JOINTS, 2), np.nan, np.float32)
-    confidence = np.zeros((frames, 2, NUM_JOINTS), np.float32)
-    coverage = (seen.confidence > 0).any(axis=2).sum(axis=0)
-    order = sorted(range(len(coverage)), key=lambda track: -coverage[track])
-    order.sort(key=lambda track: seen.handedness[track] == "unknown")
-    preferred = ["right", "left"] if hand == "auto" else [hand, "left", "right"]
-    for track in order:
-        side: str | None = seen.handedness[track]
-        if side == "unknown":
-            unseen = [s for s in preferred if not confidence[:, SIDES.index(s)].any()]
-            side = unseen[0] if unseen else None
-        if side is None:
-            continue
-        number = SIDES.index(side)
-        free = ~(confidence[:, number] > 0).any(axis=-1)
-        joints[free, number] = seen.landmarks[free, track, :, :2]
-        confidence[free, number] = seen.confidence[free, track]
-    return joints, confidence
-
-
 def pose_clip(item: Item, seen: Landmarks, rate: float = FOLDER_RATE) -> PoseClip:
     """``seen`` in ``item`` as a clip, from the first frame in which a hand was seen to the last.
 
     ``rate``: of a single frame, which has none. Unusable where no hand was seen.
     """
     joints, confidence = both_hands(seen, item.hand)
-    present = np.flatnonzero((confidence > 0).any(axis=(1, 2)))
-    if not len(present):
+    cut = sign_span(confidence)
+    if cut is None:
         raise Unusable("no hand seen", f"in {len(seen.timestamps)} frames")
-    cut = slice(present[0], present[-1] + 1)
     times = seen.timestamps
     if len(times) > 1:
         rate = float((len(times) - 1) / (times[-1] - times[0]))
@@ -261,7 +243,8 @@ def prepare_poses(
 
     Args:
         rate: frames a second of what states none: folders of frames, some ``.pose`` files.
-        workers: processes that look for hands.
+        workers: processes that look for hands. A clip on which one dies is dropped, if there are
+            several.
         make_detector: another hand detector; with several workers one that can be pickled.
         progress: called with the clips that are done with, and all.
 
@@ -269,7 +252,8 @@ def prepare_poses(
     """
     folder = Path(folder)
     (folder / SEEN).mkdir(parents=True, exist_ok=True)
-    look = partial(_look, folder=folder / SEEN, rate=rate, make_detector=make_detector)
+    look = partial(_look, folder=folder / SEEN, rate=rate)
+    engine = Engine[PoseClip](look, make_detector, workers)
     with alone_in(folder), ExitStack() as stack:
         left_out = [
             Row(f.id, "", "dropped", f.reason, f.detail, stage="reader")
@@ -277,10 +261,7 @@ def prepare_poses(
             if f.dropped
         ]
         status = stack.enter_context(StatusFile(folder, left_out))
-        found: Iterator[PoseClip | Unusable] = map(look, corpus.items)
-        if workers > 1:
-            pool = stack.enter_context(ProcessPoolExecutor(workers, get_context("spawn")))
-            found = pool.map(look, corpus.items)
+        found = engine.run(corpus.items)
         with PoseWriter(folder) as writer:
             for done, (item, clip) in enumerate(zip(corpus.items, found, strict=True), start=1):
                 split = item.split or UNSPLIT
@@ -301,7 +282,7 @@ def prepare_poses(
     return result
 
 
-def _look(item: Item, *, folder: Path, rate: float, make_detector: MakeDetector) -> Any:
+def _look(item: Item, *, make_detector: MakeDetector, folder: Path, rate: float) -> PoseClip:
     """The clip of an item, or Unusable; ``folder`` has what was seen in recordings before."""
     try:
         if is_landmark_file(item.path):
@@ -309,14 +290,10 @@ def _look(item: Item, *, folder: Path, rate: float, make_detector: MakeDetector)
         else:
             seen = _seen_in_recording(item, folder, rate, make_detector)
         return pose_clip(item, seen, rate)
-    except Unusable as unusable:
-        return unusable
+    except Unusable:
+        raise
     except InputError as error:
-        return Unusable("cannot be read", str(error))
-    # One clip in tens of thousands that trips over a fault of ours or of a library is no reason to
-    # lose the others; it is reported.
-    except Exception as error:
-        return Unusable("failed", f"{type(error).__name__}: {error}")
+        raise Unusable("cannot be read", str(error)) from error
 
 
 def _seen_in_recording(

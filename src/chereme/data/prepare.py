@@ -13,10 +13,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from chereme.data.clips import AS_SERVED, CropSettings, TrackedClip, Unusable
+from chereme.data.clips import AS_SERVED, CropSettings, TrackedClip, Unusable, track_clip
 from chereme.data.corpus import SPLITS, Corpus
 from chereme.data.engine import Engine, Outcome
 from chereme.data.ray_engine import run_on_ray
@@ -141,7 +142,8 @@ def prepare(
         todo = [item for item in corpus.items if item.id not in known]
         if todo:
             make_detector(False).close()  # what is wrong with all clips is no clip's fault
-        work = Engine(settings, make_detector, workers)
+        look = partial(track_clip, settings=settings)
+        work = Engine[TrackedClip](look, make_detector, workers)
         outcomes = run_on_ray(work, todo) if engine == "ray" and todo else work.run(todo)
         for done, (item, outcome) in enumerate(zip(todo, outcomes, strict=True), start=1):
             status.add(_finish(item, outcome, teaching, writers[item.split or UNSPLIT]))

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from chereme._imports import require
+from chereme.data.clips import TrackedClip
 from chereme.data.engine import Engine, Outcome, Tracker
 from chereme.formats.manifests import Item
 
@@ -20,7 +21,7 @@ _CLIPS = 4  # of a block, which is the unit of Ray's work and of its results
 class _Actor:
     """A worker on some machine."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine[TrackedClip]) -> None:
         import cv2
 
         cv2.setNumThreads(1)
@@ -30,7 +31,7 @@ class _Actor:
         return {"outcome": self._track(row["item"])}
 
 
-def run_on_ray(engine: Engine, items: Sequence[Item]) -> Iterator[Outcome]:
+def run_on_ray(engine: Engine[TrackedClip], items: Sequence[Item]) -> Iterator[Outcome]:
     """As ``Engine.run``: ``engine.workers`` actors of one CPU each, outcomes in order.
 
     Takes the cluster that ``RAY_ADDRESS`` names, or starts Ray on this machine.

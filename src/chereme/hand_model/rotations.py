@@ -53,7 +53,7 @@ def _unit_quaternion_to_matrix(quaternion: Tensor) -> Tensor:
     outer = quaternion.unsqueeze(-1) * quaternion.unsqueeze(-2)
     form = torch.as_tensor(_FORM, dtype=quaternion.dtype, device=quaternion.device)
     entries = outer.flatten(-2) @ form
-    return entries.unflatten(-1, (3, 3))
+    return entries.view(*entries.shape[:-1], 3, 3)
 
 
 def axis_angle_to_quaternion(axis_angle: Tensor) -> Tensor:

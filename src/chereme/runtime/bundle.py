@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chereme._imports import require
 from chereme.errors import BundleError, UsageError
-from chereme.runtime.config import BundleConfig, Preprocessing, parse_config
+from chereme.runtime.config import BundleConfig, Config, Preprocessing, parse_config
 from chereme.text.alphabet import Alphabet
 
 if TYPE_CHECKING:
@@ -25,15 +25,15 @@ CONFIG = "config.json"
 ENCODER = "encoder.onnx"
 SEQUENCE = "sequence.onnx"
 LANGUAGE_MODEL = "lm.onnx"
+CLASSIFIER = "classifier.onnx"
 MODEL_CARD = "MODEL_CARD.md"
-REQUIRED = (ENCODER, SEQUENCE, MODEL_CARD)
-ALLOWED = (*REQUIRED, LANGUAGE_MODEL)
+KNOWN = (ENCODER, SEQUENCE, LANGUAGE_MODEL, CLASSIFIER, MODEL_CARD)
 PICKLE_SUFFIXES = (".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".bin", ".joblib")
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A checked model, ready to run.
+    """A checked model that reads letters, ready to run.
 
     ``encoder``: ``frames`` -> ``features (T, D)``, frame by frame, so that it may be called on
     pieces; frames are ``(T, F)`` float32 of landmarks, or crops ``(T, 3, S, S)`` uint8 RGB.
@@ -56,15 +56,18 @@ class Bundle:
         Raises ``BundleError`` if a file is missing, changed, unlisted, a pickle, or of another
         form.
         """
-        if threads is not None and threads < 1:
-            raise UsageError(f"threads: expected 1 or more, got {threads}")
         config, sha256, files = check_bundle(directory)
         where = Path(directory)
+        if not isinstance(config, BundleConfig):
+            raise BundleError(
+                f"{where}: expected a model that reads letters, got one for {config.task} signs; "
+                "open it with chereme.load, or give it to chereme recognize alone"
+            )
         vocabulary = len(Alphabet(config.alphabet))
-        encoder = _session(files[ENCODER], where / ENCODER, threads)
-        sequence = _session(files[SEQUENCE], where / SEQUENCE, threads)
-        _check_ports(encoder, where / ENCODER, "frames", "features")
-        _check_ports(sequence, where / SEQUENCE, "features", "log_probs")
+        encoder = open_network(files[ENCODER], where / ENCODER, threads)
+        sequence = open_network(files[SEQUENCE], where / SEQUENCE, threads)
+        check_ports(encoder, where / ENCODER, ["frames"], "features")
+        check_ports(sequence, where / SEQUENCE, ["features"], "log_probs")
         _check_frames(encoder.get_inputs()[0], where / ENCODER, config.preprocessing)
         made, taken = encoder.get_outputs()[0].shape[-1], sequence.get_inputs()[0].shape[-1]
         # A width that the file leaves open is a name.
@@ -94,7 +97,15 @@ class Bundle:
         return Alphabet(self.config.alphabet)
 
 
-def read_config(directory: str | Path) -> tuple[BundleConfig, str]:
+def files_of(config: Config) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The names of the files beside ``config.json`` that a model must have, and that it may."""
+    if isinstance(config, BundleConfig):
+        return (ENCODER, SEQUENCE, MODEL_CARD), (LANGUAGE_MODEL,)
+    # One of landmarks is a single network; of pictures, one more makes joints of each crop.
+    return (*([ENCODER] if config.input == "rgb" else []), CLASSIFIER, MODEL_CARD), ()
+
+
+def read_config(directory: str | Path) -> tuple[Config, str]:
     """The description and the SHA-256 of a bundle, without checking its other files."""
     where = Path(directory)
     if where.suffix.lower() in PICKLE_SUFFIXES:
@@ -116,13 +127,14 @@ def read_config(directory: str | Path) -> tuple[BundleConfig, str]:
     return parse_config(data, str(path)), hashlib.sha256(raw).hexdigest()
 
 
-def check_bundle(directory: str | Path) -> tuple[BundleConfig, str, dict[str, bytes]]:
+def check_bundle(directory: str | Path) -> tuple[Config, str, dict[str, bytes]]:
     """Check every file of a bundle: ``(config, sha256, contents by name)``, or ``BundleError``."""
     where = Path(directory)
     config, sha256 = read_config(where)
+    required, optional = files_of(config)
     for name in config.files:
-        _check_name(where, name)
-    for name in REQUIRED:
+        _check_name(where, name, (*required, *optional))
+    for name in required:
         if name not in config.files:
             raise BundleError(
                 f"{where / CONFIG}: 'files' does not list {name}, which each model has"
@@ -154,7 +166,13 @@ def check_bundle(directory: str | Path) -> tuple[BundleConfig, str, dict[str, by
 def write_bundle(
     directory: str | Path, config: BundleConfig, files: Mapping[str, bytes | Path]
 ) -> Bundle:
-    """Write ``files`` (contents, or paths to copy) with their hashes, and load the result.
+    """Write a model that reads letters with :func:`write_files`, and load the result."""
+    write_files(directory, config, files)
+    return Bundle.load(directory)
+
+
+def write_files(directory: str | Path, config: Config, files: Mapping[str, bytes | Path]) -> None:
+    """Write ``files`` (contents, or paths to copy) and ``config.json`` with their hashes.
 
     ``config.files`` is filled in here, and a short model card is written if none is given. An
     existing bundle at ``directory`` is replaced; any other content there is an error.
@@ -163,17 +181,18 @@ def write_bundle(
     if where.exists() and not where.is_dir():
         raise BundleError(f"{where}: expected a folder to write the bundle to, found a file")
     present = [path.name for path in where.iterdir()] if where.exists() else []
-    foreign = sorted(set(present) - {*ALLOWED, CONFIG})
+    foreign = sorted(set(present) - {*KNOWN, CONFIG})
     if foreign:
         raise BundleError(
             f"{where} holds other files ({', '.join(foreign[:3])}); give a new or empty folder"
         )
     contents = {n: c if isinstance(c, bytes) else Path(c).read_bytes() for n, c in files.items()}
     contents.setdefault(MODEL_CARD, _short_card(config).encode())
+    required, optional = files_of(config)
     for name in contents:
-        _check_name(where, name)
+        _check_name(where, name, (*required, *optional))
     where.mkdir(parents=True, exist_ok=True)
-    for name in (*ALLOWED, CONFIG):
+    for name in (*KNOWN, CONFIG):
         (where / name).unlink(missing_ok=True)
     for name, content in contents.items():
         (where / name).write_bytes(content)
@@ -182,10 +201,9 @@ def write_bundle(
     }
     text = json.dumps(replace(config, files=hashes).to_dict(), indent=2, ensure_ascii=False)
     (where / CONFIG).write_text(text + "\n", encoding="utf-8")
-    return Bundle.load(where)
 
 
-def _short_card(config: BundleConfig) -> str:
+def _short_card(config: Config) -> str:
     """What the config tells of the model, for a reader."""
     licence = config.licence
     lines = [
@@ -203,16 +221,16 @@ def _short_card(config: BundleConfig) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _check_name(where: Path, name: str) -> None:
+def _check_name(where: Path, name: str, allowed: Sequence[str]) -> None:
     """Only known plain names, which lie in the folder itself even when links are followed."""
     if Path(name).suffix.lower() in PICKLE_SUFFIXES:
         raise BundleError(
             f"{where / CONFIG} lists {name!r}: pickled files can run code and are refused; "
             "the networks of a bundle are ONNX"
         )
-    if name not in ALLOWED:
+    if name not in allowed:
         raise BundleError(
-            f"{where / CONFIG} lists {name!r}: expected only {', '.join(ALLOWED)}, without folders"
+            f"{where / CONFIG} lists {name!r}: expected only {', '.join(allowed)}, without folders"
         )
     if (where / name).resolve().parent != where.resolve():
         raise BundleError(f"{where / name} is a link that leaves the bundle; copy the file instead")
@@ -234,7 +252,10 @@ def _check_onnx(path: Path, content: bytes) -> None:
         )
 
 
-def _session(content: bytes, path: Path, threads: int | None) -> Any:
+def open_network(content: bytes, path: Path, threads: int | None) -> Any:
+    """A session of ONNX Runtime on ``threads`` (None: all); ``path`` is for messages."""
+    if threads is not None and threads < 1:
+        raise UsageError(f"threads: expected 1 or more, got {threads}")
     ort = require("onnxruntime")
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads or 0
@@ -245,13 +266,14 @@ def _session(content: bytes, path: Path, threads: int | None) -> Any:
         raise BundleError(f"{path}: ONNX Runtime cannot load it ({error})") from error
 
 
-def _check_ports(session: Any, path: Path, source: str, target: str) -> None:
+def check_ports(session: Any, path: Path, sources: list[str], target: str) -> None:
+    """``BundleError`` unless a network's inputs and its output have these names."""
     inputs = [port.name for port in session.get_inputs()]
     outputs = [port.name for port in session.get_outputs()]
-    if inputs != [source] or outputs != [target]:
+    if inputs != sources or outputs != [target]:
         raise BundleError(
-            f"{path}: expected input {source!r} and output {target!r}, got {inputs} and {outputs}; "
-            "is this another network's file?"
+            f"{path}: expected input {', '.join(map(repr, sources))} and output {target!r}, got "
+            f"{inputs} and {outputs}; is this another network's file?"
         )
 
 

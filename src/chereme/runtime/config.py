@@ -8,16 +8,20 @@ from __future__ import annotations
 import dataclasses
 import sys
 import typing
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import UnionType
 from typing import Any, Literal, get_args, get_origin
 
 from chereme.errors import BundleError
+from chereme.hands.both import Sampling
 
-# 1: landmarks; 2: crops too.
-SCHEMA_VERSION = 2
+# 1: landmarks; 2: crops too; 3: isolated signs.
+SCHEMA_VERSION = 3
+TASKS = ("fingerspelling", "isolated", "continuous")
 MAX_RATE = 240.0  # frames a second; as other limits here, it holds a hostile bundle's memory
+MAX_FRAMES = 4096  # of a clip; attention takes memory with its square
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +111,16 @@ class Licence:
 
 @dataclass(frozen=True, slots=True)
 class BundleConfig:
-    """The whole description of a model. ``alphabet`` leaves out the blank, which is index 0.
+    """The whole description of a model that reads letters.
+
+    ``alphabet`` leaves out the blank, which is index 0.
 
     ``training_data`` and ``metrics`` are lists of objects for the reader of the model card; each of
     the metrics names its ``test_set``. ``files`` gives the SHA-256 of every file beside it.
     """
 
     name: str
-    task: Literal["fingerspelling", "isolated", "continuous"]
+    task: Literal["fingerspelling", "continuous"]
     alphabet: tuple[str, ...]
     input: Literal["landmarks", "rgb"]
     preprocessing: Preprocessing
@@ -136,8 +142,7 @@ class BundleConfig:
             "no symbol twice",
             self.alphabet,
         )
-        rate = self.preprocessing.rate
-        _expect(0 < rate <= MAX_RATE, "preprocessing.rate", f"above 0, up to {MAX_RATE:g}", rate)
+        _check_rate(self.preprocessing.rate)
         self._check_input()
         _expect(self.temporal_stride >= 1, "temporal_stride", "1 or more", self.temporal_stride)
         _expect(0 <= self.still.duration <= 60, "still.duration", "0 to 60 s", self.still.duration)
@@ -149,8 +154,7 @@ class BundleConfig:
         )
         unknown = [letter for letter in self.still.letters if letter not in self.alphabet]
         _expect(not unknown, "still.letters", "letters of the alphabet", unknown)
-        for metric in self.metrics:
-            _expect("test_set" in metric, "metrics", "a 'test_set' in each entry", dict(metric))
+        _check_metrics(self.metrics)
 
     def _check_input(self) -> None:
         given = {"features": self.preprocessing.features, "crop": self.preprocessing.crop}
@@ -164,15 +168,97 @@ class BundleConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON object that :func:`parse_config` reads back."""
-        values = dataclasses.asdict(self)
-        values["preprocessing"] = {
-            key: value for key, value in values["preprocessing"].items() if value is not None
-        }
-        return values
+        return _to_dict(self)
 
 
-def parse_config(data: Any, where: str = "config.json") -> BundleConfig:
-    """A config from its JSON object; ``BundleError`` names the key that is wrong."""
+@dataclass(frozen=True, slots=True)
+class ClipPreprocessing:
+    """What a model of isolated signs is given of a clip.
+
+    ``frames`` of it, chosen by ``sampling`` as ``chereme.hands.both.choose_frames`` does, or all of
+    fewer; for a model that reads landmarks of those from the first in which a hand was seen to the
+    last. ``rate``: frames a second of the clips that it was trained on; others are read as they
+    come.
+
+    Of a model that reads pictures, ``crop``: of each hand; ``hands``: 2, the left and the right
+    one, or 1, the one that signs, whichever it is; ``bridge``: the longest gap in a hand, in
+    seconds, that is filled.
+    """
+
+    rate: float
+    frames: int
+    sampling: Sampling
+    crop: Crop | None = None
+    hands: int = 2
+    bridge: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class IsolatedConfig:
+    """The whole description of a model of isolated signs.
+
+    ``classes`` are its glosses, in the order of its log-probabilities. ``training_data``,
+    ``metrics`` and ``files`` as of :class:`BundleConfig`.
+    """
+
+    name: str
+    task: Literal["isolated"]
+    classes: tuple[str, ...]
+    input: Literal["landmarks", "rgb"]
+    preprocessing: ClipPreprocessing
+    licence: Licence
+    training_data: tuple[Mapping[str, Any], ...]
+    metrics: tuple[Mapping[str, Any], ...]
+    files: Mapping[str, str] = field(default_factory=dict)
+    schema_version: int = SCHEMA_VERSION
+
+    def __post_init__(self) -> None:
+        _expect(len(self.classes) >= 2, "classes", "at least 2 glosses", self.classes)
+        _expect("" not in self.classes, "classes", "no empty gloss", self.classes)
+        twice = [gloss for gloss, count in Counter(self.classes).items() if count > 1]
+        _expect(not twice, "classes", "no gloss twice", twice)
+        _check_rate(self.preprocessing.rate)
+        frames = self.preprocessing.frames
+        _expect(1 <= frames <= MAX_FRAMES, "preprocessing.frames", f"1 to {MAX_FRAMES}", frames)
+        rgb = self.input == "rgb"
+        if rgb and self.preprocessing.crop is None:
+            raise BundleError("the key 'preprocessing.crop' is missing")
+        if not rgb and self.preprocessing.crop is not None:
+            raise BundleError("unknown key 'preprocessing.crop' of a model that reads landmarks")
+        hands, bridge = self.preprocessing.hands, self.preprocessing.bridge
+        least = 1 if rgb else 2
+        _expect(least <= hands <= 2, "preprocessing.hands", f"{least} to 2", hands)
+        _expect(0 <= bridge <= 10, "preprocessing.bridge", "0 to 10 s", bridge)
+        _check_metrics(self.metrics)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON object that :func:`parse_config` reads back."""
+        return _to_dict(self)
+
+
+Config = BundleConfig | IsolatedConfig
+"""The description of a model of any task."""
+
+
+def _check_rate(rate: float) -> None:
+    _expect(0 < rate <= MAX_RATE, "preprocessing.rate", f"above 0, up to {MAX_RATE:g}", rate)
+
+
+def _check_metrics(metrics: tuple[Mapping[str, Any], ...]) -> None:
+    for metric in metrics:
+        _expect("test_set" in metric, "metrics", "a 'test_set' in each entry", dict(metric))
+
+
+def _to_dict(config: Config) -> dict[str, Any]:
+    values = dataclasses.asdict(config)
+    values["preprocessing"] = {
+        key: value for key, value in values["preprocessing"].items() if value is not None
+    }
+    return values
+
+
+def parse_config(data: Any, where: str = "config.json") -> Config:
+    """A config of any task from its JSON object; ``BundleError`` names the key that is wrong."""
     if not isinstance(data, dict):
         raise BundleError(f"{where}: expected a JSON object, got {type(data).__name__}")
     version = data.get("schema_version")
@@ -186,8 +272,11 @@ def parse_config(data: Any, where: str = "config.json") -> BundleConfig:
             f"{where}: schema version {version} is newer than {SCHEMA_VERSION}, the newest that "
             "this chereme reads; upgrade it: pip install --upgrade chereme"
         )
+    task = data.get("task")
+    kind = IsolatedConfig if task == "isolated" else BundleConfig
     try:
-        return typing.cast(BundleConfig, _convert(BundleConfig, data, ""))
+        _expect("task" not in data or task in TASKS, "task", f"one of {', '.join(TASKS)}", task)
+        return typing.cast(Config, _convert(kind, data, ""))
     except BundleError as error:
         raise BundleError(f"{where}: {error}") from None
 

@@ -23,7 +23,7 @@ from chereme.hands.crop import crop, hand_box
 from chereme.hands.normalise import nearest, sample_times
 from chereme.hands.signing import bridge_gaps
 from chereme.runtime.bundle import Bundle
-from chereme.runtime.config import BundleConfig, Crop
+from chereme.runtime.config import Config, Crop
 from chereme.runtime.observe import Progress, is_landmark_file, read_again
 from chereme.runtime.prefetch import prefetch
 from chereme.runtime.timing import Stages
@@ -41,7 +41,7 @@ class Block(NamedTuple):
     last: int
 
 
-def pictures_of(source: str | Path | Landmarks, config: BundleConfig) -> Path:
+def pictures_of(source: str | Path | Landmarks, config: Config) -> Path:
     """``source``, if it holds pictures to cut crops from; ``UsageError`` if it holds landmarks."""
     if isinstance(source, Landmarks) or is_landmark_file(source):
         name = "landmarks in memory" if isinstance(source, Landmarks) else str(source)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from chereme.errors import BundleError, UsageError
-from chereme.runtime.bundle import PICKLE_SUFFIXES
+from chereme.runtime.bundle import PICKLE_SUFFIXES, read_config
 from chereme.runtime.config import Licence
 
 Input = Literal["landmarks", "rgb"]
@@ -95,6 +95,11 @@ def resolve(model: str | Path) -> Path:
     raise UsageError(
         f"no model {str(model)!r}: expected one of {', '.join(MODELS)} or the folder of a bundle"
     )
+
+
+def task_of(model: str | Path) -> str:
+    """What a bundled model, or the bundle in a folder, is for; errors as of :func:`resolve`."""
+    return read_config(resolve(model))[0].task
 
 
 def bundled_streams(family: str | Path) -> dict[Input, str]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from chereme.errors import BundleError, UsageError
 from chereme.runtime.bundle import Bundle
+from chereme.runtime.isolated_bundle import IsolatedBundle
 from chereme.runtime.observe import is_landmark_file
 from chereme.runtime.registry import (
     DEFAULT_STREAM,
@@ -165,7 +167,7 @@ def load_streams(
     return Streams(tuple(loaded), stream)
 
 
-def describe(bundles: tuple[Bundle, ...]) -> list[dict[str, str]]:
+def describe(bundles: Sequence[Bundle | IsolatedBundle]) -> list[dict[str, str]]:
     """Input, name and hash of each."""
     return [{"input": b.config.input, "name": b.config.name, "sha256": b.sha256} for b in bundles]
 

@@ -114,27 +114,42 @@ class _Serving(nn.Module):
 
 
 def to_onnx(
-    module: nn.Module, example: Tensor, names: tuple[str, str], free: Mapping[int, str]
+    module: nn.Module,
+    example: Tensor | tuple[Tensor, ...],
+    names: tuple[str, ...],
+    free: Mapping[int, str],
+    free_of_output: Mapping[int, str] | None = None,
 ) -> bytes:
-    """``module`` with one input and one output as an ONNX file; ``free`` names its free axes.
+    """``module`` with one output as an ONNX file.
+
+    Args:
+        module: the network.
+        example: its input, or several.
+        names: of the inputs, then of the output.
+        free: the free axes of every input, by their names.
+        free_of_output: those of the output; None: the same.
 
     Choice: PyTorch's exporter by tracing (``dynamo=False``). The one by ``torch.export`` fixes the
     number of time steps of a GRU and of max pooling at that of the example (seen with 2.13).
     """
     buffer = io.BytesIO()
+    *inputs, output = names
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        # It warns that a GRU's check of its input's shape is traced as passed, and of a first axis
-        # other than 1, which is the batch of its usual layout; here that is free.
+        # It warns that checks of an input's shape are traced as passed, and of a first axis of a
+        # GRU other than 1, which is the batch of its usual layout; here that is free.
         warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
         warnings.filterwarnings("ignore", "Exporting a model to ONNX with a batch_size")
         torch.onnx.export(
             module.eval(),
-            (example,),
+            example if isinstance(example, tuple) else (example,),
             buffer,  # type: ignore[arg-type]  # a file object is as good as a path
-            input_names=[names[0]],
-            output_names=[names[1]],
-            dynamic_axes={name: dict(free) for name in names},
+            input_names=inputs,
+            output_names=[output],
+            dynamic_axes={
+                **{name: dict(free) for name in inputs},
+                output: dict(free if free_of_output is None else free_of_output),
+            },
             dynamo=False,
             opset_version=17,
         )
@@ -295,4 +310,6 @@ def _config(loaded: Checkpoint, output: Path, description: str | Path | None) ->
         "preprocessing": preprocessing,
         "temporal_stride": model.sequence.temporal_stride,
     }
-    return parse_config(described, str(description or "description"))
+    config = parse_config(described, str(description or "description"))
+    assert isinstance(config, BundleConfig)  # as its task says
+    return config

@@ -17,16 +17,16 @@ from typing import Any, Literal, NamedTuple, cast
 import lightning
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from chereme.data.pose_clips import Entry, PoseClip, PoseCorpus
 from chereme.errors import InputError, UsageError
+from chereme.hands.both import Sampling, choose_frames
 from chereme.models.signbert import FRAMES, HandPoses
+from chereme.training.pose_augmentation import PoseAugmentation
 from chereme.training.shards import Epochs
 
-Sampling = Literal["window", "spread"]
 Split = Literal["train", "dev", "test"]
 Place = tuple[int, int]  # folder, clip in it
 UNKNOWN = -1  # the class of a gloss that training has no clip of
@@ -38,25 +38,6 @@ class PoseBatch(NamedTuple):
     ids: tuple[str, ...]
     poses: HandPoses
     classes: Tensor
-
-
-def choose_frames(
-    count: int, frames: int, sampling: Sampling, rng: np.random.Generator | None
-) -> NDArray[np.int64]:
-    """Which of ``count`` frames are taken: ``frames``, or all of fewer.
-
-    "window": that many in a row, from anywhere, or from the middle where ``rng`` is None (choice:
-    the paper's "random and center sampling", section 4.2, read so). "spread": one from each of as
-    many equal parts of the clip, any of the part, or its middle.
-    """
-    if count <= frames:
-        return np.arange(count)
-    if sampling == "window":
-        start = (count - frames) // 2 if rng is None else int(rng.integers(count - frames + 1))
-        return np.arange(start, start + frames)
-    within = np.full(frames, 0.5) if rng is None else rng.random(frames)
-    chosen: NDArray[np.int64] = ((np.arange(frames) + within) * (count / frames)).astype(np.int64)
-    return chosen
 
 
 def collate_poses(clips: Sequence[tuple[PoseClip, int]]) -> PoseBatch:
@@ -87,6 +68,7 @@ class _Clips(Dataset[tuple[PoseClip, int]]):
         self._number = {name: number for number, name in enumerate(data.classes)}
         self._frames, self._sampling = data.frames, data.sampling
         self._seed, self._epoch = data.seed, epoch
+        self._augmentation = data.augmentation
 
     def __len__(self) -> int:
         return len(self._places)
@@ -98,9 +80,13 @@ class _Clips(Dataset[tuple[PoseClip, int]]):
         if self._epoch is not None:
             name = zlib.crc32(f"{folder}/{clip.entry.id}".encode())
             rng = np.random.default_rng([self._seed, self._epoch, name])
+        if rng is not None and self._augmentation is not None:
+            clip = self._augmentation.trimmed(clip, rng)
         chosen = choose_frames(clip.entry.frames, self._frames, self._sampling, rng)
         entry = replace(clip.entry, frames=len(chosen))
         clip = PoseClip(entry, clip.joints[chosen], clip.confidence[chosen])
+        if rng is not None and self._augmentation is not None:
+            clip = self._augmentation.changed(clip, rng)
         return clip, self._number.get(entry.label, UNKNOWN)
 
 
@@ -109,7 +95,7 @@ class PoseData(lightning.LightningDataModule):
 
     Args:
         poses: folders; clips of theirs without a split are for training.
-        dev: folders whose split dev is watched; None: those of ``poses``.
+        dev: folders whose split dev is watched; None: those of ``poses``; none: nothing is watched.
         test: likewise, of the final score; there may be none.
         frames: taken of a clip, see ``choose_frames``.
         share: of the training clips of each gloss that are trained on, at least one of each. A
@@ -118,6 +104,7 @@ class PoseData(lightning.LightningDataModule):
         hold_out: share of the training clips of each gloss that is watched, where no folder has the
             split dev.
         batch_size: clips a step and process.
+        augmentation: of training clips; None: they stay as they are, as in the papers.
         steps_per_epoch: batches after which an epoch ends; None: when all clips have been seen.
         workers: processes that read beside each training process.
     """
@@ -136,6 +123,7 @@ class PoseData(lightning.LightningDataModule):
         steps_per_epoch: int | None = None,
         workers: int = 0,
         seed: int = 0,
+        augmentation: PoseAugmentation | None = None,
     ) -> None:
         super().__init__()
         if not poses:
@@ -153,6 +141,7 @@ class PoseData(lightning.LightningDataModule):
         self.share, self.share_seed, self.hold_out = share, share_seed, hold_out
         self.batch_size, self.steps_per_epoch = batch_size, steps_per_epoch
         self.workers, self.seed = workers, seed
+        self.augmentation = augmentation
         self.labelled = True
         self.classes: tuple[str, ...] = ()
 
@@ -198,7 +187,7 @@ class PoseData(lightning.LightningDataModule):
                 f"{', '.join(self.folders('train'))}: expected clips to train on (split train, or "
                 "none), got none"
             )
-        if not self.places["dev"]:
+        if not self.places["dev"] and self._given["dev"] != []:
             self._hold_out()
         self.places["train"] = self._shared(self.places["train"], self.share)
         self.classes = ()

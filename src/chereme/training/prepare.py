@@ -1,4 +1,4 @@
-"""``chereme prepare``: a data set and teachers, by their names, to clips for training.
+"""``chereme prepare``: clips and what teachers say of them, for training.
 
 Where ``chereme.data``, which finds hands and writes them, and ``chereme.teachers``, which know
 nothing of data sets, come together.
@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from chereme.data import chicagofswild, folders, greek
 from chereme.data.clips import CropSettings, TrackedClip
 from chereme.data.corpus import Corpus
 from chereme.data.prepare import Preparation, Teaching, Vectors, make_mediapipe
@@ -23,7 +22,6 @@ from chereme.teachers.landmarks import LandmarkTeacher
 from chereme.teachers.precomputed import PrecomputedTeacher
 from chereme.teachers.synthetic import SyntheticTeacher
 
-DATASETS = ("chicagofswild", "chicagofswildplus", "greek", "folder")
 TEACHERS = ("hamer", "hamer-vit", "landmarks", "synthetic", "precomputed")
 
 
@@ -33,29 +31,6 @@ class TeacherFiles:
 
     checkpoint: Path | None = None
     vectors: Sequence[Path] = field(default_factory=tuple)
-
-
-def open_corpus(dataset: str, root: str | Path, *, fold: int | None = None) -> Corpus:
-    """Read a data set by the name of its kind, one of ``DATASETS``.
-
-    ``root`` is its folder; of ``folder`` the manifest, or the folder with a ``manifest.csv``.
-    ``fold`` is one of the seven of ``greek``, which has no splits otherwise.
-    """
-    root = Path(root)
-    if dataset not in DATASETS:
-        raise UsageError(f"dataset: expected {', '.join(DATASETS)}, got {dataset!r}")
-    if (fold is not None) != (dataset == "greek"):
-        raise UsageError(
-            "greek: expected --fold 1 to 7, which says who is tested"
-            if fold is None
-            else f"fold: {dataset} has its own splits and no folds"
-        )
-    if fold is not None:
-        return greek.read(root, fold)
-    if dataset == "folder":
-        return folders.read(root / "manifest.csv" if root.is_dir() else root)
-    name = "ChicagoFSWildPlus" if dataset == "chicagofswildplus" else "ChicagoFSWild"
-    return chicagofswild.read(root, name=name)
 
 
 def open_teachers(names: Sequence[str], files: TeacherFiles = TeacherFiles()) -> list[Teacher]:

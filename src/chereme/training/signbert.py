@@ -32,24 +32,27 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 
 from chereme.errors import BundleError, InputError, UsageError
-from chereme.metrics import UNRANKED, joint_errors, pck, pck_auc, ranks, top_k, top_k_interval
+from chereme.metrics import UNRANKED, ranks, top_k, top_k_interval
 from chereme.models.signbert import (
     PAPER_OPTIMISER,
     PredictionHead,
-    PretrainingOutput,
     SignBertConfig,
     SignBertPretraining,
     SignBertRecognizer,
-    to_pixels,
 )
 from chereme.training.checkpoints import LastCheckpoint
 from chereme.training.optimiser import OptimiserConfig
 from chereme.training.pose_data import UNKNOWN, PoseBatch, PoseData, Split
+from chereme.training.reconstruction import (
+    Reconstructed,
+    reconstruct,
+    reconstruction_figures,
+    reconstruction_scores,
+)
 from chereme.training.scoring import machine, write_metrics
 
 _TOP = (1, 2, 5)
 _HUGE = 1e4  # no weight of a network that learns; nor is NaN
-_MASKS = 1 << 40  # keeps the seeds of masks that are watched apart from those of training
 
 
 class SignBertCheckpoint(NamedTuple):
@@ -198,10 +201,9 @@ class _Task(lightning.LightningModule):
 class SignBertPretrainTask(_Task):
     """Masked modelling of hand poses.
 
-    What is watched is ``dev/l_rec``, and how near reconstructed joints are (PCK at 20 pixels of
-    crops of 256 x 256, area under it from 20 to 40) beside the same of the masked input, as in
-    Tables 1 and 2: over all tokens that were seen, chosen or not. A joint that was masked with
-    zeros is a joint that was not predicted. The masks of dev are always the same ones.
+    What is watched is ``dev/l_rec``, and how near reconstructed joints are beside the same of the
+    masked input (``reconstruction_scores``), as in Tables 1 and 2: over all tokens that were seen,
+    chosen or not.
 
     Args:
         config: the network, its masking and its losses.
@@ -220,7 +222,7 @@ class SignBertPretrainTask(_Task):
     ) -> None:
         super().__init__(optimiser, save_every)
         self.model = SignBertPretraining(config or SignBertConfig())
-        self._heard: list[tuple[float, int, np.ndarray, np.ndarray]] = []
+        self._heard: list[Reconstructed] = []
 
     def training_step(self, batch: PoseBatch, index: int) -> Tensor:
         out = self.model(batch.poses, torch.Generator().manual_seed(self._step_seed))
@@ -230,59 +232,21 @@ class SignBertPretrainTask(_Task):
         return cast(Tensor, out.losses.total)
 
     def validation_step(self, batch: PoseBatch, index: int) -> None:
-        self._heard.append(self._reconstruct(batch, index))
+        self._heard.append(reconstruct(self.model, batch, index))
 
     def on_validation_epoch_end(self) -> None:
-        for name, value in _reconstruction(self._heard).items():
+        for name, value in reconstruction_figures(self._heard).items():
             if isinstance(value, float):
                 self.log(f"dev/{name}", value, prog_bar=name in ("l_rec", "pck20"))
         self._heard.clear()
 
-    def _reconstruct(
-        self, batch: PoseBatch, index: int
-    ) -> tuple[float, int, np.ndarray, np.ndarray]:
-        """``l_rec`` a chosen token, their number, and the errors of input and output in pixels."""
-        generator = torch.Generator().manual_seed(_MASKS + index)
-        with torch.no_grad():
-            out: PretrainingOutput = self.model(batch.poses, generator)
-        tokens, seen = out.tokens, out.masked.tokens.seen
-        truth = to_pixels(tokens.joints).masked_fill(~tokens.seen[..., None], float("nan"))
-        given = to_pixels(out.masked.tokens.joints).masked_fill(~seen[..., None], float("nan"))
-        errors = [
-            joint_errors(*(x[tokens.present].float().cpu().numpy() for x in (found, truth)))
-            for found in (given, to_pixels(out.decoded.joints))
-        ]
-        return float(out.losses.l_rec), int(out.masked.chosen.sum()), errors[0], errors[1]
-
     def score(self, split: Split) -> dict[str, Any] | None:
-        loader = self._data.whole(split)
         self.model.eval()
         heard = [
-            self._reconstruct(self.transfer_batch_to_device(batch, self.device, 0), index)
-            for index, batch in enumerate(loader)
+            reconstruct(self.model, self.transfer_batch_to_device(batch, self.device, 0), index)
+            for index, batch in enumerate(self._data.whole(split))
         ]
-        if not heard:
-            return None
-        rounded = {
-            name: round(value, 4) if isinstance(value, float) else value
-            for name, value in _reconstruction(heard).items()
-        }
-        return {"clips": len(self._data.places[split]), **rounded}
-
-
-def _reconstruction(
-    heard: list[tuple[float, int, np.ndarray, np.ndarray]],
-) -> dict[str, float | None]:
-    """Scores of all batches together; None where no hand was seen in any."""
-    losses, chosen, given, found = zip(*heard, strict=True)
-    total = sum(chosen)
-    l_rec = sum(loss * n for loss, n in zip(losses, chosen, strict=True)) / max(total, 1)
-    scores: dict[str, float | None] = {"l_rec": l_rec}
-    for name, parts in (("input_", given), ("", found)):
-        errors = np.concatenate(parts)
-        scores[f"{name}pck20"] = pck(errors) if len(errors) else None
-        scores[f"{name}auc"] = pck_auc(errors) if len(errors) else None
-    return scores
+        return reconstruction_scores(heard, self._data.entries(split)) if heard else None
 
 
 # -- recognition -----------------------------------------------------------------------------------

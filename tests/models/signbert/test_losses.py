@@ -16,9 +16,8 @@ def tokens_of(joints: torch.Tensor, confidence: torch.Tensor) -> Tokens:
     seen = confidence > 0
     mask = torch.ones(1, len(joints), dtype=torch.bool)
     right = torch.ones(1, 1, dtype=torch.bool)
-    return Tokens(
-        joints[None, :, None], seen[None, :, None], confidence[None, :, None], right, mask
-    )
+    given = joints[None, :, None], seen[None, :, None], confidence[None, :, None]
+    return Tokens(*given, right, mask, torch.zeros(1, len(joints), 1, 2))
 
 
 def test_rec_loss_by_hand() -> None:

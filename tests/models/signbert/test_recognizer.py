@@ -49,6 +49,27 @@ def padded(poses: HandPoses, frames: int) -> HandPoses:
     )
 
 
+def test_the_path_is_seen_where_it_is_asked_for(
+    small: SignBertConfig, make_poses: MakePoses
+) -> None:
+    poses = make_poses((5, 3))
+    drift = torch.arange(5.0)[None, :, None, None, None] * torch.tensor([40.0, -20.0])
+    moved = poses._replace(joints=poses.joints + drift)
+    for path in (False, True):
+        torch.manual_seed(0)
+        encoder = dataclasses.replace(small.encoder, path=path)
+        model = SignBertRecognizer(dataclasses.replace(small, encoder=encoder)).eval()
+        same = torch.allclose(model(poses), model(moved), atol=1e-4)
+        assert same is not path
+        assert model(padded(poses, 4)).allclose(model(poses), atol=1e-5)
+        far = poses._replace(joints=poses.joints * 2 + 100)
+        assert model(far).allclose(model(poses), atol=1e-4)
+    tokens = model.encoder.tokens(poses)
+    hidden = tokens._replace(seen=torch.zeros_like(tokens.seen))
+    nowhere = hidden._replace(place=torch.zeros_like(tokens.place))
+    assert torch.equal(model.encoder(hidden), model.encoder(nowhere))
+
+
 @pytest.mark.parametrize("training", [False, True])
 def test_padding_changes_nothing(
     training: bool, small: SignBertConfig, make_poses: MakePoses
@@ -259,7 +280,13 @@ def test_another_number_of_hands_is_refused(small: SignBertConfig, make_poses: M
 
 @pytest.mark.parametrize(
     "settings",
-    [{"symmetric": False}, {"pooling": "mean"}, {"seen_channel": False}, {"partition": "uniform"}],
+    [
+        {"symmetric": False},
+        {"pooling": "mean"},
+        {"seen_channel": False},
+        {"partition": "uniform"},
+        {"last": "joined"},
+    ],
 )
 def test_variants_of_the_gesture_embedding(settings: dict[str, object]) -> None:
     torch.manual_seed(0)
@@ -281,6 +308,7 @@ def test_sizes_that_do_not_fit_are_refused(small: SignBertConfig) -> None:
         ({"dim": 15}, "dim: expected an even multiple of heads, got 15 for 2"),
         ({"layers": 0}, "layers: expected at least 1"),
         ({"gesture": GestureConfig(pooling="sum")}, "pooling"),  # type: ignore[arg-type]
+        ({"gesture": GestureConfig(last="sum")}, "last: expected pooled or joined"),  # type: ignore[arg-type]
     ):
         with pytest.raises(UsageError, match=message):
             SignBertEncoder(dataclasses.replace(small.encoder, **changes))  # type: ignore[arg-type]

@@ -47,6 +47,29 @@ def test_place_and_size_in_the_picture_do_not_matter(around: str, make_poses: Ma
     poses, config = make_poses((5, 3)), CropConfig(around=around)  # type: ignore[arg-type]
     other = poses._replace(joints=poses.joints * 0.37 - 25)
     assert tokenise(other, config).joints.allclose(tokenise(poses, config).joints, atol=1e-4)
+    assert tokenise(other, config).place.allclose(tokenise(poses, config).place, atol=1e-4)
+
+
+def test_places_by_hand() -> None:
+    """A right hand that goes down by two sides of its crop, a left one that is seen once."""
+    line = torch.linspace(0, 1, 21)
+    right = torch.stack([100 + 80 * line, 50 + 40 * line], -1)
+    left = torch.stack([240 + 20 * line, 150 + 40 * line], -1)
+    joints = torch.stack([torch.stack([left, right]), torch.stack([left, right + 200])])[None]
+    confidence = torch.ones(1, 2, 2, 21)
+    confidence[0, 1, 0] = 0
+    sides, mask = torch.tensor([[False, True]]), torch.ones(1, 2, dtype=torch.bool)
+    tokens = tokenise(HandPoses(joints, confidence, sides, mask), CropConfig(zoom=1.25))
+    # Middles (250, 170), (140, 70) and (340, 270), of the mean (243 1/3, 170); half the side of
+    # the right crop is 50, of the left one 25. The left hand's x is mirrored.
+    x, down = 730 / 3, 100 / 50
+    expected = [
+        [[-(250 - x) / 25, 0.0], [(140 - x) / 50, -down]],
+        [[0.0, 0.0], [(340 - x) / 50, down]],
+    ]
+    assert tokens.place[0].flatten().tolist() == pytest.approx(
+        [value for frame in expected for hand in frame for value in hand], abs=1e-4
+    )
 
 
 def test_only_a_crop_around_the_clip_keeps_the_path(make_poses: MakePoses) -> None:
@@ -90,6 +113,7 @@ def test_a_hand_of_no_joint_or_of_one(seen: int, make_poses: MakePoses) -> None:
     confidence[..., :seen] = 1
     tokens = tokenise(poses._replace(confidence=confidence))
     assert tokens.joints.abs().max() == 0
+    assert tokens.place.abs().max() <= 32
     assert bool(tokens.present.any()) == bool(seen)
 
 

@@ -138,7 +138,8 @@ class StGcn(nn.Module):
         if mask is None:
             mask = x.new_ones(x.shape[:2]).bool()
         x = hide(x, mask)
-        x = self.input_norm(x.flatten(2), mask).unflatten(2, self.input_shape).transpose(2, 3)
+        x = self.input_norm(x.flatten(2), mask).view(*x.shape[:2], *self.input_shape)
+        x = x.transpose(2, 3)
         for layer in self.layers:
             x, mask = layer(x, mask)
         return x.mean(3).sum(1) / mask.sum(1, keepdim=True).clamp_min(1)

@@ -8,6 +8,8 @@ from chereme.models.hand_aware.encoder import HandEncoder, HandState, camera_rot
 from chereme.models.hand_aware.layouts import LAYOUTS, KeypointLayout, keypoint_layout
 from chereme.models.hand_aware.losses import HandAwareLosses, LossConfig, hand_aware_losses
 from chereme.models.hand_aware.partners import (
+    HandKeypointConfig,
+    HandKeypointRecognizer,
     KeypointConfig,
     KeypointRecognizer,
     RgbConfig,
@@ -33,6 +35,8 @@ __all__ = [
     "HandAwareRecognizer",
     "HandDecoder",
     "HandEncoder",
+    "HandKeypointConfig",
+    "HandKeypointRecognizer",
     "HandReconstruction",
     "HandState",
     "KeypointConfig",

@@ -1,7 +1,7 @@
 """The recognisers of whole frames whose predictions are fused with those of hands (section
-"Inference" of the paper).
+"Inference" of the paper), and that of detected hands which it is compared with.
 
-Shapes: B clips, T frames, K classes.
+Shapes: B clips, H hands, T frames, K classes.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from chereme.models.blocks.resnet3d import ResNet3d, ResNet3dConfig
 from chereme.models.blocks.st_gcn import StGcn, StGcnConfig
 from chereme.models.fingerspelling.encoders import IMAGENET_MEAN, IMAGENET_STD
 from chereme.models.hand_aware.layouts import keypoint_layout
+from chereme.models.hand_aware.recognizer import Fusion, fused_features
 
 _CHANNELS = 3  # x, y, confidence
 
@@ -77,6 +78,52 @@ class KeypointRecognizer(nn.Module):
         joints = torch.cat([place, sure[..., None]], -1).where(seen[..., None], 0.0)
         shown = seen.any(-1) if mask is None else seen.any(-1) & mask
         return cast(Tensor, self.classifier(self.graph(joints, shown)))
+
+
+@dataclass(frozen=True)
+class HandKeypointConfig:
+    """The inference module of system B alone, on detected joints; see ``HandAwareConfig``."""
+
+    classes: int = 100
+    hands: int = 2
+    graph: StGcnConfig = field(default_factory=StGcnConfig)
+    distances: Distances = "bfs"
+    fusion: Fusion = "concatenate"
+
+
+class HandKeypointRecognizer(nn.Module):
+    """Detected 2-D joints of hands -> class: the first row of Table 2 ("OP")."""
+
+    def __init__(self, config: HandKeypointConfig) -> None:
+        super().__init__()
+        self.config = config
+        subsets = adjacency("spatial", distances=config.distances)
+        self.graph = StGcn(config.graph, subsets, _CHANNELS)
+        hands = config.hands if config.fusion == "concatenate" else 1
+        self.classifier = nn.Linear(hands * self.graph.feature_dim, config.classes)
+
+    def forward(self, landmarks: Tensor, confidence: Tensor, present: Tensor) -> Tensor:
+        """Logits ``(B, K)``.
+
+        Args:
+            landmarks: ``(B, H, T, 21, 2)`` crop units; read from the wrist on.
+            confidence: ``(B, H, T, 21)`` 0 to 1; what is 0 has no place.
+            present: ``(B, H, T)`` frames that show that hand.
+
+        Raises:
+            InputError: another number of hands or joints.
+        """
+        hands = self.config.hands
+        if landmarks.shape != (*confidence.shape, 2) or confidence.shape[1] != hands:
+            raise InputError(
+                f"landmarks and confidence: expected (B, {hands}, T, 21, 2) and (B, {hands}, T, "
+                f"21), got {tuple(landmarks.shape)} and {tuple(confidence.shape)}"
+            )
+        place = landmarks - landmarks[..., :1, :]
+        joints = torch.cat([place, confidence[..., None]], -1)
+        joints = joints.where(confidence[..., None] > 0, 0.0)
+        fused = fused_features(self.graph, joints, present, self.config.fusion)
+        return cast(Tensor, self.classifier(fused))
 
 
 @dataclass(frozen=True)

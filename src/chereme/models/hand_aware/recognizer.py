@@ -21,7 +21,8 @@ from chereme.models.fingerspelling.encoders import ResNetEncoderConfig
 from chereme.models.hand_aware.decoder import HandDecoder, HandReconstruction
 from chereme.models.hand_aware.encoder import HandEncoder, HandState
 
-_UNIT = 10.0  # Choice: joints are given on in decimetres, of which a hand is about one
+Fusion = Literal["concatenate", "mean"]
+UNIT = 10.0  # Choice: joints are given on in decimetres, of which a hand is about one
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class HandAwareConfig:
     frame: Literal["camera", "hand"] = "camera"
     graph: StGcnConfig = field(default_factory=StGcnConfig)
     distances: Distances = "bfs"
-    fusion: Literal["concatenate", "mean"] = "concatenate"
+    fusion: Fusion = "concatenate"
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> HandAwareConfig:
@@ -106,25 +107,31 @@ class HandAwareRecognizer(nn.Module):
                 f"present: expected {tuple(crops.shape[:3])}, got {tuple(present.shape)}"
             )
         state = self.encoder(crops, present)
-        hands = self.decoder(state)
-        joints = hands.turned if self.config.frame == "camera" else hands.joints
-        joints = (joints - joints[..., :1, :]) * _UNIT
-        return HandAwareOutput(self.classify(joints, present), state, hands, joints, present)
+        # In full precision whatever the encoder runs in, which has nearly all the work: in half of
+        # it joints are off by millimetres.
+        with torch.autocast(crops.device.type, enabled=False):
+            hands = self.decoder(state)
+            joints = hands.turned if self.config.frame == "camera" else hands.joints
+            joints = (joints - joints[..., :1, :]) * UNIT
+            logits = self.classify(joints, present)
+        return HandAwareOutput(logits, state, hands, joints, present)
 
     def classify(self, joints: Tensor, present: Tensor) -> Tensor:
-        """The inference module: joints ``(B, H, T, 21, 3)`` -> logits ``(B, K)``.
-
-        A hand that no frame shows gives zeros as features.
-        """
-        features = self.inference(joints.flatten(0, 1), present.flatten(0, 1))
-        features = features.unflatten(0, joints.shape[:2])
-        if self.config.fusion == "concatenate":
-            fused = features.flatten(1)
-        else:
-            seen = present.any(2).sum(1, keepdim=True)
-            fused = features.sum(1) / seen.clamp_min(1)
+        """The inference module: joints ``(B, H, T, 21, 3)`` -> logits ``(B, K)``."""
+        fused = fused_features(self.inference, joints, present, self.config.fusion)
         logits: Tensor = self.classifier(fused)
         return logits
+
+
+def fused_features(inference: StGcn, joints: Tensor, present: Tensor, fusion: Fusion) -> Tensor:
+    """Features of all hands together: joints ``(B, H, T, 21, C)`` -> ``(B, H D)`` where they are
+    concatenated, else ``(B, D)``. A hand that no frame shows gives zeros."""
+    features: Tensor = inference(joints.flatten(0, 1), present.flatten(0, 1))
+    each = features.view(*joints.shape[:2], features.shape[-1])
+    if fusion == "concatenate":
+        return each.flatten(1)
+    seen = present.any(2).sum(1, keepdim=True)
+    return each.sum(1) / seen.clamp_min(1)
 
 
 def late_fusion(

@@ -16,6 +16,8 @@ from chereme.errors import UsageError
 from chereme.models.signbert.gesture import GestureConfig, GestureEmbedding
 from chereme.models.signbert.tokens import CropConfig, HandPoses, Tokens, tokenise
 
+_PLACE, _STEP = 0.3, 4.0  # about one over what is usual of each
+
 
 @dataclass(frozen=True)
 class EncoderConfig:
@@ -24,7 +26,9 @@ class EncoderConfig:
     Choice: the others are such that a clip of 32 frames takes a processor a few milliseconds.
 
     ``feed_forward``: width inside each feed forward network, by default 4 times ``dim`` as in its
-    reference (Vaswani et al. 2017).
+    reference (Vaswani et al. 2017). ``path``: add an embedding of where each hand is
+    (``Tokens.place``) and where it has come from. Deviation: the paper's crops know nothing of it,
+    so that signs that differ in their movement alone are one to it.
     """
 
     crop: CropConfig = field(default_factory=CropConfig)
@@ -34,6 +38,7 @@ class EncoderConfig:
     heads: int = 6
     feed_forward: int = 768
     dropout: float = 0.1
+    path: bool = False
 
 
 def temporal_embedding(steps: int, dim: int, like: Tensor) -> Tensor:
@@ -42,6 +47,29 @@ def temporal_embedding(steps: int, dim: int, like: Tensor) -> Tensor:
     half = torch.arange(dim // 2, device=like.device, dtype=like.dtype)
     angle = time * torch.exp(half * (-2 * math.log(10_000.0) / dim))
     return torch.cat([angle.sin(), angle.cos()], dim=-1)
+
+
+class PathEmbedding(nn.Module):
+    """Where a hand is and how far it has moved since the frame before -> one vector.
+
+    Places are some half sides of a crop, steps a fraction of one: both are brought to about 1.
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(4, dim)
+        self.output = nn.Linear(dim, dim, bias=False)
+
+    def forward(self, place: Tensor, present: Tensor) -> Tensor:
+        """``place (B, T, H, 2)`` and ``present (B, T, H)`` -> ``(B, T, H, D)``, 0 where False."""
+        seen = present.unsqueeze(-1)
+        # A frame that pre-training has masked does not tell its place either.
+        place = place.where(seen, 0.0)
+        step = (place[:, 1:] - place[:, :-1]).where(seen[:, 1:] & seen[:, :-1], 0.0)
+        step = torch.cat([torch.zeros_like(place[:, :1]), step], dim=1)
+        known = torch.cat([_PLACE * place, _STEP * step], dim=-1)
+        embedded: Tensor = self.output(self.hidden(known).relu())
+        return embedded.where(seen, 0.0)
 
 
 class EncoderLayer(nn.Module):
@@ -96,18 +124,23 @@ class SignBertEncoder(nn.Module):
         self.chirality = nn.Embedding(2, config.dim)  # 'L', 'R'
         self.dropout = nn.Dropout(config.dropout)
         self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.layers))
+        self.path = PathEmbedding(config.dim) if config.path else None
 
     def tokens(self, poses: HandPoses) -> Tokens:
         """Tokens as this encoder is trained on; InputError where shapes do not fit."""
         return tokenise(poses, self.config.crop)
 
     def embed(self, tokens: Tokens) -> Tensor:
-        """``F_0 = f_p + f_o + f_h (B, T, H, D)``."""
+        """``F_0 = f_p + f_o + f_h (B, T, H, D)``, and the path's embedding, if there is one."""
         inside = tokens.mask.unsqueeze(-1).expand(tokens.joints.shape[:3])
         state: Tensor = self.gesture(tokens.joints, tokens.seen, inside)
         time = temporal_embedding(state.shape[1], self.config.dim, state)
         hand: Tensor = self.chirality(tokens.right.long())
-        return state + time[None, :, None] + hand[:, None]
+        embedded = state + time[None, :, None] + hand[:, None]
+        if self.path is None:
+            return embedded
+        path: Tensor = self.path(tokens.place, tokens.present)
+        return embedded + path
 
     def forward(self, tokens: Tokens) -> Tensor:
         """``F_N (B, T, H, D)``, zero outside the clips."""

@@ -32,7 +32,9 @@ class GestureConfig:
     ``widths``: channels of the layers on 21 joints; the layer on palm and fingers has the width of
     the embedding. ``symmetric``: use the symmetrical connections. ``seen_channel``: a third input
     beside x and y that is 1 where the joint was seen. Choice: the paper's input is x and y alone,
-    and zero for what is missing; zero is also a place in the crop.
+    and zero for what is missing; zero is also a place in the crop. ``last``: how palm and fingers
+    become one vector, pooled as joints are, or "joined", side by side. Choice: pooled, as the paper
+    says; joined, places are restored in about half as many steps (docs/papers/signbert.md).
     """
 
     widths: tuple[int, ...] = (48, 96)
@@ -40,6 +42,7 @@ class GestureConfig:
     symmetric: bool = True
     pooling: Literal["max", "mean"] = "max"
     seen_channel: bool = True
+    last: Literal["pooled", "joined"] = "pooled"
 
 
 class GraphLayer(nn.Module):
@@ -64,7 +67,8 @@ class GestureEmbedding(nn.Module):
     """Joints of one hand in one frame -> ``f_p``, frame by frame.
 
     Graph convolutions on the 21 joints, pooling of the joints that move together into palm and five
-    fingers, a graph convolution on these, their pooling into one vector, and a linear layer.
+    fingers, a graph convolution on these, their pooling into one vector (or all of them side by
+    side), and a linear layer.
     Choice: the paper pools "based on neighbors" and says no more.
     """
 
@@ -72,6 +76,8 @@ class GestureEmbedding(nn.Module):
         super().__init__()
         if config.pooling not in ("max", "mean"):
             raise UsageError(f"pooling: expected max or mean, got {config.pooling!r}")
+        if config.last not in ("pooled", "joined"):
+            raise UsageError(f"last: expected pooled or joined, got {config.last!r}")
         self.config = config
         fine = adjacency(config.partition, symmetric=SYMMETRIC_EDGES if config.symmetric else ())
         coarse = adjacency(
@@ -84,7 +90,8 @@ class GestureEmbedding(nn.Module):
         sizes = (3 if config.seen_channel else 2, *config.widths)
         self.joint_layers = nn.ModuleList(GraphLayer(a, b, fine) for a, b in pairwise(sizes))
         self.cluster_layer = GraphLayer(sizes[-1], dim, coarse)
-        self.output = nn.Linear(dim, dim)
+        parts = len(CLUSTERS) if config.last == "joined" else 1
+        self.output = nn.Linear(parts * dim, dim)
 
     def forward(self, joints: Tensor, seen: Tensor, mask: Tensor) -> Tensor:
         """``joints (..., 21, 2)``, ``seen (..., 21)`` and ``mask (...)``, False for padding ->
@@ -96,7 +103,8 @@ class GestureEmbedding(nn.Module):
         for layer in self.joint_layers:
             x = layer(x, flat)
         x = torch.stack([self._pool(x[:, list(members)]) for members in CLUSTERS], dim=1)
-        out: Tensor = self.output(self._pool(self.cluster_layer(x, flat)))
+        x = self.cluster_layer(x, flat)
+        out: Tensor = self.output(x.flatten(1) if self.config.last == "joined" else self._pool(x))
         return out.reshape(*joints.shape[:-2], -1)
 
     def _pool(self, x: Tensor) -> Tensor:

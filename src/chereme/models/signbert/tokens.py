@@ -17,6 +17,7 @@ from chereme.hands.skeleton import PARENTS
 
 JOINTS = len(PARENTS)
 _SMALLEST = 1e-6  # of a crop's side: a hand of one seen joint has no extent
+_FAR = 32.0  # half sides of a crop: nobody's arms are longer
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,9 @@ class HandPoses(NamedTuple):
 class Tokens(NamedTuple):
     """``HandPoses`` in crop units: the crop spans [-1, 1], left hands are mirrored to right ones.
 
-    ``seen (B, T, H, 21)`` bool; ``joints`` are 0 where it is False.
+    ``seen (B, T, H, 21)`` bool; ``joints`` are 0 where it is False. ``place (B, T, H, 2)``: the
+    middle of each hand from the mean of all hands of the clip, in the same unit and mirrored
+    likewise, up to 32, 0 where no hand is seen: the path, which cropping takes away.
     """
 
     joints: Tensor
@@ -59,6 +62,7 @@ class Tokens(NamedTuple):
     confidence: Tensor
     right: Tensor
     mask: Tensor
+    place: Tensor
 
     @property
     def present(self) -> Tensor:
@@ -99,6 +103,9 @@ def tokenise(poses: HandPoses, config: CropConfig = CropConfig()) -> Tokens:
     low = poses.joints.where(known, far).amin(3)  # (B, T, H, 2)
     high = poses.joints.where(known, -far).amax(3)
     present = seen.any(-1, keepdim=True)
+    middle = (0.5 * (low + high)).where(present, 0.0)
+    hands = present.sum((1, 2), keepdim=True).clamp_min(1)
+    path = (middle - middle.sum((1, 2), keepdim=True) / hands).where(present, 0.0)
     if config.around == "clip":
         low, high = low.amin(1, keepdim=True), high.amax(1, keepdim=True)
         present = present.any(1, keepdim=True)
@@ -110,12 +117,15 @@ def tokenise(poses: HandPoses, config: CropConfig = CropConfig()) -> Tokens:
     joints = (poses.joints - centre.unsqueeze(3)) / half.unsqueeze(3)
     side = torch.where(poses.right, 1.0, -1.0).to(joints.dtype)[:, None, :, None]
     joints = torch.stack([joints[..., 0] * side, joints[..., 1]], dim=-1)
+    place = (path / half).clamp(-_FAR, _FAR)
+    place = torch.stack([place[..., 0] * side[..., 0], place[..., 1]], dim=-1)
     return Tokens(
         joints.where(known, 0.0),
         seen,
         poses.confidence.where(seen, 0.0),
         poses.right,
         poses.mask,
+        place,
     )
 
 

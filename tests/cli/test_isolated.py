@@ -1,0 +1,297 @@
+"""``chereme recognize``, ``evaluate`` and ``bench`` of models of isolated signs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+import fake_signs
+import fakes
+from chereme.cli import app
+from chereme.formats.poses import write_landmarks
+from fake_signs import probabilities, signing
+
+CLIPS = {
+    "left": signing("xxxxxxxx", "........"),
+    "right": signing("........", "xxxxxxxx"),
+    "both": signing("xxxxxxxx", "xxxxxxxx"),
+    "nobody": signing("........", "........"),
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model, ``signs``, and clips."""
+    folder = tmp_path_factory.mktemp("isolated")
+    fake_signs.make_signs(folder / "signs")
+    for name, seen in CLIPS.items():
+        write_landmarks(seen, folder / f"{name}.npz")
+    (folder / "broken.npz").write_text("this is a text")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(folder: Path) -> Path:
+    return folder / "signs"
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, list(map(str, arguments)))
+
+
+def ranked(left: float, right: float) -> list[tuple[str, float]]:
+    return sorted(probabilities(left, right).items(), key=lambda pair: -pair[1])
+
+
+# -- recognize ------------------------------------------------------------------------------------
+@pytest.mark.parametrize("task", [(), ("--task", "isolated")])
+def test_one_input_prints_glosses_and_probabilities(folder: Path, model: Path, task) -> None:
+    result = run("recognize", folder / "both.npz", "--model", model, *task)
+    expected = "".join(f"{gloss}\t{share:.4f}\n" for gloss, share in ranked(1, 1))
+    assert (result.exit_code, result.stdout, result.stderr) == (0, expected, "")
+    best = run("recognize", folder / "both.npz", "--model", model, "--top", 1).stdout
+    assert best == expected.splitlines()[0] + "\n"
+
+
+def test_several_inputs_print_path_and_glosses(folder: Path, model: Path) -> None:
+    left, broken, nobody = (folder / f"{n}.npz" for n in ("left", "broken", "nobody"))
+    result = run("recognize", left, broken, nobody, "--model", model, "--top", 2)
+    glosses = "\t".join(gloss for gloss, _ in ranked(1, 0)[:2])
+    assert (result.exit_code, result.stdout) == (1, f"{left}\t{glosses}\n{nobody}\t\n")
+    error, warning = result.stderr.splitlines()
+    assert error.startswith("chereme: error: ")
+    assert "broken.npz" in error
+    assert warning.startswith(f"chereme: warning: {nobody}: no hand found in 8 frames")
+
+
+def test_no_hand_is_an_empty_line(folder: Path, model: Path) -> None:
+    result = run("recognize", folder / "nobody.npz", "--model", model)
+    assert (result.exit_code, result.stdout) == (0, "\n")
+    table = run("recognize", folder / "nobody.npz", "--model", model, "-f", "tsv").stdout
+    assert table == "rank\tgloss\tprobability\tstart\tend\n"
+    read = json.loads(
+        run("recognize", folder / "nobody.npz", "--model", model, "-f", "json").stdout
+    )
+    assert (read["text"], read["glosses"], read["start"]) == ("", [], None)
+    assert read["warnings"]
+
+
+def test_json_and_tsv(folder: Path, model: Path) -> None:
+    one = run("recognize", folder / "right.npz", "--model", model, "-f", "json", "--top", 2)
+    read = json.loads(one.stdout)
+    assert (read["text"], read["source"]) == ("RIGHT", str(folder / "right.npz"))
+    assert [g["gloss"] for g in read["glosses"]] == [gloss for gloss, _ in ranked(0, 1)[:2]]
+    shares = [g["probability"] for g in read["glosses"]]
+    assert shares == pytest.approx([share for _, share in ranked(0, 1)[:2]], abs=1e-6)
+    assert (read["start"], read["end"]) == (0.0, pytest.approx(0.28))
+    several = run(
+        "recognize", folder / "left.npz", folder / "right.npz", "--model", model, "-f", "json"
+    )
+    assert [json.loads(line)["text"] for line in several.stdout.splitlines()] == ["LEFT", "RIGHT"]
+    table = run(
+        "recognize", folder / "right.npz", "--model", model, "-f", "tsv"
+    ).stdout.splitlines()
+    assert table[1] == f"1\tRIGHT\t{ranked(0, 1)[0][1]:.4f}\t0.000\t0.280"
+    assert len(table) == 4
+
+
+def test_files_are_written(folder: Path, model: Path, tmp_path: Path) -> None:
+    both, left = folder / "both.npz", folder / "left.npz"
+    result = run("recognize", both, left, "--model", model, "-f", "tsv", "-o", tmp_path / "out")
+    assert result.exit_code == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["both.tsv", "left.tsv"]
+    assert "\tLEFT\t" in (tmp_path / "out" / "left.tsv").read_text().splitlines()[1]
+    assert len(result.stdout.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("-f", "srt"), "expected txt, tsv, json, got 'srt'"),
+        (("-f", "eaf"), "expected txt, tsv, json, got 'eaf'"),
+        (("--greedy",), "--greedy is of letters"),
+        (("--no-lm",), "--no-lm is of letters"),
+        (("--beam-width", "3"), "--beam-width is of letters"),
+        (("--overlay", "film.mp4"), "--overlay is of letters"),
+        (("--stream", "rgb"), "reads landmarks, not rgb"),
+        (("--task", "fingerspelling"), "is for isolated, not for fingerspelling"),
+        (("--top", "0"), "--top"),
+        (("--threads", "0"), "threads: expected 1 or more"),
+    ],
+)
+def test_options_that_make_no_sense_are_exit_code_2(folder, model, options, message) -> None:
+    result = run("recognize", folder / "both.npz", "--model", model, *options)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert message in result.stderr
+
+
+def test_without_a_model_it_says_how_to_train_one(folder: Path) -> None:
+    result = run("recognize", folder / "both.npz", "--task", "isolated")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "chereme train FOLDER -o MODEL" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_model_that_was_tampered_with_is_one_line(folder: Path, model: Path, tmp_path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(model, copy)
+    (copy / "classifier.onnx").write_bytes((copy / "classifier.onnx").read_bytes() + b"\0")
+    result = run("recognize", folder / "both.npz", "--model", copy)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "classifier.onnx has changed" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+# -- evaluate -------------------------------------------------------------------------------------
+@pytest.fixture
+def manifest(folder: Path) -> Path:
+    """Six items that can be read, of which three are right and one is of an unknown gloss."""
+    path = folder / "data.csv"
+    path.write_text(
+        "path,label,id,signer,split\n"
+        "left.npz,LEFT,1,one,test\n"
+        "right.npz,RIGHT,2,one,test\n"
+        "both.npz,BOTH,3,one,test\n"
+        "both.npz,LEFT,4,two,test\n"  # wrong, yet second
+        "nobody.npz,RIGHT,5,two,test\n"  # no hand: wrong
+        "left.npz,NEITHER,6,two,test\n"  # unknown: wrong
+        "left.npz,,7,two,test\n"  # no label: left out
+        "left.npz,LEFT,8,three,train\n",
+        encoding="utf-8",
+    )
+    return path
+
+
+def test_scores_that_can_be_worked_out(manifest: Path, model: Path, tmp_path: Path) -> None:
+    lines = tmp_path / "read.jsonl"
+    result = run(
+        "evaluate", "--model", model, "--data", manifest, "--split", "test", "--format", "json",
+        "--predictions", lines,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.stderr
+    score = json.loads(result.stdout)
+    assert (score["task"], score["model"], score["stream"]) == (
+        "isolated", "fake signs", "landmarks",
+    )  # fmt: skip
+    assert (score["items"], score["items_read"], score["items_unlabelled"]) == (7, 6, 1)
+    assert (score["items_empty"], score["items_unknown"]) == (1, 1)
+    assert score["unknown_glosses"] == {"NEITHER": 1}
+    assert (score["glosses"], score["model_glosses"]) == (4, 3)
+    assert score["top1"] == pytest.approx(100 * 3 / 6)
+    assert score["top2"] == score["top5"] == pytest.approx(100 * 4 / 6, abs=0.01)
+    # Of BOTH all, of LEFT and RIGHT one of two, of NEITHER none; then LEFT wholly.
+    assert score["top1_class"] == pytest.approx(100 * (1 + 0.5 + 0.5 + 0) / 4)
+    assert score["top2_class"] == pytest.approx(100 * (1 + 1 + 0.5 + 0) / 4)
+    assert score["interval_over"] == "signers"
+    # All of signer one, nothing of signer two, or of each half.
+    assert score["top1_interval"] == [0.0, 100.0]
+    assert score["per_signer"] == {
+        "one": {"items": 3, "top1": 100.0},
+        "two": {"items": 3, "top1": 0.0},
+    }
+    assert score["per_gloss"]["LEFT"] == {"count": 2, "top1": 50.0}
+    assert score["confusion"] == [
+        {"label": "LEFT", "read": "BOTH", "count": 1},
+        {"label": "NEITHER", "read": "LEFT", "count": 1},
+        {"label": "RIGHT", "read": None, "count": 1},
+    ]
+    assert len(score["sha256"]) == 64
+    assert "1 items are of 1 glosses that the model does not know (NEITHER)" in result.stderr
+    read = [json.loads(line) for line in lines.read_text().splitlines()]
+    assert [p["rank"] for p in read] == [1, 1, 1, 2, None, None]
+    assert [p["text"] for p in read] == ["LEFT", "RIGHT", "BOTH", "BOTH", "", "LEFT"]
+    assert dict(read[0]["glosses"]) == pytest.approx(probabilities(1, 0), abs=1e-6)
+    assert read[4]["warnings"][0].startswith("no hand found")
+
+
+def test_the_table_says_the_same(manifest: Path, model: Path) -> None:
+    text = run("evaluate", "--model", model, "--data", manifest, "--split", "test").stdout
+    assert "items            6 of 7 read, 1 without a hand" in text
+    assert "NEITHER: 1 items, counted as read wrongly" in text
+    assert "top-1            50.0 % (0.0 to 100.0)" in text
+    assert "RIGHT read as no hand: 1" in text
+    assert "signer one: top-1 100.0 % of 3 items" in text
+
+
+def test_items_that_cannot_be_read_are_counted(manifest: Path, model: Path) -> None:
+    manifest.write_text(manifest.read_text() + "broken.npz,LEFT,9,one,dev\nleft.npz,LEFT,10,,dev\n")
+    result = run("evaluate", "--model", model, "--data", manifest, "--split", "dev", "-f", "json")
+    assert result.exit_code == 1
+    score = json.loads(result.stdout)
+    assert (score["items"], score["items_read"], score["top1"]) == (2, 1, 100.0)
+    assert score["unreadable"][0]["id"] == "9"
+    assert score["interval_over"] == "items"
+    assert "1 of 2 items could be read" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("left.npz,\n", "expected at least one item with a label, got 1 without"),
+        ("broken.npz,LEFT\n", "none of the 1 items could be read"),
+    ],
+)
+def test_nothing_to_score(folder: Path, model: Path, rows: str, message: str) -> None:
+    (folder / "little.csv").write_text(f"path,label\n{rows}")
+    result = run("evaluate", "--model", model, "--data", folder / "little.csv")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert message in result.stderr
+
+
+OTHER = {"RIGHT": (-9.0, 9.0, 0.0), "LEFT": (9.0, -9.0, 0.0), "BOTH": (0.0, 0.0, 0.0)}
+
+
+def test_predictions_of_several_models_are_added_up(
+    manifest: Path, model: Path, tmp_path: Path
+) -> None:
+    """The other model, whose glosses are in another order, is sure that both hands are no BOTH."""
+    fake_signs.make_signs(tmp_path / "other", OTHER, name="other")
+    lines = tmp_path / "read.jsonl"
+    result = run(
+        "evaluate", "--fuse", model, tmp_path / "other", "--data", manifest, "--split", "test",
+        "-f", "json", "--predictions", lines,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.stderr
+    score = json.loads(result.stdout)
+    assert score["model"] == "fake signs+other"
+    assert [m["name"] for m in score["models"]] == ["fake signs", "other"]
+    one, two = probabilities(1, 0), probabilities(1, 0, OTHER)
+    read = [json.loads(line) for line in lines.read_text().splitlines()]
+    expected = {gloss: (one[gloss] + two[gloss]) / 2 for gloss in one}
+    assert dict(read[0]["glosses"]) == pytest.approx(expected, abs=1e-6)
+
+
+def test_fusing_what_does_not_belong_together(folder, manifest, model, tmp_path) -> None:
+    fake_signs.make_signs(tmp_path / "two", {"LEFT": (1, 0, 0), "UP": (0, 1, 0)}, name="two")
+    letters = fakes.make_bundle(tmp_path / "letters").directory
+    wrong = {
+        ("--fuse", model, tmp_path / "two"): (2, "expected the same glosses"),
+        ("--fuse", model, letters): (1, "expected a model of isolated signs"),
+        ("--fuse", model): (2, "expected two models or more"),
+        ("--fuse", model, model, "--model", model): (2, "leave out --model"),
+        (model, model): (2, "give --fuse A B"),
+        ("--model", model, "--greedy"): (2, "are of letters"),
+        ("--model", model, "--stream", "fused"): (2, "reads landmarks, not fused"),
+    }
+    for options, (code, message) in wrong.items():
+        result = run("evaluate", *options, "--data", manifest)
+        assert (result.exit_code, result.stdout) == (code, ""), options
+        assert message in result.stderr
+
+
+# -- bench ----------------------------------------------------------------------------------------
+def test_bench_measures_the_network_of_a_clip(model: Path) -> None:
+    result = run("bench", "--frames", "12", "--model", model, "--format", "json")
+    assert result.exit_code == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert 0 < found["ms_per_clip"] < 1000
+    assert found["clip_frames"] == fake_signs.FRAMES
+    assert found["stages"].keys() == {"decode", "detection", "network", "whole"}
+    assert found["model"]["name"] == "fake signs"
+    table = run("bench", "--frames", "12", "--model", model).stdout
+    assert " ms for a clip of 8 frames" in table
+    assert "beam" not in table
