@@ -20,7 +20,7 @@ import json
 import shlex
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,8 @@ import numpy as np
 FOLDS = 7
 CHECKS = 6  # of the split dev in a run of so many steps
 CONFIGS = "configs/fingerspelling"
+# Of the losses of distillation, as the paper has them.
+WEIGHTS = {"cos_weight": 0.1, "reg_rgb_weight": 0.01, "reg_pos_weight": 0.01}
 HERE = "here"  # folder of the runs on our own data
 
 
@@ -171,7 +173,7 @@ def document(runs_folder: Path) -> str:
 # -- Table 2 on what is here ----------------------------------------------------------------------
 def section_here(folder: Path) -> list[str]:
     """Table 2 on our own data, in Markdown; ``folder`` holds table_2/<row>/seed_K."""
-    rows = [row for row in ROWS if row.table == 2]
+    rows = with_heavier(folder)
     found = {row.run: _scores(folder / row.run) for row in rows}
     tests = {name: None for runs in found.values() for run in runs for name in run["scores"]}
     columns = ["", "config", "paper", "teacher here"]
@@ -186,13 +188,28 @@ def section_here(folder: Path) -> list[str]:
     lines = ["", "## Table 2 on what is here", "", _ABOUT_HERE, ""]
     lines += ["| " + " | ".join([*columns, "how"]) + " |", "|" + "---|" * (len(columns) + 1)]
     for row in rows:
-        head = f"| {row.label} | [{row.run}](../{CONFIGS}/{row.run}.yaml) | {row.paper:.2f} | "
+        run, _, _ = row.run.partition("_x")
+        paper = f"{row.paper:.2f}" if run == row.run else "-"
+        head = f"| {row.label} | [{row.run}](../{CONFIGS}/{run}.yaml) | {paper} | "
         runs = found[row.run]
         cells = [(runs[0]["teacher"] or "-") if runs else "not run"]
         for test in tests:
             cells += [here(runs, test), gain(runs, found["table_2/rgb"], test)]
         lines.append(head + " | ".join([*cells, _how(runs)]) + " |")
     return lines
+
+
+def with_heavier(folder: Path) -> list[Row]:
+    """The rows of Table 2, each before those of its runs with heavier distillation."""
+    rows = []
+    for row in (row for row in ROWS if row.table == 2):
+        rows.append(row)
+        name = row.run.rpartition("/")[2]
+        weights = sorted(int(p.name.rpartition("_x")[2]) for p in folder.glob(f"table_2/{name}_x*"))
+        for weight in weights:
+            label, run = f"{row.label}, weights x {weight}", heavier_run(row.run, weight)
+            rows.append(replace(row, label=label, run=run))
+    return rows
 
 
 _ABOUT_HERE = """\
@@ -264,13 +281,19 @@ class Plan:
     teacher: str | None
 
 
+def heavier_run(run: str, weight: int) -> str:
+    """The folder of a row whose distillation weighs ``weight`` times as much."""
+    return run if weight == 1 else f"{run}_x{weight}"
+
+
 @dataclass(frozen=True)
 class Setting:
     """What all rows have in common. ``output``: folder of table_2/<row>.
 
     ``teachers``: for hamer and hamer-vit, the name of the vectors in its place and their width.
-    ``steps``: of each run; None: as many epochs as the recipe says. ``initial``: the first weights
-    of each ResNet; None: as the recipe says.
+    ``steps``: of each run; None: as many epochs as the recipe says. ``initial``: first weights of
+    the rows with a ResNet; None: as the recipe says. ``weight``: what the paper's weights of
+    distillation are multiplied by, in rows of their own.
     """
 
     recipe: str
@@ -281,6 +304,7 @@ class Setting:
     output: Path = Path("runs") / HERE
     steps: int | None = None
     initial: str | None = None
+    weight: int = 1
 
 
 def plans(setting: Setting, seed: int) -> list[Plan]:
@@ -291,7 +315,8 @@ def plans(setting: Setting, seed: int) -> list[Plan]:
         wanted = None if name == "rgb" else "hamer-vit" if "vit" in name else "hamer"
         if wanted is not None and wanted not in setting.teachers:
             continue
-        folder = setting.output / row.run / f"seed_{seed}"
+        heavier = setting.weight if name.startswith("distil") else 1
+        folder = setting.output / heavier_run(row.run, heavier) / f"seed_{seed}"
         options = [
             *("--config", f"{CONFIGS}/{row.run}.yaml"),
             f"--output={folder}",
@@ -323,7 +348,10 @@ def plans(setting: Setting, seed: int) -> list[Plan]:
             teacher, dim = setting.teachers[wanted]
             options.append(f"--data.init_args.teacher={teacher}")
             if name.startswith("distil"):
-                options.append(f"--model.init_args.distillation.teacher_dim={dim}")
+                given = "--model.init_args.distillation"
+                options.append(f"{given}.teacher_dim={dim}")
+                if heavier != 1:
+                    options += [f"{given}.{k}={heavier * v:g}" for k, v in WEIGHTS.items()]
             elif name != "late_fusion":
                 options.append(f"--model.init_args.config.pose.dim={dim}")
         made.append(Plan(name, folder, tuple(options), parts, teacher))
@@ -352,7 +380,8 @@ def main(args: Sequence[str] | None = None) -> None:
         "--rows", nargs="+", metavar="ROW", help="some rows alone: rgb, pose_vit..."
     )
     parser.add_argument("--steps", type=int, help="of each run, else the epochs of the recipe")
-    parser.add_argument("--initial", help="first weights of each ResNet (see letter_resnet.py)")
+    parser.add_argument("--initial", help="first weights of what reads crops, see letter_resnet.py")
+    parser.add_argument("--weight", type=int, default=1, help="times the paper's, of distillation")
     parser.add_argument("--minutes", type=float, help="after which to stop, all runs together")
     parser.add_argument("--recipe", default="tiny")
     parser.add_argument("--alphabet", default="asl")
@@ -371,6 +400,7 @@ def main(args: Sequence[str] | None = None) -> None:
             given.runs / HERE,
             given.steps,
             given.initial,
+            given.weight,
         )
         chosen = [plan for seed in range(1, given.seeds + 1) for plan in plans(setting, seed)]
         unknown = set(given.rows or ()) - {plan.row for plan in chosen}
