@@ -17,14 +17,17 @@ import torch
 from chereme.data.pose_tracks import PoseTracks, TrackSpec, one_track, register_track, write_tracks
 from chereme.errors import BundleError, InputError, UsageError
 from chereme.formats.manifests import Item, write_manifest
+from chereme.metrics import UNRANKED
 from chereme.models.signx import (
     STAGE_1,
     LossConfig,
+    Pose2Gloss,
     Pose2GlossConfig,
     Schedule,
     ablations,
     preset,
 )
+from chereme.text.glosses import BOS, UNK
 from chereme.training.cli import TrainingCLI, main
 from chereme.training.optimiser import OptimiserConfig, warmup_cosine
 from chereme.training.sentence_data import SentenceBatch, SentenceData
@@ -138,6 +141,7 @@ def test_sentences_are_learnt_by_heart(train: Train, tmp_path: Path) -> None:
         assert test[way]["substitutions"] == 1
     assert (dev["sentences"], test["sentences"], test["unseen_glosses"]) == (6, 1, 50.0)
     assert dev["beam"]["top5"] == 100.0
+    assert (dev["gloss_top5"], test["gloss_top5"]) == (100.0, 50.0)
     assert found["warnings"] == {"test_unknown_glosses": 1}
     assert (found["training_sentences"], found["vocabulary"], found["steps"]) == (6, 8, 120)
     assert (found["scored"], found["tracks"]) == ("best.ckpt", [TRACK.name])
@@ -171,7 +175,7 @@ def test_sentences_are_learnt_by_heart(train: Train, tmp_path: Path) -> None:
     assert np.all(np.diff(forced) < 0)
 
 
-@pytest.mark.parametrize("accumulation", [1, 2])
+@pytest.mark.parametrize("accumulation", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_resumed_run_ends_as_one_that_was_not_cut_off(
     train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, accumulation: int
 ) -> None:
@@ -183,6 +187,7 @@ def test_a_resumed_run_ends_as_one_that_was_not_cut_off(
         "--data.init_args.batch_size=1",
         "--data.init_args.augmentation.noise=0.1",
         "--model.init_args.save_every=2",
+        "--trainer.check_val_every_n_epoch=1",
         f"--trainer.accumulate_grad_batches={accumulation}",
     )
     whole = train(tmp_path / "whole", *options, epochs=3)
@@ -289,13 +294,25 @@ def test_each_row_differs_from_the_whole_in_one_thing(row: str) -> None:
     base = preset("boston104")
     expected = ablations(base)
     expected["no_text"] = replace(base, loss=replace(base.loss, text_weight=0.0))
+    ctc_only = expected["ctc_only"]
+    expected["ctc_large"] = replace(ctc_only, tracks=replace(ctc_only.tracks, hidden=224))
     assert cli.model.model.config == expected[row]
     assert cli.config["output"] == f"runs/signx/boston104/{row}"
     assert isinstance(cli.datamodule, SentenceData)
 
 
 def test_every_ablation_has_a_row() -> None:
-    assert set(ROWS) == {*ablations(preset("boston104")), "no_text"} - {"whole"}
+    assert set(ROWS) == {*ablations(preset("boston104")), "no_text", "ctc_large"} - {"whole"}
+
+
+def test_as_many_parameters_learn_in_the_wider_baseline_as_in_the_whole() -> None:
+    base = preset("boston104")
+    wide = replace(ablations(base)["ctc_only"], tracks=replace(base.tracks, hidden=224))
+    model = Pose2Gloss(wide)
+    parts = (model.pose_encoder, model.context, model.match, model.ctc)
+    learnt = sum(p.numel() for part in parts for p in part.parameters())
+    whole = sum(p.numel() for p in Pose2Gloss(base).parameters())
+    assert learnt == pytest.approx(whole, rel=0.03)
 
 
 # -- bad input -------------------------------------------------------------------------------------
@@ -319,6 +336,22 @@ def test_something_else_is_no_checkpoint(tmp_path: Path) -> None:
     for name in ("bytes", "other"):
         with pytest.raises(BundleError, match="expected a checkpoint of SignX"):
             load_signx(tmp_path / f"{name}.ckpt")
+
+
+def test_ranks_are_of_the_decoder_after_the_true_glosses(monkeypatch: pytest.MonkeyPatch) -> None:
+    task = Pose2GlossTask(preset("boston104"))
+    monkeypatch.setattr(task.model, "latent", lambda *given: (torch.zeros(2, 4, 256), None))
+    fed = []
+
+    def says(ids: torch.Tensor, memory: torch.Tensor, mask: None) -> torch.Tensor:
+        fed.append(ids)
+        return torch.arange(9.0).expand(*ids.shape, 9)  # the last is likeliest
+
+    monkeypatch.setattr(task.model.decoder, "forward", says)
+    glosses = torch.tensor([[8, UNK, 4], [7, 0, 0]])
+    batch = SentenceBatch(("a", "b"), {}, {}, torch.tensor([4, 4]), glosses, ((), ()))
+    assert task.gloss_ranks(batch) == [[1, UNRANKED, 5], [2]]
+    assert fed[0].tolist() == [[BOS, 8, UNK], [BOS, 7, 0]]
 
 
 def test_a_loss_that_is_not_finite_names_the_sentences() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -17,16 +18,18 @@ class OptimiserConfig:
 
     ``schedule``: "steps" multiplies the rate by ``gamma`` when each of the epochs ``milestones``
     begins; "one_cycle" raises it to ``learning_rate`` in the first ``warm_up`` of all steps and
-    lets it fall to almost 0 until the last.
+    lets it fall to almost 0 until the last; "warmup_cosine" raises it in a line likewise, and lets
+    it fall along a cosine to ``floor`` times ``learning_rate`` at the last (SignX, Table 2).
     """
 
     name: Literal["adam", "adamw"] = "adamw"
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
-    schedule: Literal["steps", "one_cycle"] = "one_cycle"
+    schedule: Literal["steps", "one_cycle", "warmup_cosine"] = "one_cycle"
     milestones: tuple[int, ...] = (20, 35)
     gamma: float = 0.1
     warm_up: float = 0.15
+    floor: float = 0.05
 
     def build(self, parameters: Iterable[nn.Parameter], total_steps: int) -> dict[str, Any]:
         """What ``LightningModule.configure_optimizers`` returns."""
@@ -40,7 +43,23 @@ class OptimiserConfig:
                 "optimizer": optimizer,
                 "lr_scheduler": {"scheduler": schedule, "interval": "epoch"},
             }
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, self.learning_rate, total_steps=total_steps, pct_start=self.warm_up
-        )
+        if self.schedule == "warmup_cosine":
+            schedule = torch.optim.lr_scheduler.LambdaLR(
+                optimizer, lambda step: warmup_cosine(step, total_steps, self.warm_up, self.floor)
+            )
+        else:
+            schedule = torch.optim.lr_scheduler.OneCycleLR(
+                optimizer, self.learning_rate, total_steps=total_steps, pct_start=self.warm_up
+            )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def warmup_cosine(step: int, total_steps: int, warm_up: float, floor: float) -> float:
+    """The share of the rate at ``step`` (the first is 0): 1 when ``warm_up`` of the steps are done,
+    ``floor`` at the last and after it."""
+    rising = round(warm_up * total_steps)
+    if step < rising:
+        return (step + 1) / (rising + 1)
+    falling = total_steps - 1 - rising
+    done = min(1.0, (step - rising) / falling) if falling > 0 else 1.0
+    return floor + (1 - floor) * (1 + math.cos(math.pi * done)) / 2

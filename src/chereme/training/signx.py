@@ -1,0 +1,415 @@
+"""Training of SignX, stage I: Pose2Gloss, from pose tracks to glosses.
+
+Paper: *SignX: The Foundation Model for Sign Recognition*, section 4.1 and Table 2. Settings are
+files in ``configs/signx``.
+
+What a checkpoint holds beside what Lightning writes is plain values and tensors:
+
+    "state_dict": the weights under ``model.``, with mean and spread of the training tracks,
+    "signx": {
+        "kind": "pose2gloss",
+        "config": dataclasses.asdict(Pose2GlossConfig),
+        "tokens": list of the glosses or pieces, in the order of their ids, "units": which of both,
+        "rate": frames a second that tracks are brought to, None: any,
+        "read_with": "decoder" or "ctc", the reading by which best.ckpt was chosen
+    }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import lightning
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+from torch import Tensor
+
+from chereme.decoding import beam_search_batch, greedy
+from chereme.errors import BundleError, InputError, UsageError
+from chereme.metrics import UNRANKED, accuracy_interval, ranks
+from chereme.metrics.translation import (
+    gloss_edits,
+    gloss_top_n,
+    score_glosses,
+    sentence_top_n,
+)
+from chereme.models.signx import (
+    PAPER_GENERATION,
+    STAGE_1,
+    GenerationConfig,
+    Pose2Gloss,
+    Pose2GlossConfig,
+)
+from chereme.text.glosses import BOS, PAD, UNK, GlossVocabulary
+from chereme.training.checkpoints import LastCheckpoint
+from chereme.training.optimiser import OptimiserConfig
+from chereme.training.scoring import machine, write_metrics
+from chereme.training.sentence_data import SentenceBatch, SentenceData, Split
+
+ReadWith = Literal["decoder", "ctc"]
+Words = tuple[str, ...]
+PAPER_OPTIMISER = OptimiserConfig(
+    learning_rate=STAGE_1.learning_rate,
+    weight_decay=STAGE_1.weight_decay,
+    schedule="warmup_cosine",
+    warm_up=STAGE_1.warm_up,
+    floor=STAGE_1.floor,
+)
+_TOP = 5
+_HUGE = 1e4  # no weight of a network that learns; nor is NaN
+
+
+class SignXCheckpoint(NamedTuple):
+    """A network ready to run, its glosses, and what else was written; see the top of the module."""
+
+    model: Pose2Gloss
+    vocabulary: GlossVocabulary
+    about: Mapping[str, Any]
+
+
+def load_signx(path: str | Path) -> SignXCheckpoint:
+    """The network of a checkpoint of this module. Nothing but tensors and plain values is read.
+
+    BundleError for anything else.
+    """
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        about, state = checkpoint["signx"], checkpoint["state_dict"]
+        model = Pose2Gloss(Pose2GlossConfig.from_dict(about["config"]))
+        prefix = "model."
+        model.load_state_dict(
+            {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
+        )
+        vocabulary = GlossVocabulary(tuple(about["tokens"]), about["units"])
+    except FileNotFoundError as error:
+        raise BundleError(f"{path}: no such checkpoint") from error
+    except Exception as error:  # on bytes that are no checkpoint torch may stumble in any way
+        first = next(iter(str(error).splitlines()), type(error).__name__)
+        raise BundleError(
+            f"{path}: expected a checkpoint of SignX, with the entry 'signx' and weights that fit "
+            f"it, as 'chereme train' writes; got something else ({first})"
+        ) from error
+    return SignXCheckpoint(model.eval(), vocabulary, about)
+
+
+class _WholeSteps(LastCheckpoint):
+    """``last.ckpt`` as `LastCheckpoint` writes it, but not between the batches of one step: the
+    gradients of those before would be lost."""
+
+    def on_train_batch_end(
+        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if (batch_idx + 1) % trainer.accumulate_grad_batches == 0:
+            super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+
+
+class Pose2GlossTask(lightning.LightningModule):
+    """Pose2Gloss, with its losses and their schedules over all steps of the training.
+
+    The vocabulary is that of the training sentences, whatever ``config.decoder`` says of its size.
+    What is watched is the word error rate on dev, read without a search.
+
+    Args:
+        config: the network and its losses; None: the paper's.
+        optimiser: None: Table 2's.
+        generation: of the final score; None: Table 2's.
+        ctc_beam: width of the search in the final score of the CTC head.
+        read_with: the reading by which the best weights are chosen; None: the decoder's where it is
+            trained, else CTC.
+        save_every: batches after which ``last.ckpt`` is written within an epoch; 0: after epochs.
+
+    Raises:
+        UsageError: ``read_with`` of a part that is not trained.
+    """
+
+    def __init__(
+        self,
+        config: Pose2GlossConfig | None = None,
+        optimiser: OptimiserConfig | None = None,
+        generation: GenerationConfig | None = None,
+        ctc_beam: int = 5,
+        read_with: ReadWith | None = None,
+        save_every: int = 0,
+    ) -> None:
+        super().__init__()
+        self.model = Pose2Gloss(config or Pose2GlossConfig())
+        self.optimiser = optimiser or PAPER_OPTIMISER
+        self.ctc_beam, self.save_every = ctc_beam, save_every
+        decoder, loss = self.model.config.decoder, self.model.config.loss
+        generation = generation or PAPER_GENERATION
+        longest = min(generation.max_length, decoder.max_length)
+        self.generation = replace(generation, max_length=longest)
+        trained = {
+            "decoder": bool(loss.text_weight or loss.word_weight or loss.ngram_weight),
+            "ctc": bool(loss.ctc_weight),
+        }
+        self.readers = tuple(name for name, is_trained in trained.items() if is_trained)
+        self.read_with = self.readers[0] if read_with is None and self.readers else read_with
+        if self.read_with not in self.readers:
+            raise UsageError(
+                f"read_with: expected what is trained ({', '.join(self.readers) or 'nothing is'}), "
+                f"got {self.read_with!r}"
+            )
+        self._heard: list[tuple[Sequence[Words], dict[str, list[Words]]]] = []
+
+    # -- what the data asks ------------------------------------------------------------------------
+    @property
+    def tracks(self) -> tuple[str, ...]:
+        """The tracks that the model reads."""
+        return tuple(self.model.config.tracks.widths)
+
+    @property
+    def longest(self) -> int:
+        """Glosses that a sentence may have."""
+        return self.model.config.decoder.max_length
+
+    @property
+    def _data(self) -> SentenceData:
+        data: SentenceData = self.trainer.datamodule  # type: ignore[attr-defined]
+        return data
+
+    def setup(self, stage: str) -> None:
+        data, config = self._data, self.model.config
+        if config.decoder.vocabulary != len(data.vocabulary):
+            # Known from the data alone. A checkpoint that training goes on from fills it after.
+            decoder = replace(config.decoder, vocabulary=len(data.vocabulary))
+            self.model = Pose2Gloss(replace(config, decoder=decoder)).to(self.device)
+        for name, (mean, std) in data.statistics.items():
+            encoder = self.model.pose_encoder.track_encoder(name)
+            encoder.set_statistics(torch.from_numpy(mean), torch.from_numpy(std))
+
+    # -- training ----------------------------------------------------------------------------------
+    def configure_callbacks(self) -> list[ModelCheckpoint]:
+        folder = self.trainer.default_root_dir
+        last = _WholeSteps(folder, self.save_every)
+        if not self._data.watch:
+            return [last]
+        best = ModelCheckpoint(
+            folder, "best", monitor="dev/wer", mode="min", enable_version_counter=False
+        )
+        return [best, last]
+
+    def configure_optimizers(self) -> Any:
+        return self.optimiser.build(self.parameters(), int(self.trainer.estimated_stepping_batches))
+
+    def on_fit_start(self) -> None:
+        self.seed = torch.initial_seed()
+
+    def on_train_batch_start(self, batch: SentenceBatch, index: int) -> None:
+        # So that noise and dropout are the same in a run that was resumed, and others in each batch
+        # and process.
+        trainer = self.trainer
+        number = trainer.current_epoch * self._data.steps + index
+        torch.manual_seed(self.seed + number * trainer.world_size + trainer.global_rank)
+
+    @property
+    def progress(self) -> float:
+        """The share of all steps that is done, by which weights and teacher forcing go: the first
+        step is at 0, the last at 1."""
+        last = int(self.trainer.estimated_stepping_batches) - 1
+        return min(1.0, self.trainer.global_step / last) if last > 0 else 1.0
+
+    def training_step(self, batch: SentenceBatch, index: int) -> Tensor:
+        forced = self.model.teacher_forcing(self.progress)
+        out = self.model(
+            batch.tracks, batch.present, batch.lengths, batch.glosses, teacher_forcing=forced
+        )
+        losses = self.model.losses(out, self.progress)
+        self._check(losses.total, batch, ~out.logits.isfinite().flatten(1).all(1))
+        values = {f"train/{name}": value.detach() for name, value in losses._asdict().items()}
+        self.log_dict(values | {"train/forced": forced}, batch_size=len(batch.ids))
+        return losses.total
+
+    def _check(self, total: Tensor, batch: SentenceBatch, broken: Tensor) -> None:
+        """InputError unless the loss is finite; ``broken (B,)``: sentences with NaN in the
+        output."""
+        if torch.isfinite(total):
+            return
+        names = [n for n, bad in zip(batch.ids, broken.tolist(), strict=True) if bad] or batch.ids
+        diverged = not all(bool((p.abs() < _HUGE).all()) for p in self.parameters())
+        raise InputError(
+            f"step {self.global_step}: expected a finite loss, got {total.item()}, of the "
+            f"sentences {', '.join(names)}; "
+            + (
+                "weights have diverged: lower the learning rate or clip gradients "
+                "(trainer.gradient_clip_val)"
+                if diverged
+                else "look at these tracks, or train in full precision (trainer.precision=32)"
+            )
+        )
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        data = self._data
+        checkpoint["signx"] = {
+            "kind": "pose2gloss",
+            "config": asdict(self.model.config),
+            "tokens": list(data.vocabulary.tokens),
+            "units": data.vocabulary.units,
+            "rate": data.rate,
+            "read_with": self.read_with,
+        }
+
+    # -- reading -----------------------------------------------------------------------------------
+    def validation_step(self, batch: SentenceBatch, index: int) -> None:
+        self._heard.append((batch.words, self.read_quickly(batch)))
+
+    def on_validation_epoch_end(self) -> None:
+        # Every process has read all sentences. The sanity check before training reads a few.
+        true = [words for batch, _ in self._heard for words in batch]
+        for name in self.readers if true else ():
+            found = score_glosses(true, [words for _, read in self._heard for words in read[name]])
+            self.log(f"dev/wer_{name}", found.edits.error_rate)
+            self.log(f"dev/bleu4_{name}", found.bleu[3])
+            if name == self.read_with:
+                self.log("dev/wer", found.edits.error_rate, prog_bar=True)
+        self._heard.clear()
+
+    def read_quickly(self, batch: SentenceBatch) -> dict[str, list[Words]]:
+        """The sentences of a batch by what is trained, decoder or CTC, without a search and without
+        a penalty for repetition."""
+        vocabulary, read = self._data.vocabulary, {}
+        if "decoder" in self.readers:
+            plain = replace(self.generation, method="greedy", repetition_penalty=1.0)
+            read["decoder"] = [beam[0] for beam in self._generated(batch, plain)]
+        if "ctc" in self.readers:
+            log_probs = self._log_probs(batch)
+            read["ctc"] = [vocabulary.decode(greedy(clip).symbols) for clip in log_probs]
+        return read
+
+    def read_fully(self, batch: SentenceBatch) -> dict[str, list[list[Words]]]:
+        """The hypotheses of each sentence, best first, by way of reading: ``beam`` and ``greedy``
+        of the decoder, ``ctc`` and ``ctc_greedy`` of the CTC head."""
+        read: dict[str, list[list[Words]]] = {}
+        quickly = self.read_quickly(batch)
+        if "decoder" in self.readers:
+            read["beam"] = self._generated(batch, self.generation)
+            read["greedy"] = [[words] for words in quickly["decoder"]]
+        if "ctc" in self.readers:
+            log_probs = self._log_probs(batch)
+            beams = [beam_search_batch(x[None], [len(x)], width=self.ctc_beam) for x in log_probs]
+            decode = self._data.vocabulary.decode
+            read["ctc"] = [[decode(found.symbols) for found in beam] for (beam,) in beams]
+            read["ctc_greedy"] = [[words] for words in quickly["ctc"]]
+        return read
+
+    def _generated(self, batch: SentenceBatch, config: GenerationConfig) -> list[list[Words]]:
+        found = self.model.generate(batch.tracks, batch.present, batch.lengths, config)
+        decode = self._data.vocabulary.decode
+        return [
+            [decode(ids) for ids, score in zip(beam, scores, strict=True) if np.isfinite(score)]
+            for beam, scores in zip(found.glosses.tolist(), found.scores.tolist(), strict=True)
+        ]
+
+    @torch.no_grad()
+    def gloss_ranks(self, batch: SentenceBatch) -> list[list[int]]:
+        """Of each gloss of each sentence its rank, from 1, in what the decoder says after the true
+        ones before it; ``UNRANKED`` for unknown ones."""
+        latent, mask = self.model.latent(batch.tracks, batch.present, batch.lengths)
+        decoder = self.model.decoder
+        before = torch.nn.functional.pad(batch.glosses[:, :-1], (1, 0), value=BOS)
+        logits = decoder(before, decoder.read(latent), mask).cpu().numpy()
+        result = []
+        for row, true in zip(logits, batch.glosses.cpu().numpy(), strict=True):
+            count = int((true != PAD).sum())
+            places = np.where(true[:count] == UNK, UNRANKED, ranks(row[:count], true[:count]))
+            result.append(places.tolist())
+        return result
+
+    def _log_probs(self, batch: SentenceBatch) -> list[np.ndarray]:
+        found = self.model.ctc_log_probs(batch.tracks, batch.present, batch.lengths)
+        rows = found.double().cpu().numpy()
+        return [row[:frames] for row, frames in zip(rows, batch.lengths.tolist(), strict=True)]
+
+    # -- the score ---------------------------------------------------------------------------------
+    def score(self, split: Split) -> tuple[dict[str, Any] | None, list[dict[str, str]]]:
+        """What ``metrics.json`` and ``readings.json`` say of a split."""
+        self.model.eval()
+        data, rows = self._data, []
+        readings: dict[str, list[list[Words]]] = {}
+        places: list[list[int]] = []
+        whole = "decoder" in self.readers and data.vocabulary.units == "glosses"
+        sentences = data.sentences[split]
+        if not sentences:
+            return None, []
+        for batch in data.whole(split):
+            moved = self.transfer_batch_to_device(batch, self.device, 0)
+            for name, beams in self.read_fully(moved).items():
+                readings.setdefault(name, []).extend(beams)
+            places += self.gloss_ranks(moved) if whole else []
+        true = [sentence.words for sentence in sentences]
+        for number, sentence in enumerate(sentences):
+            read = {name: " ".join(beams[number][0]) for name, beams in readings.items()}
+            about = {"id": sentence.id, "signer": sentence.signer or "", "split": split}
+            rows.append({**about, "glosses": " ".join(sentence.words), **read})
+        result = {
+            "sentences": len(sentences),
+            "unseen_glosses": round(data.unseen(split), 2),
+            **({f"gloss_top{_TOP}": round(gloss_top_n(places, _TOP), 2)} if whole else {}),
+            **{name: gloss_figures(true, beams) for name, beams in readings.items()},
+        }
+        return result, rows
+
+    def finish(self, output: Path, cli: Any) -> None:
+        """Score ``best.ckpt`` (``last.ckpt`` where nothing was watched) on dev and test, and write
+        ``metrics.json`` and ``readings.json``; nothing where training was cut off."""
+        trainer, data = cli.trainer, cli.datamodule
+        if not trainer.is_global_zero or trainer.global_step < trainer.estimated_stepping_batches:
+            return
+        # Where the epochs are fewer than those between two looks at dev, there is no best.
+        watched = data.watch and (output / "best.ckpt").is_file()
+        scored = "best.ckpt" if watched else "last.ckpt"
+        self.model = load_signx(output / scored).model.to(self.device)
+        scores = {split: self.score(split) for split in ("dev", "test")}
+        write_metrics(
+            output / "readings.json",
+            {"sentences": [row for _, rows in scores.values() for row in rows]},
+        )
+        about = {
+            "name": output.name,
+            "kind": "pose2gloss",
+            "scored": scored,
+            "epochs": trainer.current_epoch,
+            "steps": trainer.global_step,
+            "batch_size": data.batch_size * trainer.world_size * trainer.accumulate_grad_batches,
+            "data": {"root": data.root, "layout": data.layout, "split_by": data.split_by}
+            | ({} if data.split_by == "column" else {"fold": data.fold}),
+            "training_sentences": len(data.sentences["train"]),
+            "vocabulary": len(data.vocabulary),
+            "tracks": list(data.statistics),
+            "warnings": data.counts,
+            "generation": asdict(self.generation),
+            "ctc_beam": self.ctc_beam,
+            "parameters": sum(p.numel() for p in self.model.parameters()),
+            "device": machine(self.device),
+        }
+        write_metrics(
+            output / "metrics.json", about | {split: found for split, (found, _) in scores.items()}
+        )
+
+
+def gloss_figures(true: Sequence[Words], beams: Sequence[Sequence[Words]]) -> dict[str, Any]:
+    """WER with its parts and a 95 % bootstrap over the different sentences, BLEU, best score and,
+    of readings with several hypotheses, whether one of five is right; in per cent."""
+    read = [beam[0] for beam in beams]
+    found, counts = score_glosses(true, read), gloss_edits(true, read)
+    low, high = accuracy_interval(counts, groups=list(true))
+    result: dict[str, Any] = {
+        "wer": round(found.edits.error_rate, 2),
+        "wer_interval": [round(100 - high, 2), round(100 - low, 2)],
+        "substitutions": found.edits.substitutions,
+        "deletions": found.edits.deletions,
+        "insertions": found.edits.insertions,
+        "glosses": found.edits.reference_length,
+        "mean_wer": round(found.mean_wer, 2),
+        "bleu": [round(value, 2) for value in found.bleu],
+        "sentence_bleu": [round(value, 2) for value in found.sentence_bleu],
+        "best": round(found.best, 2),
+        "exact": round(found.exact, 2),
+    }
+    if any(len(beam) > 1 for beam in beams):
+        result[f"top{_TOP}"] = round(sentence_top_n(true, beams, _TOP), 2)
+    return result
