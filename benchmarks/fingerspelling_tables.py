@@ -218,6 +218,8 @@ HaMeR**: in the place of both of its vectors are those of the teacher named in t
 228 numbers of MediaPipe's world landmarks; `synthetic`: 106 of the true pose of the hand model, of
 rendered hands alone). So the order of the rows can be compared with the paper's, the figures not.
 Each row is trained for as many steps on the same batches; late fusion reads two such networks.
+Rows that read crops alone all begin with one RGB-only recogniser (`--initial`), those that read
+vectors with random weights; what came of it is told [here](papers/fingerspelling_distillation.md).
 Letter accuracy (HTK) without a search, of signers that are in no other split: mean ± deviation over
 the seeds. "More than RGB-only": points, and a 95 % bootstrap over the clips, all seeds together."""
 

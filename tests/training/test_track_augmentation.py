@@ -9,7 +9,7 @@ import pytest
 
 from chereme.data.pose_tracks import PoseTracks, TrackSpec, one_track, register_track
 from chereme.errors import UsageError
-from chereme.training.track_augmentation import GEOMETRY, TrackAugmentation, at_places, mirror
+from chereme.training.track_augmentation import GEOMETRY, TrackAugmentation, mirror
 
 NONE = dict.fromkeys(asdict(TrackAugmentation()), 0.0)
 PLAIN = register_track(TrackSpec("test_augmented", 3, "numbers that are no places"))
@@ -69,13 +69,13 @@ def test_time_is_warped_in_order_from_the_first_frame_to_the_last() -> None:
 
 def test_between_frames_classes_and_lost_numbers_are_taken_from_the_nearer_one() -> None:
     track = np.array([[0.0, 0, 0], [1, np.nan, 2]])
-    clip = at_places(one_track(PLAIN.name, track, 30.0), np.array([0.25, 0.75]))
+    clip = one_track(PLAIN.name, track, 30.0).at_places(np.array([0.25, 0.75]))
     np.testing.assert_array_equal(
         numbers(clip, PLAIN.name), np.array([[0.25, 0, 0.5], [0.75, np.nan, 1.5]], np.float32)
     )
     classes = np.zeros((2, 576))
     classes[1] = 8
-    sapiens = numbers(at_places(one_track("sapiens", classes, 30.0), np.array([0.25])), "sapiens")
+    sapiens = numbers(one_track("sapiens", classes, 30.0).at_places(np.array([0.25])), "sapiens")
     assert (sapiens == 0).all()
 
 

@@ -18,7 +18,7 @@ import io
 import math
 import zipfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
@@ -201,9 +201,13 @@ class PoseTracks:
             raise UsageError(f"rate: expected a positive number of frames a second, got {rate}")
         count = max(1, round(self.frames * rate / self.rate))
         place = np.minimum(np.arange(count) * self.rate / rate, self.frames - 1)
-        before = place.astype(np.int64)
+        return replace(self.at_places(place), rate=rate)
+
+    def at_places(self, places: NDArray[np.float64]) -> PoseTracks:
+        """The clip at other moments, in frames from 0, as ``at_rate`` takes those in between."""
+        before = np.floor(places).astype(np.intp).clip(0, self.frames - 1)
         after = np.minimum(before + 1, self.frames - 1)
-        weight = (place - before).astype(np.float32)[:, None]
+        weight = (places - before).astype(np.float32)[:, None]
         nearest = np.where(weight[:, 0] < 0.5, before, after)
         values = {}
         for name, track in self.values.items():
@@ -211,7 +215,8 @@ class PoseTracks:
             if TRACKS[name].blends:
                 blended = (1 - weight) * track[before] + weight * track[after]
                 values[name] = np.where(np.isnan(blended), values[name], blended)
-        return PoseTracks(rate, values, {n: there[nearest] for n, there in self.present.items()})
+        present = {name: there[nearest] for name, there in self.present.items()}
+        return PoseTracks(self.rate, values, present)
 
     def only(self, names: Iterable[str]) -> PoseTracks:
         """Those of the tracks ``names`` that there are. InputError if there is none."""

@@ -138,9 +138,11 @@ class _Hand:
         self.lengths = encode(joints).lengths
         self.palm = float(palm_size(joints)[0])  # metres
 
-    def sign(self, shapes: str, style: SpellingStyle, rng: np.random.Generator) -> Motion:
+    def sign(
+        self, shapes: str, style: SpellingStyle, rng: np.random.Generator, substeps: int = 1
+    ) -> Motion:
         """These handshapes one after the other, with the bones of this signer."""
-        motion = self.speller.perform(shapes, rng, style)
+        motion = self.speller.perform(shapes, rng, style, substeps=substeps)
         lengths = np.broadcast_to(self.lengths, (len(motion.hand), 5, 4))
         return replace(motion, hand=motion.hand.replace(lengths=lengths))
 
@@ -153,6 +155,37 @@ class _Hand:
 def _signer(number: int, seed: int) -> tuple[Signer, _Hand]:
     who = signer(number, seed)
     return who, _Hand(who)
+
+
+@dataclass(frozen=True)
+class Performance:
+    """A gloss as a signer signs it once: ``motion`` of the signing hand, ``other`` what the other
+    hand does meanwhile, as if it were a right one too, or None while it is out of sight."""
+
+    who: Signer
+    style: SpellingStyle
+    motion: Motion
+    other: Articulation | None
+
+
+def perform(
+    gloss: Gloss,
+    number: int,
+    seed: int,
+    rng: np.random.Generator,
+    rate: float,
+    *,
+    substeps: int = 1,
+) -> Performance:
+    """The signer of that number in the population of ``seed`` signs ``gloss``: ``substeps`` poses
+    for each of ``rate`` frames a second."""
+    who, hand = _signer(number, seed)
+    style = who.style(rng, len(gloss.shapes), rate)
+    style = replace(style, letter_seconds=_SLOWER * style.letter_seconds, drift=0.05)
+    motion = hand.sign(gloss.shapes, style, rng, substeps)
+    motion = replace(motion, hand=_moved(motion, gloss, float(rng.normal(1, 0.15))))
+    other = _other(gloss, hand, motion.hand, style, rng, rate * substeps)
+    return Performance(who, style, motion, other)
 
 
 def _moved(motion: Motion, gloss: Gloss, size: float) -> Articulation:
@@ -185,6 +218,32 @@ def _stretched(hand: Articulation, count: int) -> Articulation:
     low = at.astype(int)
     high = np.minimum(low + 1, len(hand) - 1)
     return mix(hand[low], hand[high], at - low)
+
+
+def _other(
+    gloss: Gloss,
+    hand: _Hand,
+    signing: Articulation,
+    style: SpellingStyle,
+    rng: np.random.Generator,
+    rate: float,
+) -> Articulation | None:
+    """What the other hand does meanwhile, ``rate`` poses a second; None: it is out of sight."""
+    frames = len(signing)
+    if gloss.hands == "mirrored":
+        # A little late or early, as no two hands are quite together.
+        late = np.clip(np.arange(frames) - int(rng.integers(-1, 2)), 0, frames - 1)
+        return signing[late]
+    if gloss.hands == "base":
+        calm = replace(style, rise=False, sink=False, cut_start=False, cut_end=False)
+        base = _stretched(hand.sign(gloss.base, calm, rng).hand, frames)
+        return base.replace(wrist=base.wrist + np.array([0.6, 1.2, 0.0]))
+    if rng.random() < 0.6:
+        return None
+    idle = hand.speller.rest(rng, style, seconds=frames / rate, calm=True).hand
+    lengths = np.broadcast_to(hand.lengths, (len(idle), 5, 4))
+    idle = _stretched(idle.replace(lengths=lengths), frames)
+    return idle.replace(wrist=idle.wrist + np.array([0.0, 3.0, 0.0]))
 
 
 @dataclass(frozen=True)
@@ -239,13 +298,13 @@ class IsolatedSigns:
         """The clip of that number."""
         name, part = self.describe(index)
         gloss = self.gloss(index)
-        who, hand = _signer(index % self.population, self.seed)
+        number = index % self.population
+        hand = _signer(number, self.seed)[1]
         rng = np.random.default_rng([self.seed, index])
-        style = who.style(rng, len(gloss.shapes), self.rate)
-        style = replace(style, letter_seconds=_SLOWER * style.letter_seconds, drift=0.05)
-        motion = hand.sign(gloss.shapes, style, rng)
-        signing = _moved(motion, gloss, float(rng.normal(1, 0.15)))
-        both = [signing, self._other(gloss, hand, signing, style, rng)]
+        performance = perform(gloss, number, self.seed, rng, self.rate)
+        who, style = performance.who, performance.style
+        signing = performance.motion.hand
+        both = [signing, performance.other]
         view = _View(rng, hand.palm)
         frames = len(signing)
         joints = np.full((frames, 2, 21, 2), np.nan, np.float32)
@@ -264,31 +323,6 @@ class IsolatedSigns:
             confidence[seen, slot] = sure[seen, None]
         entry = Entry(name, gloss.name, who.name, part, self.rate, frames)
         return PoseClip(entry, joints, confidence)
-
-    def _other(
-        self,
-        gloss: Gloss,
-        hand: _Hand,
-        signing: Articulation,
-        style: SpellingStyle,
-        rng: np.random.Generator,
-    ) -> Articulation | None:
-        """What the other hand does meanwhile, as if it were a right one; None: out of sight."""
-        frames = len(signing)
-        if gloss.hands == "mirrored":
-            # A little late or early, as no two hands are quite together.
-            late = np.clip(np.arange(frames) - int(rng.integers(-1, 2)), 0, frames - 1)
-            return signing[late]
-        if gloss.hands == "base":
-            calm = replace(style, rise=False, sink=False, cut_start=False, cut_end=False)
-            base = _stretched(hand.sign(gloss.base, calm, rng).hand, frames)
-            return base.replace(wrist=base.wrist + np.array([0.6, 1.2, 0.0]))
-        if rng.random() < 0.6:
-            return None
-        idle = hand.speller.rest(rng, style, seconds=frames / self.rate, calm=True).hand
-        lengths = np.broadcast_to(hand.lengths, (len(idle), 5, 4))
-        idle = _stretched(idle.replace(lengths=lengths), frames)
-        return idle.replace(wrist=idle.wrist + np.array([0.0, 3.0, 0.0]))
 
     def _detected(
         self, hand: Articulation, of: _Hand, style: SpellingStyle, rng: np.random.Generator

@@ -127,7 +127,7 @@ class TrackAugmentation:
     ) -> PoseTracks:
         """``clip`` as it might have been signed, or tracked, another time; ``spread[name] (W,)``:
         of the training data, without which there is no noise."""
-        clip = at_places(clip, self._places(clip.frames, rng))
+        clip = clip.at_places(self._places(clip.frames, rng))
         scale, stretch = rng.normal(0, self.scale), rng.normal(0, self.stretch)
         size = np.exp([scale + stretch, scale - stretch])
         shift = rng.normal(0, self.shift, 2)
@@ -163,22 +163,6 @@ class TrackAugmentation:
         kept = present.copy()
         kept[start : start + count] = False
         return kept
-
-
-def at_places(clip: PoseTracks, places: NDArray[np.float64]) -> PoseTracks:
-    """The clip at other moments, in frames from 0: blended where the track allows and both
-    neighbours are known, else the nearer one, as ``PoseTracks.at_rate``."""
-    before = np.floor(places).astype(np.intp).clip(0, clip.frames - 1)
-    after = np.minimum(before + 1, clip.frames - 1)
-    weight = (places - before).astype(np.float32)[:, None]
-    nearest = np.where(weight[:, 0] < 0.5, before, after)
-    values = {}
-    for name, track in clip.values.items():
-        values[name] = track[nearest]
-        if TRACKS[name].blends:
-            blended = (1 - weight) * track[before] + weight * track[after]
-            values[name] = np.where(np.isnan(blended), values[name], blended)
-    return PoseTracks(clip.rate, values, {n: there[nearest] for n, there in clip.present.items()})
 
 
 def mirror(track: Floats, geometry: Geometry) -> Floats:

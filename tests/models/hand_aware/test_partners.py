@@ -11,6 +11,8 @@ from chereme.models.blocks.resnet3d import ResNet3dConfig
 from chereme.models.blocks.st_gcn import StGcnConfig
 from chereme.models.hand_aware import (
     LAYOUTS,
+    HandKeypointConfig,
+    HandKeypointRecognizer,
     KeypointConfig,
     KeypointRecognizer,
     RgbConfig,
@@ -87,3 +89,28 @@ def test_frames() -> None:
     standard = ((frames[:1].movedim(2, -1) - mean) / std).movedim(-1, 2)
     expected = recognizer.classifier(recognizer.resnet(standard))
     torch.testing.assert_close(logits[:1], expected)
+
+
+# -- detected hands --------------------------------------------------------------------------------
+@pytest.mark.parametrize("fusion", ["concatenate", "mean"])
+def test_detected_hands_are_read_from_the_wrist_on_and_where_they_were_seen(fusion) -> None:
+    torch.manual_seed(0)
+    network = HandKeypointRecognizer(HandKeypointConfig(classes=3, graph=GRAPH, fusion=fusion))
+    places, confidence = torch.rand(2, 2, 5, 21, 2), torch.rand(2, 2, 5, 21) + 0.1
+    present = torch.ones(2, 2, 5, dtype=torch.bool)
+    present[0, 1], present[1, :, 3:] = False, False
+    confidence[0, 0, 2, 7] = 0
+    F.cross_entropy(network(places, confidence, present), torch.tensor([0, 2])).backward()
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.any(), name
+    network.eval()
+    logits = network(places, confidence, present)
+    moved = places + torch.rand(2, 2, 5, 1, 2)
+    torch.testing.assert_close(network(moved, confidence, present), logits)
+    hidden = places.clone()
+    hidden[0, 1], hidden[1, :, 3:], hidden[0, 0, 2, 7] = torch.nan, torch.nan, torch.nan
+    torch.testing.assert_close(network(hidden, confidence, present), logits)
+    assert not torch.allclose(network(1.5 * places, confidence, present), logits)
+    with pytest.raises(InputError, match=r"expected \(B, 2, T, 21, 2\) .* got \(2, 1, 5, 21, 2\)"):
+        network(places[:, :1], confidence[:, :1], present[:, :1])

@@ -221,3 +221,15 @@ def test_the_inference_module_is_exported_for_clips_of_any_length(tiny, tmp_path
         (logits,) = served.run(None, {"joints": joints.numpy(), "present": present.numpy()})
         expected = recognizer.classify(joints, present).detach()
         torch.testing.assert_close(torch.from_numpy(logits), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_hands_are_made_in_full_precision_whatever_the_encoder_runs_in(tiny, clips) -> None:
+    recognizer = tiny().eval()
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        out = recognizer(*clips)
+        state = out.state
+    with torch.no_grad():
+        exact = recognizer.decoder(state)
+    present = clips[1]
+    assert out.logits.dtype == torch.float32
+    torch.testing.assert_close(out.hands.projected[present], exact.projected[present])

@@ -119,9 +119,10 @@ class HandKeypointRecognizer(nn.Module):
                 f"landmarks and confidence: expected (B, {hands}, T, 21, 2) and (B, {hands}, T, "
                 f"21), got {tuple(landmarks.shape)} and {tuple(confidence.shape)}"
             )
-        place = landmarks - landmarks[..., :1, :]
-        joints = torch.cat([place, confidence[..., None]], -1)
-        joints = joints.where(confidence[..., None] > 0, 0.0)
+        seen = confidence[..., None] > 0
+        place = landmarks.where(seen, 0.0)  # the wrist too: what is not seen may be NaN
+        joints = torch.cat([place - place[..., :1, :], confidence[..., None]], -1)
+        joints = joints.where(seen, 0.0)
         fused = fused_features(self.graph, joints, present, self.config.fusion)
         return cast(Tensor, self.classifier(fused))
 
