@@ -17,7 +17,7 @@ import fake_clips
 import fake_signs
 import fakes
 from chereme.cli import app
-from chereme.data.clips import CropSettings, track_clip
+from chereme.data.clips import AS_SERVED, CropSettings, track_clip
 from chereme.data.pose_clips import pose_clip, write_poses
 from chereme.errors import BundleError, UsageError
 from chereme.formats.manifests import Item
@@ -234,6 +234,7 @@ def write_picture_checkpoint(path: Path, model: HandAwareRecognizer, **about: ob
         "sampling": "spread",
         "rate": 30.0,
         "classes": list(GLOSSES),
+        "crop": {"padding": AS_SERVED.padding, "smoothing": AS_SERVED.smoothing, "bridge": 0.2},
     }
     state = {f"model.{name}": value for name, value in model.state_dict().items()}
     torch.save({"state_dict": state, "hand_aware": described | about}, path)
@@ -361,12 +362,15 @@ def test_a_hand_model_with_a_licence_of_its_own_is_told(tmp_path: Path) -> None:
     model = picture_network()
     own = HandAwareRecognizer(replace(model.config, template=str(template))).eval()
     own.load_state_dict(model.state_dict())
-    path = write_picture_checkpoint(tmp_path / "best.ckpt", own, crop={"padding": 0.5})
+    path = write_picture_checkpoint(
+        tmp_path / "best.ckpt", own, crop={"padding": 0.5, "smoothing": 0.4, "bridge": 0.3}
+    )
     config = IsolatedBundle.load(export_isolated(path, tmp_path / "signs")).config
     assert "hold parts of the hand model" in config.licence.weights
     crop = config.preprocessing.crop
     assert crop is not None
-    assert (crop.size, crop.padding, crop.smoothing) == (32, 0.5, 0.1)
+    assert (crop.size, crop.padding, crop.smoothing) == (32, 0.5, 0.4)
+    assert config.preprocessing.bridge == 0.3
 
 
 # -- what is written ------------------------------------------------------------------------------

@@ -18,6 +18,8 @@ import torch
 import yaml
 from scipy.spatial.transform import Rotation
 
+from chereme.data.clips import CropSettings
+from chereme.data.prepare import check_settings
 from chereme.data.shards import Sample, jpeg_of, write
 from chereme.errors import BundleError, InputError, UsageError
 from chereme.models.hand_aware import (
@@ -45,6 +47,7 @@ from chereme.training.sign_data import SignData
 CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "hand_aware"
 ROWS = sorted(CONFIGS.glob("table_*/*.yaml"))
 SIZE = 32
+MADE = CropSettings(size=SIZE, padding=0.31, smoothing=1.5)  # as the folders say
 LAYOUT = "openpose_137"
 NUMBER = keypoint_layout(LAYOUT).size
 GLOSSES = {"red": (230, 40, 40), "green": (40, 200, 60), "blue": (50, 70, 230)}
@@ -140,6 +143,7 @@ def signs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for split in ("dev", "test"):
         again = zip(names[:6], labels, strict=False)
         write([sign(f"{n} {split}", g, split) for n, g in again], folder)
+    check_settings(folder, "coloured", MADE, {})
     return folder
 
 
@@ -209,6 +213,8 @@ def test_three_glosses_are_learnt_by_heart(train: Train, tmp_path: Path, kind: s
     loaded = load_hand_aware(tmp_path / "run" / "best.ckpt")
     assert (loaded.about["kind"], loaded.about["classes"]) == (kind, sorted(GLOSSES))
     assert loaded.model.config.classes == 3
+    cut = {"padding": MADE.padding, "smoothing": MADE.smoothing, "bridge": 0.2}
+    assert loaded.about.get("crop") == (cut if kind == "hands" else None)
     assert found["parameters"] == sum(p.numel() for p in loaded.model.parameters())
     said = Predictions.load(tmp_path / "run" / "test.npz")
     assert said.ids == tuple(f"{n} test" for n in range(6))
@@ -301,6 +307,8 @@ PAIR = (sign("1", "red"), sign("2", "blue"), sign("3", "red"), sign("4", "blue")
 @pytest.mark.parametrize("kind", list(TASKS))
 def test_awkward_clips_do_not_stop_an_epoch(train: Train, tmp_path: Path, kind: str) -> None:
     """One frame, no hand, no gloss; and in dev a gloss that was never taught, and one without."""
+    (tmp_path / "data").mkdir()
+    check_settings(tmp_path / "data", "coloured", MADE, {})
     write(
         [
             *PAIR,

@@ -20,7 +20,6 @@ from torch import Tensor, nn
 
 from chereme.errors import BundleError
 from chereme.hand_model import HandTemplate
-from chereme.hands.crop import PADDING, SMOOTHING
 from chereme.models.hand_aware import HandAwareRecognizer
 from chereme.models.hand_aware.decoder import HandDecoder, turn
 from chereme.models.hand_aware.recognizer import UNIT
@@ -36,7 +35,6 @@ from chereme.training.signbert import load_signbert
 TOLERANCE = 1e-3  # of log-probabilities: what the exported networks may differ from PyTorch's
 _SHAPES = ((1, 1), (3, 7), (2, 32))  # clips and frames of the batches that both are compared on
 _CROPS = 3  # frames of the clips that networks of pictures are compared on
-_BRIDGE = 0.2  # seconds: the gaps that ``chereme.data.clips.track_clip`` fills
 
 
 class Networks(NamedTuple):
@@ -257,12 +255,10 @@ def _config(
             raise BundleError(f"{description}: expected a JSON object ({error})") from error
     preprocessing = {name: about[name] for name in ("rate", "frames", "sampling")}
     if model is not None:
-        # Choice: crops as ``chereme prepare`` makes them by itself, where the checkpoint says
-        # nothing of them.
-        crop = {"padding": PADDING, "smoothing": SMOOTHING, **about.get("crop", {})}
+        crop = dict(about["crop"])
         preprocessing |= {
             "hands": model.config.hands,
-            "bridge": crop.pop("bridge", _BRIDGE),
+            "bridge": crop.pop("bridge"),
             "crop": {"size": model.config.rgb.image_size, **crop},
         }
     described |= {

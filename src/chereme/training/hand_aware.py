@@ -12,7 +12,8 @@ What a checkpoint holds beside what Lightning writes is plain values and tensors
         "size": side of its pictures in pixels, None where it reads none,
         "frames": of a clip that are read, "sampling": how they are chosen,
         "rate": frames a second of the training clips,
-        "classes": list of the glosses, in the order of the logits
+        "classes": list of the glosses, in the order of the logits,
+        "crop": of "hands" alone, how the crops were cut out (``chereme.training.shards.crop_of``)
     }
 """
 
@@ -62,6 +63,7 @@ from chereme.training.isolated_scoring import (
 from chereme.training.optimiser import OptimiserConfig
 from chereme.training.pose_data import Split
 from chereme.training.scoring import machine, write_metrics
+from chereme.training.shards import crop_of
 from chereme.training.sign_data import SignBatch, SignData, SignInputs
 
 Recognizer = HandAwareRecognizer | HandKeypointRecognizer | KeypointRecognizer | RgbRecognizer
@@ -268,6 +270,8 @@ class _Task(lightning.LightningModule):
             "rate": data.rate,
             "classes": list(data.classes),
         }
+        if self.kind == "hands":
+            checkpoint["hand_aware"]["crop"] = crop_of(data.folders("train"))
 
     def score(self, split: Split) -> tuple[dict[str, Any], Predictions] | None:
         """What ``metrics.json`` says of a split, and the predictions; None where it has no clips.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,21 @@ ALPHABETS = {"asl": ASL_LETTERS, "chicago": CHICAGO, "greek": GREEK}
 def alphabet_of(name: str) -> Alphabet:
     """One of ``ALPHABETS``, or the alphabet of the characters of ``name``."""
     return ALPHABETS.get(name) or Alphabet(tuple(name))
+
+
+def crop_of(folders: Sequence[str]) -> dict[str, float]:
+    """How the crops in ``folders`` were cut out, as a bundle says it; errors: `ShardData.crop`."""
+    found = {folder: read_settings(folder) for folder in folders}
+    boxes = {folder: (made.padding, made.smoothing) for folder, made in found.items()}
+    first = folders[0]
+    for folder, box in boxes.items():
+        if box != boxes[first]:
+            raise UsageError(
+                "shards: expected crops of one padding and smoothing, as serving has one, got "
+                f"{boxes[first]} in {first} and {box} in {folder}; prepare one of them again"
+            )
+    padding, smoothing = boxes[first]
+    return {"padding": padding, "smoothing": smoothing, "bridge": BRIDGE}
 
 
 class ShardData(lightning.LightningDataModule):
@@ -99,17 +114,7 @@ class ShardData(lightning.LightningDataModule):
 
         UsageError if it was in different ways; InputError if a folder does not say.
         """
-        found = {folder: read_settings(folder) for folder in self.folders("train")}
-        boxes = {folder: (made.padding, made.smoothing) for folder, made in found.items()}
-        first = self.folders("train")[0]
-        for folder, box in boxes.items():
-            if box != boxes[first]:
-                raise UsageError(
-                    "shards: expected crops of one padding and smoothing, as serving has one, got "
-                    f"{boxes[first]} in {first} and {box} in {folder}; prepare one of them again"
-                )
-        padding, smoothing = boxes[first]
-        return {"padding": padding, "smoothing": smoothing, "bridge": BRIDGE}
+        return crop_of(self.folders("train"))
 
     def folders(self, split: str) -> list[str]:
         """The folders that clips of ``split`` come from."""
