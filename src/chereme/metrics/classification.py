@@ -92,6 +92,9 @@ def top_k_interval(
     Clips are drawn with replacement; with ``groups``, one per clip (say, the signer), whole groups
     are drawn, which is the honest interval for unseen signers. Per class, a resample is the mean
     over the classes that are in it. The same seed gives the same interval.
+
+    Where all clips are right, or none is, every draw says the same; the other end is then that of
+    Clopper and Pearson (1934) for as many independent draws as there are clips, or groups.
     """
     if per not in ("instance", "class"):
         raise UsageError(f"per: expected instance or class, got {per!r}")
@@ -106,6 +109,9 @@ def top_k_interval(
     else:
         raise InputError(f"expected a group for each of {len(hits)} clips, got {len(groups)}")
     drawn = int(place.max()) + 1
+    if len(set(hits.tolist())) == 1:
+        bound = 100 * ((1 - confidence) / 2) ** (1 / drawn)
+        return (bound, 100.0) if hits[0] else (0.0, 100.0 - bound)
     rng = np.random.default_rng(seed)
     values = np.empty(resamples)
     for i in range(resamples):
