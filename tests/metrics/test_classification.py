@@ -74,7 +74,7 @@ def test_interval_of_clips_that_are_all_right_or_all_wrong_is_not_a_point():
     # Six heads in a row come with a probability of 2.5 % if a head has one of 54.1 %.
     low, high = top_k_interval([1] * 6, "aabbcc")
     assert (round(low, 1), high) == (54.1, 100.0)
-    assert 100 * 0.025 == pytest.approx(100 * (low / 100) ** 6)
+    assert (low / 100) ** 6 == pytest.approx(0.025)
     assert top_k_interval([2] * 6, "aabbcc") == (0.0, pytest.approx(100 - low))
     # Two signers are two draws.
     assert top_k_interval([1] * 6, "aabbcc", groups="xxxyyy")[0] == pytest.approx(100 * 0.025**0.5)
