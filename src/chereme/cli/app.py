@@ -23,7 +23,7 @@ from chereme.cli.console import CheremeGroup
 app = typer.Typer(
     name="chereme",
     cls=CheremeGroup,
-    help="Reads signing from video: fingerspelling to letters.",
+    help="Reads signing from video: fingerspelling to letters, isolated signs to glosses.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
