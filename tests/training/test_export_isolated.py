@@ -23,6 +23,7 @@ from chereme.errors import BundleError, UsageError
 from chereme.formats.manifests import Item
 from chereme.formats.poses import write_landmarks
 from chereme.hand_model import HandTemplate
+from chereme.hands.both import choose_frames
 from chereme.models.blocks.st_gcn import StGcnConfig
 from chereme.models.fingerspelling.encoders import ResNetEncoderConfig
 from chereme.models.hand_aware import (
@@ -30,7 +31,6 @@ from chereme.models.hand_aware import (
     HandAwareRecognizer,
     KeypointConfig,
     KeypointRecognizer,
-    sample_frames,
 )
 from chereme.models.signbert import (
     CropConfig,
@@ -282,7 +282,7 @@ def test_a_bundle_of_pictures_reads_clips_as_training_does(
     assert isinstance(result, chereme.IsolatedResult)
     settings = CropSettings(size=32)
     sample = track_clip(Item(folder, "NO", "clip"), settings, detectors).sample
-    chosen = sample_frames(11, 4)
+    chosen = choose_frames(11, 4, "spread", None)
     clip = ClipReader(SignInputs(1, 32), Augmentation()).read("clip", [sample], chosen, 0)
     batch = collate_signs([clip])
     with torch.no_grad():

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from chereme.errors import InputError, UsageError
 from chereme.types import NUM_JOINTS, FloatArray, Landmarks
 
 Sampling = Literal["window", "spread"]
@@ -61,17 +62,30 @@ def sign_span(confidence: FloatArray) -> slice | None:
 def choose_frames(
     count: int, frames: int, sampling: Sampling, rng: np.random.Generator | None
 ) -> NDArray[np.int64]:
-    """Which of ``count`` frames are taken: ``frames``, or all of fewer.
+    """Rising indices ``(N,)`` of the frames taken: ``frames`` of ``count``, or all of fewer.
 
-    "window": that many in a row, from anywhere, or from the middle where ``rng`` is None (choice:
-    the "random and center sampling" of SignBERT, section 4.2, read so). "spread": one from each of
-    as many equal parts of the clip, any of the part, or its middle.
+    "window": that many in a row, from anywhere, or from the middle where ``rng`` is None. "spread":
+    one from each of as many equal parts of the clip, any of the part, or its middle.
+
+    Choice: the papers of SignBERT (section 4.2) and of the hand-model-aware recogniser
+    (Implementation Details) have "random and center sampling" and do not say from where.
+
+    Raises:
+        InputError: a clip of no frames.
+        UsageError: fewer than one frame to take, or an unknown way.
     """
+    if count < 1:
+        raise InputError(f"clip: expected at least one frame, got {count}")
+    if frames < 1:
+        raise UsageError(f"frames: expected at least one, got {frames}")
+    if sampling not in ("window", "spread"):
+        raise UsageError(f"sampling: expected window or spread, got {sampling!r}")
     if count <= frames:
         return np.arange(count)
     if sampling == "window":
         start = (count - frames) // 2 if rng is None else int(rng.integers(count - frames + 1))
         return np.arange(start, start + frames)
     within = np.full(frames, 0.5) if rng is None else rng.random(frames)
-    chosen: NDArray[np.int64] = ((np.arange(frames) + within) * (count / frames)).astype(np.int64)
+    places = ((np.arange(frames) + within) * (count / frames)).astype(np.int64)
+    chosen: NDArray[np.int64] = np.minimum(places, count - 1)  # against rounding up to the end
     return chosen

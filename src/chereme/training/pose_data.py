@@ -109,6 +109,8 @@ class PoseData(lightning.LightningDataModule):
         workers: processes that read beside each training process.
     """
 
+    collate = staticmethod(collate_poses)  # clips to a batch
+
     def __init__(
         self,
         poses: list[str],
@@ -296,18 +298,22 @@ class PoseData(lightning.LightningDataModule):
             )
         return min(self.batch_size, clips // world)
 
-    def epoch_loader(self, epoch: int, skip: int = 0) -> Iterator[PoseBatch]:
+    def clips(self, places: Sequence[Place], epoch: int | None) -> Dataset[Any]:
+        """The clips at ``places``; ``epoch``: of training, None for those that are scored."""
+        return _Clips(self, places, epoch)
+
+    def epoch_loader(self, epoch: int, skip: int = 0) -> Iterator[Any]:
         """The batches of an epoch from number ``skip`` on."""
         places, size, (world, rank) = self.places["train"], self._size, self._world
         order = np.random.default_rng([self.seed, epoch]).permutation(len(places))[rank::world]
         batches = [order[i * size : (i + 1) * size].tolist() for i in range(skip, self.steps)]
-        return iter(self._loader(_Clips(self, places, epoch), batches))
+        return iter(self._loader(self.clips(places, epoch), batches))
 
-    def _loader(self, clips: _Clips, batches: Sequence[Sequence[int]]) -> DataLoader[Any]:
+    def _loader(self, clips: Dataset[Any], batches: Sequence[Sequence[int]]) -> DataLoader[Any]:
         return DataLoader(
             clips,
             batch_sampler=cast(Any, batches),
-            collate_fn=collate_poses,
+            collate_fn=self.collate,
             num_workers=self.workers,
         )
 
@@ -320,10 +326,10 @@ class PoseData(lightning.LightningDataModule):
 
     def whole(self, split: Split) -> DataLoader[Any]:
         """All clips of a split, in their order; every process has all of them."""
-        clips, size = _Clips(self, self.places[split], None), self.batch_size
-        numbers = list(range(len(clips)))
+        places, size = self.places[split], self.batch_size
+        numbers = list(range(len(places)))
         batches = [numbers[start : start + size] for start in numbers[::size]]
-        return self._loader(clips, batches)
+        return self._loader(self.clips(places, None), batches)
 
 
 def _some(names: Sequence[str], count: int = 5) -> str:

@@ -7,28 +7,28 @@ from __future__ import annotations
 
 import warnings
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from chereme.data.shards import Sample
 from chereme.errors import InputError, UsageError
-from chereme.hands.both import Sampling
-from chereme.models.hand_aware import SAMPLES, keypoint_layout, sample_frames
+from chereme.hands.both import Sampling, choose_frames
+from chereme.models.hand_aware import keypoint_layout
 from chereme.training.augmentation import Augmentation, augment_crops, resize
 from chereme.training.pose_data import UNKNOWN, Place, PoseData, Split
 from chereme.training.sign_clips import SignCorpus
 from chereme.types import NUM_JOINTS
 
 Floats = NDArray[np.floating[Any]]
-_HOW: Mapping[Sampling, Literal["window", "segments"]] = {"window": "window", "spread": "segments"}
+_FRAMES = 32  # of a clip: Implementation Details of the paper
 _TRUTH = "joints"  # of rendered hands, as ``chereme.synthesis.filmed_signs`` names the vectors
 
 
@@ -267,7 +267,7 @@ class _Clips(Dataset[SignClip]):
         if self._epoch is not None:
             name = zlib.crc32(f"{folder}/{entry.id}".encode())
             rng = np.random.default_rng([self._seed, self._epoch, name])
-        frames = sample_frames(entry.frames, self._frames, rng=rng, how=_HOW[self._sampling])
+        frames = choose_frames(entry.frames, self._frames, self._sampling, rng)
         label = self._number.get(entry.label, UNKNOWN)
         hands = corpus.read(number, self._reader.teachers)
         return self._reader.read(entry.id, hands, frames, label, rng)
@@ -289,13 +289,14 @@ class SignData(PoseData):
     """
 
     corpora: list[SignCorpus]  # type: ignore[assignment]
+    collate = staticmethod(collate_signs)  # type: ignore[assignment]
 
     def __init__(
         self,
         shards: list[str],
         dev: list[str] | None = None,
         test: list[str] | None = None,
-        frames: int = SAMPLES,
+        frames: int = _FRAMES,
         sampling: Sampling = "spread",
         augmentation: Augmentation | None = None,
         share: float = 1.0,
@@ -365,23 +366,6 @@ class SignData(PoseData):
         self.places["train"] = self._shared(self.places["train"], self.share)
         self._check_glosses()
 
-    def epoch_loader(self, epoch: int, skip: int = 0) -> Iterator[Any]:
-        """The batches of an epoch from number ``skip`` on."""
-        places, size, (world, rank) = self.places["train"], self._size, self._world
-        order = np.random.default_rng([self.seed, epoch]).permutation(len(places))[rank::world]
-        batches = [order[i * size : (i + 1) * size].tolist() for i in range(skip, self.steps)]
-        return iter(self._signs(_Clips(self, places, epoch), batches))
-
-    def whole(self, split: Split) -> DataLoader[Any]:
-        """All clips of a split, in their order; every process has all of them."""
-        clips, size = _Clips(self, self.places[split], None), self.batch_size
-        numbers = list(range(len(clips)))
-        return self._signs(clips, [numbers[start : start + size] for start in numbers[::size]])
-
-    def _signs(self, clips: _Clips, batches: Sequence[Sequence[int]]) -> DataLoader[Any]:
-        return DataLoader(
-            clips,
-            batch_sampler=cast(Any, batches),
-            collate_fn=collate_signs,
-            num_workers=self.workers,
-        )
+    def clips(self, places: Sequence[Place], epoch: int | None) -> Dataset[Any]:
+        """See `PoseData.clips`."""
+        return _Clips(self, places, epoch)

@@ -22,13 +22,11 @@ from chereme.models.hand_aware.recognizer import (
     HandAwareRecognizer,
     late_fusion,
 )
-from chereme.models.hand_aware.sampling import SAMPLES, sample_frames
 
 __all__ = [
     "LAYOUTS",
     "PAPER_LOSSES",
     "PRESETS",
-    "SAMPLES",
     "HandAwareConfig",
     "HandAwareLosses",
     "HandAwareOutput",
@@ -52,5 +50,4 @@ __all__ = [
     "keypoint_layout",
     "late_fusion",
     "preset",
-    "sample_frames",
 ]
