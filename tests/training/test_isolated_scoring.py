@@ -22,9 +22,10 @@ from chereme.training.isolated_scoring import (
 def test_accuracies_are_per_clip_and_per_gloss() -> None:
     logits = np.array([[3.0, 1, 2], [3.0, 1, 2], [0, 1, 2], [5.0, 1, 0]])
     labels = ["a", "c", "c", "unknown"]
-    assert places_of(logits, labels, ("a", "b", "c")).tolist() == [1, 2, 1, UNRANKED]
+    places = places_of(logits, labels, ("a", "b", "c"))
+    assert places.tolist() == [1, 2, 1, UNRANKED]
     entries = [Entry(f"{n}", g, f"s{n % 2}", "test", 12.0, 3) for n, g in enumerate(labels)]
-    found = score_glosses(logits, entries, ("a", "b", "c"))
+    found = score_glosses(places, entries, ("a", "b", "c"))
     assert (found["top1"], found["top2"], found["top5"]) == (50.0, 75.0, 75.0)
     assert found["top1_class"] == pytest.approx(100 * (1 + 0.5 + 0) / 3, abs=0.01)
     assert (found["clips"], found["signers"], found["unknown_glosses"]) == (4, 2, 1)

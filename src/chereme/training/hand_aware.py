@@ -62,7 +62,7 @@ from chereme.training.isolated_scoring import (
 )
 from chereme.training.optimiser import OptimiserConfig
 from chereme.training.pose_data import Split
-from chereme.training.scoring import machine, write_metrics
+from chereme.training.scoring import ended, run_facts, write_metrics
 from chereme.training.shards import crop_of
 from chereme.training.sign_data import SignBatch, SignData, SignInputs
 
@@ -291,12 +291,12 @@ class _Task(lightning.LightningModule):
             times.append((time.perf_counter() - began) / max(1, int(batch.mask.sum())))
         logits = np.concatenate([one for one, _ in read])
         classes = self._data.classes
-        result = score_glosses(logits, entries, classes)
+        ids, labels = tuple(e.id for e in entries), tuple(e.label for e in entries)
+        result = score_glosses(places_of(logits, labels, classes), entries, classes)
         result["ms_per_frame"] = round(1e3 * float(np.median(times)), 3)
         near = score_reprojection([n for _, n in read if n], self.inputs.size or 0)
         if near is not None:
             result["reprojection"] = near
-        ids, labels = tuple(e.id for e in entries), tuple(e.label for e in entries)
         return result, Predictions(ids, labels, classes, logits)
 
     def described(self) -> dict[str, Any]:
@@ -306,24 +306,18 @@ class _Task(lightning.LightningModule):
     def finish(self, output: Path, cli: Any) -> None:
         """Score ``best.ckpt`` on dev and test, and write ``metrics.json`` and the predictions,
         ``dev.npz`` and ``test.npz``; nothing where training was cut off."""
-        trainer, data = cli.trainer, cli.datamodule
-        if not trainer.is_global_zero or trainer.global_step < trainer.estimated_stepping_batches:
+        data = cli.datamodule
+        if not ended(cli.trainer):
             return
         self.model = load_hand_aware(output / "best.ckpt").model.to(self.device)
-        about = {
-            "name": output.name,
+        about = run_facts(self, output, cli) | {
             "kind": self.kind,
-            "epochs": trainer.current_epoch,
-            "steps": trainer.global_step,
-            "batch_size": data.batch_size * trainer.world_size,
             "data": {split: data.folders(split) for split in ("train", "dev", "test")},
             "training_clips": len(data.places["train"]),
             "training_signers": len({entry.signer for entry in data.entries("train")} - {""}),
             "glosses": len(data.classes),
             "frames": data.frames,
             "sampling": data.sampling,
-            "parameters": sum(p.numel() for p in self.model.parameters()),
-            "device": machine(self.device),
             **self.described(),
         }
         splits: tuple[Split, ...] = ("dev", "test")

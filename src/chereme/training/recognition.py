@@ -40,9 +40,11 @@ from chereme.training.scoring import (
     DecodingConfig,
     Reading,
     best_path,
+    ended,
     machine,
     milliseconds_a_frame,
     read_batch,
+    run_facts,
     score,
     write_metrics,
 )
@@ -276,18 +278,11 @@ class RecognizerTask(lightning.LightningModule):
     def finish(self, output: Path, cli: Any) -> None:
         """Score ``best.ckpt`` on dev and test, and write ``metrics.json``; nothing where training
         was cut off."""
-        trainer = cli.trainer
-        if not trainer.is_global_zero or trainer.global_step < trainer.estimated_stepping_batches:
+        if not ended(cli.trainer):
             return
         self.model = load_checkpoint(output / "best.ckpt").model.to(self.device)
         metrics = final_metrics(self, cli.datamodule)
-        about = {
-            "name": output.name,
-            "epochs": trainer.current_epoch,
-            "steps": trainer.global_step,
-            "batch_size": cli.datamodule.batch_size * trainer.world_size,
-        }
-        write_metrics(output / "metrics.json", about | metrics)
+        write_metrics(output / "metrics.json", run_facts(self, output, cli) | metrics)
 
 
 class LateFusionTask(lightning.LightningModule):

@@ -175,6 +175,27 @@ def machine(device: torch.device) -> str:
     return f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
 
 
+def ended(trainer: Any) -> bool:
+    """Whether this process is to score: training came to its end, and no other process does."""
+    steps: int = trainer.estimated_stepping_batches
+    return bool(trainer.is_global_zero and trainer.global_step >= steps)
+
+
+def run_facts(task: Any, output: Path, cli: Any) -> dict[str, Any]:
+    """What ``metrics.json`` says of any run: how long ``task`` was trained, how large its ``model``
+    is, and on what it ran."""
+    trainer = cli.trainer
+    batches = cli.datamodule.batch_size * trainer.world_size
+    return {
+        "name": output.name,
+        "epochs": trainer.current_epoch,
+        "steps": trainer.global_step,
+        "batch_size": batches * trainer.accumulate_grad_batches,
+        "parameters": sum(p.numel() for p in task.model.parameters()),
+        "device": machine(task.device),
+    }
+
+
 def write_metrics(path: Path, metrics: dict[str, Any]) -> None:
     """``metrics.json``, whole or not at all."""
     part = path.with_suffix(".part")

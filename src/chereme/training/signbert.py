@@ -32,7 +32,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 
 from chereme.errors import BundleError, InputError, UsageError
-from chereme.metrics import UNRANKED, ranks, top_k, top_k_interval
+from chereme.metrics import UNRANKED, ranks, top_k
 from chereme.models.signbert import (
     PAPER_OPTIMISER,
     PredictionHead,
@@ -41,6 +41,7 @@ from chereme.models.signbert import (
     SignBertRecognizer,
 )
 from chereme.training.checkpoints import LastCheckpoint
+from chereme.training.isolated_scoring import TOP, score_glosses
 from chereme.training.optimiser import OptimiserConfig
 from chereme.training.pose_data import UNKNOWN, PoseBatch, PoseData, Split
 from chereme.training.reconstruction import (
@@ -49,9 +50,8 @@ from chereme.training.reconstruction import (
     reconstruction_figures,
     reconstruction_scores,
 )
-from chereme.training.scoring import machine, write_metrics
+from chereme.training.scoring import ended, run_facts, write_metrics
 
-_TOP = (1, 2, 5)
 _HUGE = 1e4  # no weight of a network that learns; nor is NaN
 
 
@@ -173,24 +173,18 @@ class _Task(lightning.LightningModule):
     def finish(self, output: Path, cli: Any) -> None:
         """Score ``best.ckpt`` on dev and test, and write ``metrics.json``; nothing where training
         was cut off."""
-        trainer, data = cli.trainer, cli.datamodule
-        if not trainer.is_global_zero or trainer.global_step < trainer.estimated_stepping_batches:
+        data = cli.datamodule
+        if not ended(cli.trainer):
             return
         self.model = load_signbert(output / "best.ckpt").model.to(self.device)
-        about = {
-            "name": output.name,
+        about = run_facts(self, output, cli) | {
             "kind": self.kind,
-            "epochs": trainer.current_epoch,
-            "steps": trainer.global_step,
-            "batch_size": data.batch_size * trainer.world_size,
             "data": {split: data.folders(split) for split in ("train", "dev", "test")},
             "training_clips": len(data.places["train"]),
             "share": data.share,
             "share_seed": data.share_seed,
             "frames": data.frames,
             "sampling": data.sampling,
-            "parameters": sum(p.numel() for p in self.model.parameters()),
-            "device": machine(self.device),
             **self.described(),
         }
         scores = {split: self.score(split) for split in ("dev", "test")}
@@ -329,7 +323,7 @@ class IsolatedTask(_Task):
         # Every process has read all clips. The sanity check before training reads a few.
         places = np.concatenate([ranked for ranked, _ in self._heard])
         labels = [entry.label for entry in self._data.entries("dev")][: len(places)]
-        for k in _TOP:
+        for k in TOP:
             found = top_k(places, labels, k)
             self.log(f"dev/top{k}", found.per_instance, prog_bar=k == 1)
             self.log(f"dev/top{k}_class", found.per_class)
@@ -369,21 +363,5 @@ class IsolatedTask(_Task):
             began = time.perf_counter()
             read.append(self._read(moved)[0])
             times.append((time.perf_counter() - began) / len(batch.ids))
-        places = np.concatenate(read)
-        labels = [entry.label for entry in entries]
-        # Clips of a signer resemble each other: whole signers are drawn, where they are known.
-        signers = [entry.signer or f"\0{number}" for number, entry in enumerate(entries)]
-        result: dict[str, Any] = {
-            "clips": len(entries),
-            "glosses": len(set(labels)),
-            "unknown_glosses": len(set(labels) - set(self._data.classes)),
-            "signers": len({entry.signer for entry in entries} - {""}),
-            "ms_per_clip": round(1e3 * float(np.median(times)), 3),
-        }
-        for k in _TOP:
-            found = top_k(places, labels, k)
-            low, high = top_k_interval(places, labels, k, groups=signers)
-            result[f"top{k}"] = round(found.per_instance, 2)
-            result[f"top{k}_class"] = round(found.per_class, 2)
-            result[f"top{k}_interval"] = [round(low, 2), round(high, 2)]
-        return result
+        scores = score_glosses(np.concatenate(read), entries, self._data.classes)
+        return scores | {"ms_per_clip": round(1e3 * float(np.median(times)), 3)}
