@@ -14,16 +14,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
+from signbert_plans import Plan
 
 from chereme.data.exemplars import MOVING, Exemplars
 from chereme.data.pose_clips import Entry, PoseClip, PoseCorpus, write_poses
 from chereme.errors import InputError
 from chereme.metrics import joint_errors, ranks
-from chereme.models.signbert import HandPoses, SignBertPretraining, Tokens, to_pixels
+from chereme.models.signbert import OPERATIONS, HandPoses, SignBertPretraining, Tokens, to_pixels
 from chereme.synthesis.isolated import IsolatedSigns
 from chereme.training.cli import main as train
 from chereme.training.pose_data import PoseBatch, PoseData
@@ -59,19 +60,6 @@ class Sizes:
     true: int = 400
     unlabelled: int = 6000
     others: int = 200
-
-
-class Run(Protocol):
-    """``signbert_tables.Plan``."""
-
-    @property
-    def folder(self) -> Path: ...
-    @property
-    def options(self) -> tuple[str, ...]: ...
-    @property
-    def needs(self) -> tuple[Path, ...]: ...
-    @property
-    def masks(self) -> Path | None: ...
 
 
 # -- data ------------------------------------------------------------------------------------------
@@ -163,7 +151,7 @@ def training_clips(folder: Path) -> int:
 
 
 # -- runs ------------------------------------------------------------------------------------------
-def run_all(runs: Sequence[Run], minutes: float | None) -> None:
+def run_all(runs: Sequence[Plan], minutes: float | None) -> None:
     """Train and score what is not there yet, in this order, for ``minutes`` at most."""
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore")  # Lightning's, of workers, loggers and arguments
@@ -228,8 +216,8 @@ def write_ranks(folder: Path) -> None:
 # -- one network, every masking -------------------------------------------------------------------
 def write_masks(folder: Path, data: Path) -> None:
     """``masks.json`` of a pre-training: how well it restores the true joints of unseen signers, by
-    masking, with 1 to M joints masked in all tokens, or some operations on half of them; and, as
-    "detector", what becomes of a detector's joints without any masks."""
+    masking, whatever its own was: with 1 to M joints masked in all tokens, or some operations on
+    half of them; and, as "detector", what becomes of a detector's joints without any masks."""
     model = load_signbert(folder / "best.ckpt").model
     assert isinstance(model, SignBertPretraining)
     config, masking = model.config, model.config.masking
@@ -239,7 +227,7 @@ def write_masks(folder: Path, data: Path) -> None:
     }
     maskings["masked joints"] = replace(masking, operations=("joint", "identity"))
     maskings["masked frames"] = replace(masking, operations=("frame", "identity"))
-    maskings["both"] = masking
+    maskings["both"] = replace(masking, operations=OPERATIONS)
     loaded = _loaded(folder, data / "true")
     found = {}
     for name, own in maskings.items():
@@ -292,7 +280,8 @@ def denoised(model: SignBertPretraining, noisy: PoseData, true: PoseData) -> dic
             for x in (tokens.joints, restored)
         ]
         clips = tuple(names[row] for row in tokens.present.nonzero()[:, 0].tolist())
-        heard.append(Reconstructed(0.0, 0, errors[0], errors[1], clips))
+        none = np.zeros(errors[0].shape, bool)
+        heard.append(Reconstructed(0.0, 0, errors[0], errors[1], clips, none))
     entries = [entry for entry in noisy.entries("test") if entry.id in of]
     return reconstruction_scores(heard, entries)
 

@@ -30,11 +30,12 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 @pytest.fixture
 def modules(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """``signbert_tables`` and ``signbert_runs``."""
+    """``signbert_tables``, ``signbert_runs``, ``signbert_plans`` and ``signbert_scores``."""
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     monkeypatch.chdir(ROOT)
-    yield [importlib.import_module(name) for name in ("signbert_tables", "signbert_runs")]
-    for name in ("signbert_tables", "signbert_runs"):
+    names = [f"signbert_{name}" for name in ("tables", "runs", "plans", "scores")]
+    yield [importlib.import_module(name) for name in names]
+    for name in names:
         sys.modules.pop(name, None)
 
 
@@ -46,6 +47,16 @@ def tables(modules: Any) -> Any:
 @pytest.fixture
 def runs_module(modules: Any) -> Any:
     return modules[1]
+
+
+@pytest.fixture
+def planned(modules: Any) -> Any:
+    return modules[2]
+
+
+@pytest.fixture
+def scores(modules: Any) -> Any:
+    return modules[3]
 
 
 @pytest.fixture
@@ -89,10 +100,10 @@ def test_letters_are_clips_of_one_photograph_or_of_frames_in_a_row(runs_module, 
             assert len(set(exemplars.picture[which])) == 1
 
 
-def test_every_row_is_planned_once_and_its_command_builds(tables, tmp_path: Path) -> None:
+def test_every_row_is_planned_once_and_its_command_builds(tables, planned, tmp_path: Path) -> None:
     clips = {"unlabelled": 6000, "signs": 1000, "letters": 1218}
-    setting = tables.Setting(tmp_path / "data", clips, tmp_path / "runs")
-    made = tables.plans(setting, (1, 2))
+    setting = planned.Setting(tmp_path / "data", clips, tmp_path / "runs")
+    made = planned.plans(setting, (1, 2))
     assert len({plan.folder for plan in made}) == len(made)
     done: set[Path] = set()
     for plan in made:
@@ -100,9 +111,14 @@ def test_every_row_is_planned_once_and_its_command_builds(tables, tmp_path: Path
         done.add(plan.folder)
     names = {plan.name for plan in made}
     pages = {*tables.PAPER_RECONSTRUCTION, *tables.PAPER_TOP_1} - {"scratch", "table_6/n5"}
-    trained = {name.removeprefix(tables.SHORT) for name in names if "labels" not in name}
-    assert {tables.SAME.get(row, row) for row in pages} == trained
+    trained = {
+        name.removeprefix(planned.SHORT).removeprefix(planned.LONG)
+        for name in names
+        if "labels" not in name
+    }
+    assert {planned.SAME.get(row, row) for row in pages} == trained
     chosen = [plan for plan in made if plan.folder.name == "seed_2" and not plan.needs]
+    chosen += [planned.pretraining(setting, row, 2) for row in planned.LONGER]
     for plan in chosen:
         cli = TrainingCLI(
             subclass_mode_model=True,
@@ -111,7 +127,7 @@ def test_every_row_is_planned_once_and_its_command_builds(tables, tmp_path: Path
             args=[*plan.options, *TINY, "--trainer.logger=false"],
         )
         data = cli.datamodule
-        single = plan.name in tables.TABLE_1
+        single = plan.name in planned.TABLE_1
         if "labels" in plan.name:
             assert isinstance(cli.model, IsolatedTask)
             task, labels, _ = plan.name.split("/", 2)
@@ -123,19 +139,43 @@ def test_every_row_is_planned_once_and_its_command_builds(tables, tmp_path: Path
             available, steps = sum(clips.values()), setting.budget.pretraining
             assert (data.share, data.frames) == (1.0, 1 if single else 8)
             steps = setting.budget.single if single else steps
-            steps = setting.budget.ablation if plan.name.startswith(tables.SHORT) else steps
+            steps = setting.budget.ablation if plan.name.startswith(planned.SHORT) else steps
+            steps = setting.budget.long if plan.name.startswith(planned.LONG) else steps
         assert data.seed == 2
         # As many steps as every other row, whatever the number of clips.
         an_epoch = min(data.steps_per_epoch, available // data.batch_size)
         assert an_epoch * cli.trainer.max_epochs == pytest.approx(steps, rel=0.1)
-        assert cli.trainer.max_epochs == tables.CHECKS * cli.trainer.check_val_every_n_epoch
+        assert cli.trainer.max_epochs == planned.CHECKS * cli.trainer.check_val_every_n_epoch
 
 
-def test_rows_compared_differ_in_their_start_alone(tables, tmp_path: Path) -> None:
-    setting = tables.Setting(tmp_path, {"signs": 1000}, tmp_path / "runs")
+def test_recognition_begins_with_the_pretraining_of_its_seed(planned, tmp_path: Path) -> None:
+    setting = planned.Setting(
+        tmp_path, {"unlabelled": 600, "signs": 100, "letters": 100}, tmp_path / "runs"
+    )
+    begins: dict[str, set[tuple[str, str]]] = {}
+    for plan in planned.plans(setting, (1, 2, 3)):
+        if plan.needs:
+            (start,) = plan.needs
+            assert plan.folder.parent.name == f"from_{start.name.removeprefix('seed_')}"
+            begins.setdefault(plan.name, set()).add((plan.folder.name, start.name))
+        else:
+            assert plan.folder.parent == setting.output / plan.name
+    own = {(f"seed_{seed}",) * 2 for seed in (1, 2, 3)}
+    first = {(f"seed_{seed}", "seed_1") for seed in (1, 2, 3)}
+    for name, found in begins.items():
+        if planned.SHORT not in name and name.endswith(planned.FULL):
+            assert found == first
+        elif planned.SHORT not in name and name.endswith(planned.BASE):
+            assert found == own | first
+        else:
+            assert found == own
+
+
+def test_rows_compared_differ_in_their_start_alone(planned, tmp_path: Path) -> None:
+    setting = planned.Setting(tmp_path, {"signs": 1000}, tmp_path / "runs")
 
     def options(start: str) -> set[str]:
-        plan = tables.recognition(setting, "signs", 10, start, 3, 1)
+        plan = planned.recognition(setting, "signs", 10, start, 3, 1)
         return {o for o in plan.options if not o.startswith(("--output", "configs"))}
 
     initial = f"--model.init_args.initial={tmp_path}/runs/table_4/both/seed_1/best.ckpt"
@@ -165,9 +205,10 @@ def test_recognition_is_compared_seed_by_seed(tables, tmp_path: Path) -> None:
     labels = tmp_path / "signs" / "labels_10"
     for seed, (scratch, tuned) in enumerate(((4, 6), (5, 8)), 1):
         put(labels / f"scratch/seed_{seed}", "ranks.json", ranked(scratch, 10))
-        put(labels / f"table_4/both/seed_{seed}", "ranks.json", ranked(tuned, 10))
+        put(labels / f"table_4/both/from_{seed}/seed_{seed}", "ranks.json", ranked(tuned, 10))
         put(labels / f"scratch/seed_{seed}", "metrics.json", {"training_clips": 100})
-    put(labels / "table_4/both/seed_3", "ranks.json", ranked(10, 10))  # nothing to compare with
+    put(labels / "table_4/both/from_3/seed_3", "ranks.json", ranked(10, 10))  # nothing beside it
+    put(labels / "table_4/both/from_1/seed_2", "ranks.json", ranked(3, 10))
     row = cells(tables.starts(tmp_path, tables.TESTS[0]), "10 %")
     assert row[:3] == ["10 %", "100", "10"]
     assert row[3] == "45.00 ± 7.07"
@@ -177,23 +218,45 @@ def test_recognition_is_compared_seed_by_seed(tables, tmp_path: Path) -> None:
     assert row[7] == "2/3/0"
     low, high = (float(x) for x in re.findall(r"[+-][\d.]+", row[6])[1:])
     assert 0 <= low < 25 < high
+    # Beside it, seeds 1 and 2 from the first pre-training.
+    row = cells(tables.begins(tmp_path), f"{tables.TESTS[0].title}, 10 %")
+    assert row[1].startswith("80.00 ± 20.00")
+    assert row[2] == "45.00 ± 21.21"
+    assert row[3].startswith("+25.00 [")
+    assert row[4] == "3/2"
 
 
-def test_a_gain_of_every_clip_alike_is_certain(tables) -> None:
+def test_whole_ablations_are_of_one_pretraining(tables, tmp_path: Path) -> None:
+    labels = tmp_path / "signs" / "labels_25"
+    for seed, right in ((1, 6), (2, 8)):
+        put(labels / f"scratch/seed_{seed}", "ranks.json", ranked(4, 10))
+        put(labels / f"table_5/fc1/from_1/seed_{seed}", "ranks.json", ranked(right, 10))
+        put(labels / f"short/table_5/fc1/from_{seed}/seed_{seed}", "ranks.json", ranked(5, 10))
+    put(labels / "table_5/fc1/from_2/seed_2", "ranks.json", ranked(0, 10))
+    rows = ("scratch", "table_5/fc1")
+    whole = cells(tables.ablation(tmp_path, rows, pretrained=1), "[1-layer fc]")
+    assert whole[5] == "70.00 ± 14.14"
+    assert whole[6].startswith("+30.00")
+    short = cells(tables.ablation(tmp_path, rows), "[1-layer fc]")
+    assert short[5] == "50.00 ± 0.00"
+    assert (whole[7], short[7]) == ("2", "2")
+
+
+def test_a_gain_of_every_clip_alike_is_certain(scores) -> None:
     runs, base = {"seed_1": ranked(10, 10)}, {"seed_1": ranked(0, 10)}
-    clips = tables.TESTS[0]
-    assert tables.gain(runs, base, clips) == "+100.00 [+100.00, +100.00]"
-    assert tables.gain(base, base, clips) == "+0.00 [+0.00, +0.00]"
-    assert tables.gain({"seed_2": ranked(1, 10)}, base, clips) == ""
+    clips = scores.TESTS[0]
+    assert scores.gain(runs, base, clips) == "+100.00 [+100.00, +100.00]"
+    assert scores.gain(base, base, clips) == "+0.00 [+0.00, +0.00]"
+    assert scores.gain({"seed_2": ranked(1, 10)}, base, clips) == ""
 
 
-def test_kinds_of_letters_are_told_apart(tables) -> None:
+def test_kinds_of_letters_are_told_apart(scores) -> None:
     found = {
         "hand4-a-00001-000": (1, "hand4"),
         "wild-a-00002-000": (2, ""),
         "recording-a-00003-001": (1, "recording"),
     }
-    of = [tables.hits(found, clips) for clips in tables.TESTS[1:]]
+    of = [scores.hits(found, clips) for clips in scores.TESTS[1:]]
     assert [list(kind.values()) for kind in of] == [[True], [False], [True]]
     assert len({name for kind in of for name in kind}) == 3
 
@@ -202,6 +265,8 @@ def test_reconstruction_of_one_run_is_in_all_tables_that_have_it(tables, tmp_pat
     for seed, value in ((1, 90.0), (2, 92.0)):
         test = {"input_pck20": 80.5, "pck20": value, "input_auc": 81.0, "auc": 95.0, "clips": 7}
         test |= {"pck20_interval": [value - 1, value + 1], "auc_interval": [94.0, 96.0]}
+        test |= {"masked_input_pck20": 10.0, "masked_pck20": value - 9, "masked_auc": None}
+        test |= {"masked_pck20_interval": [value - 10, value - 8]}
         metrics = {"test": test | {"tokens": 70}, "device": "a machine", "steps": 4000}
         put(tmp_path / f"table_4/both/seed_{seed}", "metrics.json", metrics)
     row = cells(tables.reconstruction(tmp_path, ("table_2/joint", "table_2/both")), "[both]")
@@ -210,7 +275,7 @@ def test_reconstruction_of_one_run_is_in_all_tables_that_have_it(tables, tmp_pat
         "80.50 ± 0.00",
         "91.00 ± 1.41 [89.0, 93.0]",
     ]
-    assert row[-1] == "2"
+    assert row[6:] == ["10.0 → 82.00 ± 1.41 [80.0, 84.0]", "-", "2"]
     page = tables.document(tmp_path)
     assert page.count("91.00 ± 1.41") == 1  # rows of ablations are runs of their own
     assert "Machine: a machine" in page
@@ -218,11 +283,11 @@ def test_reconstruction_of_one_run_is_in_all_tables_that_have_it(tables, tmp_pat
         assert len({line.count("|") for line in block.splitlines()}) == 1
 
 
-def test_links_and_papers_figures_are_those_of_the_configs(tables, tmp_path: Path) -> None:
+def test_links_and_papers_figures_are_those_of_the_configs(tables, planned, tmp_path: Path) -> None:
     page = tables.document(tmp_path)
     for link in re.findall(r"\]\(\.\./([^)]+)\)", page):
         assert (ROOT / link).is_file()
-    configs = ROOT / tables.CONFIGS
+    configs = ROOT / planned.CONFIGS
     for row, figures in tables.PAPER_RECONSTRUCTION.items():
         said = (configs / f"{row}.yaml").read_text().replace("\n# ", " ")
         assert all(f"{figure:.2f}" in said for figure in figures)
@@ -257,12 +322,12 @@ def test_what_was_written_by_hand_stays(tables, tmp_path: Path) -> None:
 def test_what_is_finished_is_not_run_again(
     modules: Any, exemplars: Exemplars, tmp_path: Path, monkeypatch, capsys
 ) -> None:
-    tables, runs = modules
+    tables, runs, planned, _ = modules
     exemplars.save(tmp_path / "exemplars.npz")
     sizes = runs.Sizes(glosses=2, train=3, dev=3, test=3, true=4, unlabelled=10, others=2)
     monkeypatch.setattr(runs, "make_data", partial(runs.make_data, sizes=sizes))
-    setting = tables.Setting
-    short = tables.Budget(5, 5, 5, 5)
+    setting = planned.Setting
+    short = planned.Budget(5, 5, 5, 5, 5)
     monkeypatch.setattr(tables, "Setting", lambda *given: setting(*given, budget=short))
     begun: list[str] = []
 
@@ -280,7 +345,7 @@ def test_what_is_finished_is_not_run_again(
     assert len(begun) == 2
     splits = Counter(e.split for e in PoseCorpus(tmp_path / "data" / "signs").entries)
     assert splits == {"train": 6, "dev": 6, "test": 6}
-    folder = tmp_path / "runs" / "letters" / "labels_100" / "table_4" / "both" / "seed_1"
+    folder = tmp_path / "runs" / "letters" / "labels_100" / "table_4" / "both" / "from_1" / "seed_1"
     found = json.loads((folder / "ranks.json").read_text())
     assert len(found) == 8
     assert {place for place, _ in found.values()} <= {1, 2}
@@ -288,7 +353,7 @@ def test_what_is_finished_is_not_run_again(
     assert top1 == pytest.approx(100 * np.mean([place == 1 for place, _ in found.values()]))
     tables.main([*given, "letters/labels_100/table_4/both", "signs/labels_25/short/table_5/fc1"])
     assert len(begun) == 2
-    assert "signs/labels_25/short/table_5/fc1/seed_1: left out" in capsys.readouterr().out
+    assert "signs/labels_25/short/table_5/fc1/from_1/seed_1: left out" in capsys.readouterr().out
     assert "| 100 % |" in (tmp_path / "page.md").read_text()
     with pytest.raises(SystemExit):
         tables.main([*given, "table_9/none"])

@@ -18,15 +18,16 @@ _MASKS = 1 << 40  # keeps the seeds of masks that are watched apart from those o
 
 class Reconstructed(NamedTuple):
     """Of a batch: ``l_rec`` a chosen token, the number of these, the errors ``(N, 21)`` of input
-    and output in pixels of crops of 256 x 256, of the N tokens in which a hand was seen, and the
-    clip of each. A joint that was masked with zeros was not predicted by the input: its error is
-    infinite."""
+    and output in pixels of crops of 256 x 256, of the N tokens in which a hand was seen, the clip
+    of each, and which joints were masked, ``(N, 21)`` bool. A joint that was masked with zeros was
+    not predicted by the input: its error is infinite."""
 
     l_rec: float
     chosen: int
     given: np.ndarray
     found: np.ndarray
     clips: tuple[str, ...]
+    masked: np.ndarray
 
 
 def reconstruct(model: SignBertPretraining, batch: PoseBatch, index: int) -> Reconstructed:
@@ -44,21 +45,35 @@ def reconstruct(model: SignBertPretraining, batch: PoseBatch, index: int) -> Rec
     ]
     clips = tuple(batch.ids[row] for row in tokens.present.nonzero()[:, 0].tolist())
     chosen = int(out.masked.chosen.sum())
-    return Reconstructed(float(out.losses.l_rec), chosen, errors[0], errors[1], clips)
+    # Both zeroed and disturbed: no joint stays where it was by chance.
+    moved = (out.masked.tokens.joints != tokens.joints).any(-1) | ~seen
+    masked = (moved & tokens.seen)[tokens.present].cpu().numpy()
+    return Reconstructed(float(out.losses.l_rec), chosen, errors[0], errors[1], clips, masked)
 
 
 def reconstruction_figures(heard: Sequence[Reconstructed]) -> dict[str, float | None]:
     """``l_rec`` of a chosen token, PCK at 20 pixels and the area under it from 20 to 40 of all
-    batches together, of input and output; None where no hand was seen in any."""
+    batches together, of input and output, and ``masked_`` the same of the masked joints alone; None
+    where there is no such joint in any."""
     chosen = sum(batch.chosen for batch in heard)
     l_rec = sum(batch.l_rec * batch.chosen for batch in heard) / max(chosen, 1)
     scores: dict[str, float | None] = {"l_rec": l_rec}
-    parts = {"input_": [b.given for b in heard], "": [b.found for b in heard]}
-    for name, tables in parts.items():
-        errors = np.concatenate(tables)
-        scores[f"{name}pck20"] = pck(errors) if len(errors) else None
-        scores[f"{name}auc"] = pck_auc(errors) if len(errors) else None
+    for name, errors in _errors(heard).items():
+        known = not np.isnan(errors).all()
+        scores[f"{name}pck20"] = pck(errors) if known else None
+        scores[f"{name}auc"] = pck_auc(errors) if known else None
     return scores
+
+
+def _errors(heard: Sequence[Reconstructed]) -> dict[str, np.ndarray]:
+    """Of input and output, of all joints and, NaN elsewhere, of the masked ones."""
+    masked = np.concatenate([batch.masked for batch in heard])
+    every = {
+        "input_": np.concatenate([batch.given for batch in heard]),
+        "": np.concatenate([batch.found for batch in heard]),
+    }
+    alone = {f"masked_{name}": np.where(masked, e, np.nan) for name, e in every.items()}
+    return every | alone
 
 
 def reconstruction_scores(
@@ -75,9 +90,11 @@ def reconstruction_scores(
     }
     for name, value in reconstruction_figures(heard).items():
         result[name] = round(value, 4) if isinstance(value, float) else value
-    if groups:
-        errors = np.concatenate([batch.found for batch in heard])
+    errors = _errors(heard)
+    for part in ("", "masked_"):
+        if np.isnan(errors[part]).all():
+            continue
         for name, interval in (("pck20", pck_interval), ("auc", pck_auc_interval)):
-            bounds = interval(errors, groups=groups)
-            result[f"{name}_interval"] = [round(bound, 2) for bound in bounds]
+            bounds = interval(errors[part], groups=groups)
+            result[f"{part}{name}_interval"] = [round(bound, 2) for bound in bounds]
     return result
