@@ -7,9 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from chereme.data.exemplars import Exemplars
+
+# How fast examples are drawn says how busy the machine is, nothing of what is tested.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

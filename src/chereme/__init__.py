@@ -15,32 +15,49 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from chereme.runtime.continuous import ContinuousRecognizer
     from chereme.runtime.isolated import IsolatedRecognizer
     from chereme.runtime.recognizer import Recognizer
     from chereme.runtime.streams import Stream
-    from chereme.types import IsolatedResult, Transcript
+    from chereme.types import ContinuousResult, IsolatedResult, Transcript
 
 __version__ = "0.1.0"
-__all__ = ["IsolatedResult", "Transcript", "__version__", "load", "recognize"]
+__all__ = [
+    "ContinuousResult",
+    "IsolatedResult",
+    "Transcript",
+    "__version__",
+    "load",
+    "recognize",
+]
 
 
 def load(
     model: str | Path = "fingerspelling", *, stream: Stream = "auto", **options: Any
-) -> Recognizer | IsolatedRecognizer:
+) -> Recognizer | IsolatedRecognizer | ContinuousRecognizer:
     """A recogniser with the bundled model of that name, or with the bundle in that folder.
 
-    What it recognises is what the model is for: letters, or isolated signs.
+    What it recognises is what the model is for: letters, isolated signs, or continuous signing.
 
     ``stream`` is what reads a recording: "landmarks" of the hand, pictures of it ("rgb"), both
     ("fused"), or the bundled model's best ("auto"); a bundle in a folder reads what it was trained
     on. ``options`` are those of :class:`chereme.runtime.recognizer.Recognizer`: ``hand``,
     ``beam_width``, ``lm``, ``mirrored``, ``strict`` and so on, or of
-    :class:`chereme.runtime.isolated.IsolatedRecognizer`. Raises ``UsageError`` if there is no
+    :class:`chereme.runtime.isolated.IsolatedRecognizer`, or of
+    :class:`chereme.runtime.continuous.ContinuousRecognizer`. Raises ``UsageError`` if there is no
     such model or it does not read the stream, ``BundleError`` if it is damaged.
     """
     from chereme.runtime.registry import task_of
 
-    if task_of(model) == "isolated":
+    task = task_of(model)
+    if task == "continuous":
+        from chereme.errors import UsageError
+        from chereme.runtime.continuous import ContinuousRecognizer, load_continuous
+
+        if stream != "auto":
+            raise UsageError(f"stream: {stream!r} is of models of hands; leave it out")
+        return ContinuousRecognizer(load_continuous(model), **options)
+    if task == "isolated":
         from chereme.runtime.isolated import IsolatedRecognizer, load_isolated
 
         return IsolatedRecognizer(load_isolated(model, stream), **options)
@@ -52,7 +69,7 @@ def load(
 
 def recognize(
     source: str | Path, *, model: str | Path = "fingerspelling", **options: Any
-) -> Transcript | IsolatedResult:
+) -> Transcript | IsolatedResult | ContinuousResult:
     """Read one video, image, folder of frames or landmark file; ``options`` are those of `load`.
 
     For several inputs, :func:`load` once and call ``recognize`` of what it gives.
@@ -62,7 +79,7 @@ def recognize(
 
 def __getattr__(name: str) -> Any:
     # They live in a module that needs numpy, so they too are imported at first use.
-    if name in ("Transcript", "IsolatedResult"):
+    if name in ("Transcript", "IsolatedResult", "ContinuousResult"):
         from chereme import types
 
         return getattr(types, name)

@@ -167,3 +167,54 @@ class IsolatedResult:
     def text(self) -> str:
         """The likeliest gloss; empty where nothing was read."""
         return self.glosses[0].gloss if self.glosses else ""
+
+
+@dataclass(frozen=True, slots=True)
+class SignedGloss:
+    """A gloss in continuous signing, and the model's probability for it, 0..1.
+
+    ``start`` and ``end``: the seconds in which the model is surest of it, which lie inside the sign
+    and may be shorter; None where the model has nothing that tells times.
+    """
+
+    gloss: str
+    start: float | None
+    end: float | None
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class ContinuousResult:
+    """What a recording of continuous signing shows.
+
+    ``hypotheses``: whole sentences of the search, the best first, of what was read in one piece;
+    none of longer ones. Without ``glosses`` a warning says why.
+    """
+
+    glosses: tuple[SignedGloss, ...] = ()
+    hypotheses: tuple[tuple[str, ...], ...] = ()
+    info: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The glosses with spaces between."""
+        return " ".join(one.gloss for one in self.glosses)
+
+
+@dataclass(frozen=True, slots=True)
+class SigningEvent:
+    """News of a stream of signing.
+
+    "final": glosses after all final ones before, which will not change; these together are what is
+    read of the whole. "partial": what seems to follow them, as far as it was seen; the next event
+    takes its place.
+    """
+
+    kind: Literal["partial", "final"]
+    glosses: tuple[SignedGloss, ...]
+
+    @property
+    def text(self) -> str:
+        """The glosses with spaces between."""
+        return " ".join(one.gloss for one in self.glosses)

@@ -183,7 +183,7 @@ def test_a_stream_against_the_model_is_exit_code_2(clips: Path, model: str, stre
         ("clip.npz", "--format", "docx"),
         ("clip.npz", "--hand", "third"),
         ("clip.npz", "--model", "no_such_model"),
-        ("clip.npz", "--task", "isolated"),
+        ("clip.npz", "--task", "continuous"),
         ("clip.npz", "--beam-width", "many"),
         ("clip.npz", "--no-such-option"),
     ],

@@ -14,6 +14,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import chereme
+import fake_signs
 import fakes
 from chereme.cli import app
 from chereme.formats.poses import read_landmarks, write_landmarks
@@ -34,7 +35,10 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The bundled weights are the fake ones."""
     monkeypatch.setattr(registry, "WEIGHTS", tmp_path / "weights")
     for model in registry.MODELS.values():
-        fakes.make_bundle(model.directory, stream=model.input, name=model.name)
+        if model.task == "isolated":
+            fake_signs.make_signs(model.directory, name=model.name)
+        else:
+            fakes.make_bundle(model.directory, stream=model.input, name=model.name)
     return tmp_path / "weights" / "fingerspelling"
 
 

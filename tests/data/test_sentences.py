@@ -1,7 +1,18 @@
+import numpy as np
 import pytest
 
-from chereme.data.sentences import Gloss, Sentence, SentenceBuilder, from_manifest, words_of
+from chereme.data.sentences import (
+    Gloss,
+    Sentence,
+    SentenceBuilder,
+    from_manifest,
+    sentence_tracks,
+    words_of,
+)
 from chereme.errors import InputError
+from chereme.formats.tracks import TrackSpec, one_track, register_track, write_tracks
+
+register_track(TrackSpec("test_sentences", 3, "three numbers"))
 
 
 def sentence(tmp_path, id="a", text="JOHN BUY", **more):
@@ -55,3 +66,13 @@ def test_manifests_and_back(tmp_path):
     corpus.corpus.write(tmp_path / "again.csv")
     assert from_manifest(tmp_path / "again.csv").sentences == corpus.sentences
     assert from_manifest(manifest, change=str.upper).sentences[0].words == ("JOHN", "NS-FS-MARY")
+
+
+def test_tracks_of_a_sentence(tmp_path):
+    path = tmp_path / "session.npz"
+    write_tracks(one_track("test_sentences", np.arange(30).reshape(10, 3), 10.0), path)
+    part = sentence_tracks(Sentence("a", path, (), start=0.2, end=0.5))
+    assert part.values["test_sentences"][:, 0].tolist() == [6, 9, 12]
+    assert sentence_tracks(Sentence("a", path, ())).frames == 10
+    with pytest.raises(InputError, match=r"tracks of 1.000 s: expected a part"):
+        sentence_tracks(Sentence("a", path, (), start=3.0))

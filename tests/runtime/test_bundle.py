@@ -171,7 +171,7 @@ def test_a_broken_network_is_refused(folder: Path) -> None:
 
 def test_a_newer_schema_says_upgrade(folder: Path) -> None:
     edit(folder, lambda data: data.update(schema_version=SCHEMA_VERSION + 1, something_new=1))
-    with pytest.raises(BundleError, match=r"schema version 4 is newer than 3.*upgrade"):
+    with pytest.raises(BundleError, match=r"schema version 5 is newer than 4.*upgrade"):
         Bundle.load(folder)
 
 

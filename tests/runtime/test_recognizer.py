@@ -286,9 +286,6 @@ def test_wrong_options(bundle: Bundle) -> None:
         Recognizer(bundle, beam_width=0)
     with pytest.raises(UsageError, match="rate: expected more than 0"):
         Recognizer(bundle, rate=0.0).recognize(fakes.spell("a"))
-    isolated = replace(bundle, config=replace(bundle.config, task="isolated"))
-    with pytest.raises(BundleError, match="the model is for isolated"):
-        Recognizer(isolated)
 
 
 def test_reading_twice_gives_the_same(recognizer: Recognizer) -> None:

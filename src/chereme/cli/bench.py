@@ -56,10 +56,21 @@ def bench(
     decode is measured alone; the others as they run together, where decoding and detection overlap.
     For a model that reads pictures, crop is reading the clip again and cutting the hand out, which
     overlaps with the network. For a model of isolated signs, what its network takes for as many
-    frames as it reads of a clip is measured as well.
+    frames as it reads of a clip is measured as well. For one of continuous signing, each of its
+    networks, and the search in what they say, on a window of random input.
     """
+    from chereme.runtime.registry import task_of
+
     if frames < 2:
         raise UsageError(f"frames: expected 2 or more, got {frames}")
+    if task_of(model) == "continuous":
+        if clip is not None or stream is not options.Stream.auto:
+            raise UsageError(
+                "a clip and --stream are not of models of continuous signing, whose networks are "
+                "measured by themselves: leave them out"
+            )
+        _bench_signing(model, threads, form)
+        return
     recognizer = _load(model, stream, threads)
     with tempfile.TemporaryDirectory() as folder:
         if clip is None:
@@ -104,6 +115,33 @@ def _load(
     from chereme.runtime.streams import load_streams
 
     return Recognizer(load_streams(model, stream.value, threads=threads))
+
+
+def _bench_signing(model: str, threads: int | None, form: Format) -> None:
+    from chereme.runtime.continuous import ContinuousRecognizer, load_continuous
+    from chereme.runtime.continuous_timing import measure_window
+
+    recognizer = ContinuousRecognizer(load_continuous(model, threads=threads))
+    measured = measure_window(recognizer)
+    result = {
+        **recognizer.info,
+        "input": recognizer.bundle.config.input,
+        "frames": measured.frames,
+        "rate": measured.rate,
+        "ms_per_frame": {part: round(ms, 4) for part, ms in measured.milliseconds.items()},
+        "threads": {"network": threads or os.cpu_count(), "processors": os.cpu_count()},
+    }
+    if form is Format.json:
+        typer.echo(json.dumps(result, ensure_ascii=False))
+        return
+    typer.echo(
+        f"{recognizer.name}, a window of {measured.frames} frames ({measured.rate:g} a second), "
+        f"random; read with {recognizer.options.reader}; {os.cpu_count()} processors, "
+        f"{threads or os.cpu_count()} threads for the networks"
+    )
+    typer.echo(f"{'part':<12}{'ms/frame':>10}{'frames/s':>12}")
+    for part, ms in measured.milliseconds.items():
+        typer.echo(f"{part:<12}{ms:>10.3f}{1000 / ms:>12,.1f}")
 
 
 def measure_clip(recognizer: IsolatedRecognizer) -> float:

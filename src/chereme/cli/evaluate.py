@@ -16,6 +16,7 @@ from chereme.errors import UsageError
 
 if TYPE_CHECKING:
     from chereme.formats.manifests import Item
+    from chereme.runtime.continuous_evaluation import SentencePrediction
     from chereme.runtime.evaluation import Prediction
     from chereme.runtime.isolated_evaluation import SignPrediction
 
@@ -78,6 +79,7 @@ def evaluate(
             metavar="FILE", help="Write what was read: one JSON object per item and line."
         ),
     ] = None,
+    read_with: options.ReadWith = None,
     beam_width: options.BeamWidth = None,
     lm: options.UseLm = True,
     greedy: options.Greedy = False,
@@ -97,16 +99,26 @@ def evaluate(
         items = [item for item in items if item.split == split]
         if not items:
             raise UsageError(f"{data} has no items of split {split}; it has: {', '.join(splits)}")
-    search: dict[str, Any] = {"beam_width": beam_width, "lm": lm, "greedy": greedy}
-    signs = fuse or task_of(names[0]) == "isolated"
+    search: dict[str, Any] = {"beam_width": beam_width, "greedy": greedy}
+    task = "isolated" if fuse else task_of(names[0])
+    if read_with is not None and task != "continuous":
+        raise UsageError(f"--read-with is of continuous signing, but the model is for {task}")
     with ProgressBar(data.name, unit="items") as progress:
-        if signs:
+        if task == "isolated":
             if beam_width is not None or greedy or not lm:
                 raise UsageError(
                     "--beam-width, --greedy and --no-lm are of letters, but the model is for signs"
                 )
             result, lines = _score_signs(names, stream, threads, items, progress)
+        elif task == "continuous":
+            if not lm or stream is not options.Stream.auto:
+                raise UsageError(
+                    "--no-lm and --stream are not of continuous signing; leave them out"
+                )
+            search["read_with"] = None if read_with is None else read_with.value
+            result, lines = _score_sentences(names[0], threads, search, items, progress)
         else:
+            search["lm"] = lm
             result, lines = _score_letters(names[0], stream, threads, search, items, progress)
     result |= {"data": str(data), "split": split}
     if predictions is not None:
@@ -117,8 +129,10 @@ def evaluate(
         warn(item["id"], f"left out: {item['error']}")
     if form is Format.json:
         typer.echo(json.dumps(result, ensure_ascii=False))
-    elif signs:
+    elif task == "isolated":
         _print_signs(result)
+    elif task == "continuous":
+        _print_sentences(result)
     else:
         _print(result)
     if result["unreadable"]:
@@ -180,6 +194,34 @@ def _score_signs(
     return result, [_sign_line(prediction) for prediction in read]
 
 
+def _score_sentences(
+    model: str,
+    threads: int | None,
+    search: dict[str, Any],
+    items: list[Item],
+    progress: ProgressBar,
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    from chereme.runtime.continuous import ContinuousRecognizer, load_continuous
+    from chereme.runtime.continuous_evaluation import evaluate_sentences
+
+    recognizer = ContinuousRecognizer(load_continuous(model, threads=threads), **search)
+    result, read = evaluate_sentences(recognizer, items, progress)
+    if result["unknown"]:
+        say(
+            f"warning: {result['unknown']} of {result['glosses']} glosses "
+            f"({_some(result['unknown_glosses'])}) are not known to the model: they count as read "
+            "wrongly"
+        )
+    if result["too_long"]:
+        say(
+            f"warning: {result['too_long']} items are longer than {result['longest']} glosses, the "
+            "most that the model says of a stretch; cut them into sentences"
+        )
+    if result["bleu"] is None:
+        say("warning: no BLEU without the library sacrebleu: pip install 'chereme[train]'")
+    return result, [_sentence_line(prediction) for prediction in read]
+
+
 def _line(prediction: Prediction) -> dict[str, Any]:
     item = prediction.item
     return {
@@ -210,6 +252,56 @@ def _sign_line(prediction: SignPrediction) -> dict[str, Any]:
         "warnings": [] if result is None else list(result.warnings),
         "error": prediction.error,
     }
+
+
+def _sentence_line(prediction: SentencePrediction) -> dict[str, Any]:
+    item, result = prediction.item, prediction.result
+    return {
+        "id": item.id,
+        "path": str(item.path),
+        "read": None if result is None else result.info["source"],
+        "signer": item.signer,
+        "label": item.label,
+        "text": None if result is None else result.text,
+        "glosses": []
+        if result is None
+        else [[g.gloss, g.start, g.end, round(g.probability, 6)] for g in result.glosses],
+        "hypotheses": []
+        if result is None
+        else [" ".join(glosses) for glosses in result.hypotheses[:LISTED]],
+        "warnings": [] if result is None else list(result.warnings),
+        "error": prediction.error,
+    }
+
+
+def _print_sentences(result: dict[str, Any]) -> None:
+    low, high = result["wer_interval"]
+    typer.echo(f"model            {result['model']}  {result['sha256'][:16]}")
+    typer.echo(f"read with        {result['read_with']}")
+    typer.echo(
+        f"items            {result['items_read']} of {result['items']} read, "
+        f"{result['items_empty']} without a gloss"
+    )
+    typer.echo(f"glosses          {result['glosses']}, {result['unknown']} not known to the model")
+    typer.echo(f"word error rate  {result['wer']:.1f} % ({low:.1f} to {high:.1f})")
+    typer.echo(
+        f"  edits          {result['substitutions']} substitutions, "
+        f"{result['deletions']} deletions, {result['insertions']} insertions"
+    )
+    typer.echo(f"  mean of items  {result['mean_wer']:.1f} %")
+    typer.echo(f"exact match      {result['exact_match']:.1f} %")
+    if result["top5"] is not None:
+        typer.echo(f"  one of five    {result['top5']:.1f} % of {result['top5_items']} items")
+    if result["bleu"] is not None:
+        for name, key in (("BLEU-1 to 4", "bleu"), ("  mean of items", "sentence_bleu")):
+            typer.echo(f"{name:<17}{', '.join(f'{value:.1f}' for value in result[key])}")
+    for row in result["mistakes"][:SHOWN]:
+        true, read = row["gloss"] or "nothing", row["read"] or "nothing"
+        typer.echo(f"{true} read as {read}: {row['count']}")
+    for signer, row in result["per_signer"].items():
+        typer.echo(
+            f"signer {signer}: {row['wer']:.1f} % of {row['glosses']} glosses, {row['items']} items"
+        )
 
 
 def _print_signs(result: dict[str, Any]) -> None:

@@ -40,24 +40,48 @@ def export(
     ] = None,
     int8: Annotated[
         bool,
-        typer.Option("--int8", help="Quantise the encoder of an RGB model; wants --crops."),
+        typer.Option(
+            "--int8",
+            help="Quantise the encoder of an RGB model of letters (wants --crops), or the largest "
+            "network of a model of continuous signing.",
+        ),
     ] = False,
     half: Annotated[
         bool,
-        typer.Option("--half", help="Store the sequence network in half precision."),
+        typer.Option(
+            "--half",
+            help="Store weights in half precision: of letters those of the sequence network, of "
+            "continuous signing all.",
+        ),
     ] = False,
 ) -> None:
     """Write a bundle (ONNX networks, config, hashes) that chereme recognize --model reads.
 
-    The checkpoint is one of a recogniser of letters or of isolated signs. The networks are compared
-    with the checkpoint's own; what --int8 and --half change on the crops is told, and stands in the
-    bundle's metrics.
+    The checkpoint is one of a recogniser of letters, of isolated signs, or of continuous signing.
+    The networks are compared with the checkpoint's own; what --int8 and --half change is told, and
+    stands in the bundle's metrics.
     """
     from chereme.runtime.bundle import read_config
 
     require("torch", extra="train")
     isolated = require("chereme.training.export_isolated", extra="train")
-    if isolated.kind_of(checkpoint) is not None:
+    continuous = require("chereme.training.export_continuous", extra="train")
+    if continuous.kind_of(checkpoint) is not None:
+        for name, value in {"--lm": lm, "--crops": crops}.items():
+            if value:
+                raise UsageError(
+                    f"{name} is of models that read letters, but {checkpoint} reads continuous "
+                    "signing; leave it out"
+                )
+        continuous.export_continuous(
+            checkpoint,
+            output,
+            description=description,
+            model_card=model_card,
+            int8=int8,
+            half=half,
+        )
+    elif isolated.kind_of(checkpoint) is not None:
         given = {"--lm": lm, "--crops": crops, "--int8": int8, "--half": half}
         if wrong := [name for name, value in given.items() if value]:
             raise UsageError(
@@ -83,5 +107,10 @@ def export(
                 f"{metric['test_set']}: {metric['letters_changed']} of {metric['letters']} "
                 f"letters changed, log-probabilities by up to "
                 f"{metric['log_probability_difference']:g}"
+            )
+        if "readings_changed" in metric:
+            say(
+                f"{metric['test_set']}: {metric['readings_changed']} changed, log-probabilities by "
+                f"up to {metric['log_probability_difference']:g}"
             )
     say(f"{output}: {config.name}, sha256 {sha256}")

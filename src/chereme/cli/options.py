@@ -26,6 +26,13 @@ class Stream(StrEnum):
     fused = "fused"
 
 
+class Reader(StrEnum):
+    """What reads the glosses of continuous signing."""
+
+    decoder = "decoder"
+    ctc = "ctc"
+
+
 Model = Annotated[
     str, typer.Option(metavar="NAME", help="A bundled model (see: chereme models), or a folder.")
 ]
@@ -45,6 +52,14 @@ SigningHand = Annotated[
 BeamWidth = Annotated[
     int | None,
     typer.Option(metavar="N", help="Width of the beam search.", show_default="of the model"),
+]
+ReadWith = Annotated[
+    Reader | None,
+    typer.Option(
+        metavar="READER",
+        help="Of continuous signing: the text decoder, or the CTC head (ctc).",
+        show_default="of the model",
+    ),
 ]
 UseLm = Annotated[bool, typer.Option("--lm/--no-lm", help="Use the letter language model.")]
 Greedy = Annotated[

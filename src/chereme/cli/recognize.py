@@ -23,7 +23,7 @@ class Task(StrEnum):
 
 
 class Format(StrEnum):
-    """Forms of a transcript; ranked glosses are txt, json or tsv."""
+    """Forms of a transcript; ranked glosses of a single sign are txt, json or tsv."""
 
     txt = "txt"
     json = "json"
@@ -77,6 +77,7 @@ def recognize(
         ),
     ] = None,
     hand: options.SigningHand = options.Hand.auto,
+    read_with: options.ReadWith = None,
     beam_width: options.BeamWidth = None,
     lm: options.UseLm = True,
     greedy: options.Greedy = False,
@@ -88,7 +89,8 @@ def recognize(
     """Read the signing in each INPUT and print it.
 
     One input prints its text alone, several print path<TAB>text (as json: one object a line). Of an
-    isolated sign these are the likeliest glosses; of one input with their probabilities.
+    isolated sign these are the likeliest glosses; of one input with their probabilities. Of
+    continuous signing they are its glosses in order; a .npz may hold pose tracks.
 
     With -o, files are written too. A bad input does not stop the others.
     """
@@ -99,10 +101,10 @@ def recognize(
     from chereme.formats.transcripts import output_paths, save
     from chereme.runtime.registry import family_for, task_of
 
-    if model is None and task is Task.isolated:
+    if model is None and task is Task.continuous:
         raise UsageError(
-            "no model of isolated signs comes with chereme: train one with your own clips, "
-            "FOLDER/<gloss>/<clip>, by: chereme train FOLDER -o MODEL; then give --model MODEL"
+            "no model of continuous signing comes with chereme: train one with chereme train "
+            "--config configs/signx/..., make a bundle with chereme export, and give --model MODEL"
         )
     chosen = model or family_for(task or Task.fingerspelling)
     found = task_of(chosen)
@@ -111,26 +113,29 @@ def recognize(
             f"the model {chosen!r} is for {found}, not for {task}; "
             f"leave out --task, or give a model for {task}"
         )
-    common: dict[str, Any] = {
-        "hand": hand.value,
-        "mirrored": mirrored,
-        "rate": rate,
-        "strict": strict,
+    common: dict[str, Any] = {"mirrored": mirrored, "rate": rate, "strict": strict}
+    search: dict[str, Any] = {"beam_width": beam_width, "greedy": greedy}
+    of_letters = {"--no-lm": not lm, "--overlay": overlay is not None}
+    of_search = {"--beam-width": beam_width is not None, "--greedy": greedy}
+    of_signing = {"--read-with": read_with is not None}
+    of_hands = {
+        "--hand": hand is not options.Hand.auto,
+        "--stream": stream is not options.Stream.auto,
     }
-    search: dict[str, Any] = {"beam_width": beam_width, "lm": lm, "greedy": greedy}
     reader: _Reader
     if found == Task.isolated:
-        given = {
-            "--beam-width": beam_width is not None,
-            "--no-lm": not lm,
-            "--greedy": greedy,
-            "--overlay": overlay is not None,
-        }
-        if wrong := [name for name, there in given.items() if there]:
-            raise UsageError(f"{wrong[0]} is of letters, but the model {chosen!r} is for signs")
-        reader = _Signs(chosen, stream, threads, common, form, top)
+        _refuse(of_letters | of_search, "letters", chosen, "single signs")
+        _refuse(of_signing, "continuous signing", chosen, "single signs")
+        reader = _Signs(chosen, stream, threads, common | {"hand": hand.value}, form, top)
+    elif found == Task.continuous:
+        _refuse(of_letters, "letters", chosen, "continuous signing")
+        _refuse(of_hands, "models of hands", chosen, "continuous signing")
+        chosen_reader = None if read_with is None else read_with.value
+        reader = _Signing(chosen, threads, common | search | {"read_with": chosen_reader}, form)
     else:
-        reader = _Letters(chosen, stream, threads, common | search, form)
+        _refuse(of_signing, "continuous signing", chosen, "letters")
+        settings = common | search | {"lm": lm, "hand": hand.value}
+        reader = _Letters(chosen, stream, threads, settings, form)
     films = _films(inputs, overlay)
     files = output_paths(inputs, output, form.value) if output else [None for _ in inputs]
     failed = False
@@ -158,6 +163,12 @@ def recognize(
             typer.echo(json.dumps(document, ensure_ascii=False))
     if failed:
         raise typer.Exit(1)
+
+
+def _refuse(given: dict[str, bool], kind: str, model: str, task: str) -> None:
+    """UsageError for an option of another task."""
+    if wrong := [name for name, there in given.items() if there]:
+        raise UsageError(f"{wrong[0]} is of {kind}, but the model {model!r} is for {task}")
 
 
 def _films(inputs: list[Path], overlay: Path | None) -> list[Path] | list[None]:
@@ -242,3 +253,26 @@ class _Signs:
         from chereme.formats.glosses import write_glosses
 
         return write_glosses(result, source, self.form.value, self.top)
+
+
+class _Signing:
+    """Continuous signing."""
+
+    def __init__(
+        self, model: str, threads: int | None, settings: dict[str, Any], form: Format
+    ) -> None:
+        from chereme.runtime.continuous import ContinuousRecognizer, load_continuous
+
+        self.recognizer = ContinuousRecognizer(load_continuous(model, threads=threads), **settings)
+        self.form = form
+
+    def read(self, source: Path, film: Path | None, progress: ProgressBar) -> Any:
+        return self.recognizer.recognize(source, progress=progress)
+
+    def text(self, result: Any, *, several: bool) -> str:
+        return str(result.text)
+
+    def document(self, result: Any, source: Path, folder: Path | None) -> str:
+        from chereme.formats.signing import write_signing
+
+        return write_signing(result, source, self.form.value, folder)

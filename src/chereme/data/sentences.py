@@ -15,6 +15,8 @@ from typing import cast
 from chereme.data.corpus import Corpus, Finding
 from chereme.errors import InputError
 from chereme.formats.manifests import Item, Split, read_manifest
+from chereme.formats.track_files import open_tracks
+from chereme.formats.tracks import PoseTracks
 from chereme.text.glosses import LONGEST, as_gloss
 
 UNKNOWN_TIME = "no times for its glosses"
@@ -36,7 +38,8 @@ class Sentence:
 
     ``path``: the recording (a video, a folder of frames, a file of poses), or the part of it from
     ``start`` to ``end`` seconds. ``translation``: in a spoken language. ``frames``: how many the
-    source says there are. What is None is not stated.
+    source says there are. ``video``: the recording that a file of poses is of. What is None is not
+    stated.
     """
 
     id: str
@@ -49,6 +52,7 @@ class Sentence:
     language: str | None = None
     translation: str | None = None
     frames: int | None = None
+    video: Path | None = None
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -68,7 +72,20 @@ class Sentence:
             end=self.end,
             language=self.language,
             frames=self.frames,
+            video=self.video,
         )
+
+
+def sentence_tracks(sentence: Sentence) -> PoseTracks:
+    """The tracks of a sentence whose ``path`` is a file of poses: the part of it that it is.
+
+    Raises InputError for a damaged file, or one that is shorter; UsageError for a recording, of
+    which tracks have to be made first.
+    """
+    clip = open_tracks(sentence.path)
+    if sentence.start is None and sentence.end is None:
+        return clip
+    return clip.part(sentence.start or 0.0, sentence.end)
 
 
 @dataclass(frozen=True)
@@ -188,6 +205,7 @@ def from_manifest(
                 end=item.end,
                 language=item.language,
                 frames=item.frames,
+                video=item.video,
             )
         )
     return builder.build()

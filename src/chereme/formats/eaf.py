@@ -1,5 +1,5 @@
-"""ELAN annotation files: read with all their tiers (EAF 2.x, 3.0), and written (EAF 3.0) with the
-tiers ``words`` and ``letters`` beside the video.
+"""ELAN annotation files: read with all their tiers (EAF 2.x, 3.0), and written (EAF 3.0) beside the
+video, with the tiers ``words`` and ``letters`` or the tier ``glosses``.
 
 Format: "EAF Annotation Format 3.0 and ELAN" and its schema EAFv3.0.xsd (Max Planck Institute for
 Psycholinguistics). Written with the standard library, so that rendering needs no file and no clock.
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
@@ -50,7 +50,12 @@ _CONSTRAINTS = {
     "are allowed",
 }
 
+_KINDS = {"words": "word", "letters": "letter", "glosses": "gloss"}  # linguistic types of tiers
+_PARENTS = {"letters": "words"}
+
 _DEEPEST = 100  # tiers that depend on each other; a loop of references is deeper
+
+_Tiers = dict[str, list[tuple[str, tuple[int, int]]]]  # text, start and end in ms
 
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -76,6 +81,25 @@ def render_eaf(transcript: Transcript, source: str | Path | None, directory: Pat
         "letters": list(zip([token.text for token in letters], letter_times, strict=True)),
     }
 
+    return _document(tiers, transcript.warnings, source, directory)
+
+
+def render_gloss_eaf(
+    glosses: Sequence[tuple[str, float, float]],
+    warnings: Sequence[str],
+    source: str | Path | None,
+    directory: Path | None,
+) -> str:
+    """An EAF 3.0 document with the time-aligned tier ``glosses``: text, start and end in seconds of
+    each, in order. The other arguments as of `render_eaf`."""
+    times = to_milliseconds([(start, end) for _, start, end in glosses], shortest=1)
+    tier = list(zip([text for text, _, _ in glosses], times, strict=True))
+    return _document({"glosses": tier}, warnings, source, directory)
+
+
+def _document(
+    tiers: _Tiers, warnings: Sequence[str], source: str | Path | None, directory: Path | None
+) -> str:
     root = ElementTree.Element(
         "ANNOTATION_DOCUMENT",
         {
@@ -90,14 +114,15 @@ def render_eaf(transcript: Transcript, source: str | Path | None, directory: Pat
     header = _add(root, "HEADER", MEDIA_FILE="", TIME_UNITS="milliseconds")
     if source is not None and Path(source).suffix.lower() in MIME_TYPES:
         _add_media(header, Path(source), directory)
-    for warning in transcript.warnings:
+    for warning in warnings:
         _add(header, "PROPERTY", warning, NAME="warning")
     count = sum(map(len, tiers.values()))
     _add(header, "PROPERTY", str(count), NAME="lastUsedAnnotationId")
     _add_annotations(root, tiers)
     shared = {"GRAPHIC_REFERENCES": "false", "TIME_ALIGNABLE": "true"}
-    _add(root, "LINGUISTIC_TYPE", LINGUISTIC_TYPE_ID="word", **shared)
-    _add(root, "LINGUISTIC_TYPE", LINGUISTIC_TYPE_ID="letter", CONSTRAINTS="Included_In", **shared)
+    for name in tiers:
+        inside = {"CONSTRAINTS": "Included_In"} if name in _PARENTS else {}
+        _add(root, "LINGUISTIC_TYPE", LINGUISTIC_TYPE_ID=_KINDS[name], **inside, **shared)
     for stereotype, description in _CONSTRAINTS.items():
         _add(root, "CONSTRAINT", DESCRIPTION=description, STEREOTYPE=stereotype)
     ElementTree.indent(root, "    ")
@@ -105,9 +130,7 @@ def render_eaf(transcript: Transcript, source: str | Path | None, directory: Pat
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'
 
 
-def _add_annotations(
-    root: ElementTree.Element, tiers: dict[str, list[tuple[str, tuple[int, int]]]]
-) -> None:
+def _add_annotations(root: ElementTree.Element, tiers: _Tiers) -> None:
     # Each annotation has its own two slots: shared ones would make ELAN move neighbours along.
     times = [time for entries in tiers.values() for _, span in entries for time in span]
     ascending = sorted(range(len(times)), key=times.__getitem__)
@@ -118,9 +141,9 @@ def _add_annotations(
 
     number = 0
     for name, entries in tiers.items():
-        attributes = {"LINGUISTIC_TYPE_REF": name.removesuffix("s"), "TIER_ID": name}
-        if name == "letters":
-            attributes["PARENT_REF"] = "words"
+        attributes = {"LINGUISTIC_TYPE_REF": _KINDS[name], "TIER_ID": name}
+        if name in _PARENTS:
+            attributes["PARENT_REF"] = _PARENTS[name]
         tier = _add(root, "TIER", **attributes)
         for value, _ in entries:
             annotation = _add(

@@ -1,8 +1,8 @@
 """Manifests: CSV tables of recordings with their labels, the one form in which data sets come.
 
 A header line, then one line per item. ``path`` and ``label`` are needed; ``id``, ``signer``,
-``split``, ``start``, ``end``, ``hand``, ``language``, ``frames``, ``width`` and ``height`` are
-optional, other columns are ignored. Paths are relative to the manifest's own folder.
+``split``, ``start``, ``end``, ``hand``, ``language``, ``frames``, ``width``, ``height`` and
+``video`` are optional, other columns are ignored. Paths are relative to the manifest's own folder.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Hand = Literal["auto", "left", "right"]
 
 COLUMNS = (
     *("path", "label", "id", "signer", "split", "start", "end", "hand", "language"),
-    *("frames", "width", "height"),
+    *("frames", "width", "height", "video"),
 )
 _NEEDED = COLUMNS[:2]
 
@@ -37,7 +37,8 @@ class Item:
     ``hand`` is the signer's own hand that signs. ``language`` is a language code, as ``ase`` for
     American Sign Language. ``frames`` is the number of pictures of the item, ``width`` and
     ``height`` their size in pixels: what its source says, read without decoding, for statistics
-    and planning. All but path, label, id and hand are None where not stated.
+    and planning. ``video`` is the recording that the poses of ``path`` were found in, from its
+    beginning. All but path, label, id and hand are None where not stated.
     """
 
     path: Path
@@ -52,6 +53,7 @@ class Item:
     frames: int | None = None
     width: int | None = None
     height: int | None = None
+    video: Path | None = None
 
 
 def read_manifest(path: str | Path) -> list[Item]:
@@ -110,12 +112,12 @@ def write_manifest(items: Sequence[Item], path: str | Path) -> None:
 
 
 def _cell(item: Item, name: str, folder: Path) -> str:
-    if name == "path":
-        try:
-            return Path(os.path.relpath(item.path, folder)).as_posix()
-        except ValueError:  # on another drive of Windows
-            return item.path.absolute().as_posix()
     value = getattr(item, name)
+    if isinstance(value, Path):
+        try:
+            return Path(os.path.relpath(value, folder)).as_posix()
+        except ValueError:  # on another drive of Windows
+            return value.absolute().as_posix()
     if value is None or (name == "hand" and value == "auto"):
         return ""
     return str(value)
@@ -168,6 +170,7 @@ def _item(row: dict[str, str], folder: Path, where: str) -> Item:
         frames=_count(row, "frames", where),
         width=_count(row, "width", where),
         height=_count(row, "height", where),
+        video=folder / row["video"] if row.get("video") else None,
     )
 
 

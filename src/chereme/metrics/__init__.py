@@ -14,18 +14,33 @@ from chereme.metrics.edits import (
     wer,
 )
 from chereme.metrics.pose import joint_errors, pck, pck_auc, pck_auc_interval, pck_interval
+from chereme.metrics.translation import (
+    GlossScores,
+    best_score,
+    bleu,
+    gloss_edits,
+    gloss_top_n,
+    score_glosses,
+    sentence_bleu,
+    sentence_top_n,
+)
 
 __all__ = [
     "UNRANKED",
     "Alignment",
     "Confusions",
     "EditCounts",
+    "GlossScores",
     "TopK",
     "accuracy_interval",
+    "best_score",
+    "bleu",
     "cer",
     "confusions",
     "edit_counts",
     "edit_pairs",
+    "gloss_edits",
+    "gloss_top_n",
     "joint_errors",
     "letter_accuracy",
     "pck",
@@ -34,6 +49,9 @@ __all__ = [
     "pck_interval",
     "pool",
     "ranks",
+    "score_glosses",
+    "sentence_bleu",
+    "sentence_top_n",
     "top_k",
     "top_k_interval",
     "wer",

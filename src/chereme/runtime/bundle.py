@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from chereme._imports import require
 from chereme.errors import BundleError, UsageError
-from chereme.runtime.config import BundleConfig, Config, Preprocessing, parse_config
+from chereme.runtime.config import (
+    BundleConfig,
+    Config,
+    ContinuousConfig,
+    Preprocessing,
+    parse_config,
+)
 from chereme.text.alphabet import Alphabet
 
 if TYPE_CHECKING:
@@ -26,8 +32,10 @@ ENCODER = "encoder.onnx"
 SEQUENCE = "sequence.onnx"
 LANGUAGE_MODEL = "lm.onnx"
 CLASSIFIER = "classifier.onnx"
+TRACKS = "tracks.onnx"
+DECODER = "decoder.onnx"
 MODEL_CARD = "MODEL_CARD.md"
-KNOWN = (ENCODER, SEQUENCE, LANGUAGE_MODEL, CLASSIFIER, MODEL_CARD)
+KNOWN = (ENCODER, TRACKS, SEQUENCE, DECODER, LANGUAGE_MODEL, CLASSIFIER, MODEL_CARD)
 PICKLE_SUFFIXES = (".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".bin", ".joblib")
 
 
@@ -60,7 +68,7 @@ class Bundle:
         where = Path(directory)
         if not isinstance(config, BundleConfig):
             raise BundleError(
-                f"{where}: expected a model that reads letters, got one for {config.task} signs; "
+                f"{where}: expected a model that reads letters, got one for {config.task} signing; "
                 "open it with chereme.load, or give it to chereme recognize alone"
             )
         vocabulary = len(Alphabet(config.alphabet))
@@ -101,6 +109,10 @@ def files_of(config: Config) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The names of the files beside ``config.json`` that a model must have, and that it may."""
     if isinstance(config, BundleConfig):
         return (ENCODER, SEQUENCE, MODEL_CARD), (LANGUAGE_MODEL,)
+    if isinstance(config, ContinuousConfig):
+        video = [ENCODER, TRACKS] if config.input == "rgb" else []
+        decoder = [DECODER] if "decoder" in config.readers else []
+        return (*video, SEQUENCE, *decoder, MODEL_CARD), ()
     # One of landmarks is a single network; of pictures, one more makes joints of each crop.
     return (*([ENCODER] if config.input == "rgb" else []), CLASSIFIER, MODEL_CARD), ()
 
@@ -266,14 +278,15 @@ def open_network(content: bytes, path: Path, threads: int | None) -> Any:
         raise BundleError(f"{path}: ONNX Runtime cannot load it ({error})") from error
 
 
-def check_ports(session: Any, path: Path, sources: list[str], target: str) -> None:
-    """``BundleError`` unless a network's inputs and its output have these names."""
+def check_ports(session: Any, path: Path, sources: list[str], *targets: str) -> None:
+    """``BundleError`` unless a network's inputs and outputs have these names."""
     inputs = [port.name for port in session.get_inputs()]
     outputs = [port.name for port in session.get_outputs()]
-    if inputs != sources or outputs != [target]:
+    if inputs != sources or outputs != list(targets):
         raise BundleError(
-            f"{path}: expected input {', '.join(map(repr, sources))} and output {target!r}, got "
-            f"{inputs} and {outputs}; is this another network's file?"
+            f"{path}: expected input {', '.join(map(repr, sources))} and output "
+            f"{', '.join(map(repr, targets))}, got {inputs} and {outputs}; is this another "
+            "network's file?"
         )
 
 

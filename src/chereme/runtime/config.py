@@ -14,14 +14,19 @@ from dataclasses import dataclass, field
 from types import UnionType
 from typing import Any, Literal, get_args, get_origin
 
-from chereme.errors import BundleError
+from chereme.decoding.generation import PAPER_GENERATION, GenerationConfig, check_generation
+from chereme.errors import BundleError, UsageError
+from chereme.formats.tracks import TrackSpec
 from chereme.hands.both import Sampling
+from chereme.text.glosses import GlossVocabulary, Units
 
-# 1: landmarks; 2: crops too; 3: isolated signs.
-SCHEMA_VERSION = 3
+# 1: landmarks; 2: crops too; 3: isolated signs; 4: continuous signing.
+SCHEMA_VERSION = 4
 TASKS = ("fingerspelling", "isolated", "continuous")
 MAX_RATE = 240.0  # frames a second; as other limits here, it holds a hostile bundle's memory
 MAX_FRAMES = 4096  # of a clip; attention takes memory with its square
+MAX_WIDTH = 100_000  # numbers of a track
+MAX_BEAM = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +125,7 @@ class BundleConfig:
     """
 
     name: str
-    task: Literal["fingerspelling", "continuous"]
+    task: Literal["fingerspelling"]
     alphabet: tuple[str, ...]
     input: Literal["landmarks", "rgb"]
     preprocessing: Preprocessing
@@ -236,7 +241,108 @@ class IsolatedConfig:
         return _to_dict(self)
 
 
-Config = BundleConfig | IsolatedConfig
+@dataclass(frozen=True, slots=True)
+class SigningPreprocessing:
+    """What a model of continuous signing is given.
+
+    ``rate``: frames a second that tracks, and the frames of videos, are brought to; absent: as they
+    come. ``picture``: width and height in pixels of the square pictures of a model that reads
+    video (``chereme.video.squares``); absent for tracks. ``needs_hands``: a stretch of video in
+    which the hand detector finds no hand is not read.
+    """
+
+    rate: float | None = None
+    picture: int | None = None
+    needs_hands: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """How what is long is read: in windows of ``seconds``, each with ``overlap`` seconds of the
+    one before."""
+
+    seconds: float = 12.0
+    overlap: float = 4.0
+
+    def frames(self, rate: float) -> tuple[int, int]:
+        """Both at ``rate`` frames a second: a window has at least 2 frames, and one that is new."""
+        size = max(2, min(round(self.seconds * rate), MAX_FRAMES))
+        return size, min(round(self.overlap * rate), size - 1)
+
+
+Reader = Literal["decoder", "ctc"]
+"""What reads the latent of continuous signing: the text decoder, or the CTC head."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContinuousConfig:
+    """The whole description of a model of continuous signing.
+
+    ``tokens`` and ``units`` are of its ``chereme.text.glosses.GlossVocabulary``. ``tracks``: those
+    that it reads, by name; of a model that reads video too (``input`` "rgb"), which makes them of
+    the frames itself. ``readers``: what it can be read with; ``read_with``: with what it is, unless
+    told otherwise. ``generation``: of the decoder, ``ctc_beam``: width of the search in what the
+    CTC head says. ``training_data``, ``metrics`` and ``files`` as of :class:`BundleConfig`.
+    """
+
+    name: str
+    task: Literal["continuous"]
+    tokens: tuple[str, ...]
+    units: Units
+    input: Literal["tracks", "rgb"]
+    tracks: tuple[TrackSpec, ...]
+    readers: tuple[Reader, ...]
+    read_with: Reader
+    preprocessing: SigningPreprocessing
+    licence: Licence
+    training_data: tuple[Mapping[str, Any], ...]
+    metrics: tuple[Mapping[str, Any], ...]
+    generation: GenerationConfig = PAPER_GENERATION
+    ctc_beam: int = 5
+    windows: Windows = field(default_factory=Windows)
+    files: Mapping[str, str] = field(default_factory=dict)
+    schema_version: int = SCHEMA_VERSION
+
+    def __post_init__(self) -> None:
+        try:
+            GlossVocabulary(self.tokens, self.units)
+            check_generation(self.generation)
+        except UsageError as error:
+            raise BundleError(str(error)) from error
+        names = [track.name for track in self.tracks]
+        good = names and len(set(names)) == len(names) and all(map(str.isidentifier, names))
+        _expect(bool(good), "tracks", "one or more of different names", names)
+        for track in self.tracks:
+            _expect(1 <= track.width <= MAX_WIDTH, track.name, f"1 to {MAX_WIDTH}", track.width)
+        _expect(len(self.readers) > 0, "readers", "decoder, ctc or both", self.readers)
+        _expect(
+            self.read_with in self.readers, "read_with", ", ".join(self.readers), self.read_with
+        )
+        given = self.preprocessing
+        if given.rate is not None:
+            _check_rate(given.rate)
+        if (self.input == "rgb") != (given.picture is not None):
+            wrong = "is missing" if self.input == "rgb" else "is of a model that reads video"
+            raise BundleError(f"the key 'preprocessing.picture' {wrong}")
+        if given.picture is not None:
+            _expect(8 <= given.picture <= 1024, "preprocessing.picture", "8 to 1024", given.picture)
+        method = self.generation.method
+        _expect(method != "sample", "generation.method", "beam or greedy", method)
+        longest = self.generation.max_length
+        _expect(longest <= MAX_FRAMES, "generation.max_length", f"up to {MAX_FRAMES}", longest)
+        beams = self.generation.beam_size, self.ctc_beam
+        _expect(all(1 <= n <= MAX_BEAM for n in beams), "beams", f"1 to {MAX_BEAM}", beams)
+        seconds, overlap = self.windows.seconds, self.windows.overlap
+        _expect(0.2 <= seconds <= 300, "windows.seconds", "0.2 to 300", seconds)
+        _expect(0 <= overlap <= seconds / 2, "windows.overlap", "0 to half of it", overlap)
+        _check_metrics(self.metrics)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON object that :func:`parse_config` reads back."""
+        return _to_dict(self)
+
+
+Config = BundleConfig | IsolatedConfig | ContinuousConfig
 """The description of a model of any task."""
 
 
@@ -273,7 +379,8 @@ def parse_config(data: Any, where: str = "config.json") -> Config:
             "this chereme reads; upgrade it: pip install --upgrade chereme"
         )
     task = data.get("task")
-    kind = IsolatedConfig if task == "isolated" else BundleConfig
+    kinds: dict[Any, Any] = {"isolated": IsolatedConfig, "continuous": ContinuousConfig}
+    kind = kinds.get(task, BundleConfig) if isinstance(task, str) else BundleConfig
     try:
         _expect("task" not in data or task in TASKS, "task", f"one of {', '.join(TASKS)}", task)
         return typing.cast(Config, _convert(kind, data, ""))
@@ -310,7 +417,7 @@ def _convert(kind: Any, value: Any, key: str) -> Any:
         _expect(good, key, "a number", value)
         return float(value)
     good = isinstance(value, kind) and not (kind is int and isinstance(value, bool))
-    _expect(good, key, {str: "a text", int: "an integer"}[kind], value)
+    _expect(good, key, {str: "a text", int: "an integer", bool: "true or false"}[kind], value)
     return value
 
 

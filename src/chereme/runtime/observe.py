@@ -21,7 +21,7 @@ from chereme.hands.tracking import track_hands
 from chereme.runtime.prefetch import prefetch
 from chereme.runtime.timing import Stages
 from chereme.types import Frame, Handedness, Landmarks
-from chereme.video import Limits, open_video
+from chereme.video import Limits, VideoReader, open_video
 
 LANDMARK_SUFFIXES = (".pose", ".npz")
 LOW_FPS = 15.0
@@ -191,18 +191,28 @@ def _from_video(
         with (
             closing(detector),
             closing(
-                prefetch(reading.iterate("read", _frames_in(reader, str(source), span)))
+                prefetch(reading.iterate("read", frames_in(reader, str(source), span)))
             ) as frames,
         ):
             landmarks = track_hands(frames, detector)
         facts = reader.facts
         is_still = reader.is_still or facts.frames == 1
+    info, damage = describe_recording(source, reader)
+    slow: tuple[str, ...] = ()
+    if facts.fps is not None and facts.fps < LOW_FPS:
+        slow = (
+            f"only {facts.fps:.1f} frames a second: quick letters may be lost; record at 25 or "
+            "more",
+        )
+    timings = {**reading.seconds, "detect": detector.seconds}
+    return Observation(landmarks, info, is_still, (*slow, *damage), timings)
+
+
+def describe_recording(source: Path, reader: VideoReader) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The facts of a recording that ``reader`` has read, and warnings of its damage."""
+    facts = reader.facts
     kind = "frames" if source.is_dir() else "image" if reader.is_still else "video"
     warnings = []
-    if facts.fps is not None and facts.fps < LOW_FPS:
-        warnings.append(
-            f"only {facts.fps:.1f} frames a second: quick letters may be lost; record at 25 or more"
-        )
     if facts.bad_packets:
         warnings.append(f"the file is damaged: {facts.bad_packets} packets could not be decoded")
     if facts.truncated:
@@ -219,8 +229,7 @@ def _from_video(
         "bad_packets": facts.bad_packets,
         "truncated": facts.truncated,
     }
-    timings = {**reading.seconds, "detect": detector.seconds}
-    return Observation(landmarks, info, is_still, tuple(warnings), timings)
+    return info, tuple(warnings)
 
 
 def _from_landmarks(landmarks: Landmarks, source: str) -> Observation:
@@ -244,7 +253,8 @@ def _from_landmarks(landmarks: Landmarks, source: str) -> Observation:
     return Observation(landmarks, info, len(times) == 1, warnings)
 
 
-def _frames_in(frames: Iterable[Frame], source: str, span: Span) -> Iterator[Frame]:
+def frames_in(frames: Iterable[Frame], source: str, span: Span) -> Iterator[Frame]:
+    """Those of ``span``; InputError if there is none."""
     last = 0.0
     found = False
     for frame in frames:

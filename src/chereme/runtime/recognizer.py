@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import chereme
-from chereme.errors import BundleError, UsageError
+from chereme.errors import UsageError
 from chereme.hands.signing import bridge_gaps, signing_column, signing_hand, to_right_hand
 from chereme.runtime.bundle import Bundle
 from chereme.runtime.crops import pictures_of, read_crop_features
@@ -96,12 +96,6 @@ class Recognizer:
         make_detector: MakeDetector | None = None,
     ) -> None:
         self.streams = Streams((model,)) if isinstance(model, Bundle) else model
-        config = self.streams.bundles[0].config
-        if config.task != "fingerspelling":
-            raise BundleError(
-                f"{config.name}: this version reads fingerspelling, and the model is for "
-                f"{config.task}; use a newer chereme"
-            )
         self.hand = _check_hand(hand)
         self._search_options = SearchOptions(beam_width, alpha, beta, greedy, lm)
         self._observe_options: dict[str, Any] = {

@@ -71,6 +71,19 @@ MODELS = {
                 "(see the model card)",
             ),
         ),
+        Model(
+            name="fingerspelled_letters",
+            family="fingerspelled_letters",
+            input="landmarks",
+            task="isolated",
+            summary="one letter or digit of ASL fingerspelling a clip, from hand landmarks, ranked",
+            licence=Licence(
+                code="MIT",
+                weights="MIT",
+                data="public domain, CC0-1.0, MIT; one collection without a stated licence "
+                "(see the model card)",
+            ),
+        ),
     )
 }
 

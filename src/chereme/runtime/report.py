@@ -18,7 +18,11 @@ def why_no_hand(landmarks: Landmarks, hand: Hand) -> str:
     """The warning where there is no hand to read."""
     if hand != "auto" and (landmarks.confidence > 0).any():
         return f"no {hand} hand found, but another: leave out --hand to read that one"
-    frames = len(landmarks.timestamps)
+    return no_hand_in(len(landmarks.timestamps))
+
+
+def no_hand_in(frames: int) -> str:
+    """The warning where no hand was found in so many frames."""
     return (
         f"no hand found in {frames} frame{'' if frames == 1 else 's'}: "
         "the hand must be in the picture, in focus and well lit"

@@ -197,8 +197,13 @@ class GlossVocabulary:
 
         InputError for an id that is none.
         """
+        return tuple(gloss for gloss, _ in self.decode_places(ids))
+
+    def decode_places(self, ids: Iterable[int]) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        """The glosses that `decode` gives, each with the places of the ids that it is made of."""
         glosses: list[str] = []
-        for number in map(int, ids):
+        places: list[list[int]] = []
+        for place, number in enumerate(map(int, ids)):
             if number == EOS:
                 break
             if number in (PAD, BOS):
@@ -212,9 +217,13 @@ class GlossVocabulary:
             joins = self.units == "pieces" and number != UNK and not token.startswith(BEGIN)
             if joins and glosses and glosses[-1] != SPECIAL[UNK]:
                 glosses[-1] += token
+                places[-1].append(place)
             else:  # a piece after nothing is a gloss too: models may begin so
                 glosses.append(token.removeprefix(BEGIN))
-        return tuple(gloss for gloss in glosses if gloss)
+                places.append([place])
+        return tuple(
+            (gloss, tuple(own)) for gloss, own in zip(glosses, places, strict=True) if gloss
+        )
 
     def save(self, path: str | Path) -> None:
         """Write the vocabulary as JSON."""

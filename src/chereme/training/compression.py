@@ -163,3 +163,27 @@ def half_weights(network: bytes, *, least: int = 1024) -> bytes:
     model.graph.node.extend(nodes)
     content: bytes = model.SerializeToString()
     return content
+
+
+def int8_products(network: bytes) -> bytes:
+    """An ONNX file whose products with weights (Transformers' linear layers) are of int8 weights,
+    a scale for each column, and of uint8 activations whose scale is found as they come: nothing has
+    to be calibrated. 7 bits of the weights are used, for the reason of `int8_encoder`.
+    """
+    quantization: Any = require("onnxruntime.quantization", extra="train")
+    shape: Any = require("onnxruntime.quantization.shape_inference", extra="train")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "float.onnx").write_bytes(network)
+        shape.quant_pre_process(
+            str(folder / "float.onnx"), str(folder / "prepared.onnx"), skip_symbolic_shape=True
+        )
+        quantization.quantize_dynamic(
+            str(folder / "prepared.onnx"),
+            str(folder / "int8.onnx"),
+            op_types_to_quantize=["MatMul"],
+            per_channel=True,
+            reduce_range=True,
+            weight_type=quantization.QuantType.QInt8,
+        )
+        return (folder / "int8.onnx").read_bytes()

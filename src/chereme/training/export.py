@@ -128,28 +128,45 @@ def to_onnx(
         names: of the inputs, then of the output.
         free: the free axes of every input, by their names.
         free_of_output: those of the output; None: the same.
+    """
+    *inputs, output = names
+    given = example if isinstance(example, tuple) else (example,)
+    free_after = free if free_of_output is None else free_of_output
+    return trace_to_onnx(module, given, dict.fromkeys(inputs, free), {output: free_after})
+
+
+def trace_to_onnx(
+    module: nn.Module,
+    example: tuple[Tensor, ...],
+    inputs: Mapping[str, Mapping[int, str]],
+    outputs: Mapping[str, Mapping[int, str]],
+) -> bytes:
+    """``module`` as an ONNX file.
+
+    Args:
+        module: the network.
+        example: its inputs.
+        inputs: their names, and of each its free axes by their names.
+        outputs: the same of what it gives.
 
     Choice: PyTorch's exporter by tracing (``dynamo=False``). The one by ``torch.export`` fixes the
     number of time steps of a GRU and of max pooling at that of the example (seen with 2.13).
     """
     buffer = io.BytesIO()
-    *inputs, output = names
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         # It warns that checks of an input's shape are traced as passed, and of a first axis of a
         # GRU other than 1, which is the batch of its usual layout; here that is free.
         warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
         warnings.filterwarnings("ignore", "Exporting a model to ONNX with a batch_size")
+        warnings.filterwarnings("ignore", "Constant folding")
         torch.onnx.export(
             module.eval(),
-            example if isinstance(example, tuple) else (example,),
+            example,
             buffer,  # type: ignore[arg-type]  # a file object is as good as a path
-            input_names=inputs,
-            output_names=[output],
-            dynamic_axes={
-                **{name: dict(free) for name in inputs},
-                output: dict(free if free_of_output is None else free_of_output),
-            },
+            input_names=list(inputs),
+            output_names=list(outputs),
+            dynamic_axes={name: dict(free) for name, free in {**inputs, **outputs}.items() if free},
             dynamo=False,
             opset_version=17,
         )

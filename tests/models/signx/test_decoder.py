@@ -88,6 +88,22 @@ def test_teacher_forcing_by_hand(decoder: TextDecoder, memory: Tensor) -> None:
     assert GLOSSES.tolist() == [[4, 5, 6], [7, 0, 0], [0, 0, 0]]
 
 
+def test_teacher_forcing_at_once_by_hand(decoder: TextDecoder, memory: Tensor) -> None:
+    forced = mixed_inputs(decoder, GLOSSES, memory, MASK, 1.0, at_once=True)
+    said = (decoder(forced, memory, MASK)[..., EOS:].argmax(-1) + EOS)[:, :-1]
+    free = mixed_inputs(decoder, GLOSSES, memory, MASK, 0.0, at_once=True)
+    assert (free[:, 0] == BOS).all()
+    assert free[:, 1:].equal(said)
+    generator = torch.Generator().manual_seed(1)
+    glosses, memory, mask = torch.randint(3, 9, (99, 8)), memory[:1].repeat(99, 1, 1), MASK[:1]
+    mixed = mixed_inputs(decoder, glosses, memory, mask, 0.3, generator, at_once=True)
+    forced = mixed_inputs(decoder, glosses, memory, mask, 1.0)
+    said = (decoder(forced, memory, mask)[..., EOS:].argmax(-1) + EOS)[:, :-1]
+    assert ((mixed[:, 1:] == glosses) | (mixed[:, 1:] == said)).all()
+    share = (mixed[:, 1:] == glosses)[glosses != said].float().mean()
+    assert abs(share.item() - 0.3) < 0.06
+
+
 @pytest.mark.parametrize(
     ("glosses", "message"),
     [

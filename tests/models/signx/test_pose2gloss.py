@@ -5,13 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional as F
 
 from chereme.errors import InputError, UsageError
@@ -74,8 +72,8 @@ def test_padding_changes_nothing(
     for name, a, b in zip(values[0]._fields, *values, strict=True):
         assert a.item() == pytest.approx(b.item(), abs=1e-4), name
     read = [model.generate(*given[:3], GenerationConfig(max_length=4)) for given in (batch, more)]
-    assert read[0].glosses.equal(read[1].glosses)
-    assert read[0].scores.allclose(read[1].scores, atol=1e-4)
+    np.testing.assert_array_equal(read[0].glosses, read[1].glosses)
+    np.testing.assert_allclose(read[0].scores, read[1].scores, atol=1e-4)
 
 
 def test_a_batch_gives_what_each_clip_gives_alone(
@@ -267,54 +265,3 @@ def test_the_training_of_table_2() -> None:
     assert (STAGE_2.floor, STAGE_2.accumulation, STAGE_2.clip) == (0.01, 1, 1.0)
     assert 500 <= STAGE_1.epochs <= 1000
     assert STAGE_2.epochs == 300
-
-
-class _Reads(nn.Module):
-    """What is exported: the latent with its CTC log-probabilities, and one step of the decoder."""
-
-    def __init__(self, model: Pose2Gloss) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(
-        self, tracks: dict[str, Tensor], present: dict[str, Tensor], lengths: Tensor, ids: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        latent, mask = self.model.latent(tracks, present, lengths)
-        logits = self.model.decoder(ids, self.model.decoder.read(latent), mask)
-        assert self.model.ctc is not None
-        return self.model.ctc(latent).log_softmax(-1), logits
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", ["gru", "transformer"])
-def test_it_runs_in_onnx_at_any_length(
-    kind: str, small: Pose2GlossConfig, make_batch: MakeBatch, tmp_path: Path
-) -> None:
-    config = replace(small, context=replace(small.context, kind=kind))  # type: ignore[arg-type]
-    reads, example = _Reads(build(config)).eval(), make_batch((7, 4))
-    path = tmp_path / "signx.onnx"
-    clip, frame, place = (torch.export.Dim.AUTO for _ in range(3))
-    by_frame = {name: {0: clip, 1: frame} for name in example.tracks}
-    ids = torch.tensor([[1, 4, 5], [1, 6, 7]])
-    names = [f"{kind}_{name}" for kind in ("track", "present") for name in example.tracks]
-    torch.onnx.export(
-        reads,
-        (*example[:3], ids),
-        path,
-        input_names=[*names, "lengths", "ids"],
-        dynamo=True,
-        external_data=False,
-        dynamic_shapes=(by_frame, by_frame, {0: clip}, {0: clip, 1: place}),
-        verbose=False,
-    )
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    for lengths in ((7, 4), (5,), (12, 9, 1)):
-        batch = make_batch(lengths, seed=1)
-        ids = torch.tensor([[1, 5, 4, 8]] * len(lengths))
-        given = {f"track_{k}": v.numpy() for k, v in batch.tracks.items()}
-        given |= {f"present_{k}": v.numpy() for k, v in batch.present.items()}
-        given |= {"lengths": batch.lengths.numpy(), "ids": ids.numpy()}
-        with torch.no_grad():
-            wanted = reads(*batch[:3], ids)
-        for found, truth in zip(session.run(None, given), wanted, strict=True):
-            np.testing.assert_allclose(found, truth.numpy(), atol=1e-4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -48,6 +49,60 @@ def test_equation_1_by_hand() -> None:
     flags[1, 2] = 1.0
     hidden = F.gelu(norm(torch.cat([scaled, flags], 1) @ first.weight.T + first.bias))
     assert encoder(x).allclose(hidden @ last.weight.T + last.bias, atol=1e-6)
+
+
+def test_places_from_an_origin_and_motion_by_hand() -> None:
+    encoder = TrackEncoder(4, 8, 0.0, origin=1, motion=(1, 2))
+    mean, std = torch.tensor([1.0, 2.0, 3.0, 4.0]), torch.tensor([2.0, 1.0, 4.0, 5.0])
+    encoder.set_statistics(mean, std)
+    read: list[torch.Tensor] = []
+    encoder.layers[0].register_forward_pre_hook(lambda _, given: read.append(given[0]))
+    x = torch.randn(2, 5, 4, generator=torch.Generator().manual_seed(0))
+    x[0, 3, 2] = torch.nan  # x of the origin
+    encoder(x)
+    scaled, away, by_one, by_two, flags = read[0].split(4, -1)
+    z = ((x - mean) / std).nan_to_num(0.0)
+    assert scaled.allclose(z, atol=1e-6)
+    assert flags.nonzero().tolist() == [[0, 3, 2]]
+    # The second place is the origin; what is seen from it is in the units of each number.
+    seen_from = ((x - mean) - (x - mean)[..., [2, 3, 2, 3]]) / std
+    assert away[..., 2:].eq(0).all()
+    assert away.allclose(seen_from.nan_to_num(0.0), atol=1e-6)
+    assert away[0, 3, 0] == 0
+    assert away[0, 3, 1] != 0
+    for found, frames in ((by_one, 1), (by_two, 2)):
+        wanted = torch.zeros(2, 5, 4)
+        wanted[:, frames:-frames] = z[:, 2 * frames :] - z[:, : -2 * frames]
+        wanted[0, 3 - frames, 2] = 0.0  # one of both is not known
+        if 3 + frames < 5:
+            wanted[0, 3 + frames, 2] = 0.0
+        assert found.allclose(wanted, atol=1e-6)
+
+
+def test_motion_beyond_the_end_of_a_clip_is_none() -> None:
+    torch.manual_seed(0)
+    config = TracksConfig(
+        widths={"hand": 4}, hidden=8, heads=2, dropout=0.0, origins={"hand": 0}, motion=(1, 2)
+    )
+    encoder, track = PoseEncoder(config), torch.randn(1, 6, 4)
+    short = torch.ones(1, 4, dtype=torch.bool)
+    alone = encoder({"hand": track[:, :4]}, {"hand": short}, short)
+    there = F.pad(short, (0, 2))
+    padded = encoder({"hand": track}, {"hand": torch.ones(1, 6, dtype=torch.bool)}, there)
+    assert padded[:, :4].allclose(alone, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"origins": {"hand": 2}}, "expected the number of one of 2 places.* got 2"),
+        ({"origins": {"face": 0}}, r"origins: expected any of \['hand'\], got \['face'\]"),
+        ({"motion": (0,)}, r"motion: expected numbers of frames from 1 on, got \[0\]"),
+    ],
+)
+def test_origins_and_motion_that_mean_nothing(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        PoseEncoder(TracksConfig(widths={"hand": 4}, hidden=8, heads=2, **options))
 
 
 def test_statistics_of_another_width_are_refused() -> None:

@@ -7,6 +7,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -154,8 +155,8 @@ def test_video_is_read_as_its_tracks_are(model: Video2Gloss) -> None:
     tracks = model(frames, lengths)
     present = {name: torch.ones(2, 5, dtype=torch.bool) for name in tracks}
     wanted = model.pose2gloss.generate(tracks, present, lengths, config)
-    assert found.glosses.equal(wanted.glosses)
-    assert found.scores.equal(wanted.scores)
+    np.testing.assert_array_equal(found.glosses, wanted.glosses)
+    np.testing.assert_array_equal(found.scores, wanted.scores)
 
 
 def test_weights_of_a_vit(tmp_path: Path) -> None:
@@ -182,3 +183,75 @@ def test_what_does_not_fit_is_refused(model: Video2Gloss) -> None:
 def test_a_config_survives_json() -> None:
     text = json.dumps(dataclasses.asdict(SMALL))
     assert Video2PoseConfig.from_dict(json.loads(text)) == SMALL
+
+
+def test_patches_side_by_side_by_hand() -> None:
+    torch.manual_seed(0)
+    net = Video2Pose(replace(SMALL, patch_width=3), WIDTHS).eval()
+    frames, _ = video(2)
+    tokens = net.vit(pixel_values=2 * frames[0] - 1).last_hidden_state
+    assert net.patch is not None
+    parts = [net.patch(tokens[:, 1 + number]) for number in range(4)]
+    v = torch.cat([tokens[:, 0], *parts], 1)
+    assert v.shape == (2, 8 + 4 * 3)
+    assert net.frame_features(frames[0]).allclose(v, atol=1e-5)
+    with pytest.raises(UsageError, match="patch_width"):
+        Video2Pose(replace(SMALL, patch_width=-1), WIDTHS)
+
+
+def test_positions_begin_as_waves_of_row_and_column() -> None:
+    vit = Video2Pose(replace(SMALL, vit=replace(SMALL.vit, dim=10)), WIDTHS).vit
+    first = 0.2 * torch.tensor(
+        [
+            # sines of the column at the rates 1 and 0.01, cosines; of the row; and what is left
+            [0, 0, 1, 1, 0, 0, 1, 1, 0, 0],
+            [np.sin(1), np.sin(0.01), np.cos(1), np.cos(0.01), 0, 0, 1, 1, 0, 0],
+        ],
+        dtype=torch.float,
+    )
+    positions = vit.get_parameter("embeddings.position_embeddings")
+    assert positions[0, 1:3].allclose(first, atol=1e-6)
+
+
+def test_what_was_never_known_is_never_said(model: Video2Gloss) -> None:
+    known = torch.ones(WIDTHS["face"], dtype=torch.bool)
+    known[1] = False
+    model.set_known("face", known)
+    frames, lengths = video(4, 3)
+    tracks = model.eval()(frames, lengths)
+    assert tracks["face"][..., 1].isnan().all()
+    assert tracks["face"][..., known].isfinite().all()
+    assert tracks["hands"].isfinite().all()
+    truth = {"face": torch.zeros_like(tracks["face"])}
+    truth["face"][..., 1] = torch.nan
+    model.train()
+    present = {"face": torch.ones(2, 4, dtype=torch.bool)}
+    model.reconstruction_loss(model(frames, lengths), truth, present).backward()
+    gradients = [p.grad for p in model.video2pose.parameters() if p.grad is not None]
+    assert gradients
+    assert all(gradient.isfinite().all() for gradient in gradients)
+    with pytest.raises(InputError, match="known 'face'"):
+        model.set_known("face", known[:-1])
+
+
+def test_a_stem_of_convolutions(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    stem = replace(SMALL, vit=replace(SMALL.vit, stem="convolutions"))
+    net = Video2Pose(stem, WIDTHS).eval()
+    projection = net.vit.get_submodule("embeddings.patch_embeddings.projection")
+    frames, _ = video(2)
+    x = 2 * frames[0] - 1
+    for number, width in ((0, 2), (2, 4), (4, 8)):
+        convolution = projection[number]  # type: ignore[index]
+        assert convolution.stride == (2, 2)
+        x = nn.functional.gelu(convolution(x))
+        assert x.shape[1] == width
+    assert x.shape[2:] == (2, 2)  # patches of 8 pixels
+    made = net.vit.get_submodule("embeddings.patch_embeddings")(2 * frames[0] - 1)
+    wanted = projection[6](x).flatten(2).transpose(1, 2)  # type: ignore[index]
+    assert made.allclose(wanted, atol=1e-5)
+    assert net(frames)["face"].shape == (1, 2, WIDTHS["face"])
+    with pytest.raises(UsageError, match="power of 2"):
+        Video2Pose(replace(stem, vit=replace(stem.vit, patch_size=4, dim=6)), WIDTHS)
+    with pytest.raises(UsageError, match="expected patches"):
+        Video2Pose(replace(stem, weights="google/vit"), WIDTHS)

@@ -1,9 +1,11 @@
 """System D, SignX: continuous signing -> glosses, from pose tracks or from video.
 
 Stage I: ``tracks`` -> ``context`` (ours) -> latent -> ``diffusion`` -> ``decoder``, put together in
-``pose2gloss``, trained with ``losses``, read with ``generation``. Stage II: ``video2pose``.
+``pose2gloss``, trained with ``losses``, read with ``chereme.decoding.generation``. Stage II:
+``video2pose``.
 """
 
+from chereme.decoding.generation import PAPER_GENERATION, Generated, GenerationConfig
 from chereme.models.signx.context import ContextConfig
 from chereme.models.signx.decoder import (
     DecoderConfig,
@@ -12,7 +14,6 @@ from chereme.models.signx.decoder import (
     mixed_inputs,
 )
 from chereme.models.signx.diffusion import DiffusionConfig, InverseDiffusion, Noised, noise_levels
-from chereme.models.signx.generation import PAPER_GENERATION, Generated, GenerationConfig, generate
 from chereme.models.signx.losses import (
     Coefficients,
     LossConfig,
@@ -62,7 +63,6 @@ __all__ = [
     "Video2PoseConfig",
     "ablations",
     "answers",
-    "generate",
     "mixed_inputs",
     "noise_levels",
     "preset",

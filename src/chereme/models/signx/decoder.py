@@ -117,16 +117,24 @@ def mixed_inputs(
     mask: Tensor,
     ratio: float,
     generator: torch.Generator | None = None,
+    *,
+    at_once: bool = False,
 ) -> Tensor:
     """What the decoder is fed with, ``(B, L + 1)``: BOS, then at each place the true gloss, with
     probability ``ratio`` (teacher forcing), or what it says itself after the inputs before.
 
-    Choice: drawn for each place. At ratio 0 it is fed as in recognition.
+    Choice: drawn for each place. At ratio 0 it is fed as in recognition. ``at_once``: what it says
+    itself after the true glosses before, all places in one pass (Mihaylova and Martins 2019)
+    instead of one pass each.
     """
     inputs = F.pad(glosses, (1, 0), value=BOS)
     if ratio >= 1:
         return inputs
     forced = torch.rand(inputs.shape, generator=generator, device=inputs.device) < ratio
+    if at_once:
+        forced[:, 0] = True
+        said = decoder(inputs, memory, mask)[..., EOS:].argmax(-1) + EOS
+        return inputs.where(forced, F.pad(said[:, :-1], (1, 0), value=BOS))
     for place in range(1, inputs.shape[1]):
         # Neither padding nor a beginning, which recognition never says either.
         said = decoder(inputs[:, :place], memory, mask)[:, -1, EOS:].argmax(-1) + EOS

@@ -43,15 +43,17 @@ class Schedule:
 class LossConfig:
     """Weights as in Table 2, and readings. A loss of weight 0 is not computed, but for l_noise.
 
-    ``teacher_forcing``: the ratio of `decoder.mixed_inputs`. ``ngram_weight``: Table 2 has it, Eq.
-    12 does not; ``ngrams``: the lengths compared (choice: the paper gives none). ``ctc_weight``: of
-    the CTC head, which the paper has not. ``word_of``: see `l_word`. ``temperature``: tau of Eq. 11
-    (choice: that of CLIP). ``both_ways``: Eq. 11 from texts to poses as well. ``learnable``:
-    coefficients of Eq. 12 that are learnt, see `Coefficients`.
+    ``teacher_forcing``, ``fed_at_once``: the ratio of `decoder.mixed_inputs`, and how.
+    ``ngram_weight``: Table 2 has it, Eq. 12 does not; ``ngrams``: the lengths compared (choice: the
+    paper gives none). ``ctc_weight``: of the CTC head, which the paper has not. ``word_of``: see
+    `l_word`. ``temperature``: tau of Eq. 11 (choice: that of CLIP). ``both_ways``: Eq. 11 from
+    texts to poses as well. ``learnable``: coefficients of Eq. 12 that are learnt, see
+    `Coefficients`.
     """
 
     noise_weight: Schedule = field(default_factory=lambda: Schedule(1.0, 0.0))
     teacher_forcing: Schedule = field(default_factory=lambda: Schedule(0.5, 0.0))
+    fed_at_once: bool = False
     text_weight: float = 1.0
     word_weight: float = 1.0
     contrast_weight: float = 1.0

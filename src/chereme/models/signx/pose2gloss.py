@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from chereme.decoding.generation import PAPER_GENERATION, Generated, GenerationConfig, generate
 from chereme.errors import InputError, UsageError
 from chereme.models.blocks.frame_norm import hide
 from chereme.models.fingerspelling.masking import length_mask
@@ -26,7 +29,6 @@ from chereme.models.signx.decoder import (
     mixed_inputs,
 )
 from chereme.models.signx.diffusion import DiffusionConfig, InverseDiffusion, Noised
-from chereme.models.signx.generation import PAPER_GENERATION, Generated, GenerationConfig, generate
 from chereme.models.signx.losses import (
     Coefficients,
     LossConfig,
@@ -58,6 +60,17 @@ class Pose2GlossConfig:
     loss: LossConfig = field(default_factory=LossConfig)
     ctc: bool = False
     embedding: int = 256
+
+    @property
+    def readers(self) -> tuple[Literal["decoder", "ctc"], ...]:
+        """What is trained to read, by the weights of the losses; what is not says anything."""
+        loss = self.loss
+        trained: list[Literal["decoder", "ctc"]] = []
+        if loss.text_weight or loss.word_weight or loss.ngram_weight:
+            trained.append("decoder")
+        if loss.ctc_weight:
+            trained.append("ctc")
+        return tuple(trained)
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> Pose2GlossConfig:
@@ -182,7 +195,10 @@ class Pose2Gloss(nn.Module):
             noised = self.diffusion.noised(z_0, mask, generator)
             latent = self.diffusion(z_0, mask, generator)
         memory = self.decoder.read(latent)
-        inputs = mixed_inputs(self.decoder, glosses, memory, mask, teacher_forcing, generator)
+        at_once = self.config.loss.fed_at_once
+        inputs = mixed_inputs(
+            self.decoder, glosses, memory, mask, teacher_forcing, generator, at_once=at_once
+        )
         said = (glosses != PAD).unsqueeze(-1)
         text = self.decoder.codebook(glosses).where(said, 0.0).sum(1) / said.sum(1).clamp_min(1)
         pose = latent.sum(1) / mask.sum(1, keepdim=True).clamp_min(1)
@@ -265,14 +281,19 @@ class Pose2Gloss(nn.Module):
         latent, mask = self.latent(tracks, present, lengths, generator)
         memory = self.decoder.read(latent)
 
-        def step(ids: Tensor) -> Tensor:
+        def step(ids: NDArray[np.int64]) -> NDArray[np.float32]:
             many = ids.shape[1]
+            said = torch.from_numpy(ids).to(mask.device)
             last = self.decoder(
-                ids.flatten(0, 1),
+                said.flatten(0, 1),
                 memory.repeat_interleave(many, 0),
                 mask.repeat_interleave(many, 0),
             )[:, -1]
-            out: Tensor = last.unflatten(0, ids.shape[:2])
-            return out
+            logits: NDArray[np.float32] = last.unflatten(0, ids.shape[:2]).float().cpu().numpy()
+            return logits
 
-        return generate(step, len(mask), config, device=mask.device, generator=generator)
+        rng = None
+        if config.method == "sample" and generator is not None:
+            seed = torch.randint(2**62, (), generator=generator, device=generator.device)
+            rng = np.random.default_rng(int(seed))
+        return generate(step, len(mask), config, rng=rng)

@@ -28,13 +28,26 @@ PRESETS: Mapping[str, Pose2GlossConfig] = {
     ),
     # RWTH-BOSTON-104 as tracks of both hands and the nose: 161 sentences, 112 glosses.
     "boston104": Pose2GlossConfig(
-        tracks=TracksConfig(widths={"boston104": 6}, hidden=128, heads=1, dropout=0.3, latent=256),
-        context=ContextConfig(kind="gru", layers=2, dropout=0.3),
-        diffusion=DiffusionConfig(dim=64, halvings=1, heads=4, dropout=0.3),
-        decoder=DecoderConfig(
-            vocabulary=116, dim=96, layers=1, heads=4, dropout=0.3, max_length=16
+        tracks=TracksConfig(
+            widths={"boston104": 6},
+            hidden=96,
+            heads=1,
+            dropout=0.2,
+            latent=128,
+            origins={"boston104": 2},
+            motion=(1, 2),
         ),
-        loss=LossConfig(ctc_weight=1.0),
+        context=ContextConfig(kind="gru", layers=2, dropout=0.3),
+        diffusion=DiffusionConfig(start=20, steps=1, dim=64, halvings=1, heads=4, dropout=0.0),
+        decoder=DecoderConfig(
+            vocabulary=116, dim=96, layers=1, heads=4, dropout=0.2, max_length=16
+        ),
+        loss=LossConfig(
+            teacher_forcing=Schedule(1.0, 0.5),
+            fed_at_once=True,
+            contrast_weight=0.1,
+            ctc_weight=3.0,
+        ),
         ctc=True,
         embedding=64,
     ),

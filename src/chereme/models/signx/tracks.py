@@ -37,6 +37,11 @@ class TracksConfig:
     makes ``latent`` numbers of d_h: "linear" or "pad", with zeros. Choice: linear; the paper says
     "project" and calls it PadMatch. ``drop_track``: share of the tracks of clips hidden in
     training, never all of a clip's, so that any subset works (the paper has all five always).
+
+    What an encoder sees beside the numbers, nothing in the paper: ``origins``: tracks, all of whose
+    numbers are (x, y) places in turn, by the number of the place that all are seen from as well (a
+    nose: where the signer stands then matters less); ``motion``: how each number changes over so
+    many frames before and after.
     """
 
     widths: dict[str, int] = field(default_factory=lambda: dict(WIDTHS))
@@ -46,6 +51,8 @@ class TracksConfig:
     latent: int = 2048
     match: Literal["linear", "pad"] = "linear"
     drop_track: float = 0.0
+    origins: dict[str, int] = field(default_factory=dict)
+    motion: tuple[int, ...] = ()
 
 
 def check_tracks(
@@ -76,22 +83,43 @@ def check_tracks(
 
 
 class TrackEncoder(nn.Module):
-    """``f_i = E_i(P_i)`` (Eq. 1): ``(..., W)`` -> ``(..., D)``, each frame on its own.
+    """``f_i = E_i(P_i)`` (Eq. 1): ``(B, T, W)`` -> ``(B, T, D)``, each frame on its own but for its
+    ``motion``.
 
     Choice: two layers on numbers with the training data's mean and spread taken out
     (`set_statistics`), as pixels, metres and radians come side by side. Beside each number stands a
-    flag, 1 where it is not known: the 0 that is put there is no place.
+    flag, 1 where it is not known: the 0 that is put there is no place. ``origin``, ``motion``: see
+    `TracksConfig`; a difference of which one number is not known is 0.
+
+    Raises:
+        UsageError: an origin outside the track, or motion over less than a frame.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, width: int, hidden: int, dropout: float) -> None:
+    def __init__(
+        self,
+        width: int,
+        hidden: int,
+        dropout: float,
+        origin: int | None = None,
+        motion: tuple[int, ...] = (),
+    ) -> None:
         super().__init__()
+        if origin is not None and (width % 2 or not 0 <= origin < width // 2):
+            raise UsageError(
+                f"origins: expected the number of one of {width // 2} places, in a track of (x, y) "
+                f"pairs, got {origin} for a width of {width}"
+            )
+        if any(frames < 1 for frames in motion):
+            raise UsageError(f"motion: expected numbers of frames from 1 on, got {list(motion)}")
+        self.origin, self.motion = origin, motion
+        seen = width * (1 + (origin is not None) + len(motion))
         self.register_buffer("mean", torch.zeros(width))
         self.register_buffer("std", torch.ones(width))
         self.layers = nn.Sequential(
-            nn.Linear(2 * width, hidden),
+            nn.Linear(seen + width, hidden),
             nn.LayerNorm(hidden),
             nn.GELU(),
             nn.Dropout(dropout),
@@ -112,9 +140,32 @@ class TrackEncoder(nn.Module):
 
     def forward(self, track: Tensor) -> Tensor:
         known = track.isfinite()
-        scaled = ((track - self.mean) / self.std).where(known, 0.0)
-        encoded: Tensor = self.layers(torch.cat([scaled, (~known).to(scaled.dtype)], -1))
+        centred = (track - self.mean).where(known, 0.0)
+        seen = [centred / self.std]
+        if self.origin is not None:
+            column = slice(2 * self.origin, 2 * self.origin + 2)
+            there = known & _repeated(known[..., column], track)
+            away = (centred - _repeated(centred[..., column], track)) / self.std
+            seen.append(away.where(there, 0.0))
+        seen += [_change(seen[0], known, frames) for frames in self.motion]
+        encoded: Tensor = self.layers(torch.cat([*seen, (~known).to(centred.dtype)], -1))
         return encoded
+
+
+def _repeated(pair: Tensor, track: Tensor) -> Tensor:
+    """``(..., 2)`` beside itself, as often as ``track (..., W)`` has pairs."""
+    return pair.repeat(*[1] * (pair.ndim - 1), track.shape[-1] // 2)
+
+
+def _change(values: Tensor, known: Tensor, frames: int) -> Tensor:
+    """What ``values (B, T, W)`` are ``frames`` later less what they were as long before, 0 where
+    one of both is not known or beyond the ends."""
+
+    padded = F.pad(values, (0, 0, frames, frames))
+    there = F.pad(known.to(values.dtype), (0, 0, frames, frames))
+    count = values.shape[1]
+    both = there[:, :count] * there[:, 2 * frames : 2 * frames + count]
+    return both * (padded[:, 2 * frames : 2 * frames + count] - padded[:, :count])
 
 
 class TrackFusion(nn.Module):
@@ -150,10 +201,14 @@ class PoseEncoder(nn.Module):
             raise UsageError(
                 f"widths: expected names of tracks, without dots, got {list(config.widths)}"
             )
+        if strange := sorted(config.origins.keys() - config.widths.keys()):
+            raise UsageError(f"origins: expected any of {list(config.widths)}, got {strange}")
         self.config = config
         self.encoders = nn.ModuleDict(
             {
-                name: TrackEncoder(width, config.hidden, config.dropout)
+                name: TrackEncoder(
+                    width, config.hidden, config.dropout, config.origins.get(name), config.motion
+                )
                 for name, width in config.widths.items()
             }
         )
@@ -181,7 +236,8 @@ class PoseEncoder(nn.Module):
         for name in self.config.widths:
             if name in tracks:
                 there = present[name] & mask
-                encoded.append(self.encoders[name](tracks[name].where(there.unsqueeze(-1), 0.0)))
+                hidden = tracks[name].where(there.unsqueeze(-1), torch.nan)
+                encoded.append(self.encoders[name](hidden))
                 seen.append(there)
         fused: Tensor = self.fusion(torch.stack(encoded, 2), self._hide(torch.stack(seen, 2)))
         return fused

@@ -8,28 +8,33 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from chereme._imports import require
+from chereme.decoding.generation import PAPER_GENERATION, Generated, GenerationConfig
 from chereme.errors import BundleError, InputError, UsageError
 from chereme.models.blocks.frame_norm import hide
 from chereme.models.fingerspelling.masking import length_mask, unpack
 from chereme.models.signbert.encoder import temporal_embedding
-from chereme.models.signx.generation import PAPER_GENERATION, Generated, GenerationConfig
 from chereme.models.signx.layers import Block
 from chereme.models.signx.pose2gloss import Pose2Gloss
 from chereme.models.signx.tracks import check_tracks
 
 # What Google's ViT were trained with: 0 to 1 becomes -1 to 1.
 _MIDDLE = 0.5
+_WAVES = 0.2  # size of the first positions: about that of what a new ViT makes of a patch
 
 
 @dataclass(frozen=True)
 class ViTConfig:
-    """Sizes of the ViT of a frame; as they stand, ViT-B/16 (Dosovitskiy et al. 2021)."""
+    """Sizes of the ViT of a frame; as they stand, ViT-B/16 (Dosovitskiy et al. 2021).
+
+    ``stem``: how a patch becomes a vector: "patches", by one linear layer; "convolutions", by
+    layers of stride 2 (Xiao et al. 2021), which learn from far fewer pictures.
+    """
 
     image_size: int = 224
     patch_size: int = 16
@@ -37,13 +42,15 @@ class ViTConfig:
     layers: int = 12
     heads: int = 12
     dropout: float = 0.0
+    stem: Literal["patches", "convolutions"] = "patches"
 
 
 @dataclass(frozen=True)
 class Video2PoseConfig:
     """``vit``; ``weights``: "scratch", or the name or folder of a ViT that transformers can load
     (``google/vit-base-patch16-224-in21k``), of the sizes of ``vit``. ``layers``, ``heads``: of the
-    temporal attention, ``dim`` its width. ``frames_at_once``: that the ViT sees, for memory.
+    temporal attention, ``dim`` its width. ``patch_width``: so many numbers of each patch are read
+    side by side, 0: the mean of the patches. ``frames_at_once``: that the ViT sees, for memory.
 
     Choice: all of it; the paper names ViT and gives no size.
     """
@@ -54,6 +61,7 @@ class Video2PoseConfig:
     layers: int = 4
     heads: int = 8
     dropout: float = 0.1
+    patch_width: int = 0
     frames_at_once: int = 256
 
     @staticmethod
@@ -82,6 +90,12 @@ def build_vit(config: Video2PoseConfig) -> nn.Module:
         attention_probs_dropout_prob=sizes.dropout,
     )
     network: nn.Module = vit.ViTModel(wanted, add_pooling_layer=False)
+    positions = _WAVES * _positions(sizes.image_size // sizes.patch_size, sizes.dim)
+    network.get_parameter("embeddings.position_embeddings").data[0, 1:] = positions
+    if sizes.stem == "convolutions":
+        if config.weights != "scratch":
+            raise UsageError("stem: expected patches, of which ViT's weights are, got convolutions")
+        network.get_submodule("embeddings.patch_embeddings").projection = _convolutions(sizes)
     if config.weights == "scratch":
         return network
     try:
@@ -105,11 +119,53 @@ def build_vit(config: Video2PoseConfig) -> nn.Module:
     return network
 
 
+class _Convolutions(nn.Sequential):
+    @property
+    def weight(self) -> Tensor:
+        """Of the first: transformers asks it for its type."""
+        weight: Tensor = self[0].weight
+        return weight
+
+
+def _convolutions(sizes: ViTConfig) -> nn.Module:
+    """``(N, 3, H, W)`` -> ``(N, dim, H / patch_size, W / patch_size)``."""
+    halvings = sizes.patch_size.bit_length() - 1
+    if sizes.patch_size != 1 << halvings or sizes.dim % (1 << halvings):
+        raise UsageError(
+            "stem convolutions: expected a patch_size that is a power of 2 and divides dim, got "
+            f"{sizes.patch_size} and {sizes.dim}"
+        )
+    layers: list[nn.Module] = []
+    before = 3
+    for number in range(halvings):
+        width = sizes.dim >> (halvings - 1 - number)
+        convolution = nn.Conv2d(before, width, 3, stride=2, padding=1)
+        nn.init.kaiming_normal_(convolution.weight)
+        layers += [convolution, nn.GELU()]
+        before = width
+    return _Convolutions(*layers, nn.Conv2d(before, sizes.dim, 1))
+
+
+def _positions(side: int, dim: int) -> Tensor:
+    """``(side * side, dim)`` sines and cosines of the column and the row of each patch.
+
+    Choice: what random weights begin with; noise, as transformers has it, is so small beside what a
+    patch shows that a ViT is slow to learn where hands are (Beyer et al. 2022 use sines too).
+    """
+    rates = 10_000.0 ** -(torch.arange(dim // 4) / (dim // 4))
+    row, column = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
+    angles = [at.flatten()[:, None] * rates for at in (column, row)]
+    waves = torch.cat([wave(angle) for angle in angles for wave in (torch.sin, torch.cos)], 1)
+    return nn.functional.pad(waves, (0, dim - waves.shape[1]))
+
+
 class Video2Pose(nn.Module):
     """Frames -> a prediction of every track (Eq. 5 to 7).
 
-    ``v_t`` (Eq. 5) is the ViT's class token beside the mean of its patches. Choice: that is how
-    "multi-scale feature aggregation" (section 1, nothing more) is read: the whole, and its parts.
+    ``v_t`` (Eq. 5) is the ViT's class token beside the mean of its patches, or, with
+    ``patch_width``, beside a few numbers of each of them. Choice: that is how "multi-scale feature
+    aggregation" (section 1, nothing more) is read: the whole, and its parts. The mean has to learn
+    where things are; patches side by side say so, which takes far fewer pictures to learn from.
     Temporal attention (Eq. 6) is Transformer layers over the frames of the clip.
 
     Args:
@@ -119,15 +175,21 @@ class Video2Pose(nn.Module):
 
     def __init__(self, config: Video2PoseConfig, widths: Mapping[str, int]) -> None:
         super().__init__()
-        if config.dim % 2 or config.layers < 1 or config.frames_at_once < 1:
+        counts = (config.layers, config.frames_at_once, config.patch_width + 1)
+        if config.dim % 2 or min(counts) < 1:
             raise UsageError(
-                "video2pose: expected an even dim, at least 1 layer and 1 frame at once, got "
-                f"{config.dim}, {config.layers} and {config.frames_at_once}"
+                "video2pose: expected an even dim, at least 1 layer and 1 frame at once, and a "
+                f"patch_width of 0 or more, got {config.dim}, {config.layers}, "
+                f"{config.frames_at_once} and {config.patch_width}"
             )
         self.config = config
         self.widths = dict(widths)
         self.vit = build_vit(config)
-        self.enter = nn.Linear(2 * config.vit.dim, config.dim)
+        sizes = config.vit
+        patches = (sizes.image_size // sizes.patch_size) ** 2
+        read = patches * config.patch_width or sizes.dim
+        self.patch = nn.Linear(sizes.dim, config.patch_width) if config.patch_width else None
+        self.enter = nn.Linear(sizes.dim + read, config.dim)
         self.layers = nn.ModuleList(
             Block(config.dim, config.heads, config.dropout) for _ in range(config.layers)
         )
@@ -136,13 +198,28 @@ class Video2Pose(nn.Module):
             {name: nn.Linear(config.dim, width) for name, width in self.widths.items()}
         )
 
+    def features(self, frames: Tensor) -> Tensor:
+        """``(N, 3, H, W)``, all at once, -> ``(N, F)`` (Eq. 5)."""
+        tokens = self.vit(pixel_values=(frames - _MIDDLE) / _MIDDLE).last_hidden_state
+        whole, patches = tokens[:, 0], tokens[:, 1:]
+        parts = patches.mean(1) if self.patch is None else self.patch(patches).flatten(1)
+        return torch.cat([whole, parts], -1)
+
     def frame_features(self, frames: Tensor) -> Tensor:
-        """``(N, 3, H, W)`` -> ``(N, 2 * vit.dim)`` (Eq. 5)."""
-        features = []
-        for some in torch.split((frames - _MIDDLE) / _MIDDLE, self.config.frames_at_once):
-            tokens = self.vit(pixel_values=some).last_hidden_state
-            features.append(torch.cat([tokens[:, 0], tokens[:, 1:].mean(1)], -1))
-        return torch.cat(features)
+        """`features` of any number of frames, ``frames_at_once`` of them at a time."""
+        return torch.cat(
+            [self.features(some) for some in torch.split(frames, self.config.frames_at_once)]
+        )
+
+    def predict(self, features: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        """Features of frames ``(B, T, F)`` and ``mask (B, T)`` -> what `forward` gives
+        (Eq. 6 and 7)."""
+        x = self.enter(features)
+        x = x + temporal_embedding(x.shape[1], x.shape[2], x)
+        for layer in self.layers:
+            x = layer(x, mask.unsqueeze(1))
+        x = self.norm(x)
+        return {name: hide(layer(x), mask) for name, layer in self.projections.items()}
 
     def forward(self, frames: Tensor, mask: Tensor | None = None) -> dict[str, Tensor]:
         """``(B, T, 3, H, W)`` and ``mask (B, T)`` -> each track ``(B, T, W)``, zero outside the
@@ -161,24 +238,32 @@ class Video2Pose(nn.Module):
             mask = torch.ones(frames.shape[:2], dtype=torch.bool, device=frames.device)
         else:
             features = unpack(self.frame_features(frames[mask]), mask)
-        x = self.enter(features)
-        x = x + temporal_embedding(x.shape[1], x.shape[2], x)
-        for layer in self.layers:
-            x = layer(x, mask.unsqueeze(1))
-        x = self.norm(x)
-        return {name: hide(layer(x), mask) for name, layer in self.projections.items()}
+        return self.predict(features, mask)
 
 
 class Video2Gloss(nn.Module):
     """Video2Pose before a Pose2Gloss that is frozen: recognition without any pose extractor.
 
-    The tracks are those that Pose2Gloss knows, in its own units.
+    The tracks are those that Pose2Gloss knows, in its own units. Numbers that no training data knew
+    (`set_known`) are NaN: Pose2Gloss has never seen them otherwise.
     """
 
     def __init__(self, config: Video2PoseConfig, pose2gloss: Pose2Gloss) -> None:
         super().__init__()
         self.pose2gloss = pose2gloss.requires_grad_(False).eval()
         self.video2pose = Video2Pose(config, pose2gloss.config.tracks.widths)
+        for name, width in self.video2pose.widths.items():
+            self.register_buffer(f"known_{name}", torch.ones(width, dtype=torch.bool))
+
+    def set_known(self, name: str, known: Tensor) -> None:
+        """Which numbers ``(W,)`` bool of a track the training data knows."""
+        buffer = self.get_buffer(f"known_{name}")
+        if known.shape != buffer.shape or known.dtype != torch.bool:
+            raise InputError(
+                f"known {name!r}: expected {tuple(buffer.shape)} of bool, got "
+                f"{tuple(known.shape)} of {known.dtype}"
+            )
+        buffer.copy_(known)
 
     def train(self, mode: bool = True) -> Video2Gloss:
         super().train(mode)
@@ -188,12 +273,17 @@ class Video2Gloss(nn.Module):
     def forward(self, frames: Tensor, lengths: Tensor | None = None) -> dict[str, Tensor]:
         """``P_i`` as predicted (Eq. 7), ``(B, T, W)`` by name, in the units of the tracks."""
         mask = None if lengths is None else length_mask(lengths, frames.shape[1])
-        predicted: dict[str, Tensor] = self.video2pose(frames, mask)
-        return {
-            name: values * encoder.std + encoder.mean
-            for name, values in predicted.items()
-            for encoder in (self.pose2gloss.pose_encoder.track_encoder(name),)
-        }
+        return self.in_units(self.video2pose(frames, mask))
+
+    def in_units(self, predicted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What `Video2Pose` gives, in the units of the tracks; NaN where nothing was known."""
+        tracks = {}
+        for name, values in predicted.items():
+            encoder = self.pose2gloss.pose_encoder.track_encoder(name)
+            # In full precision, also under autocast: places differ by less than bfloat16 tells.
+            track = values.float() * encoder.std + encoder.mean
+            tracks[name] = track.where(self.get_buffer(f"known_{name}"), torch.nan)
+        return tracks
 
     def reconstruction_loss(
         self,
@@ -215,8 +305,8 @@ class Video2Gloss(nn.Module):
         for name, track in tracks.items():
             there = present[name].unsqueeze(-1) & track.isfinite()
             std = self.pose2gloss.pose_encoder.track_encoder(name).std
-            squares = ((predicted[name] - track.where(there, 0.0)) / std).square()
-            parts.append(squares.where(there, 0.0).sum() / there.sum().clamp_min(1))
+            away = predicted[name].where(there, 0.0) - track.where(there, 0.0)
+            parts.append((away / std).square().sum() / there.sum().clamp_min(1))
         return torch.stack(parts).sum()
 
     @torch.no_grad()

@@ -1,8 +1,8 @@
-"""Pose tracks of what each tool writes (:mod:`chereme.data.pose_tracks`).
+"""Pose tracks of what each tool writes (:mod:`chereme.formats.tracks`).
 
 The paper gives the widths of the five tracks and says of DWPose's what they are. What the numbers
 of the others are is inferred from the tools, and said so at each function. What a tool did not find
-is NaN here, whatever it writes for it. :mod:`chereme.data.track_files` reads their files.
+is NaN here, whatever it writes for it. :mod:`chereme.formats.track_files` reads their files.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chereme.data.pose_tracks import PAPER_RATE, PoseTracks, one_track, track_spec
 from chereme.errors import InputError
 from chereme.formats.dot_pose import parse_pose
 from chereme.formats.landmark_units import is_rate
+from chereme.formats.tracks import PAPER_RATE, PoseTracks, one_track, track_spec
 from chereme.types import Landmarks
 
 Floats = NDArray[np.float32]

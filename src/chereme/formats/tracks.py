@@ -9,7 +9,7 @@ file, so that no order of tracks is ever guessed. A tracks file is an ``.npz`` o
 - ``present/<name>``: ``(T,)`` bool, the frames in which the tool found anything.
 
 A track may be missing, and so may frames of it and numbers of a frame: these are masks and NaN,
-never zeros. :mod:`chereme.data.track_importers` makes tracks of the tools' own output.
+never zeros. :mod:`chereme.formats.track_importers` makes tracks of the tools' own output.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ import math
 import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -295,32 +294,6 @@ def track_statistics(clips: Iterable[PoseTracks]) -> dict[str, tuple[Floats, Flo
     return result
 
 
-def filled(clip: PoseTracks, rest: Mapping[str, ArrayLike], gap: float = 0.25) -> dict[str, Floats]:
-    """The tracks without NaN, for a network that is told which *frames* are present, not which
-    numbers.
-
-    A number that is lost for at most ``gap`` seconds between two frames that know it lies on the
-    line between them, if its track blends. Choice: any other is ``rest[name] (W,)``, its mean in
-    the training data, so that it is 0, neither high nor low, once mean and spread are taken out.
-    """
-    longest = gap * clip.rate + 1e-6
-    result = {}
-    for name, track in clip.values.items():
-        if name not in rest or np.shape(rest[name]) != track.shape[1:]:
-            raise InputError(f"rest: expected the mean {track.shape[1:]} of track {name!r}")
-        out = np.where(np.isnan(track), np.asarray(rest[name], np.float32), track)
-        known = ~np.isnan(track)
-        if TRACKS[name].blends:
-            for column in np.flatnonzero(known.any(0) & ~known.all(0)):
-                at = np.flatnonzero(known[:, column])
-                for left, right in pairwise(at):
-                    if 1 < right - left <= longest + 1:
-                        between = np.arange(left + 1, right)
-                        out[between, column] = np.interp(between, at, track[at, column])
-        result[name] = out.astype(np.float32)
-    return result
-
-
 # -- files -----------------------------------------------------------------------------------------
 def write_tracks(clip: PoseTracks, path: str | Path) -> None:
     """Write a tracks file. UsageError for a name that does not end in .npz."""
@@ -359,7 +332,7 @@ def read_tracks(path: str | Path) -> PoseTracks:
         raise InputError(
             f"{path}: expected tracks by name (track/mediapipe, present/mediapipe, ...), got "
             f"{held}; the order of tracks in one array is never guessed: write the file with "
-            "chereme.data.pose_tracks.write_tracks, or import the tool's own output"
+            "chereme.formats.tracks.write_tracks, or import the tool's own output"
         )
     version = arrays["tracks_version"]
     if version.shape != () or int(version) != TRACKS_VERSION:

@@ -3,11 +3,10 @@ import json
 import numpy as np
 import pytest
 
-from chereme.data.pose_tracks import TrackSpec, one_track, register_track, write_tracks
-from chereme.data.sentences import Sentence
-from chereme.data.track_files import import_track, import_tracks, open_tracks, sentence_tracks
-from chereme.data.track_importers import SMPLX_ORDER
 from chereme.errors import InputError, UsageError
+from chereme.formats.track_files import import_track, import_tracks, open_tracks
+from chereme.formats.track_importers import SMPLX_ORDER
+from chereme.formats.tracks import TrackSpec, one_track, register_track, write_tracks
 
 register_track(TrackSpec("test_files", 3, "three numbers"))
 
@@ -98,16 +97,6 @@ def test_files_of_no_use(tmp_path):
         import_track("mediapipe", tmp_path / "clip.mp4")
     with pytest.raises(InputError, match="got 'openpose'"):
         import_track("openpose", wrong)
-
-
-def test_tracks_of_a_sentence(tmp_path):
-    path = tmp_path / "session.npz"
-    write_tracks(one_track("test_files", np.arange(30).reshape(10, 3), 10.0), path)
-    part = sentence_tracks(Sentence("a", path, (), start=0.2, end=0.5))
-    assert part.values["test_files"][:, 0].tolist() == [6, 9, 12]
-    assert sentence_tracks(Sentence("a", path, ())).frames == 10
-    with pytest.raises(InputError, match=r"tracks of 1.000 s: expected a part"):
-        sentence_tracks(Sentence("a", path, (), start=3.0))
 
 
 def test_opening_what_there_is(tmp_path, shared_data):

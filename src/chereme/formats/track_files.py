@@ -1,7 +1,7 @@
 """Files and folders that pose tools write, as pose tracks.
 
 How the tools' files are called is inferred: a number for each frame.
-:mod:`chereme.data.track_importers` says what their numbers are taken for.
+:mod:`chereme.formats.track_importers` says what their numbers are taken for.
 """
 
 from __future__ import annotations
@@ -15,18 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chereme.data.pose_tracks import (
-    PAPER_RATE,
-    PoseTracks,
-    is_tracks_file,
-    one_track,
-    plain_arrays,
-    read_tracks,
-    together,
-    track_spec,
-)
-from chereme.data.sentences import Sentence
-from chereme.data.track_importers import (
+from chereme.errors import InputError, UsageError
+from chereme.formats.poses import read_landmarks
+from chereme.formats.track_importers import (
     dwpose,
     dwpose_of_frames,
     mediapipe,
@@ -36,32 +27,29 @@ from chereme.data.track_importers import (
     sapiens,
     smplerx,
 )
-from chereme.errors import InputError, UsageError
-from chereme.formats.poses import read_landmarks
+from chereme.formats.tracks import (
+    PAPER_RATE,
+    PoseTracks,
+    is_tracks_file,
+    one_track,
+    plain_arrays,
+    read_tracks,
+    together,
+    track_spec,
+)
 
 # <frame>, <frame>_<person>, <frame>_seg, with or without letters before.
 _NUMBERED = re.compile(r"^\D*(\d+)(?:_\d+)?(?:_seg)?$")
 _MAPS = {"primedepth": primedepth, "sapiens": sapiens}
 
 
-def open_tracks(path: str | Path) -> PoseTracks:
-    """The tracks of a file: all of a tracks file, mediapipe of landmarks (``.npz``, ``.pose``)."""
+def open_tracks(path: str | Path, rate: float | None = None) -> PoseTracks:
+    """The tracks of a file: all of a tracks file, mediapipe of landmarks (``.npz``, ``.pose``).
+    ``rate``: frames a second of landmarks that state none."""
     path = Path(path)
     if path.suffix.lower() == ".npz" and is_tracks_file(path):
         return read_tracks(path)
-    return import_track("mediapipe", path)
-
-
-def sentence_tracks(sentence: Sentence) -> PoseTracks:
-    """The tracks of a sentence whose ``path`` is a file of poses: the part of it that it is.
-
-    Raises InputError for a damaged file, or one that is shorter; UsageError for a recording, of
-    which tracks have to be made first.
-    """
-    clip = open_tracks(sentence.path)
-    if sentence.start is None and sentence.end is None:
-        return clip
-    return clip.part(sentence.start or 0.0, sentence.end)
+    return import_track("mediapipe", path, rate=rate)
 
 
 def import_tracks(sources: Mapping[str, str | Path], **options: Any) -> PoseTracks:

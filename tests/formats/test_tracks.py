@@ -3,12 +3,12 @@ import pickle
 import numpy as np
 import pytest
 
-from chereme.data.pose_tracks import (
+from chereme.errors import InputError, UsageError
+from chereme.formats.tracks import (
     PAPER_TRACKS,
     TRACKS,
     PoseTracks,
     TrackSpec,
-    filled,
     is_tracks_file,
     one_track,
     read_tracks,
@@ -18,7 +18,6 @@ from chereme.data.pose_tracks import (
     track_statistics,
     write_tracks,
 )
-from chereme.errors import InputError, UsageError
 
 SMALL = register_track(TrackSpec("test_small", 2, "two numbers"))
 OTHER = register_track(TrackSpec("test_classes", 1, "a class", blends=False))
@@ -186,17 +185,3 @@ def test_statistics_are_of_what_is_known(clip):
     never = one_track("test_small", [[1, NAN], [3, NAN]], 10.0)
     mean, spread = track_statistics([never])["test_small"]
     assert (mean[1], spread[1]) == (0.0, 1.0)
-
-
-def test_filling_short_gaps_and_long_ones(clip):
-    rest = {"test_small": [100, 200], "test_classes": [5]}
-    np.testing.assert_array_equal(
-        filled(clip, rest, gap=0.2)["test_small"], [[0, 10], [2, 20], [4, 30], [6, 40]]
-    )
-    np.testing.assert_array_equal(
-        filled(clip, rest, gap=0.1)["test_small"], [[0, 10], [2, 200], [4, 200], [6, 40]]
-    )
-    classes = one_track("test_classes", [[1], [NAN], [3]], 10.0)
-    np.testing.assert_array_equal(filled(classes, rest)["test_classes"], [[1], [5], [3]])
-    with pytest.raises(InputError, match="mean"):
-        filled(clip, {"test_small": [1, 2, 3], "test_classes": [5]})

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
-from chereme.data.track_importers import (
+from chereme.errors import InputError
+from chereme.formats.poses import write_landmarks
+from chereme.formats.track_importers import (
     SMPLX_ORDER,
     dwpose,
     dwpose_of_frames,
@@ -12,8 +14,6 @@ from chereme.data.track_importers import (
     sapiens,
     smplerx,
 )
-from chereme.errors import InputError
-from chereme.formats.poses import write_landmarks
 from chereme.types import Landmarks
 
 
