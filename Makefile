@@ -53,11 +53,10 @@ $(VENV)/.installed-all: $(VENV)/.created pyproject.toml
 DATA ?= ../shared/data
 WEIGHTS := src/chereme/weights
 
-.PHONY: weights weights-landmarks weights-rgb
-weights: weights-landmarks weights-rgb
+.PHONY: weights weights-landmarks weights-rgb weights-letters
+weights: weights-landmarks weights-rgb weights-letters
 
-weights-landmarks: $(VENV)/.installed-all
-	$(BIN)/chereme prepare exemplars --root $(DATA) -o runs/exemplars.npz
+weights-landmarks: $(VENV)/.installed-all runs/exemplars.npz
 	$(BIN)/chereme train --config configs/fingerspelling/lm.yaml
 	$(BIN)/python benchmarks/leave_one_signer_out.py --exemplars runs/exemplars.npz \
 		--lm runs/lm/lm.onnx --output runs/loso
@@ -82,3 +81,23 @@ weights-rgb: $(VENV)/.installed-all
 		--description configs/fingerspelling/rgb_bundle.json \
 		--model-card configs/fingerspelling/MODEL_CARD_RGB.md \
 		--crops runs/rendered --int8 --half
+
+# Single letters and digits. What is there is not made again; a training that was stopped goes on.
+weights-letters: $(VENV)/.installed-all runs/exemplars.npz runs/digits.npz runs/letters/poses/clips.csv
+	$(BIN)/python benchmarks/letters_of_others.py --exemplars runs/exemplars.npz runs/digits.npz \
+		--output runs/letters/others
+	$(BIN)/chereme train --config configs/signbert/letters.yaml \
+		$(if $(wildcard runs/letters/run/last.ckpt),--resume runs/letters/run/last.ckpt)
+	$(BIN)/chereme export runs/letters/run/last.ckpt -o $(WEIGHTS)/fingerspelled_letters \
+		--description configs/signbert/letters_bundle.json \
+		--model-card configs/signbert/MODEL_CARD_LETTERS.md
+
+runs/exemplars.npz: | $(VENV)/.installed-all
+	$(BIN)/chereme prepare exemplars --root $(DATA) -o $@
+
+runs/digits.npz: | $(VENV)/.installed-all
+	$(BIN)/chereme prepare exemplars --digits --root $(DATA) -o $@
+
+runs/letters/poses/clips.csv: runs/exemplars.npz runs/digits.npz
+	$(BIN)/chereme prepare letters --exemplars runs/exemplars.npz --exemplars runs/digits.npz \
+		--clips 12800 -o runs/letters/poses

@@ -64,7 +64,7 @@ def test_reading_imports_no_torch(tmp_path: Path) -> None:
 
 def test_public_names() -> None:
     assert chereme.__version__ == "0.1.0"
-    types = {"IsolatedResult", "Transcript"}
+    types = {"ContinuousResult", "IsolatedResult", "Transcript"}
     assert set(chereme.__all__) == types | {"__version__", "load", "recognize"}
     from chereme.types import Transcript
 

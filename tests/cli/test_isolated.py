@@ -13,6 +13,7 @@ import fake_signs
 import fakes
 from chereme.cli import app
 from chereme.formats.poses import write_landmarks
+from chereme.runtime import registry
 from fake_signs import probabilities, signing
 
 CLIPS = {
@@ -129,11 +130,17 @@ def test_options_that_make_no_sense_are_exit_code_2(folder, model, options, mess
     assert message in result.stderr
 
 
-def test_without_a_model_it_says_how_to_train_one(folder: Path) -> None:
-    result = run("recognize", folder / "both.npz", "--task", "isolated")
-    assert (result.exit_code, result.stdout) == (2, "")
-    assert "chereme train FOLDER -o MODEL" in result.stderr
-    assert len(result.stderr.splitlines()) == 1
+def test_without_a_model_the_bundled_one_reads(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "WEIGHTS", tmp_path)
+    name = registry.family_for("isolated")
+    fake_signs.make_signs(tmp_path / name, name=name)
+    given = folder / "left.npz"
+    result = run("recognize", given, "--task", "isolated", "--top", "1")
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout == run("recognize", given, "--model", name, "--top", "1").stdout
+    assert result.stdout.startswith("LEFT\t")
 
 
 def test_a_model_that_was_tampered_with_is_one_line(folder: Path, model: Path, tmp_path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from chereme.cli import app
+from chereme.data.exemplars import Exemplars
 from chereme.data.pose_clips import PoseCorpus
 from chereme.data.status import read_status
 from chereme.formats.poses import write_landmarks
@@ -115,3 +116,35 @@ def test_a_data_set_without_a_clip_is_an_error(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "0 of 1 clips prepared" in result.stderr
     assert "nothing was prepared" in result.stderr
+
+
+# -- letters ---------------------------------------------------------------------------------------
+def test_letters_of_exemplars(exemplars: Exemplars, tmp_path: Path) -> None:
+    exemplars.save(tmp_path / "hands.npz")
+    options = ("--clips", 20, "--test", "two", "--seed", 4, "-o", tmp_path / "poses")
+    result = run("prepare", "letters", "--exemplars", tmp_path / "hands.npz", *options)
+    assert result.exit_code == 0, result.stderr
+    assert "22 clips" in result.stderr
+    entries = PoseCorpus(tmp_path / "poses").entries
+    assert [entry.split for entry in entries] == ["train"] * 20 + ["test"] * 2
+    assert {entry.label for entry in entries} <= {*"abcdefghijklmnopqrstuvwxyz"}
+
+
+@pytest.mark.parametrize(
+    ("dataset", "options", "message"),
+    [
+        ("letters", (), "expected --clips N, and --exemplars FILE"),
+        ("letters", ("--clips", "20"), "expected --clips N, and --exemplars FILE"),
+        ("letters", ("--root", "."), "--root is for other data sets"),
+        ("letters", ("--digits",), "--digits is for other data sets"),
+        ("signs", ("--exemplars", "a.npz", "--root", "."), "--exemplars is for other data sets"),
+        ("exemplars", ("--exemplars", "a.npz", "--root", "."), "--exemplars is for other data"),
+        ("exemplars", ("--digits", "--rendered", "3", "--root", "."), "have no digits"),
+    ],
+)
+def test_options_of_other_data_sets(
+    dataset: str, options: tuple[str, ...], message: str, tmp_path: Path
+) -> None:
+    result = run("prepare", dataset, *options, "-o", tmp_path / "out")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert message in result.stderr

@@ -321,6 +321,23 @@ def test_a_missing_collection_is_named_at_once(root: Path, path: str) -> None:
     assert detector.calls == 0
 
 
+def test_digits_are_in_the_studio_collection_alone(root: Path) -> None:
+    for path in root.iterdir():
+        if path.name != "letters_studio":
+            path.rename(root.parent / f"{root.name}-{path.name}")
+    detector = CornerDetector()
+    found = build_exemplars(root, detector, digits=True, variants=3)
+    assert detector.calls == 6
+    counts = Counter(zip(found.signer.tolist(), found.label.tolist(), strict=True))
+    assert counts == {("hand1", "0"): 3, ("hand1", "3"): 3}
+    assert found.motion_landmarks.shape == (0, 24, 21, 3)
+    found.save(root / "digits.npz")
+    assert same(Exemplars.load(root / "digits.npz"), found)
+    (root / "letters_studio" / "index.csv").unlink()
+    with pytest.raises(InputError, match="digits are in the collection letters_studio"):
+        build_exemplars(root, detector, digits=True)
+
+
 @pytest.mark.parametrize("content", [b"", b"not a picture"])
 def test_an_unreadable_photograph_is_named(root: Path, content: bytes) -> None:
     (root / "letters_wild" / "c.png").write_bytes(content)

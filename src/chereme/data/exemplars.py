@@ -6,7 +6,7 @@ several times each under small changes of the picture, because the detector's ow
 what the recogniser must live with, and writes one ``.npz``:
 
 ``landmarks (N, 21, 3)`` right hand, isotropic units (x right, y down, z away from the camera),
-``label (N,)`` one letter, or ``''`` for a hand that spells nothing, ``signer (N,)``,
+``label (N,)`` one letter (or digit), or ``''`` for a hand that spells nothing, ``signer (N,)``,
 ``picture (N,)`` index of the photograph or recording that it comes from, and the motions of J and Z
 (``motion_landmarks (M, T, 21, 3)``, ``motion_label (M,)``, ``motion_signer (M,)``).
 """
@@ -29,6 +29,7 @@ from chereme.hands.detector import HandDetector
 from chereme.hands.skeleton import mirror, palm_size
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
+DIGITS = "0123456789"
 MOVING = ("j", "z")
 # Digits whose handshape is no letter's: hands that spell nothing.
 _SILENT_DIGITS = "3578"
@@ -114,10 +115,18 @@ class _Photo:
     aspect: float = 1.0  # width to multiply by to undo a stretch
 
 
-def _check(root: Path) -> None:
+def _check(root: Path, digits: bool) -> None:
     """``InputError`` if a collection is missing, before any long work."""
+    studio = root / "letters_studio" / "index.csv"
+    if digits:
+        if not studio.is_file():
+            raise InputError(
+                f"{studio}: not found; digits are in the collection letters_studio, which was "
+                "expected in the root folder"
+            )
+        return
     for path in (
-        root / "letters_studio" / "index.csv",
+        studio,
         root / "letters_wild" / "index.csv",
         root / "handshapes_261" / "index.csv",
         _recorded(root),
@@ -137,6 +146,13 @@ def _recorded(root: Path) -> Path:
 def rows_of(path: Path) -> Iterator[dict[str, str]]:
     with path.open(newline="", encoding="utf-8") as file:
         yield from csv.DictReader(file)
+
+
+def _digits(root: Path) -> Iterator[_Photo]:
+    for row in rows_of(root / "letters_studio" / "index.csv"):
+        if row["label"] in DIGITS:
+            path = root / "letters_studio" / row["path"]
+            yield _Photo(path, row["label"], row["signer"], "right")
 
 
 def _photos(root: Path) -> Iterator[_Photo]:
@@ -270,6 +286,7 @@ def build_exemplars(
     root: str | Path,
     detector: HandDetector,
     *,
+    digits: bool = False,
     variants: int = 6,
     seed: int = 0,
     progress: Callable[[int, int | None], None] | None = None,
@@ -278,18 +295,19 @@ def build_exemplars(
 
     Args:
         root: folder with letters_studio, letters_wild, handshapes_261, letters_landmarks and
-            transitions_animation.
+            transitions_animation; letters_studio alone for digits.
         detector: a still-image hand detector (``chereme.hands.detector.HandDetector``).
+        digits: the digits 0 to 9, which photographs alone have, in the place of the letters.
         variants: times that each photograph is shown to the detector.
         progress: called with the photographs done and those expected.
 
     ``InputError`` if a collection is missing or a photograph cannot be read.
     """
     root = Path(root)
-    _check(root)
+    _check(root, digits)
     rng = np.random.default_rng(seed)
     found: list[tuple[Floats, str, str, int]] = []
-    photos = list(_photos(root))
+    photos = list(_digits(root) if digits else _photos(root))
     picture = 0
     for photo in photos:
         picture += 1
@@ -299,21 +317,23 @@ def build_exemplars(
             (points, photo.label, photo.signer, picture)
             for points in _detect_photo(photo, detector, variants, rng)
         ]
-    for points, label, signer in _recordings(root):
-        picture += 1
-        found.append((points, label, signer, picture))
-    holds, motions = _animations(root)
-    for label, points in holds.items():
-        picture += 1
-        found.append((points, "" if label == "rest" else label, "animation", picture))
-    moving = [(points, label, "animation") for label, points in motions.items()]
-    moving += [(points, "z", "recording") for points in _zigzags(root)]
+    moving: list[tuple[Floats, str, str]] = []
+    if not digits:
+        for points, label, signer in _recordings(root):
+            picture += 1
+            found.append((points, label, signer, picture))
+        holds, motions = _animations(root)
+        for label, points in holds.items():
+            picture += 1
+            found.append((points, "" if label == "rest" else label, "animation", picture))
+        moving += [(points, label, "animation") for label, points in motions.items()]
+        moving += [(points, "z", "recording") for points in _zigzags(root)]
     return Exemplars(
-        np.stack([f[0] for f in found]).astype(np.float32),
-        np.array([f[1] for f in found]),
-        np.array([f[2] for f in found]),
-        np.array([f[3] for f in found]),
-        np.stack([m[0] for m in moving]).astype(np.float32),
-        np.array([m[1] for m in moving]),
-        np.array([m[2] for m in moving]),
+        np.array([f[0] for f in found], np.float32).reshape(-1, 21, 3),
+        np.array([f[1] for f in found], np.str_),
+        np.array([f[2] for f in found], np.str_),
+        np.array([f[3] for f in found], np.int64),
+        np.array([m[0] for m in moving], np.float32).reshape(-1, _MOTION_FRAMES, 21, 3),
+        np.array([m[1] for m in moving], np.str_),
+        np.array([m[2] for m in moving], np.str_),
     )
