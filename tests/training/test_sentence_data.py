@@ -11,17 +11,18 @@ import numpy as np
 import pytest
 import torch
 
-from chereme.data.pose_tracks import (
+from chereme.data.sentences import Sentence, words_of
+from chereme.errors import InputError, UsageError
+from chereme.formats.manifests import Item, write_manifest
+from chereme.formats.tracks import (
     PoseTracks,
     TrackSpec,
     one_track,
     register_track,
     write_tracks,
 )
-from chereme.data.sentences import Sentence, words_of
-from chereme.errors import InputError, UsageError
-from chereme.formats.manifests import Item, write_manifest
 from chereme.text.glosses import LONGEST, PAD, UNK
+from chereme.training.composition import Composition
 from chereme.training.sentence_data import (
     SentenceClip,
     SentenceData,
@@ -151,6 +152,33 @@ def test_tracks_that_are_not_asked_for_are_left_out(tmp_path: Path) -> None:
         data = ready(root, tracks=["test_face"], watch=False)
     assert data.counts == {"without_tracks": 3}
     assert set(next(data.epoch_loader(0)).tracks) == {"test_face"}
+
+
+# -- made sentences --------------------------------------------------------------------------------
+def test_made_sentences_are_of_training_alone(shared_data: Path) -> None:
+    options = {"layout": "boston104", "split_by": "folds", "batch_size": 16, "rate": 15.0}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        data = ready(shared_data / "boston104", compose=Composition(share=1.0), **options)
+        plain = ready(shared_data / "boston104", **options)
+    whole = list(data.epoch_loader(3))
+    batches = list(data.epoch_loader(3, skip=2))
+    assert [b.words for b in batches] == [b.words for b in whole[2:]]
+    assert torch.equal(batches[0].tracks["boston104"], whole[2].tracks["boston104"])
+    said = {words for batch in whole for words in batch.words}
+    signed = {s.words for s in data.sentences["train"]}
+    assert len(said - signed) > 30
+    assert {word for words in said for word in words} <= set(data.vocabulary.tokens)
+    for batch in whole:
+        for words, ids, frames in zip(batch.words, batch.glosses, batch.lengths, strict=True):
+            assert data.vocabulary.decode(ids.tolist()) == words
+            assert frames >= 2 * len(words)
+    # Batches are of like length, and another epoch has others.
+    spreads = [(b.lengths.max() / b.lengths.float().mean()).item() for b in whole]
+    assert np.median(spreads) < 1.4
+    assert said != {words for batch in data.epoch_loader(4) for words in batch.words}
+    assert data.statistics["boston104"][0].tolist() == plain.statistics["boston104"][0].tolist()
+    assert [b.words for b in data.whole("dev")] == [b.words for b in plain.whole("dev")]
 
 
 # -- what cannot be used ---------------------------------------------------------------------------

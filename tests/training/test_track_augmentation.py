@@ -7,8 +7,8 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from chereme.data.pose_tracks import PoseTracks, TrackSpec, one_track, register_track
 from chereme.errors import UsageError
+from chereme.formats.tracks import PoseTracks, TrackSpec, one_track, register_track
 from chereme.training.track_augmentation import GEOMETRY, TrackAugmentation, mirror
 
 NONE = dict.fromkeys(asdict(TrackAugmentation()), 0.0)
@@ -33,6 +33,19 @@ def test_nothing_asked_for_changes_nothing() -> None:
     same = only().changed(clip, np.random.default_rng(0), spread)
     np.testing.assert_allclose(numbers(same), numbers(clip), rtol=1e-5)
     assert same.present["boston104"].all()
+
+
+def test_the_tempo_changes_every_half_second_at_any_rate() -> None:
+    ramp = np.repeat(np.arange(41.0)[:, None], 6, 1)  # says at which frame of the clip one is
+    tempos = {}
+    for rate in (30.0, 10.0):
+        clip = one_track("boston104", ramp, rate)
+        changed = numbers(only(warp=0.4).changed(clip, np.random.default_rng(2)))[:, 0]
+        assert changed[[0, -1]].tolist() == [0.0, 40.0]
+        assert np.all(np.diff(changed) > 0)
+        tempos[rate] = len(np.unique(np.diff(changed).round(3)))
+    # 3 and 8 parts, and frames that lie across two of them.
+    assert 3 <= tempos[30.0] <= 5 < 8 <= tempos[10.0]
 
 
 def test_scale_is_about_the_middle_and_shift_is_of_all_alike() -> None:
@@ -157,3 +170,18 @@ def test_a_clip_with_tracks_that_have_no_mirror_is_not_mirrored() -> None:
 def test_amounts_that_mean_nothing(wrong: dict[str, float]) -> None:
     with pytest.raises(UsageError, match=next(iter(wrong))):
         only(**wrong)
+
+
+def test_parts_drift_each_on_its_own_smooth_way() -> None:
+    clip = one_track("mediapipe", np.full((3000, 258), 0.5, np.float32), 12.5)
+    values = numbers(only(drift=0.04).changed(clip, np.random.default_rng(0)), "mediapipe")
+    away = values - 0.5
+    assert (away[:, [2, 3, 134]] == 0).all()  # depth and visibility
+    x = away[:, [0, 4, 132, 135, 195]]  # two points of the pose, two of a hand, one of the other
+    np.testing.assert_allclose(x.std(axis=0), 0.04, rtol=0.15)
+    np.testing.assert_array_equal(x[:, 0], x[:, 1])
+    np.testing.assert_array_equal(x[:, 2], x[:, 3])
+    between = np.corrcoef(x[:, [0, 2, 4]].T)[np.triu_indices(3, 1)]
+    assert np.abs(between).max() < 0.15
+    assert np.corrcoef(x[:-1, 0], x[1:, 0])[0, 1] > 0.9
+    assert np.corrcoef(x[:-25, 0], x[25:, 0])[0, 1] < 0.2

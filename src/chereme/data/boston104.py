@@ -26,11 +26,11 @@ from pathlib import Path
 
 import numpy as np
 
-from chereme.data.pose_tracks import PoseTracks, TrackSpec, one_track, register_track
 from chereme.data.sentences import Gloss, Sentence, SentenceBuilder, SentenceCorpus
 from chereme.errors import InputError, UsageError
 from chereme.formats.manifests import whole_number
 from chereme.formats.tables import read_rows
+from chereme.formats.tracks import PoseTracks, TrackSpec, one_track, register_track
 
 LANGUAGE = "ase"
 RATE = 30.0

@@ -10,6 +10,7 @@ import warnings
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast
@@ -21,11 +22,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from chereme.data import boston104
-from chereme.data.pose_tracks import PAPER_RATE, TRACKS, Floats, PoseTracks, track_statistics
-from chereme.data.sentences import Sentence, SentenceCorpus, from_manifest
-from chereme.data.track_files import sentence_tracks
+from chereme.data.sentences import Gloss, Sentence, SentenceCorpus, from_manifest, sentence_tracks
 from chereme.errors import InputError, UsageError
+from chereme.formats.tracks import PAPER_RATE, TRACKS, Floats, PoseTracks, track_statistics
 from chereme.text.glosses import LONGEST, PAD, GlossVocabulary, Units
+from chereme.training.composition import Composer, Composition, Stretch, joined
 from chereme.training.shards import Epochs
 from chereme.training.track_augmentation import TrackAugmentation
 
@@ -96,14 +97,15 @@ class _Sentences(Dataset[SentenceClip]):
 
     def __getitem__(self, index: int) -> SentenceClip:
         data = self._data
-        sentence = data.sentences[self._split][index]
-        clip = data.tracks_of(sentence)
-        if self._epoch is not None and data.augmentation is not None:
-            name = zlib.crc32(sentence.id.encode())
-            rng = np.random.default_rng([data.seed, self._epoch, name])
-            spread = {track: std for track, (_, std) in data.statistics.items()}
-            clip = data.augmentation.changed(clip, rng, spread)
-        return SentenceClip(sentence, clip, data.ids[self._split][index])
+        if self._epoch is None:
+            sentence = data.sentences[self._split][index]
+            return SentenceClip(sentence, data.tracks_of(sentence), data.ids[self._split][index])
+        item = data.made(index, self._epoch)
+        if data.augmentation is None:
+            return item
+        rng = data.generator(item.sentence, self._epoch)
+        spread = {track: std for track, (_, std) in data.statistics.items()}
+        return item._replace(clip=data.augmentation.changed(item.clip, rng, spread))
 
 
 class SentenceData(lightning.LightningDataModule):
@@ -126,6 +128,8 @@ class SentenceData(lightning.LightningDataModule):
         units: of the vocabulary, glosses or their pieces.
         min_count: glosses that are signed less often in training are unknown.
         batch_size: sentences a step and process.
+        compose: makes sentences of several training sentences; None: there are no others, as in
+            the paper.
         augmentation: of training sentences; None: they stay as they are, as in the paper.
         steps_per_epoch: batches after which an epoch ends; None: when all sentences were seen.
         in_memory: keep tracks that were read; of 2,100 sentences with all five tracks 3 GB.
@@ -145,6 +149,7 @@ class SentenceData(lightning.LightningDataModule):
         units: Units = "glosses",
         min_count: int = 1,
         batch_size: int = 32,
+        compose: Composition | None = None,
         augmentation: TrackAugmentation | None = None,
         steps_per_epoch: int | None = None,
         in_memory: bool = True,
@@ -162,7 +167,7 @@ class SentenceData(lightning.LightningDataModule):
         self.split_by, self.folds, self.fold, self.watch = split_by, folds, fold, watch
         self.rate, self.units, self.min_count = rate, units, min_count
         self.batch_size, self.steps_per_epoch = batch_size, steps_per_epoch
-        self.augmentation, self.in_memory = augmentation, in_memory
+        self.compose, self.augmentation, self.in_memory = compose, augmentation, in_memory
         self.workers, self.seed = workers, seed
         self.names, self.longest = tracks, LONGEST
         self.counts: dict[str, Any] = {}
@@ -208,6 +213,10 @@ class SentenceData(lightning.LightningDataModule):
             self.tracks_of(sentence) for sentence in training
         )
         self._frames = [self.tracks_of(sentence).frames for sentence in training]
+        self._composer = None
+        if self.compose is not None:
+            rates = [self.tracks_of(sentence).rate for sentence in training]
+            self._composer = Composer(training, self.compose, self.longest, self._frames, rates)
         pairs = zip(training, self._frames, self.ids["train"], strict=True)
         short = [s.id for s, frames, ids in pairs if frames < ctc_frames(ids)]
         why = "have fewer frames than CTC needs for their glosses: it learns nothing of them"
@@ -308,6 +317,53 @@ class SentenceData(lightning.LightningDataModule):
         count = Counter(word in known for s in self.sentences[split] for word in s.words)
         return 100.0 * count[False] / max(1, count.total())
 
+    # -- training sentences, and those made of them ------------------------------------------------
+    def generator(self, sentence: Sentence, epoch: int, draw: int = 0) -> np.random.Generator:
+        """What is random about a training sentence in an epoch; ``draw``: 0: how it is changed, 1:
+        what is made of it."""
+        name = zlib.crc32(sentence.id.encode())
+        return np.random.default_rng([self.seed, epoch, name, *([draw] if draw else [])])
+
+    def _stretches(self, index: int, epoch: int) -> list[Stretch]:
+        assert self._composer is not None
+        rng = self.generator(self.sentences["train"][index], epoch, draw=1)
+        return self._composer.stretches(index, rng)
+
+    def made(self, index: int, epoch: int) -> SentenceClip:
+        """Training sentence number ``index``, or what is made of it in this epoch, unchanged."""
+        training = self.sentences["train"]
+        sentence = training[index]
+        parts = [] if self._composer is None else self._stretches(index, epoch)
+        whole = [Stretch(index, 0, len(sentence.words))]
+        if self._composer is None or parts == whole:
+            return SentenceClip(sentence, self.tracks_of(sentence), self.ids["train"][index])
+        glosses = [
+            gloss
+            for part in parts
+            for gloss in training[part.sentence].glosses[part.first : part.last]
+        ]
+        ids = tuple(self.vocabulary.encode([gloss.text for gloss in glosses]))
+        if len(ids) > self.longest:  # of pieces
+            return SentenceClip(sentence, self.tracks_of(sentence), self.ids["train"][index])
+        clips = []
+        for part in parts:
+            clip, span = self.tracks_of(training[part.sentence]), self._composer.span(part)
+            clips.append(clip.part(span.start / clip.rate, span.stop / clip.rate))
+        # Its glosses have no times any more.
+        own = replace(sentence, glosses=tuple(Gloss(gloss.text) for gloss in glosses), frames=None)
+        return SentenceClip(own, joined(clips, self._composer.config.bridge), ids)
+
+    def _frames_of(self, index: int, epoch: int) -> int:
+        """The frames of a training sentence in an epoch, nearly: a made one takes of each of its
+        sentences as much as it takes of its glosses."""
+        if self._composer is None:
+            return self._frames[index]
+        sentences = self.sentences["train"]
+        return sum(
+            self._frames[number] * (last - first) // len(sentences[number].words)
+            for number, first, last in self._stretches(index, epoch)
+        )
+
     # -- batches -----------------------------------------------------------------------------------
     @property
     def _world(self) -> tuple[int, int]:
@@ -338,7 +394,9 @@ class SentenceData(lightning.LightningDataModule):
         order = rng.permutation(len(self._frames))[rank::world][: self.steps * size]
         batches: list[list[int]] = []
         for start in range(0, len(order), _POOL * size):
-            pool = sorted(order[start : start + _POOL * size], key=lambda i: self._frames[i])
+            pool = sorted(
+                order[start : start + _POOL * size], key=lambda i: self._frames_of(i, epoch)
+            )
             batches += [[int(i) for i in pool[i : i + size]] for i in range(0, len(pool), size)]
         return [batches[i] for i in rng.permutation(len(batches))]
 

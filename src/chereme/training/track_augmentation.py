@@ -11,13 +11,15 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
 
 from chereme.data import boston104
-from chereme.data.pose_tracks import TRACKS, PoseTracks
 from chereme.errors import UsageError
+from chereme.formats.tracks import TRACKS, PoseTracks
 
 Floats = NDArray[np.float32]
-_KNOT = 15  # frames between the places at which the tempo changes
+_WANDER = 0.2  # seconds: deviation of the filter that smooths a part's way
+_KNOT = 0.5  # seconds between the places at which the tempo changes
 _PICTURE = (312.0, 242.0)  # of RWTH-BOSTON-104
 
 
@@ -86,6 +88,14 @@ GEOMETRY: Mapping[str, Geometry] = {
 }
 
 
+PARTS: Mapping[str, Mapping[str, tuple[int, int]]] = {
+    "mediapipe": {"pose": (0, 132), "left_hand": (132, 195), "right_hand": (195, 258)},
+    "dwpose": {"body": (0, 54), "left_hand": (54, 117), "right_hand": (117, 180),
+               "face": (180, 384)},
+}  # fmt: skip
+"""Columns of what a tool finds by itself: the first, and one beyond the last."""
+
+
 @dataclass(frozen=True)
 class TrackAugmentation:
     """How much clips are changed, each time that they are seen.
@@ -94,10 +104,12 @@ class TrackAugmentation:
     likewise of every half second. ``scale``: likewise of the size of all places about their middle;
     ``stretch``: likewise, of width against height; ``shift``: standard deviation of where the
     signer stands, of the picture's width and height. ``noise``: of each number of tracks that can
-    be blended, in units of its spread in the training data. ``lost``: up to this share of the
-    frames of each track is missing, in a row. ``mirror``: share of the clips that are signed by the
-    other hand; of clips all of whose tracks can be mirrored. Choice: none, as pointing to the left
-    is then pointing to the right; for glosses that name no side it is worth a trial.
+    be blended, in units of its spread in the training data. ``drift``: likewise of the place of
+    each part as a whole (`PARTS`), which wanders, of the picture's width and height: as whoever
+    predicts tracks from pictures errs (`chereme.training.video2pose`). ``lost``: up to this share
+    of the frames of each track is missing, in a row. ``mirror``: share of the clips that are signed
+    by the other hand; of clips all of whose tracks can be mirrored. Choice: none, as pointing to
+    the left is then pointing to the right; for glosses that name no side it is worth a trial.
     """
 
     speed: float = 0.1
@@ -106,6 +118,7 @@ class TrackAugmentation:
     stretch: float = 0.04
     shift: float = 0.03
     noise: float = 0.03
+    drift: float = 0.0
     lost: float = 0.1
     mirror: float = 0.0
 
@@ -127,7 +140,7 @@ class TrackAugmentation:
     ) -> PoseTracks:
         """``clip`` as it might have been signed, or tracked, another time; ``spread[name] (W,)``:
         of the training data, without which there is no noise."""
-        clip = clip.at_places(self._places(clip.frames, rng))
+        clip = clip.at_places(self._places(clip.frames, clip.rate, rng))
         scale, stretch = rng.normal(0, self.scale), rng.normal(0, self.stretch)
         size = np.exp([scale + stretch, scale - stretch])
         shift = rng.normal(0, self.shift, 2)
@@ -138,6 +151,8 @@ class TrackAugmentation:
             if name in GEOMETRY:
                 track = _moved(track, GEOMETRY[name], size, shift)
                 track = mirror(track, GEOMETRY[name]) if mirrored else track
+            if self.drift and name in PARTS:
+                track = self._drifted(track, name, clip.rate, rng)
             drawn = rng.standard_normal(track.shape, np.float32)
             if spread is not None and name in spread and TRACKS[name].blends:
                 track = track + np.float32(self.noise) * spread[name] * drawn
@@ -147,9 +162,24 @@ class TrackAugmentation:
             present = dict(clip.present)
         return PoseTracks(clip.rate, values, present)
 
-    def _places(self, frames: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    def _drifted(self, track: Floats, name: str, rate: float, rng: np.random.Generator) -> Floats:
+        """Each part on a way of its own."""
+        result: Floats = track.copy()
+        geometry, wide = GEOMETRY[name], _WANDER * rate
+        margin = 4 * max(1, round(wide))
+        for first, last in PARTS[name].values():
+            own = (geometry.x >= first) & (geometry.x < last)
+            white = rng.standard_normal((len(track) + 2 * margin, 2))
+            # Smoothing leaves 1 / sqrt(2 sqrt(pi) wide) of the deviation of white noise.
+            way = gaussian_filter1d(white, wide, axis=0)[margin:-margin]
+            way *= self.drift * np.sqrt(2 * np.sqrt(np.pi) * wide)
+            result[:, geometry.x[own]] += (way[:, :1] * geometry.width).astype(np.float32)
+            result[:, geometry.y[own]] += (way[:, 1:] * geometry.height).astype(np.float32)
+        return result
+
+    def _places(self, frames: int, rate: float, rng: np.random.Generator) -> NDArray[np.float64]:
         """The frames, and places between them, that become the frames of the new clip."""
-        knots = np.linspace(0, frames - 1, max(2, round(frames / _KNOT) + 1))
+        knots = np.linspace(0, frames - 1, max(2, round(frames / (_KNOT * rate)) + 1))
         lasts = np.diff(knots) * np.exp(rng.normal(0, self.warp, len(knots) - 1))
         lasts *= (frames - 1) * np.exp(rng.normal(0, self.speed)) / max(lasts.sum(), 1e-9)
         when = np.concatenate([[0.0], lasts.cumsum()])
