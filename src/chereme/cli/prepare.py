@@ -13,7 +13,8 @@ from chereme._imports import require
 from chereme.cli.console import ProgressBar, say
 from chereme.errors import UsageError
 
-EXEMPLARS, RENDERED, PHOTOGRAPHS = "exemplars", "rendered", "photographs"
+EXEMPLARS, LETTERS, RENDERED, PHOTOGRAPHS = "exemplars", "letters", "rendered", "photographs"
+SIGNING = "signing"
 
 
 class Subset(StrEnum):
@@ -50,7 +51,8 @@ def prepare(
             "recordings of your own, or of chereme synthesize). rendered: clips of made-up "
             "signers; photographs: clips made of photographs of letters. exemplars: handshapes of "
             "letters, from photographs. Isolated signs: wlasl, msasl, slr500, nmfs-csl, or signs "
-            "(a folder for each sign with its clips, or a manifest).",
+            "(a folder for each sign with its clips, or a manifest); letters: made of exemplars. "
+            "signing: videos of sentences of made-up signs, with their pose tracks.",
         ),
     ],
     output: Annotated[
@@ -117,7 +119,12 @@ def prepare(
     ] = None,
     size: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Pixels of a side of the crops.", show_default="256", min=8),
+        typer.Option(
+            metavar="N",
+            help="Pixels of a side of the crops; of signing, of the pictures (96).",
+            show_default="256",
+            min=8,
+        ),
     ] = None,
     workers: Annotated[
         int, typer.Option(metavar="N", help="Processes that look for hands.", min=1)
@@ -130,17 +137,22 @@ def prepare(
     ] = False,
     clips: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Of rendered and photographs: clips to make.", min=1),
+        typer.Option(metavar="N", help="Of all that is made or rendered: how many clips.", min=1),
     ] = None,
     signers: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Of rendered.", show_default="a 10th of the clips"),
+        typer.Option(
+            metavar="N",
+            help="Of rendered and signing.",
+            show_default="one for each 10 clips; of signing, 30",
+        ),
     ] = None,
     rate: Annotated[
         float | None,
         typer.Option(
             metavar="R",
-            help="Frames a second: of rendered and photographs (20), of folders of frames (30).",
+            help="Frames a second: of rendered and photographs (20), of signing (12.5), of folders "
+            "of frames (30).",
             show_default=False,
         ),
     ] = None,
@@ -148,13 +160,21 @@ def prepare(
         list[str] | None,
         typer.Option(
             metavar="SIGNER",
-            help="Not to train on. Of photographs: hand1 to hand5, wild, manual; of slr500: P01.",
+            help="Not to train on. Of photographs and letters: hand1 to hand5, wild, manual; of "
+            "slr500: P01.",
         ),
     ] = None,
     test: Annotated[list[str] | None, typer.Option(metavar="SIGNER", help="Likewise.")] = None,
     variants: Annotated[
         int, typer.Option(metavar="N", help="Of exemplars: times that each photograph is seen.")
     ] = 6,
+    exemplars: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Of letters: a file of handshapes; may be repeated."),
+    ] = None,
+    digits: Annotated[
+        bool, typer.Option("--digits", help="Of exemplars: digits in the place of letters.")
+    ] = False,
     rendered: Annotated[
         int,
         typer.Option(metavar="N", help="Of exemplars: made-up signers to add, two views a letter."),
@@ -176,6 +196,8 @@ def prepare(
     }
     of_runs = {"--retry": retry, "--engine": engine is EngineName.ray}
     of_made = {"--clips": clips}
+    of_letters = {"--exemplars": exemplars}
+    of_exemplars = {"--digits": digits}
     # What the reader of a data set may be asked; the catalogue says which takes what.
     asked: dict[str, object] = {
         "fold": fold,
@@ -191,9 +213,23 @@ def prepare(
     of_readers = {f"--{name}": value for name, value in asked.items()}
     kept = {"--dev": dev, "--test": test}
     if dataset == EXEMPLARS:
-        others = {**of_runs, **of_crops, **of_made, **of_readers, **kept}
+        others = {**of_runs, **of_crops, **of_made, **of_readers, **of_letters, **kept}
         _refuse(dataset, {**others, "--rate": rate, "--signers": signers})
-        _prepare_exemplars(_needed(root, dataset), output, variants, rendered, seed)
+        if digits and rendered:
+            raise UsageError("exemplars: made-up signers (--rendered) have no digits (--digits)")
+        _prepare_exemplars(_needed(root, dataset), output, digits, variants, rendered, seed)
+        return
+    _refuse(dataset, of_exemplars)
+    if dataset == LETTERS:
+        others = {**of_runs, **of_crops, **of_readers, "--rate": rate, "--signers": signers}
+        _refuse(dataset, {**others, "--root": root})
+        _prepare_letters(exemplars, output, clips, dev, test, seed)
+        return
+    _refuse(dataset, of_letters)
+    if dataset == SIGNING:
+        others = {**of_runs, **of_crops, **of_readers, **kept, "--root": root, "--size": None}
+        _refuse(dataset, others)
+        _prepare_signing(output, clips, signers, seed, rate, size, workers)
         return
     if dataset in (RENDERED, PHOTOGRAPHS):
         of_other = {"--root": root, **kept} if dataset == RENDERED else {"--signers": signers}
@@ -243,6 +279,28 @@ def prepare(
     say(f"{output}: written")
 
 
+def _prepare_signing(
+    output: Path,
+    clips: int | None,
+    signers: int | None,
+    seed: int,
+    rate: float | None,
+    size: int | None,
+    workers: int,
+) -> None:
+    if clips is None:
+        raise UsageError(f"{SIGNING}: expected --clips N, which says how many to make")
+    film = require("chereme.synthesis.signing_film", extra="train")
+    signing = require("chereme.synthesis.signing", extra="train")
+    asked = {} if rate is None else {"rate": rate}
+    filmed = film.FilmedSigning(
+        signing.Signing(clips, signers, seed, **asked), **({} if size is None else {"size": size})
+    )
+    with ProgressBar(SIGNING, unit="clips") as progress:
+        filmed.write(output, workers=workers, progress=progress)
+    say(f"{output}: {clips:,} clips")
+
+
 def _teachers(
     names: Sequence[TeacherName] | None, checkpoint: Path | None, vectors: Sequence[Path] | None
 ) -> Any:
@@ -267,7 +325,30 @@ def _refuse(dataset: str, options: Mapping[str, object]) -> None:
         raise UsageError(f"{dataset}: {', '.join(given)} is for other data sets")
 
 
-def _prepare_exemplars(root: Path, output: Path, variants: int, rendered: int, seed: int) -> None:
+def _prepare_letters(
+    files: Sequence[Path] | None,
+    output: Path,
+    clips: int | None,
+    dev: Sequence[str] | None,
+    test: Sequence[str] | None,
+    seed: int,
+) -> None:
+    if not files or clips is None:
+        raise UsageError(
+            f"{LETTERS}: expected --clips N, and --exemplars FILE of chereme prepare {EXEMPLARS}"
+        )
+    module = require("chereme.synthesis.letters", extra="train")
+    exemplars = require("chereme.data.exemplars", extra="train")
+    hands = exemplars.joined([exemplars.Exemplars.load(file) for file in files])
+    made = module.LetterClips(hands, clips, tuple(dev or ()), tuple(test or ()), seed)
+    with ProgressBar(LETTERS, unit="clips") as progress:
+        count = module.write(made, output, progress=progress)
+    say(f"{output}: {count:,} clips")
+
+
+def _prepare_exemplars(
+    root: Path, output: Path, digits: bool, variants: int, rendered: int, seed: int
+) -> None:
     module = require("chereme.data.exemplars", extra="train")
     from chereme.hands.detector import MediaPipeDetector
 
@@ -276,7 +357,7 @@ def _prepare_exemplars(root: Path, output: Path, variants: int, rendered: int, s
         ProgressBar(EXEMPLARS, unit="photographs") as progress,
     ):
         exemplars = module.build_exemplars(
-            root, detector, variants=variants, seed=seed, progress=progress
+            root, detector, digits=digits, variants=variants, seed=seed, progress=progress
         )
     if rendered:
         stills = require("chereme.synthesis.stills", extra="train")

@@ -97,13 +97,19 @@ class Footage:
         self._neck = scene.origin + scene.stand * self._person.size
         self._hands = [self._hand(motion, scene.origin, None)]
         if other is not None:
-            wandering = other.hand.wrist * (self._poser.palm_size / _WANDERING)
-            near = np.tanh(wandering) * (_WANDERING / self._poser.palm_size)
-            resting = replace(other, hand=other.hand.replace(wrist=near))
-            at = self._neck + _RESTING * self._person.size
-            self._hands.append(self._hand(resting, at, float(self._neck[0])))
+            self._hands.append(self._other(other))
 
-    def _hand(self, motion: Motion, origin: Floats, axis: float | None) -> _Hand:
+    def _other(self, other: Motion) -> _Hand:
+        """The hand that signs nothing: it stays near where it rests."""
+        wandering = other.hand.wrist * (self._poser.palm_size / _WANDERING)
+        near = np.tanh(wandering) * (_WANDERING / self._poser.palm_size)
+        resting = replace(other, hand=other.hand.replace(wrist=near))
+        at = self._neck + _RESTING * self._person.size
+        return self._hand(resting, at, float(self._neck[0]), signs=False)
+
+    def _hand(
+        self, motion: Motion, origin: Floats, axis: float | None, *, signs: bool = True
+    ) -> _Hand:
         """``axis``: the hand is a left one, mirrored about this x."""
         needed = self.count * SUBSTEPS + 1
         shoulder = self._person.shoulder(self._neck, -1)
@@ -114,7 +120,7 @@ class Footage:
         wrist = reachable(joint, shoulder, lengths)
         pose = replace(pose, transl=pose.transl + wrist - joint)
         reach = Reach(wrist, shoulder, lengths, float(motion.times[1] - motion.times[0]))
-        if axis is None:
+        if signs:
             forearm = reach.signing(pose.global_orient @ _MODEL_FRAME)
         else:
             # A hand that signs nothing need not be held in any special way.
@@ -160,6 +166,12 @@ class Footage:
         hands = [hand.mirrored(hand.joints[self._middle]) for hand in self._hands]
         joints = np.stack(hands, axis=1)
         return joints * _MIRROR if self.signer.left_handed else joints
+
+    @cached_property
+    def elbows(self) -> Floats:
+        """``(T, H, 3)`` in the camera frame, of the same hands."""
+        elbows = np.stack([h.mirrored(h.elbows[self._middle]) for h in self._hands], axis=1)
+        return elbows * _MIRROR if self.signer.left_handed else elbows
 
     @cached_property
     def handedness(self) -> tuple[str, ...]:

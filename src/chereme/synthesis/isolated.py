@@ -8,7 +8,7 @@ handshapes, in speed and in what hand they sign with; each clip has its view and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -119,7 +119,7 @@ def _neighbour(new: Gloss, old: Gloss, rng: np.random.Generator) -> Gloss:
 
 
 # -- signing ---------------------------------------------------------------------------------------
-class _Hand:
+class SigningHand:
     """The hand of one signer: it forms handshapes, and has the same bones in each clip."""
 
     def __init__(self, who: Signer) -> None:
@@ -132,6 +132,7 @@ class _Hand:
         exemplars = to_exemplars(who.handshapes, own)
         self.speller = Speller(exemplars, mixing=0.0)
         self.poses = encode(exemplars.landmarks.astype(np.float64))
+        self._labels = [str(label) for label in exemplars.label]
         with torch.no_grad():
             rest = own(torch.zeros(1, 10), torch.zeros(1, 45), torch.zeros(1, 3)).joints
         joints = rest.double().numpy()
@@ -146,15 +147,21 @@ class _Hand:
         lengths = np.broadcast_to(self.lengths, (len(motion.hand), 5, 4))
         return replace(motion, hand=motion.hand.replace(lengths=lengths))
 
+    def shape(self, letter: str) -> Articulation:
+        """The handshape of a letter or digit, one frame, its wrist at the origin."""
+        pose = self.poses[[self._labels.index(letter)]]
+        return pose.replace(lengths=self.lengths, wrist=np.zeros((1, 3)))
+
     def any_pose(self, rng: np.random.Generator) -> Articulation:
         """One of the handshapes."""
         return self.poses[[int(rng.integers(len(self.poses)))]]
 
 
 @lru_cache(maxsize=512)
-def _signer(number: int, seed: int) -> tuple[Signer, _Hand]:
+def signing_signer(number: int, seed: int) -> tuple[Signer, SigningHand]:
+    """The signer of that number in the population of ``seed``, and their hand."""
     who = signer(number, seed)
-    return who, _Hand(who)
+    return who, SigningHand(who)
 
 
 @dataclass(frozen=True)
@@ -179,22 +186,28 @@ def perform(
 ) -> Performance:
     """The signer of that number in the population of ``seed`` signs ``gloss``: ``substeps`` poses
     for each of ``rate`` frames a second."""
-    who, hand = _signer(number, seed)
+    who, hand = signing_signer(number, seed)
     style = who.style(rng, len(gloss.shapes), rate)
     style = replace(style, letter_seconds=_SLOWER * style.letter_seconds, drift=0.05)
     motion = hand.sign(gloss.shapes, style, rng, substeps)
-    motion = replace(motion, hand=_moved(motion, gloss, float(rng.normal(1, 0.15))))
+    motion = replace(motion, hand=moved(motion, gloss, float(rng.normal(1, 0.15))))
     other = _other(gloss, hand, motion.hand, style, rng, rate * substeps)
     return Performance(who, style, motion, other)
 
 
-def _moved(motion: Motion, gloss: Gloss, size: float) -> Articulation:
-    """The hand of ``motion`` turned and moved as the gloss has it; ``size``: of the movement."""
+def moved(
+    motion: Motion,
+    gloss: Gloss,
+    size: float,
+    turnings: Sequence[tuple[float, float, float]] = _TURNS,
+) -> Articulation:
+    """The hand of ``motion`` turned and moved as the gloss has it, from its first span to its last;
+    ``size``: of the movement; ``turnings``: what its ``turns`` are numbers of, degrees."""
     hand = motion.hand
     begin, end = motion.spans[0][1], motion.spans[-1][2]
     s = np.clip((motion.times - begin) / max(end - begin, 1e-6), 0, 1)
     s = s * s * (3 - 2 * s)
-    turns = Rotation.from_euler("xyz", [_TURNS[turn] for turn in gloss.turns], degrees=True)
+    turns = Rotation.from_euler("xyz", [turnings[turn] for turn in gloss.turns], degrees=True)
     turned = Slerp([0, 1], turns)(s) * Rotation.from_quat(hand.orientation)
     reach = np.array(gloss.reach)
     aside = np.array([-reach[1], reach[0]])
@@ -222,7 +235,7 @@ def _stretched(hand: Articulation, count: int) -> Articulation:
 
 def _other(
     gloss: Gloss,
-    hand: _Hand,
+    hand: SigningHand,
     signing: Articulation,
     style: SpellingStyle,
     rng: np.random.Generator,
@@ -299,7 +312,7 @@ class IsolatedSigns:
         name, part = self.describe(index)
         gloss = self.gloss(index)
         number = index % self.population
-        hand = _signer(number, self.seed)[1]
+        hand = signing_signer(number, self.seed)[1]
         rng = np.random.default_rng([self.seed, index])
         performance = perform(gloss, number, self.seed, rng, self.rate)
         who, style = performance.who, performance.style
@@ -325,7 +338,7 @@ class IsolatedSigns:
         return PoseClip(entry, joints, confidence)
 
     def _detected(
-        self, hand: Articulation, of: _Hand, style: SpellingStyle, rng: np.random.Generator
+        self, hand: Articulation, of: SigningHand, style: SpellingStyle, rng: np.random.Generator
     ) -> tuple[Floats, Floats]:
         """Joints ``(T, 21, 3)`` in palms, and how sure the detector is of each frame ``(T,)``."""
         frames = len(hand)

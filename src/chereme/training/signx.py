@@ -11,7 +11,8 @@ What a checkpoint holds beside what Lightning writes is plain values and tensors
         "config": dataclasses.asdict(Pose2GlossConfig),
         "tokens": list of the glosses or pieces, in the order of their ids, "units": which of both,
         "rate": frames a second that tracks are brought to, None: any,
-        "read_with": "decoder" or "ctc", the reading by which best.ckpt was chosen
+        "read_with": "decoder" or "ctc", the reading by which best.ckpt was chosen,
+        "generation": dataclasses.asdict(GenerationConfig), "ctc_beam": width, of the final score
     }
 """
 
@@ -28,7 +29,6 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 
-from chereme.decoding import beam_search_batch, greedy
 from chereme.errors import BundleError, InputError, UsageError
 from chereme.metrics import UNRANKED, accuracy_interval, ranks
 from chereme.metrics.translation import (
@@ -46,12 +46,12 @@ from chereme.models.signx import (
 )
 from chereme.text.glosses import BOS, PAD, UNK, GlossVocabulary
 from chereme.training.checkpoints import LastCheckpoint
+from chereme.training.gloss_reader import GlossReader, Words
 from chereme.training.optimiser import OptimiserConfig
 from chereme.training.scoring import machine, write_metrics
 from chereme.training.sentence_data import SentenceBatch, SentenceData, Split
 
 ReadWith = Literal["decoder", "ctc"]
-Words = tuple[str, ...]
 PAPER_OPTIMISER = OptimiserConfig(
     learning_rate=STAGE_1.learning_rate,
     weight_decay=STAGE_1.weight_decay,
@@ -139,15 +139,10 @@ class Pose2GlossTask(lightning.LightningModule):
         self.model = Pose2Gloss(config or Pose2GlossConfig())
         self.optimiser = optimiser or PAPER_OPTIMISER
         self.ctc_beam, self.save_every = ctc_beam, save_every
-        decoder, loss = self.model.config.decoder, self.model.config.loss
         generation = generation or PAPER_GENERATION
-        longest = min(generation.max_length, decoder.max_length)
+        longest = min(generation.max_length, self.model.config.decoder.max_length)
         self.generation = replace(generation, max_length=longest)
-        trained = {
-            "decoder": bool(loss.text_weight or loss.word_weight or loss.ngram_weight),
-            "ctc": bool(loss.ctc_weight),
-        }
-        self.readers = tuple(name for name, is_trained in trained.items() if is_trained)
+        self.readers = self.model.config.readers
         self.read_with = self.readers[0] if read_with is None and self.readers else read_with
         if self.read_with not in self.readers:
             raise UsageError(
@@ -220,8 +215,10 @@ class Pose2GlossTask(lightning.LightningModule):
         )
         losses = self.model.losses(out, self.progress)
         self._check(losses.total, batch, ~out.logits.isfinite().flatten(1).all(1))
-        values = {f"train/{name}": value.detach() for name, value in losses._asdict().items()}
-        self.log_dict(values | {"train/forced": forced}, batch_size=len(batch.ids))
+        # Else Lightning takes longer over them than a small network over its step.
+        if (self.global_step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+            values = {f"train/{name}": value.detach() for name, value in losses._asdict().items()}
+            self.log_dict(values | {"train/forced": forced}, batch_size=len(batch.ids))
         return losses.total
 
     def _check(self, total: Tensor, batch: SentenceBatch, broken: Tensor) -> None:
@@ -251,11 +248,14 @@ class Pose2GlossTask(lightning.LightningModule):
             "units": data.vocabulary.units,
             "rate": data.rate,
             "read_with": self.read_with,
+            "generation": asdict(self.generation),
+            "ctc_beam": self.ctc_beam,
         }
 
     # -- reading -----------------------------------------------------------------------------------
     def validation_step(self, batch: SentenceBatch, index: int) -> None:
-        self._heard.append((batch.words, self.read_quickly(batch)))
+        read = self.reader.quickly(batch.tracks, batch.present, batch.lengths)
+        self._heard.append((batch.words, read))
 
     def on_validation_epoch_end(self) -> None:
         # Every process has read all sentences. The sanity check before training reads a few.
@@ -268,41 +268,11 @@ class Pose2GlossTask(lightning.LightningModule):
                 self.log("dev/wer", found.edits.error_rate, prog_bar=True)
         self._heard.clear()
 
-    def read_quickly(self, batch: SentenceBatch) -> dict[str, list[Words]]:
-        """The sentences of a batch by what is trained, decoder or CTC, without a search and without
-        a penalty for repetition."""
-        vocabulary, read = self._data.vocabulary, {}
-        if "decoder" in self.readers:
-            plain = replace(self.generation, method="greedy", repetition_penalty=1.0)
-            read["decoder"] = [beam[0] for beam in self._generated(batch, plain)]
-        if "ctc" in self.readers:
-            log_probs = self._log_probs(batch)
-            read["ctc"] = [vocabulary.decode(greedy(clip).symbols) for clip in log_probs]
-        return read
-
-    def read_fully(self, batch: SentenceBatch) -> dict[str, list[list[Words]]]:
-        """The hypotheses of each sentence, best first, by way of reading: ``beam`` and ``greedy``
-        of the decoder, ``ctc`` and ``ctc_greedy`` of the CTC head."""
-        read: dict[str, list[list[Words]]] = {}
-        quickly = self.read_quickly(batch)
-        if "decoder" in self.readers:
-            read["beam"] = self._generated(batch, self.generation)
-            read["greedy"] = [[words] for words in quickly["decoder"]]
-        if "ctc" in self.readers:
-            log_probs = self._log_probs(batch)
-            beams = [beam_search_batch(x[None], [len(x)], width=self.ctc_beam) for x in log_probs]
-            decode = self._data.vocabulary.decode
-            read["ctc"] = [[decode(found.symbols) for found in beam] for (beam,) in beams]
-            read["ctc_greedy"] = [[words] for words in quickly["ctc"]]
-        return read
-
-    def _generated(self, batch: SentenceBatch, config: GenerationConfig) -> list[list[Words]]:
-        found = self.model.generate(batch.tracks, batch.present, batch.lengths, config)
-        decode = self._data.vocabulary.decode
-        return [
-            [decode(ids) for ids, score in zip(beam, scores, strict=True) if np.isfinite(score)]
-            for beam, scores in zip(found.glosses.tolist(), found.scores.tolist(), strict=True)
-        ]
+    @property
+    def reader(self) -> GlossReader:
+        """The network, reading."""
+        vocabulary = self._data.vocabulary
+        return GlossReader(self.model, vocabulary, self.generation, self.ctc_beam)
 
     @torch.no_grad()
     def gloss_ranks(self, batch: SentenceBatch) -> list[list[int]]:
@@ -319,11 +289,6 @@ class Pose2GlossTask(lightning.LightningModule):
             result.append(places.tolist())
         return result
 
-    def _log_probs(self, batch: SentenceBatch) -> list[np.ndarray]:
-        found = self.model.ctc_log_probs(batch.tracks, batch.present, batch.lengths)
-        rows = found.double().cpu().numpy()
-        return [row[:frames] for row, frames in zip(rows, batch.lengths.tolist(), strict=True)]
-
     # -- the score ---------------------------------------------------------------------------------
     def score(self, split: Split) -> tuple[dict[str, Any] | None, list[dict[str, str]]]:
         """What ``metrics.json`` and ``readings.json`` say of a split."""
@@ -337,7 +302,8 @@ class Pose2GlossTask(lightning.LightningModule):
             return None, []
         for batch in data.whole(split):
             moved = self.transfer_batch_to_device(batch, self.device, 0)
-            for name, beams in self.read_fully(moved).items():
+            heard = self.reader.fully(moved.tracks, moved.present, moved.lengths)
+            for name, beams in heard.items():
                 readings.setdefault(name, []).extend(beams)
             places += self.gloss_ranks(moved) if whole else []
         true = [sentence.words for sentence in sentences]

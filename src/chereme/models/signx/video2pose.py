@@ -123,8 +123,7 @@ class _Convolutions(nn.Sequential):
     @property
     def weight(self) -> Tensor:
         """Of the first: transformers asks it for its type."""
-        weight: Tensor = self[0].weight
-        return weight
+        return self.get_parameter("0.weight")
 
 
 def _convolutions(sizes: ViTConfig) -> nn.Module:

@@ -1,0 +1,206 @@
+"""SignX, stage II, on rendered sentences: docs/results_signx_video.md from runs/signx/rendered.
+
+    python benchmarks/stage_two.py [--runs runs/signx/rendered]
+        [--output docs/results_signx_video.md] [--threads 1]
+
+reads ``metrics.json`` and ``readings.json`` of the runs ``stage_1`` and ``stage_2`` there, and
+measures the time per frame. What is written by hand under "In words" stays.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from chereme.metrics import accuracy_interval, pool
+from chereme.metrics.bootstrap import percentiles, resampled_totals
+from chereme.metrics.translation import gloss_edits
+from chereme.training.video2pose import load_video2gloss
+
+WAYS = {"true_tracks": "true tracks", "video": "video, by Video2Pose"}
+READ_BY = {"ctc": "CTC", "beam": "decoder"}
+REMARKS = "## In words"
+ALLOWED = 5.0  # points of WER
+CLIPS, FRAMES = 3, 48
+Words = tuple[str, ...]
+Reading = dict[str, str]  # a sentence of readings.json
+
+
+def difference(rows: Sequence[Reading], name: str) -> tuple[float, float, float]:
+    """WER on tracks of the video less that on true tracks, in points, and a 95 % bootstrap over
+    signers; the same ones are drawn for both."""
+    true = [tuple(row["glosses"].split()) for row in rows]
+    counts = {
+        way: gloss_edits(true, [tuple(row[f"{way}/{name}"].split()) for row in rows])
+        for way in WAYS
+    }
+    pooled = {way: pool(own).error_rate for way, own in counts.items()}
+    amounts = torch.tensor(
+        [
+            [video.edits - tracks.edits, tracks.reference_length]
+            for video, tracks in zip(counts["video"], counts["true_tracks"], strict=True)
+        ],
+        dtype=torch.double,
+    ).numpy()
+    more, glosses = resampled_totals(amounts, groups=[row["signer"] for row in rows])
+    low, high = percentiles(100 * more / glosses, 0.95)
+    return pooled["video"] - pooled["true_tracks"], low, high
+
+
+def table(metrics: dict[str, Any], readings: Sequence[Reading]) -> list[str]:
+    """A row for each split, way of reading and kind of tracks."""
+    lines = [
+        "| split | read by | tracks | WER | 95 % | substituted, deleted, inserted | BLEU-1 "
+        "| BLEU-4 | WER more than on true tracks | 95 % |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for split in ("dev", "test"):
+        rows = [row for row in readings if row["split"] == split]
+        true = [tuple(row["glosses"].split()) for row in rows]
+        for name, reader in READ_BY.items():
+            for way, label in WAYS.items():
+                found = metrics[split][way][name]
+                read = [tuple(row[f"{way}/{name}"].split()) for row in rows]
+                counts = gloss_edits(true, read)
+                low, high = accuracy_interval(counts, groups=[row["signer"] for row in rows])
+                more, least, most = difference(rows, name)
+                edits = (found[kind] for kind in ("substitutions", "deletions", "insertions"))
+                cells = [
+                    split,
+                    reader,
+                    label,
+                    f"{found['wer']:.1f}",
+                    f"{100 - high:.1f} to {100 - low:.1f}",
+                    ", ".join(str(count) for count in edits),
+                    f"{found['bleu'][0]:.1f}",
+                    f"{found['bleu'][3]:.1f}",
+                    *(
+                        (f"{more:+.1f}", f"{least:+.1f} to {most:+.1f}")
+                        if way == "video"
+                        else ("", "")
+                    ),
+                ]
+                lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def errors(metrics: dict[str, Any]) -> list[str]:
+    """How far the predicted tracks are from the true ones."""
+    lines = [
+        "| split | part of the track | error, in units of the spread | mean distance, % of the "
+        "picture | within 5 % of the picture |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for split in ("dev", "test"):
+        found = metrics[split]["errors"]
+        for part in ("pose", "left_hand", "right_hand"):
+            key = f"mediapipe_{part}"
+            lines.append(
+                f"| {split} | {part.replace('_', ' ')} | {found[f'{key}_spread']:.3f} | "
+                f"{found[f'{key}_distance']:.2f} | {found[f'{key}_pck']:.1f} % |"
+            )
+    return lines
+
+
+def milliseconds(checkpoint: Path) -> tuple[float, float]:
+    """Of a frame: Video2Pose, and Pose2Gloss with the CTC head."""
+    model, _, _ = load_video2gloss(checkpoint)
+    size = model.video2pose.config.vit.image_size
+    frames = torch.rand(1, FRAMES, 3, size, size)
+    seen, read = [], []
+    with torch.inference_mode():
+        for _ in range(CLIPS + 1):
+            start = time.perf_counter()
+            tracks = model(frames)
+            middle = time.perf_counter()
+            present = {name: torch.ones(1, FRAMES, dtype=torch.bool) for name in tracks}
+            model.pose2gloss.ctc_log_probs(tracks, present)
+            seen.append(middle - start)
+            read.append(time.perf_counter() - middle)
+    # The first is slower than all others.
+    return 1000 * min(seen[1:]) / FRAMES, 1000 * min(read[1:]) / FRAMES
+
+
+def page(runs: Path, threads: int, remarks: str) -> str:
+    stage_1 = json.loads((runs / "stage_1" / "metrics.json").read_text())
+    metrics = json.loads((runs / "stage_2" / "metrics.json").read_text())
+    rows = json.loads((runs / "stage_2" / "readings.json").read_text())["sentences"]
+    read_by = "ctc" if metrics["read_with"] == "ctc" else "beam"
+    more, low, high = difference([row for row in rows if row["split"] == "test"], read_by)
+    torch.set_num_threads(threads)
+    seeing, reading = milliseconds(runs / "stage_2" / metrics["scored"])
+    clips = metrics["training_sentences"] + sum(metrics[s]["sentences"] for s in ("dev", "test"))
+    test = metrics["test"]
+    lines = [
+        "# SignX, stage II: glosses from video",
+        "",
+        "Made by `python benchmarks/stage_two.py` from `metrics.json` and `readings.json` of the "
+        "runs. The signs,",
+        "their grammar, the signers and their pictures are made up: **figures can be compared with "
+        "each other, not",
+        "with those of any sign language.**",
+        "",
+        f"    chereme prepare signing -o data/signing --clips {clips} --signers 80 --seed 1 "
+        "--workers 2",
+        "    chereme train --config configs/signx/rendered.yaml",
+        "    chereme train --config configs/signx/rendered_video.yaml",
+        "    python benchmarks/stage_two.py",
+        "",
+        f"- Data: {clips:,} sentences of 2 to 6 of 24 signs, 96 x 96 pixels, 12.5 frames a second, "
+        "and their true",
+        f"  tracks. {metrics['training_sentences']:,} sentences "
+        f"({metrics['training_frames']:,} frames) are trained on. Dev and test are sentences and "
+        "signers that",
+        f"  training has not: {metrics['dev']['sentences']} of {metrics['dev']['signers']} "
+        f"signers, and {test['sentences']} ({test['true_tracks'][read_by]['glosses']} glosses) of "
+        f"{test['signers']}. All was chosen on dev.",
+        f"- Stage I: Pose2Gloss on true tracks, {stage_1['parameters']:,} parameters, "
+        f"{stage_1['epochs']} epochs.",
+        f"- Stage II: Video2Pose from random weights, {metrics['parameters']:,} parameters, "
+        f"{metrics['steps']:,} steps of {metrics['batch_frames']} frames.",
+        "  Pose2Gloss stays as it is.",
+        f"- Machine: {metrics['device']}.",
+        '- In brackets and under "95 %": bootstraps over signers. "More than on true tracks": '
+        "the same",
+        "  sentences, the same signers drawn for both.",
+        "",
+        f"**On test, read by {READ_BY[read_by]}, WER through Video2Pose is {more:.1f} points "
+        f"({low:.1f} to {high:.1f}) above that on true",
+        f"tracks; {ALLOWED:g} are allowed.**",
+        "",
+        "## Glosses",
+        "",
+        *table(metrics, rows),
+        "",
+        "## Tracks",
+        "",
+        *errors(metrics),
+        "",
+        "## Time",
+        "",
+        f"Of a frame, {threads} thread{'s' if threads > 1 else ''}, PyTorch, clips of {FRAMES} "
+        f"frames: Video2Pose {seeing:.1f} ms, Pose2Gloss with its CTC head {reading:.2f} ms.",
+        "",
+    ]
+    return "\n".join(lines) + remarks
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=Path, default=Path("runs/signx/rendered"))
+    parser.add_argument("--output", type=Path, default=Path("docs/results_signx_video.md"))
+    parser.add_argument("--threads", type=int, default=1)
+    given = parser.parse_args()
+    before = given.output.read_text() if given.output.exists() else ""
+    _, found, after = before.partition(REMARKS)
+    given.output.write_text(page(given.runs, given.threads, f"\n{found}{after}" if found else ""))
+
+
+if __name__ == "__main__":
+    main()

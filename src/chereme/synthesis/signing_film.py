@@ -1,0 +1,207 @@
+"""Sentences of `chereme.synthesis.signing`, filmed: small pictures of a signer from the waist up,
+with the true tracks, as files.
+
+A clip is two files: ``<part>/<id>.mp4``, and beside it ``.npz``, a tracks file with the track
+"mediapipe" as a tool without errors would find it. ``manifest.csv`` lists the tracks with their
+glosses and, in the column ``video``, what they are of; ``glosses.csv`` has the seconds of each
+gloss.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from chereme.errors import UsageError
+from chereme.formats.manifests import Item, write_manifest
+from chereme.formats.tracks import PoseTracks, one_track, write_tracks
+from chereme.rendering.camera import Camera
+from chereme.rendering.film import develop
+from chereme.rendering.renderer import Quality, render
+from chereme.synthesis.corpus import open_hand
+from chereme.synthesis.filmed_signs import SignFootage
+from chereme.synthesis.filming import SUBSTEPS
+from chereme.synthesis.scenes import Scene
+from chereme.synthesis.signing import Signing, Utterance
+from chereme.synthesis.spelling import Motion
+from chereme.video import write_video
+
+Floats = NDArray[np.floating[Any]]
+TRACK = "mediapipe"
+SMALLEST = 48  # pixels
+_POSE, _NUMBERS, _JOINTS = 33, 4, 21
+# Points of MediaPipe's pose, of the signer's left and right: those of the body, and those that are
+# joints of a hand.
+_NOSE, _NECKLESS = 0, {"eye": (2, 5), "ear": (7, 8), "shoulder": (11, 12)}
+_ELBOWS = (13, 14)
+_OF_HAND = {(15, 16): 0, (17, 18): 17, (19, 20): 5, (21, 22): 2}
+_PALM = 0.095  # metres
+_PALMS = (0.102, 0.116)  # of the picture's height
+_QUALITY = 16  # constant rate factor: little is lost of so few pixels
+# Choice: nothing blurs and no hand casts a shadow, which in so few pixels is hardly seen and would
+# take three times as long.
+_SHUTTER = 0.0
+_DRAWN = Quality(samples=2, shadow_map=0.0, occlusion=0.0)
+
+
+class SigningFootage(SignFootage):
+    """Footage of a signer both of whose hands sign; ``scene.origin`` is the pit of the neck."""
+
+    def _other(self, other: Motion) -> Any:
+        return self._hand(other, self.scene.origin, float(self._neck[0]))
+
+    def _picture(self, frame: int, scene: Scene, behind: Floats | None) -> NDArray[np.uint8]:
+        meshes = self._meshes(frame * SUBSTEPS)
+        seen = render(meshes, scene.camera, scene.lighting, scene.background, _DRAWN, behind)
+        return develop(seen.image, scene.film, np.random.default_rng([self._seed, frame]))
+
+    def tracks(self) -> PoseTracks:
+        """What a tool without errors would find. NaN, as nobody knows it: mouth, eyelids, all below
+        the chest, the depth of the pose's points and whether they are visible."""
+        camera = self.camera
+        pose = np.full((self.count, _POSE, _NUMBERS), np.nan)
+        body = self.body()
+        pose[:, _NOSE, :2] = body["nose"]
+        for name, points in _NECKLESS.items():
+            for side, point in zip(("left", "right"), points, strict=True):
+                pose[:, point, :2] = body[f"{side}_{name}"]
+        joints, elbows = self.landmarks.landmarks, camera.project(self.elbows)
+        hands = np.full((self.count, 2, _JOINTS, 3), np.nan)
+        for number, own in enumerate(self.handedness):
+            right = int(own == "right")
+            hands[:, right] = joints[:, number]
+            pose[:, _ELBOWS[right], :2] = elbows[:, number]
+            for points, joint in _OF_HAND.items():
+                pose[:, points[right], :2] = joints[:, number, joint, :2]
+        pose[..., :2] /= [camera.width, camera.height]
+        hands /= [camera.width, camera.height, camera.width]
+        rows = [pose.reshape(self.count, -1), hands.reshape(self.count, -1)]
+        return one_track(TRACK, np.concatenate(rows, axis=1), self.rate)
+
+
+def film(utterance: Utterance, rng: np.random.Generator, size: int) -> SigningFootage:
+    """The utterance before a camera whose pictures are ``size`` x ``size`` pixels."""
+    return SigningFootage(
+        utterance.main,
+        utterance.who,
+        _scene(rng, size),
+        open_hand(),
+        other=utterance.other,
+        seed=int(rng.integers(1 << 31)),
+    )
+
+
+def _scene(rng: np.random.Generator, size: int) -> Scene:
+    """From the head to the lap."""
+    scene = Scene.sample(rng, size, size)
+    camera = Camera.from_field_of_view(size, size, rng.uniform(40, 55))
+    depth = camera.fy * _PALM / (rng.uniform(*_PALMS) * size)
+    x, y = rng.uniform(0.45, 0.55) * size, rng.uniform(0.41, 0.45) * size
+    neck = np.array([(x - camera.cx) / camera.fx, (y - camera.cy) / camera.fy, 1.0]) * depth
+    # What a camera does to the many pixels that are averaged into one of these is gone.
+    film = replace(
+        scene.film,
+        blur=min(scene.film.blur, 0.4),
+        scale=1.0,
+        sharpen=0.0,
+        jpeg=None,
+        read_noise=0.4 * scene.film.read_noise,
+        chroma_noise=0.4 * scene.film.chroma_noise,
+        full_well=4 * scene.film.full_well,
+    )
+    return replace(
+        scene,
+        camera=camera,
+        film=film,
+        origin=neck,
+        stand=np.zeros(3),
+        shutter=_SHUTTER,
+        other=True,
+        body=True,
+    )
+
+
+@dataclass(frozen=True)
+class FilmedSigning:
+    """The clips of ``signing`` as files, ``size`` pixels a side (even)."""
+
+    signing: Signing
+    size: int = 96
+
+    def __post_init__(self) -> None:
+        if self.size < SMALLEST or self.size % 2:
+            raise UsageError(
+                f"size: expected an even number of at least {SMALLEST} pixels, got {self.size}"
+            )
+
+    def footage(self, index: int) -> SigningFootage:
+        """The clip of that number."""
+        rng = np.random.default_rng([self.signing.seed, index, 3])
+        return film(self.signing.utterance(index, SUBSTEPS), rng, self.size)
+
+    def item(self, index: int, folder: Path) -> Item:
+        """Its row of the manifest."""
+        name, who, part, words = self.signing.describe(index)
+        path = folder / part / f"{name}.npz"
+        video = path.with_suffix(".mp4")
+        return Item(path, " ".join(words), name, who, part, video=video)
+
+    def write(
+        self,
+        folder: str | Path,
+        *,
+        workers: int = 1,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> list[Item]:
+        """Write all clips to ``folder``; the rows of the manifest.
+
+        The files do not depend on the number of workers. Clips that are there already are not made
+        again, so a run that was stopped goes on.
+        """
+        folder = Path(folder)
+        items = [self.item(index, folder) for index in range(self.signing.clips)]
+        for part in {item.path.parent for item in items}:
+            part.mkdir(parents=True, exist_ok=True)
+        missing = [i for i, item in enumerate(items) if not (item.video and item.video.exists())]
+        done = len(items) - len(missing)
+        for _ in _run([(self, index, items[index]) for index in missing], workers):
+            done += 1
+            if progress is not None:
+                progress(done, len(items))
+        self._write_times(items, folder / "glosses.csv")
+        write_manifest(items, folder / "manifest.csv")
+        return items
+
+    def _write_times(self, items: Sequence[Item], path: Path) -> None:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(("id", "gloss", "start", "end"))
+            for index, item in enumerate(items):
+                for gloss, start, end in self.signing.utterance(index, SUBSTEPS).glosses:
+                    writer.writerow((item.id, gloss, f"{start:.3f}", f"{end:.3f}"))
+
+
+def _run(jobs: Sequence[tuple[FilmedSigning, int, Item]], workers: int) -> Iterator[None]:
+    if workers <= 1:
+        yield from map(_job, jobs)
+        return
+    with ProcessPoolExecutor(workers, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
+        yield from pool.map(_job, jobs)
+
+
+def _job(job: tuple[FilmedSigning, int, Item]) -> None:
+    """The video last: where it is, the tracks are too."""
+    signing, index, item = job
+    assert item.video is not None
+    footage = signing.footage(index)
+    write_tracks(footage.tracks(), item.path)
+    write_video(item.video, footage.frames(), footage.rate, quality=_QUALITY)
