@@ -385,4 +385,4 @@ def test_commands_in_configs_name_files_that_there_are(path: Path) -> None:
     named = [b for a, b in itertools.pairwise(words) if a == "--config"]
     assert f"configs/signbert/{path.relative_to(CONFIGS).as_posix()}" in named
     assert all((CONFIGS.parents[1] / name).is_file() for name in named)
-    assert yaml.safe_load(path.read_text())["output"].startswith("runs/signbert/")
+    assert yaml.safe_load(path.read_text())["output"].startswith("runs/")
