@@ -205,7 +205,8 @@ class _Signing:
 
     def _place(self, place: tuple[float, ...], name: str) -> Floats:
         at: Floats = np.array(place) * [self.habits.size, self.habits.size, 1.0]
-        return at + self.habits.places[name] + self.rng.normal(0, 0.1, 3)
+        at += self.habits.places[name] + self.rng.normal(0, 0.1, 3)
+        return at
 
     def _turned(
         self, hand: Articulation, degrees: tuple[float, ...], jitter: Floats
