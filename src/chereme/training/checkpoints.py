@@ -1,13 +1,17 @@
-"""When checkpoints are written, so that a run can be cut off anywhere and go on; and a new run that
-begins with the weights of another's."""
+"""When checkpoints are written, so that a run can be cut off anywhere and go on; how they are read;
+and a new run that begins with the weights of another's."""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
+from torch import Tensor
 
 from chereme.errors import BundleError
 from chereme.models.fingerspelling import FingerspellingRecognizer
@@ -36,6 +40,32 @@ class LastCheckpoint(ModelCheckpoint):
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         if trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
             super().on_train_epoch_end(trainer, pl_module)
+
+
+@contextmanager
+def read_checkpoint(
+    path: str | Path, entry: str, of: str
+) -> Iterator[tuple[Mapping[str, Any], dict[str, Tensor]]]:
+    """What the checkpoint of a task says under ``entry``, and the weights of the task's ``model``.
+    Nothing but tensors and plain values is read.
+
+    Raises:
+        BundleError: the file is none of ``of``, in words, or what is made of it within the ``with``
+            does not fit.
+    """
+    prefix = "model."
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        state = checkpoint["state_dict"].items()
+        yield checkpoint[entry], {k[len(prefix) :]: v for k, v in state if k.startswith(prefix)}
+    except FileNotFoundError as error:
+        raise BundleError(f"{path}: no such checkpoint") from error
+    except Exception as error:  # on bytes that are no checkpoint torch may stumble in any way
+        first = next(iter(str(error).splitlines()), type(error).__name__)
+        raise BundleError(
+            f"{path}: expected a checkpoint of {of}, with the entry {entry!r} and weights that fit "
+            f"it, as 'chereme train' writes; got something else ({first})"
+        ) from error
 
 
 def take_weights(model: FingerspellingRecognizer, path: str | Path) -> None:

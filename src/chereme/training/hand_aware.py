@@ -33,7 +33,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from chereme.errors import BundleError, InputError
+from chereme.errors import InputError
 from chereme.metrics import top_k
 from chereme.models.blocks.resnet3d import ResNet3dConfig
 from chereme.models.blocks.st_gcn import StGcnConfig
@@ -51,7 +51,7 @@ from chereme.models.hand_aware import (
     hand_aware_losses,
 )
 from chereme.models.hand_aware import OptimiserConfig as PlateauConfig
-from chereme.training.checkpoints import LastCheckpoint
+from chereme.training.checkpoints import LastCheckpoint, read_checkpoint
 from chereme.training.isolated_scoring import (
     TOP,
     Predictions,
@@ -97,23 +97,10 @@ def load_hand_aware(path: str | Path) -> HandAwareCheckpoint:
 
     BundleError for anything else.
     """
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        about, state = checkpoint["hand_aware"], checkpoint["state_dict"]
+    of = "the hand-model-aware recogniser or of a partner"
+    with read_checkpoint(path, "hand_aware", of) as (about, state):
         model = recognizer_of(about["kind"], about["config"])
-        prefix = "model."
-        model.load_state_dict(
-            {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
-        )
-    except FileNotFoundError as error:
-        raise BundleError(f"{path}: no such checkpoint") from error
-    except Exception as error:  # on bytes that are no checkpoint torch may stumble in any way
-        first = next(iter(str(error).splitlines()), type(error).__name__)
-        raise BundleError(
-            f"{path}: expected a checkpoint of the hand-model-aware recogniser or of a partner, "
-            "with the entry 'hand_aware' and weights that fit it, as 'chereme train' writes; got "
-            f"something else ({first})"
-        ) from error
+        model.load_state_dict(state)
     return HandAwareCheckpoint(model.eval(), about)
 
 

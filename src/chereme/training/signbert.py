@@ -31,7 +31,7 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 
-from chereme.errors import BundleError, InputError, UsageError
+from chereme.errors import InputError, UsageError
 from chereme.metrics import UNRANKED, ranks, top_k
 from chereme.models.signbert import (
     PAPER_OPTIMISER,
@@ -40,7 +40,7 @@ from chereme.models.signbert import (
     SignBertPretraining,
     SignBertRecognizer,
 )
-from chereme.training.checkpoints import LastCheckpoint
+from chereme.training.checkpoints import LastCheckpoint, read_checkpoint
 from chereme.training.isolated_scoring import TOP, score_glosses
 from chereme.training.optimiser import OptimiserConfig
 from chereme.training.pose_data import UNKNOWN, PoseBatch, PoseData, Split
@@ -67,27 +67,14 @@ def load_signbert(path: str | Path) -> SignBertCheckpoint:
 
     BundleError for anything else.
     """
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        about, state = checkpoint["signbert"], checkpoint["state_dict"]
+    with read_checkpoint(path, "signbert", "SignBERT") as (about, state):
         config = SignBertConfig.from_dict(about["config"])
         model: SignBertPretraining | SignBertRecognizer
         if about["kind"] == "pretraining":
             model = SignBertPretraining(config)
         else:
             model = SignBertRecognizer(config)
-        prefix = "model."
-        model.load_state_dict(
-            {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
-        )
-    except FileNotFoundError as error:
-        raise BundleError(f"{path}: no such checkpoint") from error
-    except Exception as error:  # on bytes that are no checkpoint torch may stumble in any way
-        first = next(iter(str(error).splitlines()), type(error).__name__)
-        raise BundleError(
-            f"{path}: expected a checkpoint of SignBERT, with the entry 'signbert' and weights "
-            f"that fit it, as 'chereme train' writes; got something else ({first})"
-        ) from error
+        model.load_state_dict(state)
     return SignBertCheckpoint(model.eval(), about)
 
 

@@ -29,7 +29,7 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 
-from chereme.errors import BundleError, InputError, UsageError
+from chereme.errors import InputError, UsageError
 from chereme.metrics import UNRANKED, accuracy_interval, ranks
 from chereme.metrics.translation import (
     gloss_edits,
@@ -45,10 +45,10 @@ from chereme.models.signx import (
     Pose2GlossConfig,
 )
 from chereme.text.glosses import BOS, PAD, UNK, GlossVocabulary
-from chereme.training.checkpoints import LastCheckpoint
+from chereme.training.checkpoints import LastCheckpoint, read_checkpoint
 from chereme.training.gloss_reader import GlossReader, Words
 from chereme.training.optimiser import OptimiserConfig
-from chereme.training.scoring import machine, write_metrics
+from chereme.training.scoring import ended, run_facts, write_metrics
 from chereme.training.sentence_data import SentenceBatch, SentenceData, Split
 
 ReadWith = Literal["decoder", "ctc"]
@@ -76,23 +76,10 @@ def load_signx(path: str | Path) -> SignXCheckpoint:
 
     BundleError for anything else.
     """
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        about, state = checkpoint["signx"], checkpoint["state_dict"]
+    with read_checkpoint(path, "signx", "SignX") as (about, state):
         model = Pose2Gloss(Pose2GlossConfig.from_dict(about["config"]))
-        prefix = "model."
-        model.load_state_dict(
-            {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
-        )
+        model.load_state_dict(state)
         vocabulary = GlossVocabulary(tuple(about["tokens"]), about["units"])
-    except FileNotFoundError as error:
-        raise BundleError(f"{path}: no such checkpoint") from error
-    except Exception as error:  # on bytes that are no checkpoint torch may stumble in any way
-        first = next(iter(str(error).splitlines()), type(error).__name__)
-        raise BundleError(
-            f"{path}: expected a checkpoint of SignX, with the entry 'signx' and weights that fit "
-            f"it, as 'chereme train' writes; got something else ({first})"
-        ) from error
     return SignXCheckpoint(model.eval(), vocabulary, about)
 
 
@@ -322,8 +309,8 @@ class Pose2GlossTask(lightning.LightningModule):
     def finish(self, output: Path, cli: Any) -> None:
         """Score ``best.ckpt`` (``last.ckpt`` where nothing was watched) on dev and test, and write
         ``metrics.json`` and ``readings.json``; nothing where training was cut off."""
-        trainer, data = cli.trainer, cli.datamodule
-        if not trainer.is_global_zero or trainer.global_step < trainer.estimated_stepping_batches:
+        data = cli.datamodule
+        if not ended(cli.trainer):
             return
         # Where the epochs are fewer than those between two looks at dev, there is no best.
         watched = data.watch and (output / "best.ckpt").is_file()
@@ -334,13 +321,9 @@ class Pose2GlossTask(lightning.LightningModule):
             output / "readings.json",
             {"sentences": [row for _, rows in scores.values() for row in rows]},
         )
-        about = {
-            "name": output.name,
+        about = run_facts(self, output, cli) | {
             "kind": "pose2gloss",
             "scored": scored,
-            "epochs": trainer.current_epoch,
-            "steps": trainer.global_step,
-            "batch_size": data.batch_size * trainer.world_size * trainer.accumulate_grad_batches,
             "data": {"root": data.root, "layout": data.layout, "split_by": data.split_by}
             | ({} if data.split_by == "column" else {"fold": data.fold}),
             "training_sentences": len(data.sentences["train"]),
@@ -349,8 +332,6 @@ class Pose2GlossTask(lightning.LightningModule):
             "warnings": data.counts,
             "generation": asdict(self.generation),
             "ctc_beam": self.ctc_beam,
-            "parameters": sum(p.numel() for p in self.model.parameters()),
-            "device": machine(self.device),
         }
         write_metrics(
             output / "metrics.json", about | {split: found for split, (found, _) in scores.items()}

@@ -28,12 +28,12 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 
 from chereme.decoding.generation import PAPER_GENERATION, GenerationConfig
-from chereme.errors import BundleError, InputError
+from chereme.errors import InputError
 from chereme.metrics.translation import score_glosses
 from chereme.models.signx import STAGE_2, Pose2Gloss, Pose2GlossConfig, Video2Gloss
 from chereme.models.signx.video2pose import Video2PoseConfig
 from chereme.text.glosses import GlossVocabulary
-from chereme.training.checkpoints import LastCheckpoint
+from chereme.training.checkpoints import LastCheckpoint, read_checkpoint
 from chereme.training.gloss_reader import GlossReader
 from chereme.training.optimiser import OptimiserConfig
 from chereme.training.scoring import ended, machine, write_metrics
@@ -66,27 +66,13 @@ def load_video2gloss(path: str | Path) -> Video2GlossCheckpoint:
 
     BundleError for anything else.
     """
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        about, state = checkpoint["signx"], checkpoint["state_dict"]
+    with read_checkpoint(path, "signx", "stage II of SignX") as (about, state):
         config = Video2PoseConfig.from_dict(about["video2pose"])
         # All weights are in the file: none are to be looked for elsewhere.
         pose2gloss = Pose2Gloss(Pose2GlossConfig.from_dict(about["config"]))
         model = Video2Gloss(replace(config, weights="scratch"), pose2gloss)
-        prefix = "model."
-        model.load_state_dict(
-            {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
-        )
+        model.load_state_dict(state)
         vocabulary = GlossVocabulary(tuple(about["tokens"]), about["units"])
-    except FileNotFoundError as error:
-        raise BundleError(f"{path}: no such checkpoint") from error
-    except Exception as error:  # on bytes that are no checkpoint torch may stumble in any way
-        first = next(iter(str(error).splitlines()), type(error).__name__)
-        raise BundleError(
-            f"{path}: expected a checkpoint of stage II of SignX, with the entry 'signx' of kind "
-            f"video2gloss and weights that fit it, as 'chereme train' writes; got something else "
-            f"({first})"
-        ) from error
     return Video2GlossCheckpoint(model.eval(), vocabulary, about)
 
 
