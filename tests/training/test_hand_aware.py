@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
-import itertools
 import json
-import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -15,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import yaml
 from scipy.spatial.transform import Rotation
 
 from chereme.data.clips import CropSettings
@@ -23,20 +19,16 @@ from chereme.data.prepare import check_settings
 from chereme.data.shards import Sample, jpeg_of, write
 from chereme.errors import BundleError, InputError, UsageError
 from chereme.models.hand_aware import (
-    PAPER_LOSSES,
     HandAwareConfig,
     HandAwareRecognizer,
-    LossConfig,
     keypoint_layout,
     late_fusion,
-    preset,
 )
 from chereme.training.cli import TrainingCLI, main
 from chereme.training.hand_aware import (
     HandAwareTask,
     HandKeypointTask,
     KeypointTask,
-    PlateauConfig,
     RgbTask,
     load_hand_aware,
 )
@@ -44,8 +36,6 @@ from chereme.training.isolated_scoring import Predictions
 from chereme.training.pose_data import UNKNOWN
 from chereme.training.sign_data import SignData
 
-CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "hand_aware"
-ROWS = sorted(CONFIGS.glob("table_*/*.yaml"))
 SIZE = 32
 MADE = CropSettings(size=SIZE, padding=0.31, smoothing=1.5)  # as the folders say
 LAYOUT = "openpose_137"
@@ -411,102 +401,6 @@ def test_other_files_are_no_checkpoints(tmp_path: Path) -> None:
     ):
         with pytest.raises(BundleError, match=said):
             load_hand_aware(tmp_path / f"{name}.ckpt")
-
-
-# -- the tables -----------------------------------------------------------------------------------
-def parsed(*names: str) -> Any:
-    return TrainingCLI(
-        subclass_mode_model=True,
-        subclass_mode_data=True,
-        run=False,
-        args=[
-            *(f"--config={CONFIGS / name}" for name in names),
-            "--trainer.accelerator=cpu",
-            "--trainer.logger=false",
-        ],
-    )
-
-
-def test_the_rows_of_table_1_add_one_loss_after_the_other() -> None:
-    weights = {"cla": (0, 0, 0), "cla_reg": (0.1, 0, 0), "cla_reg_spa": (0.1, 0.1, 0)}
-    weights["cla_reg_spa_tem"] = (0.1, 0.1, 0.1)
-    assert {path.stem for path in ROWS if path.parent.name == "table_1"} == set(weights)
-    for name, (reg, spa, tem) in weights.items():
-        task = parsed("paper.yaml", f"table_1/{name}.yaml").model
-        assert task.weights == LossConfig(spa, tem, reg, root_weight=0.0, reduction="sum")
-    assert task.weights == PAPER_LOSSES
-    assert task.model.config == preset("paper")
-    assert task.plateau == PlateauConfig()
-
-
-def test_the_partners_are_the_papers() -> None:
-    for name, kind in (("keypoints", KeypointTask), ("hand_keypoints", HandKeypointTask)):
-        cli = parsed(f"table_2/{name}.yaml")
-        assert isinstance(cli.model, kind)
-        assert cli.model.plateau == PlateauConfig()
-        assert (cli.datamodule.frames, cli.datamodule.crop_augmentation.flip) == (32, 0.5)
-    rgb = parsed("table_2/rgb.yaml").model
-    assert isinstance(rgb, RgbTask)
-    assert rgb.model.config.resnet.depths == (3, 4, 6, 3)
-    ours = parsed("ours.yaml").model
-    assert ours.weights == LossConfig(spa_weight=1.0)
-    assert ours.plateau is None
-
-
-@pytest.mark.parametrize("path", [*CONFIGS.glob("*.yaml"), *ROWS], ids=lambda p: p.stem)
-def test_commands_in_configs_name_files_that_there_are(path: Path) -> None:
-    words = path.read_text().replace("\\\n#", " ").split()
-    named = [b for a, b in itertools.pairwise(words) if a == "--config"]
-    assert f"configs/hand_aware/{path.relative_to(CONFIGS).as_posix()}" in named
-    assert all((CONFIGS.parents[1] / name).is_file() for name in named)
-    assert yaml.safe_load(path.read_text())["output"].startswith("runs/hand_aware/")
-
-
-@pytest.fixture(scope="module")
-def ablation() -> Any:
-    path = CONFIGS.parents[1] / "benchmarks" / "hand_aware_ablation.py"
-    spec = importlib.util.spec_from_file_location("hand_aware_ablation", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_the_rows_of_the_benchmark_are_runs(ablation: Any, monkeypatch: Any) -> None:
-    monkeypatch.chdir(CONFIGS.parents[1])
-    for row, kind in ((ablation.HAND, HandAwareTask), (ablation.SGD, HandAwareTask),
-                      (ablation.KEYPOINTS, KeypointTask), (ablation.RGB, RgbTask)):  # fmt: skip
-        args = [*ablation.arguments(row, 2, 16), "--trainer.logger=false"]
-        cli = TrainingCLI(subclass_mode_model=True, subclass_mode_data=True, run=False, args=args)
-        assert isinstance(cli.model, kind)
-        assert (cli.model.plateau is None) == (row is not ablation.SGD)
-        assert cli.trainer.max_epochs == (16 if kind is HandAwareTask else 8)
-        assert (cli.datamodule.frames, cli.datamodule.seed) == (8, 2)
-        if kind is HandAwareTask:
-            assert cli.model.weights == LossConfig(spa_weight=1.0)
-
-
-def test_the_benchmark_fuses_and_tells_ambiguous_glosses_apart(
-    ablation: Any, tmp_path: Path, monkeypatch: Any
-) -> None:
-    monkeypatch.setattr(ablation, "RUNS", tmp_path)
-    classes = ("a", "b high", "b low")
-    labels = ("a", "b high", "b low", "b low")
-    # The hand knows the sign but not the place, and the frame the place.
-    hand = np.array([[5.0, 0, 0], [0, 4, 3], [0, 4, 3], [0, 4, 3]])
-    frame = np.array([[0.0, 2, 0], [0, 5, 0], [0, 0, 5], [0, 0, 5]])
-    for row, logits in ((ablation.HAND, hand), (ablation.KEYPOINTS, frame)):
-        folder = ablation.output(row, 1)
-        folder.mkdir(parents=True)
-        Predictions(("1", "2", "3", "4"), labels, classes, logits).save(folder / "test.npz")
-    found = ablation.accuracies(ablation.said([ablation.HAND], 1))
-    assert (found["top1"], found["top2"]) == (50.0, 100.0)
-    assert (found["plain"], found["ambiguous"]) == (100.0, pytest.approx(100 / 3))
-    both = [ablation.HAND, ablation.KEYPOINTS]
-    assert ablation.accuracies(ablation.said(both, 1))["top1"] == 100.0
-    assert ablation.gain([ablation.HAND], both, [1]).startswith("+50.0 (")
 
 
 def test_a_gloss_that_is_not_known_has_no_class(tmp_path: Path) -> None:
