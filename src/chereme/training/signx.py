@@ -23,10 +23,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-import lightning
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 
 from chereme.errors import InputError, UsageError
@@ -45,11 +43,12 @@ from chereme.models.signx import (
     Pose2GlossConfig,
 )
 from chereme.text.glosses import BOS, PAD, UNK, GlossVocabulary
-from chereme.training.checkpoints import LastCheckpoint, read_checkpoint
+from chereme.training.checkpoints import read_checkpoint
 from chereme.training.gloss_reader import GlossReader, Words
 from chereme.training.optimiser import OptimiserConfig
-from chereme.training.scoring import ended, run_facts, write_metrics
+from chereme.training.scoring import ended, run_facts
 from chereme.training.sentence_data import SentenceBatch, SentenceData, Split
+from chereme.training.sentence_task import SentenceTask
 
 ReadWith = Literal["decoder", "ctc"]
 PAPER_OPTIMISER = OptimiserConfig(
@@ -83,18 +82,7 @@ def load_signx(path: str | Path) -> SignXCheckpoint:
     return SignXCheckpoint(model.eval(), vocabulary, about)
 
 
-class _WholeSteps(LastCheckpoint):
-    """``last.ckpt`` as `LastCheckpoint` writes it, but not between the batches of one step: the
-    gradients of those before would be lost."""
-
-    def on_train_batch_end(
-        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        if (batch_idx + 1) % trainer.accumulate_grad_batches == 0:
-            super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
-
-
-class Pose2GlossTask(lightning.LightningModule):
+class Pose2GlossTask(SentenceTask):
     """Pose2Gloss, with its losses and their schedules over all steps of the training.
 
     The vocabulary is that of the training sentences, whatever ``config.decoder`` says of its size.
@@ -113,6 +101,8 @@ class Pose2GlossTask(lightning.LightningModule):
         UsageError: ``read_with`` of a part that is not trained.
     """
 
+    monitor = "dev/wer"
+
     def __init__(
         self,
         config: Pose2GlossConfig | None = None,
@@ -122,10 +112,10 @@ class Pose2GlossTask(lightning.LightningModule):
         read_with: ReadWith | None = None,
         save_every: int = 0,
     ) -> None:
-        super().__init__()
+        super().__init__(save_every)
         self.model = Pose2Gloss(config or Pose2GlossConfig())
         self.optimiser = optimiser or PAPER_OPTIMISER
-        self.ctc_beam, self.save_every = ctc_beam, save_every
+        self.ctc_beam = ctc_beam
         generation = generation or PAPER_GENERATION
         longest = min(generation.max_length, self.model.config.decoder.max_length)
         self.generation = replace(generation, max_length=longest)
@@ -151,7 +141,7 @@ class Pose2GlossTask(lightning.LightningModule):
 
     @property
     def _data(self) -> SentenceData:
-        data: SentenceData = self.trainer.datamodule  # type: ignore[attr-defined]
+        data: SentenceData = super()._data
         return data
 
     def setup(self, stage: str) -> None:
@@ -165,28 +155,8 @@ class Pose2GlossTask(lightning.LightningModule):
             encoder.set_statistics(torch.from_numpy(mean), torch.from_numpy(std))
 
     # -- training ----------------------------------------------------------------------------------
-    def configure_callbacks(self) -> list[ModelCheckpoint]:
-        folder = self.trainer.default_root_dir
-        last = _WholeSteps(folder, self.save_every)
-        if not self._data.watch:
-            return [last]
-        best = ModelCheckpoint(
-            folder, "best", monitor="dev/wer", mode="min", enable_version_counter=False
-        )
-        return [best, last]
-
     def configure_optimizers(self) -> Any:
         return self.optimiser.build(self.parameters(), int(self.trainer.estimated_stepping_batches))
-
-    def on_fit_start(self) -> None:
-        self.seed = torch.initial_seed()
-
-    def on_train_batch_start(self, batch: SentenceBatch, index: int) -> None:
-        # So that noise and dropout are the same in a run that was resumed, and others in each batch
-        # and process.
-        trainer = self.trainer
-        number = trainer.current_epoch * self._data.steps + index
-        torch.manual_seed(self.seed + number * trainer.world_size + trainer.global_rank)
 
     @property
     def progress(self) -> float:
@@ -312,15 +282,8 @@ class Pose2GlossTask(lightning.LightningModule):
         data = cli.datamodule
         if not ended(cli.trainer):
             return
-        # Where the epochs are fewer than those between two looks at dev, there is no best.
-        watched = data.watch and (output / "best.ckpt").is_file()
-        scored = "best.ckpt" if watched else "last.ckpt"
+        scored = self.scored(output)
         self.model = load_signx(output / scored).model.to(self.device)
-        scores = {split: self.score(split) for split in ("dev", "test")}
-        write_metrics(
-            output / "readings.json",
-            {"sentences": [row for _, rows in scores.values() for row in rows]},
-        )
         about = run_facts(self, output, cli) | {
             "kind": "pose2gloss",
             "scored": scored,
@@ -333,9 +296,7 @@ class Pose2GlossTask(lightning.LightningModule):
             "generation": asdict(self.generation),
             "ctc_beam": self.ctc_beam,
         }
-        write_metrics(
-            output / "metrics.json", about | {split: found for split, (found, _) in scores.items()}
-        )
+        self.write_scores(output, about)
 
 
 def gloss_figures(true: Sequence[Words], beams: Sequence[Sequence[Words]]) -> dict[str, Any]:

@@ -22,9 +22,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import lightning
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 
 from chereme.decoding.generation import PAPER_GENERATION, GenerationConfig
@@ -33,11 +31,12 @@ from chereme.metrics.translation import score_glosses
 from chereme.models.signx import STAGE_2, Pose2Gloss, Pose2GlossConfig, Video2Gloss
 from chereme.models.signx.video2pose import Video2PoseConfig
 from chereme.text.glosses import GlossVocabulary
-from chereme.training.checkpoints import LastCheckpoint, read_checkpoint
+from chereme.training.checkpoints import read_checkpoint
 from chereme.training.gloss_reader import GlossReader
 from chereme.training.optimiser import OptimiserConfig
-from chereme.training.scoring import ended, machine, write_metrics
+from chereme.training.scoring import ended, machine
 from chereme.training.sentence_data import Split
+from chereme.training.sentence_task import SentenceTask
 from chereme.training.signx import gloss_figures, load_signx
 from chereme.training.track_errors import TrackErrors
 from chereme.training.video_data import VideoBatch, VideoData
@@ -76,7 +75,7 @@ def load_video2gloss(path: str | Path) -> Video2GlossCheckpoint:
     return Video2GlossCheckpoint(model.eval(), vocabulary, about)
 
 
-class Video2PoseTask(lightning.LightningModule):
+class Video2PoseTask(SentenceTask):
     """Video2Pose before a Pose2Gloss that stays as it is, with the loss of Eq. 13.
 
     What is watched is that loss on dev; beside it stand the word error rates of Pose2Gloss on the
@@ -93,6 +92,8 @@ class Video2PoseTask(lightning.LightningModule):
         BundleError: a file that is no checkpoint of stage I.
     """
 
+    monitor = "dev/loss"
+
     def __init__(
         self,
         pose2gloss: str,
@@ -102,11 +103,11 @@ class Video2PoseTask(lightning.LightningModule):
         ctc_beam: int | None = None,
         save_every: int = 0,
     ) -> None:
-        super().__init__()
+        super().__init__(save_every)
         network, self.vocabulary, about = load_signx(pose2gloss)
         self.model = Video2Gloss(config or Video2PoseConfig(), network)
         self.optimiser = optimiser or PAPER_OPTIMISER
-        self.save_every, self.read_with = save_every, str(about["read_with"])
+        self.read_with = str(about["read_with"])
         given = about.get("generation")
         wanted = generation or (GenerationConfig(**given) if given else PAPER_GENERATION)
         longest = min(wanted.max_length, network.config.decoder.max_length)
@@ -134,7 +135,7 @@ class Video2PoseTask(lightning.LightningModule):
 
     @property
     def _data(self) -> VideoData:
-        data: VideoData = self.trainer.datamodule  # type: ignore[attr-defined]
+        data: VideoData = super()._data
         return data
 
     def setup(self, stage: str) -> None:
@@ -146,29 +147,9 @@ class Video2PoseTask(lightning.LightningModule):
         return TrackErrors({name: encoder(name).std for name in self.tracks})
 
     # -- training ----------------------------------------------------------------------------------
-    def configure_callbacks(self) -> list[ModelCheckpoint]:
-        folder = self.trainer.default_root_dir
-        last = LastCheckpoint(folder, self.save_every)
-        if not self._data.watch:
-            return [last]
-        best = ModelCheckpoint(
-            folder, "best", monitor="dev/loss", mode="min", enable_version_counter=False
-        )
-        return [best, last]
-
     def configure_optimizers(self) -> Any:
         steps = int(self.trainer.estimated_stepping_batches)
         return self.optimiser.build(self.model.video2pose.parameters(), steps)
-
-    def on_fit_start(self) -> None:
-        self.seed = torch.initial_seed()
-
-    def on_train_batch_start(self, batch: VideoBatch, index: int) -> None:
-        # So that dropout is the same in a run that was resumed, and another in each batch and
-        # process.
-        trainer = self.trainer
-        number = trainer.current_epoch * self._data.steps + index
-        torch.manual_seed(self.seed + number * trainer.world_size + trainer.global_rank)
 
     def predicted(self, batch: VideoBatch) -> dict[str, Tensor]:
         """The tracks ``(B, T, W)`` that the pictures of a batch show."""
@@ -286,14 +267,8 @@ class Video2PoseTask(lightning.LightningModule):
         trainer, data = cli.trainer, cli.datamodule
         if not ended(trainer):
             return
-        watched = data.watch and (output / "best.ckpt").is_file()
-        scored = "best.ckpt" if watched else "last.ckpt"
+        scored = self.scored(output)
         self.model = load_video2gloss(output / scored).model.to(self.device)
-        scores = {split: self.score(split) for split in ("dev", "test")}
-        write_metrics(
-            output / "readings.json",
-            {"sentences": [row for _, rows in scores.values() for row in rows]},
-        )
         about = {
             "name": output.name,
             "kind": "video2gloss",
@@ -310,9 +285,7 @@ class Video2PoseTask(lightning.LightningModule):
             "parameters": sum(p.numel() for p in self.model.video2pose.parameters()),
             "device": machine(self.device),
         }
-        write_metrics(
-            output / "metrics.json", about | {split: found for split, (found, _) in scores.items()}
-        )
+        self.write_scores(output, about)
 
 
 def _first(
