@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -86,25 +89,27 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return where
 
 
-def run(folder: Path, output: Path, text: str, epochs: int, *more: str) -> Any:
+def arguments(folder: Path, output: Path, text: str, epochs: int, *more: str) -> list[str]:
     config = output.with_suffix(".yaml")
     config.write_text(text)
-    return main(
-        [
-            f"--config={config}",
-            "--seed_everything=1",
-            f"--output={output}",
-            f"--data.init_args.root={folder}",
-            f"--trainer.max_epochs={epochs}",
-            "--trainer.accelerator=cpu",
-            "--trainer.logger=false",
-            "--trainer.num_sanity_val_steps=0",
-            "--trainer.enable_progress_bar=false",
-            "--trainer.enable_model_summary=false",
-            "--trainer.log_every_n_steps=1",
-            *more,
-        ]
-    )
+    return [
+        f"--config={config}",
+        "--seed_everything=1",
+        f"--output={output}",
+        f"--data.init_args.root={folder}",
+        f"--trainer.max_epochs={epochs}",
+        "--trainer.accelerator=cpu",
+        "--trainer.logger=false",
+        "--trainer.num_sanity_val_steps=0",
+        "--trainer.enable_progress_bar=false",
+        "--trainer.enable_model_summary=false",
+        "--trainer.log_every_n_steps=1",
+        *more,
+    ]
+
+
+def run(folder: Path, output: Path, text: str, epochs: int, *more: str) -> Any:
+    return main(arguments(folder, output, text, epochs, *more))
 
 
 @pytest.fixture(scope="module")
@@ -195,6 +200,26 @@ def test_a_run_that_was_cut_off_goes_on(
     )
     one, other = states
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_two_processes_do_what_one_does(folder: Path, stage_i: Path, tmp_path: Path) -> None:
+    """Each its share of every step: as if one did both, one after the other."""
+    given = f"--model.init_args.pose2gloss={stage_i}"
+    accumulated = ("--trainer.accumulate_grad_batches=2", "--data.init_args.steps_per_epoch=6")
+    run(folder, tmp_path / "one", STAGE_II, 2, given, *accumulated)
+    shared = ("--trainer.devices=2", "--trainer.strategy=ddp", "--data.init_args.steps_per_epoch=3")
+    asked = arguments(folder, tmp_path / "two", STAGE_II, 2, given, *shared)
+    command = [str(Path(sys.executable).with_name("chereme")), "train", *asked]
+    alone = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=alone)
+    assert done.returncode == 0, done.stderr
+    one, two = (tmp_path / name / "last.ckpt" for name in ("one", "two"))
+    states = [torch.load(path, weights_only=True)["state_dict"] for path in (one, two)]
+    torch.testing.assert_close(*states, atol=1e-5, rtol=1e-4, equal_nan=True)
+    scores = [json.loads(path.with_name("metrics.json").read_text()) for path in (one, two)]
+    assert scores[1]["steps"] == scores[0]["steps"] == 6
+    assert scores[1]["batch_frames"] == 2 * scores[0]["batch_frames"] == 48
+    assert scores[1]["dev"]["loss"] == pytest.approx(scores[0]["dev"]["loss"], abs=1e-3)
 
 
 def test_broken_checkpoints_are_named(stage_i: Path, trained: Path, tmp_path: Path) -> None:

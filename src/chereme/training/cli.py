@@ -45,6 +45,8 @@ def main(args: Sequence[str]) -> TrainingCLI:
         subclass_mode_data=True,
         run=False,
         save_config_kwargs={"overwrite": True},
+        # The data modules give each process its own share.
+        trainer_defaults={"use_distributed_sampler": False},
         args=list(args),
     )
     resume: Any = cli.config["resume"]
