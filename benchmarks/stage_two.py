@@ -24,7 +24,7 @@ from chereme.metrics.translation import gloss_edits
 from chereme.training.video2pose import load_video2gloss
 
 WAYS = {"true_tracks": "true tracks", "video": "video, by Video2Pose"}
-READ_BY = {"ctc": "CTC", "beam": "decoder"}
+READ_BY = {"ctc": "CTC", "beam": "the decoder"}
 REMARKS = "## In words"
 ALLOWED = 5.0  # points of WER
 CLIPS, FRAMES = 3, 48
@@ -146,8 +146,7 @@ def page(runs: Path, threads: int, remarks: str) -> str:
         "each other, not",
         "with those of any sign language.**",
         "",
-        f"    chereme prepare signing -o data/signing --clips {clips} --signers 80 --seed 1 "
-        "--workers 2",
+        f"    chereme prepare signing -o data/signing --clips {clips} --seed 1 --workers 2",
         "    chereme train --config configs/signx/rendered.yaml",
         "    chereme train --config configs/signx/rendered_video.yaml",
         "    python benchmarks/stage_two.py",
