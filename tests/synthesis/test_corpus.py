@@ -158,7 +158,7 @@ def test_what_cannot_be_made(tmp_path: Path) -> None:
         Pictures(32, 64)
     with pytest.raises(UsageError, match="at least 3"):
         parts(2)
-    with pytest.raises(UsageError, match="one clip for each of 10 signers"):
+    with pytest.raises(UsageError, match="at least one for each of 10 signers"):
         write_corpus(4, tmp_path, pictures=SMALL)
     with pytest.raises(UsageError, match="cannot spell 'ñ'"):
         write_clip("Ñ", tmp_path / "x.mp4", pictures=SMALL)

@@ -128,6 +128,15 @@ def parts(signers: int) -> list[Part]:
     return [*["train"] * (signers - 2 * few), *["dev"] * few, *["test"] * few]  # type: ignore[list-item]
 
 
+def check_corpus(clips: int, signers: int, rate: float | None = None) -> None:
+    """Raises ``UsageError`` for fewer clips than signers, and for a ``rate``, frames a second, that
+    is not above 0; None: each clip has its own."""
+    if clips < signers:
+        raise UsageError(f"clips: expected at least one for each of {signers} signers, got {clips}")
+    if rate is not None and not rate > 0:
+        raise UsageError(f"rate: expected more than 0 frames a second, got {rate:g}")
+
+
 def write_corpus(
     count: int,
     folder: Path,
@@ -147,8 +156,7 @@ def write_corpus(
     Raises ``UsageError`` for fewer clips than signers.
     """
     signers = max(10, count // 20) if signers is None else signers
-    if count < signers:
-        raise UsageError(f"expected at least one clip for each of {signers} signers, got {count}")
+    check_corpus(count, signers)
     part_of = parts(signers)
     items = []
     for index in range(count):

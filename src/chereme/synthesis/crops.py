@@ -16,11 +16,10 @@ from numpy.typing import NDArray
 
 from chereme.data.clips import AS_SERVED, CropSettings, TrackedClip, in_crop
 from chereme.data.shards import Sample, jpeg_of
-from chereme.errors import UsageError
 from chereme.hands.crop import crop, hand_box
 from chereme.hands.skeleton import mirror, palm_size
 from chereme.rendering.film import compress
-from chereme.synthesis.corpus import Part, Pictures, compose, parts, signer, word
+from chereme.synthesis.corpus import Part, Pictures, check_corpus, compose, parts, signer, word
 from chereme.types import FloatArray, Handedness, HandTrack
 
 _HEIGHTS = (160, 400)  # pixels of the pictures that crops are cut from: hands of 20 to 90 pixels
@@ -46,11 +45,7 @@ class RenderedClips:
     name = "rendered"
 
     def __post_init__(self) -> None:
-        if self.clips < self.population:
-            raise UsageError(
-                f"clips: expected at least one for each of {self.population} signers, "
-                f"got {self.clips}"
-            )
+        check_corpus(self.clips, self.population, self.rate)
 
     @property
     def population(self) -> int:

@@ -26,7 +26,7 @@ from chereme.hands.skeleton import JOINT_NAMES, mirror, palm_size
 from chereme.models.hand_aware.layouts import keypoint_layout
 from chereme.rendering.camera import Camera
 from chereme.rendering.film import compress
-from chereme.synthesis.corpus import Part, open_hand, signer
+from chereme.synthesis.corpus import Part, check_corpus, open_hand, signer
 from chereme.synthesis.filming import SUBSTEPS, Footage
 from chereme.synthesis.isolated import Gloss, lexicon, perform
 from chereme.synthesis.scenes import Scene
@@ -168,10 +168,7 @@ class FilmedSigns:
     settings: CropSettings = AS_SERVED
 
     def __post_init__(self) -> None:
-        if self.clips < self.signers:
-            raise UsageError(
-                f"clips: expected at least one for each of {self.signers} signers, got {self.clips}"
-            )
+        check_corpus(self.clips, self.signers, self.rate)
         if self.held_out < 1 or self.signers < 2 * self.held_out + 1:
             raise UsageError(
                 "signers, held_out: expected signers for train beside those of dev and of test, "
@@ -179,8 +176,6 @@ class FilmedSigns:
             )
         if self.view not in ("hands", "frame"):
             raise UsageError(f"view: expected hands or frame, got {self.view!r}")
-        if not self.rate > 0:
-            raise UsageError(f"rate: expected more than 0 frames a second, got {self.rate:g}")
 
     @property
     def name(self) -> str:

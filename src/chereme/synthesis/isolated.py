@@ -25,7 +25,7 @@ from chereme.hand_model import HandLayer
 from chereme.hands.skeleton import palm_size
 from chereme.rendering.camera import Camera
 from chereme.synthesis.articulation import Articulation, decode, encode, mix
-from chereme.synthesis.corpus import Part, open_hand, parts, signer
+from chereme.synthesis.corpus import Part, check_corpus, open_hand, parts, signer
 from chereme.synthesis.detection import detector_noise, lost_frames, mistake_fast_frames
 from chereme.synthesis.handshapes import to_exemplars
 from chereme.synthesis.signers import Signer
@@ -280,13 +280,7 @@ class IsolatedSigns:
     noise: bool = True
 
     def __post_init__(self) -> None:
-        if self.clips < self.population:
-            raise UsageError(
-                f"clips: expected at least one for each of {self.population} signers, got "
-                f"{self.clips}"
-            )
-        if not self.rate > 0:
-            raise UsageError(f"rate: expected more than 0 frames a second, got {self.rate:g}")
+        check_corpus(self.clips, self.population, self.rate)
 
     @property
     def population(self) -> int:

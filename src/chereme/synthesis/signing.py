@@ -23,7 +23,7 @@ from scipy.spatial.transform import Rotation
 
 from chereme.errors import UsageError
 from chereme.synthesis.articulation import Articulation, mix
-from chereme.synthesis.corpus import Part, parts
+from chereme.synthesis.corpus import Part, check_corpus, parts
 from chereme.synthesis.isolated import Gloss, moved, signing_signer
 from chereme.synthesis.signers import Signer
 from chereme.synthesis.spelling import Motion
@@ -315,13 +315,7 @@ class Signing:
     rate: float = 12.5
 
     def __post_init__(self) -> None:
-        if self.clips < self.population:
-            raise UsageError(
-                f"clips: expected at least one for each of {self.population} signers, got "
-                f"{self.clips}"
-            )
-        if not self.rate > 0:
-            raise UsageError(f"rate: expected more than 0 frames a second, got {self.rate:g}")
+        check_corpus(self.clips, self.population, self.rate)
         parts(self.population)
 
     @property

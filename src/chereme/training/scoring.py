@@ -181,16 +181,17 @@ def ended(trainer: Any) -> bool:
     return bool(trainer.is_global_zero and trainer.global_step >= steps)
 
 
-def run_facts(task: Any, output: Path, cli: Any) -> dict[str, Any]:
+def run_facts(task: Any, output: Path, cli: Any, batch: str = "batch_size") -> dict[str, Any]:
     """What ``metrics.json`` says of any run: how long ``task`` was trained, how large its ``model``
-    is, and on what it ran."""
+    is, and on what it ran. ``batch``: what the data module calls the size of a process's batch;
+    said is the size with all processes and all batches that are accumulated."""
     trainer = cli.trainer
-    batches = cli.datamodule.batch_size * trainer.world_size
+    batches = getattr(cli.datamodule, batch) * trainer.world_size
     return {
         "name": output.name,
         "epochs": trainer.current_epoch,
         "steps": trainer.global_step,
-        "batch_size": batches * trainer.accumulate_grad_batches,
+        batch: batches * trainer.accumulate_grad_batches,
         "parameters": sum(p.numel() for p in task.model.parameters()),
         "device": machine(task.device),
     }

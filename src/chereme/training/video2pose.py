@@ -34,7 +34,7 @@ from chereme.text.glosses import GlossVocabulary
 from chereme.training.checkpoints import read_checkpoint
 from chereme.training.gloss_reader import GlossReader
 from chereme.training.optimiser import OptimiserConfig
-from chereme.training.scoring import ended, machine
+from chereme.training.scoring import ended, run_facts
 from chereme.training.sentence_data import Split
 from chereme.training.sentence_task import SentenceTask
 from chereme.training.signx import gloss_figures, load_signx
@@ -264,26 +264,21 @@ class Video2PoseTask(SentenceTask):
     def finish(self, output: Path, cli: Any) -> None:
         """Score ``best.ckpt`` (``last.ckpt`` where nothing was watched) on dev and test, and write
         ``metrics.json`` and ``readings.json``; nothing where training was cut off."""
-        trainer, data = cli.trainer, cli.datamodule
-        if not ended(trainer):
+        data = cli.datamodule
+        if not ended(cli.trainer):
             return
         scored = self.scored(output)
         self.model = load_video2gloss(output / scored).model.to(self.device)
-        about = {
-            "name": output.name,
+        about = run_facts(self, output, cli, "batch_frames") | {
             "kind": "video2gloss",
             "scored": scored,
             "read_with": self.read_with,
-            "epochs": trainer.current_epoch,
-            "steps": trainer.global_step,
-            "batch_frames": data.batch_frames * trainer.world_size,
             "data": {"root": data.root, "split_by": data.split_by},
             "training_sentences": len(data.sentences["train"]),
             "training_frames": sum(data.tracks_of(s).frames for s in data.sentences["train"]),
             "tracks": list(data.statistics),
             "warnings": data.counts,
             "parameters": sum(p.numel() for p in self.model.video2pose.parameters()),
-            "device": machine(self.device),
         }
         self.write_scores(output, about)
 
