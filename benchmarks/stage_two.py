@@ -3,31 +3,46 @@
     python benchmarks/stage_two.py [--runs runs/signx/rendered]
         [--output docs/results_signx_video.md] [--threads 1]
 
-reads ``metrics.json`` and ``readings.json`` of the runs ``stage_1`` and ``stage_2`` there, and
-measures the time per frame. What is written by hand under "In words" stays.
+reads ``metrics.json`` and ``readings.json`` of the runs ``stage_1`` and ``stage_2`` there, measures
+the time per frame, and has a bundle of the model read long videos, which are sentences of the
+corpus after one another. What is written by hand under "In words" stays.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
+from chereme.formats.manifests import Item, read_manifest
+from chereme.formats.tracks import PoseTracks, read_tracks
 from chereme.metrics import accuracy_interval, pool
 from chereme.metrics.bootstrap import percentiles, resampled_totals
 from chereme.metrics.translation import gloss_edits
+from chereme.runtime.config import Windows
+from chereme.runtime.continuous import ContinuousRecognizer, load_continuous
+from chereme.training.export_continuous import export_continuous
 from chereme.training.video2pose import load_video2gloss
+from chereme.types import Frame
+from chereme.video import open_video
 
 WAYS = {"true_tracks": "true tracks", "video": "video, by Video2Pose"}
 READ_BY = {"ctc": "CTC", "beam": "the decoder"}
+BUNDLE_READERS = {"ctc": READ_BY["ctc"], "decoder": READ_BY["beam"]}
 REMARKS = "## In words"
 ALLOWED = 5.0  # points of WER
 CLIPS, FRAMES = 3, 48
+LONG = 70  # sentences of a long video, some 3,000 frames
+WINDOWS = (12.0, 8.0, 5.0)  # seconds, of which a third is of the one before, as by default
 Words = tuple[str, ...]
 Reading = dict[str, str]  # a sentence of readings.json
 
@@ -127,6 +142,65 @@ def milliseconds(checkpoint: Path) -> tuple[float, float]:
     return 1000 * min(seen[1:]) / FRAMES, 1000 * min(read[1:]) / FRAMES
 
 
+def long_video(sentences: Sequence[Item], rate: float) -> Iterator[Frame]:
+    """The frames of sentences, one after the other, ``rate`` a second."""
+    number = count()
+    for sentence in sentences:
+        assert sentence.video is not None
+        with open_video(sentence.video) as video:
+            for frame in video:
+                yield replace(frame, timestamp=next(number) / rate)
+
+
+def one_after_another(sentences: Sequence[Item]) -> PoseTracks:
+    """Their true tracks."""
+    clips = [read_tracks(sentence.path) for sentence in sentences]
+    return replace(
+        clips[0],
+        values={name: np.concatenate([c.values[name] for c in clips]) for name in clips[0].values},
+        present={
+            name: np.concatenate([c.present[name] for c in clips]) for name in clips[0].present
+        },
+    )
+
+
+def long_videos(checkpoint: Path, manifest: Path) -> list[str]:
+    """What a bundle of the model reads of a long video, in windows of several lengths."""
+    lines = [
+        "| split | window | tracks | read by | WER | substituted, deleted, inserted |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    items = read_manifest(manifest)
+    with tempfile.TemporaryDirectory() as folder:
+        bundle = load_continuous(export_continuous(checkpoint, folder))
+        config = bundle.config
+        for split in ("dev", "test"):
+            few = [item for item in items if item.split == split][:LONG]
+            true = tuple(gloss for item in few for gloss in item.label.split())
+            tracks = one_after_another(few)
+            frames = list(long_video(few, tracks.rate))
+            for seconds in WINDOWS:
+                model = replace(
+                    bundle, config=replace(config, windows=Windows(seconds, seconds / 3))
+                )
+                for reader in config.readers:
+                    recognizer = ContinuousRecognizer(model, read_with=reader)
+                    events = recognizer.stream(frames)
+                    final = [event.glosses for event in events if event.kind == "final"]
+                    read = {
+                        "true_tracks": recognizer.recognize(tracks).glosses,
+                        "video": chain.from_iterable(final),
+                    }
+                    for way, glosses in read.items():
+                        edits = pool(gloss_edits([true], [tuple(one.gloss for one in glosses)]))
+                        counts = (edits.substitutions, edits.deletions, edits.insertions)
+                        lines.append(
+                            f"| {split} | {seconds:g} s | {WAYS[way]} | {BUNDLE_READERS[reader]} | "
+                            f"{edits.error_rate:.1f} | {', '.join(str(one) for one in counts)} |"
+                        )
+    return lines
+
+
 def page(runs: Path, threads: int, remarks: str) -> str:
     stage_1 = json.loads((runs / "stage_1" / "metrics.json").read_text())
     metrics = json.loads((runs / "stage_2" / "metrics.json").read_text())
@@ -134,7 +208,9 @@ def page(runs: Path, threads: int, remarks: str) -> str:
     read_by = "ctc" if metrics["read_with"] == "ctc" else "beam"
     more, low, high = difference([row for row in rows if row["split"] == "test"], read_by)
     torch.set_num_threads(threads)
-    seeing, reading = milliseconds(runs / "stage_2" / metrics["scored"])
+    checkpoint = runs / "stage_2" / metrics["scored"]
+    manifest = Path(metrics["data"]["root"]) / "manifest.csv"
+    seeing, reading = milliseconds(checkpoint)
     clips = metrics["training_sentences"] + sum(metrics[s]["sentences"] for s in ("dev", "test"))
     test = metrics["test"]
     lines = [
@@ -180,6 +256,14 @@ def page(runs: Path, threads: int, remarks: str) -> str:
         "## Tracks",
         "",
         *errors(metrics),
+        "",
+        "## Long video",
+        "",
+        f"The first {LONG} sentences of a split, one after the other, read by a bundle of the "
+        "model in windows. Where the",
+        "decoder and the CTC head disagree, it takes what both find likelier.",
+        "",
+        *long_videos(checkpoint, manifest),
         "",
         "## Time",
         "",

@@ -194,54 +194,6 @@ def test_what_is_short_is_read_in_one_piece() -> None:
     assert model.sequence.frames == [34]
 
 
-# -- the decoder -----------------------------------------------------------------------------------
-def test_the_decoder_takes_its_times_from_the_ctc_head() -> None:
-    recognizer = ContinuousRecognizer(with_decoder())
-    result = recognizer.recognize(sign(SENTENCE))
-    assert (result.text, result.warnings) == (SENTENCE, ())
-    assert [(g.start, g.end) for g in result.glosses] == [
-        pytest.approx(span(place)) for place in range(3)
-    ]
-    assert all(g.probability > 0.99 for g in result.glosses)
-    assert len(result.hypotheses) == 5
-    assert result.hypotheses[0] == tuple(SENTENCE.split())
-    assert result.info["search"]["beam_size"] == 5
-    narrow = ContinuousRecognizer(with_decoder(), beam_width=2)
-    assert len(narrow.recognize(sign(SENTENCE)).hypotheses) == 2
-    greedy = ContinuousRecognizer(with_decoder(), greedy=True).recognize(sign(SENTENCE))
-    assert (greedy.text, greedy.info["search"]) == (SENTENCE, "greedy")
-
-
-def test_without_a_ctc_head_there_are_no_times_and_a_warning_of_the_cuts() -> None:
-    recognizer = ContinuousRecognizer(with_decoder(readers=("decoder",)))
-    result = recognizer.recognize(sign(SENTENCE))
-    assert (result.text, result.warnings) == (SENTENCE, ())
-    assert {(g.start, g.end) for g in result.glosses} == {(None, None)}
-    # Pieces of 60 frames that end in a pause.
-    longer = recognizer.recognize(sign(LONG))
-    assert longer.text == LONG
-    assert longer.info["windows"] == 3
-    assert "read in 3 pieces, as this model has no CTC head" in longer.warnings[0]
-
-
-def test_a_decoder_that_says_too_much() -> None:
-    result = ContinuousRecognizer(with_decoder(times=9)).recognize(sign(SENTENCE))
-    assert result.text == " ".join([SENTENCE] * 9)  # 27 glosses fit into 34 frames
-    result = ContinuousRecognizer(with_decoder(times=12)).recognize(sign(SENTENCE))
-    assert result.text == SENTENCE
-    assert "read with the CTC head instead" in result.warnings[0]
-
-
-def test_more_than_64_glosses_are_cut_and_told() -> None:
-    generation = GenerationConfig(repetition_penalty=1.0)
-    model = with_decoder(windows=Windows(100.0, 2.0), generation=generation)
-    result = ContinuousRecognizer(model).recognize(sign("JOHN BUY " * 40))
-    assert len(result.glosses) == 64
-    assert result.warnings == (
-        "the reading was cut off at 64 glosses, the most that the model says of a stretch",
-    )
-
-
 # -- video -----------------------------------------------------------------------------------------
 def test_video_is_read_with_times(video_bundle: ContinuousBundle, tmp_path: Path) -> None:
     hands = Hands()

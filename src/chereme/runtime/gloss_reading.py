@@ -5,23 +5,24 @@ Shapes: T frames, V ids. All here is of one stretch, a window or less.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chereme.decoding import align, beam_search, greedy
+from chereme.decoding import Hypothesis, Span, align, beam_search, greedy
+from chereme.decoding.ctc import ctc_log_likelihoods
 from chereme.decoding.generation import GenerationConfig, generate, may_follow
-from chereme.errors import InputError
 from chereme.formats.tracks import PoseTracks
 from chereme.runtime.config import ContinuousConfig, Reader
 from chereme.runtime.continuous_bundle import OUTPUTS, track_ports
-from chereme.text.glosses import BOS, GlossVocabulary
+from chereme.text.glosses import BOS, EOS, GlossVocabulary
 
 Feeds = Mapping[str, NDArray[Any]]
 """Inputs of ``sequence.onnx``, by name, of one clip."""
+Ids = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,83 +110,96 @@ class GlossReader:
         return said
 
     def read(self, heard: Heard, options: ReadingOptions) -> Reading:
-        """The glosses of what was heard."""
+        """The glosses of what was heard. With both a decoder and a CTC head, what the decoder says
+        gives way to what CTC reads, with a warning, where both find that likelier."""
+        longest = options.generation.max_length
+        if heard.log_probs is None:
+            return self._by_decoder(heard, self._say(heard, options), longest)
+        found = self._search(heard.log_probs, options)
+        by_ctc = self._by_ctc(heard.log_probs, found)
         if options.reader == "ctc":
-            return self._read_ctc(heard, options)
-        return self._read_decoder(heard, options)
+            return by_ctc
+        said = self._say(heard, options)
+        if self._fits(said[0] if said else (), found[0].symbols, heard):
+            return self._by_decoder(heard, said, longest)
+        message = "the text decoder's glosses do not fit the frames: read with the CTC head instead"
+        return replace(by_ctc, warnings=(message,))
 
-    def _read_ctc(self, heard: Heard, options: ReadingOptions) -> Reading:
-        assert heard.log_probs is not None  # a model is read with what it has
-        found = (
-            [greedy(heard.log_probs)]
-            if options.greedy
-            else beam_search(heard.log_probs, width=options.ctc_beam)
-        )
-        symbols = found[0].symbols
-        spans = align(heard.log_probs, symbols)
-        return Reading(
-            tuple(
-                ReadGloss(
-                    gloss,
-                    spans[places[0]].start_frame,
-                    spans[places[-1]].end_frame,
-                    float(np.prod([spans[place].probability for place in places])),
-                )
-                for gloss, places in self.vocabulary.decode_places(symbols)
-            ),
-            tuple(self.vocabulary.decode(one.symbols) for one in found),
-        )
+    def _search(self, log_probs: NDArray[np.float64], options: ReadingOptions) -> list[Hypothesis]:
+        """Hypotheses of the CTC head, the best first."""
+        if options.greedy:
+            return [greedy(log_probs)]
+        return beam_search(log_probs, width=options.ctc_beam)
 
-    def _read_decoder(self, heard: Heard, options: ReadingOptions) -> Reading:
+    def _say(self, heard: Heard, options: ReadingOptions) -> list[Ids]:
+        """Hypotheses of the decoder, the best first; none where it says no finite number."""
         generation = options.generation
         if options.greedy:
             generation = replace(generation, method="greedy")
         found = generate(lambda ids: self.logits(ids[0], heard)[None, :, -1], 1, generation)
-        said = [
+        return [
             tuple(ids[:length].tolist())
             for ids, length, score in zip(
                 found.glosses[0], found.lengths[0], found.scores[0], strict=True
             )
             if np.isfinite(score)
         ]
-        # A decoder that says no finite number says nothing.
+
+    def _fits(self, ids: Ids, by_ctc: Ids, heard: Heard) -> bool:
+        """Whether the decoder's ``ids`` are as likely as ``by_ctc``, by the sum of what both say.
+
+        A decoder that was taught sentences stops after the first of a window that holds several,
+        and may go on for ever; the CTC head knows what is in the frames (Watanabe et al. 2017,
+        hybrid CTC/attention, of which this takes the score, with equal weights).
+        """
+        assert heard.log_probs is not None  # there is a CTC head
+        said, read = ctc_log_likelihoods(heard.log_probs, [ids, by_ctc])
+        # Not finite: the frames cannot hold them, or the decoder says no finite number.
+        return bool(said + self._likelihood(ids, heard) >= read + self._likelihood(by_ctc, heard))
+
+    def _likelihood(self, ids: Ids, heard: Heard) -> float:
+        """ln p of a sentence by the decoder, without penalties or temperature."""
+        return float(self._log_chances((*ids, EOS), heard).sum())
+
+    def _log_chances(self, ids: Ids, heard: Heard) -> NDArray[np.float64]:
+        """ln p of each of ``ids`` after those before it, by the decoder: ``(L,)``."""
+        log_probs = may_follow(self.logits(np.array([[BOS, *ids[:-1]]]), heard)[0])
+        return log_probs[np.arange(len(ids)), ids]
+
+    def _by_ctc(self, log_probs: NDArray[np.float64], found: Sequence[Hypothesis]) -> Reading:
+        symbols = found[0].symbols
+        spans = align(log_probs, symbols)
+        return Reading(
+            self._glosses(symbols, [span.probability for span in spans], spans),
+            tuple(self.vocabulary.decode(one.symbols) for one in found),
+        )
+
+    def _by_decoder(self, heard: Heard, said: Sequence[Ids], longest: int) -> Reading:
         ids = said[0] if said else ()
         warnings: tuple[str, ...] = ()
-        if len(ids) >= generation.max_length:
+        if len(ids) >= longest:
             warnings = (
-                f"the reading was cut off at {generation.max_length} glosses, the most that the "
-                "model says of a stretch",
+                f"the reading was cut off at {longest} glosses, the most that the model says of a "
+                "stretch",
             )
-        spans: list[tuple[int, int]] | None = None
-        if heard.log_probs is not None:
-            try:
-                spans = [(s.start_frame, s.end_frame) for s in align(heard.log_probs, ids)]
-            except InputError:
-                again = self._read_ctc(heard, options)
-                message = (
-                    "the text decoder said more glosses than the frames can hold: read with the "
-                    "CTC head instead"
-                )
-                return replace(again, warnings=(*warnings, message))
-        chances = self._chances(ids, heard)
+        spans = None if heard.log_probs is None else align(heard.log_probs, ids)
+        chances = np.exp(self._log_chances(ids, heard)).tolist() if ids else []
         return Reading(
-            tuple(
-                ReadGloss(
-                    gloss,
-                    None if spans is None else spans[places[0]][0],
-                    None if spans is None else spans[places[-1]][1],
-                    float(np.prod([chances[place] for place in places])),
-                )
-                for gloss, places in self.vocabulary.decode_places(ids)
-            ),
+            self._glosses(ids, chances, spans),
             tuple(self.vocabulary.decode(one) for one in said),
             warnings,
         )
 
-    def _chances(self, ids: tuple[int, ...], heard: Heard) -> list[float]:
-        """The probability of each id after those before it, without penalties or temperature."""
-        if not ids:
-            return []
-        logits = self.logits(np.array([[BOS, *ids[:-1]]]), heard)[0]
-        log_probs = may_follow(logits)
-        return [float(np.exp(row[number])) for row, number in zip(log_probs, ids, strict=True)]
+    def _glosses(
+        self, ids: Ids, chances: Sequence[float], spans: Sequence[Span] | None
+    ) -> tuple[ReadGloss, ...]:
+        """Glosses of ids, their probabilities, and their frames, where these are known."""
+        return tuple(
+            ReadGloss(
+                gloss,
+                None if spans is None else spans[places[0]].start_frame,
+                None if spans is None else spans[places[-1]].end_frame,
+                float(np.prod([chances[place] for place in places])),
+            )
+            for gloss, places in self.vocabulary.decode_places(ids)
+        )
