@@ -20,16 +20,16 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from chereme.formats.manifests import Item, read_manifest
-from chereme.formats.tracks import PoseTracks, read_tracks
+from chereme.formats.tracks import read_tracks
 from chereme.metrics import accuracy_interval, pool
 from chereme.metrics.bootstrap import percentiles, resampled_totals
 from chereme.metrics.translation import gloss_edits
 from chereme.runtime.config import Windows
 from chereme.runtime.continuous import ContinuousRecognizer, load_continuous
+from chereme.training.composition import joined
 from chereme.training.export_continuous import export_continuous
 from chereme.training.video2pose import load_video2gloss
 from chereme.types import Frame
@@ -37,7 +37,7 @@ from chereme.video import open_video
 
 WAYS = {"true_tracks": "true tracks", "video": "video, by Video2Pose"}
 READ_BY = {"ctc": "CTC", "beam": "the decoder"}
-BUNDLE_READERS = {"ctc": READ_BY["ctc"], "decoder": READ_BY["beam"]}
+WRITTEN = {"ctc": "ctc", "decoder": "beam"}  # a model's reader -> its best search in the files
 REMARKS = "## In words"
 ALLOWED = 5.0  # points of WER
 CLIPS, FRAMES = 3, 48
@@ -152,18 +152,6 @@ def long_video(sentences: Sequence[Item], rate: float) -> Iterator[Frame]:
                 yield replace(frame, timestamp=next(number) / rate)
 
 
-def one_after_another(sentences: Sequence[Item]) -> PoseTracks:
-    """Their true tracks."""
-    clips = [read_tracks(sentence.path) for sentence in sentences]
-    return replace(
-        clips[0],
-        values={name: np.concatenate([c.values[name] for c in clips]) for name in clips[0].values},
-        present={
-            name: np.concatenate([c.present[name] for c in clips]) for name in clips[0].present
-        },
-    )
-
-
 def long_videos(checkpoint: Path, manifest: Path) -> list[str]:
     """What a bundle of the model reads of a long video, in windows of several lengths."""
     lines = [
@@ -177,7 +165,7 @@ def long_videos(checkpoint: Path, manifest: Path) -> list[str]:
         for split in ("dev", "test"):
             few = [item for item in items if item.split == split][:LONG]
             true = tuple(gloss for item in few for gloss in item.label.split())
-            tracks = one_after_another(few)
+            tracks = joined([read_tracks(item.path) for item in few], 0.0)
             frames = list(long_video(few, tracks.rate))
             for seconds in WINDOWS:
                 model = replace(
@@ -194,10 +182,15 @@ def long_videos(checkpoint: Path, manifest: Path) -> list[str]:
                     for way, glosses in read.items():
                         edits = pool(gloss_edits([true], [tuple(one.gloss for one in glosses)]))
                         counts = (edits.substitutions, edits.deletions, edits.insertions)
-                        lines.append(
-                            f"| {split} | {seconds:g} s | {WAYS[way]} | {BUNDLE_READERS[reader]} | "
-                            f"{edits.error_rate:.1f} | {', '.join(str(one) for one in counts)} |"
-                        )
+                        cells = [
+                            split,
+                            f"{seconds:g} s",
+                            WAYS[way],
+                            READ_BY[WRITTEN[reader]],
+                            f"{edits.error_rate:.1f}",
+                            ", ".join(str(one) for one in counts),
+                        ]
+                        lines.append(f"| {' | '.join(cells)} |")
     return lines
 
 
@@ -205,7 +198,7 @@ def page(runs: Path, threads: int, remarks: str) -> str:
     stage_1 = json.loads((runs / "stage_1" / "metrics.json").read_text())
     metrics = json.loads((runs / "stage_2" / "metrics.json").read_text())
     rows = json.loads((runs / "stage_2" / "readings.json").read_text())["sentences"]
-    read_by = "ctc" if metrics["read_with"] == "ctc" else "beam"
+    read_by = WRITTEN[metrics["read_with"]]
     more, low, high = difference([row for row in rows if row["split"] == "test"], read_by)
     torch.set_num_threads(threads)
     checkpoint = runs / "stage_2" / metrics["scored"]

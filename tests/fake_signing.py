@@ -31,6 +31,8 @@ TRACK = register_track(TrackSpec("fake_signing", V, "one number for each id"))
 OTHER = register_track(TrackSpec("fake_other", 2, "two numbers that say nothing"))
 COLOURS = {"JOHN": (250, 0, 0), "BUY": (0, 250, 0), "HOUSE": (0, 0, 250), "": (0, 0, 0)}
 SIGN, PAUSE = 6, 4  # frames
+SENTENCE = "JOHN BUY HOUSE"
+LONG = "JOHN BUY HOUSE BUY JOHN HOUSE HOUSE JOHN BUY JOHN JOHN BUY HOUSE JOHN"
 
 
 def frames_of(text: str) -> list[str]:

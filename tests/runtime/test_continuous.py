@@ -10,7 +10,19 @@ from pathlib import Path
 import fake_signing
 import numpy as np
 import pytest
-from fake_signing import OTHER, RATE, TRACK, Hands, film, sign, span, with_decoder, write_film
+from fake_signing import (
+    LONG,
+    OTHER,
+    RATE,
+    SENTENCE,
+    TRACK,
+    Hands,
+    film,
+    sign,
+    span,
+    with_decoder,
+    write_film,
+)
 
 import fakes
 from chereme.decoding.generation import GenerationConfig
@@ -21,9 +33,6 @@ from chereme.runtime.config import SigningPreprocessing, Windows
 from chereme.runtime.continuous import ContinuousRecognizer, load_continuous
 from chereme.runtime.continuous_bundle import ContinuousBundle
 from chereme.types import Frame
-
-SENTENCE = "JOHN BUY HOUSE"
-LONG = "JOHN BUY HOUSE BUY JOHN HOUSE HOUSE JOHN BUY JOHN JOHN BUY HOUSE JOHN"
 
 
 @pytest.fixture(scope="module")

@@ -6,15 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from fake_signing import RATE, VOCABULARY, V, sign, span, with_decoder
+from fake_signing import LONG, RATE, SENTENCE, VOCABULARY, V, sign, span, with_decoder
 
 from chereme.formats.tracks import one_track
 from chereme.runtime.config import Windows
 from chereme.runtime.continuous import ContinuousRecognizer
-from chereme.text.glosses import EOS
+from chereme.text.glosses import BOS, EOS
 
-SENTENCE = "JOHN BUY HOUSE"
-LONG = "JOHN BUY HOUSE BUY JOHN HOUSE HOUSE JOHN BUY JOHN JOHN BUY HOUSE JOHN"
 JOHN, BUY, HOUSE = VOCABULARY.encode(SENTENCE.split())
 
 
@@ -72,6 +70,17 @@ def test_a_decoder_of_no_finite_number_gives_way_to_the_ctc_head() -> None:
     assert (result.text, len(result.warnings)) == (SENTENCE, 1)
     alone = replace(with_decoder(readers=("decoder",)), decoder=broken.decoder)
     assert ContinuousRecognizer(alone).recognize(sign(SENTENCE)).text == ""
+
+
+def test_a_ctc_head_that_fits_nothing_of_the_decoder_reads_itself() -> None:
+    """It sees a mark, which no decoder says, and in too few frames for what the decoder says."""
+    marks = one_track("fake_signing", np.eye(V)[[0, BOS, 0]], RATE)
+    model = replace(
+        with_decoder(), decoder=Says(20 * np.eye(V, dtype=np.float32)[[JOHN] * 9 + [EOS]])
+    )
+    result = ContinuousRecognizer(model).recognize(marks)
+    assert "read with the CTC head instead" in result.warnings[0]
+    assert "JOHN" not in result.text
 
 
 @pytest.mark.parametrize(("more", "text"), [(0.5, "JOHN HOUSE HOUSE"), (0.3, SENTENCE)])

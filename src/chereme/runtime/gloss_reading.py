@@ -22,7 +22,8 @@ from chereme.text.glosses import BOS, EOS, GlossVocabulary
 
 Feeds = Mapping[str, NDArray[Any]]
 """Inputs of ``sequence.onnx``, by name, of one clip."""
-Ids = tuple[int, ...]
+Symbols = tuple[int, ...]
+"""Ids of the glosses of a sentence, without marks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,16 +113,15 @@ class GlossReader:
     def read(self, heard: Heard, options: ReadingOptions) -> Reading:
         """The glosses of what was heard. With both a decoder and a CTC head, what the decoder says
         gives way to what CTC reads, with a warning, where both find that likelier."""
-        longest = options.generation.max_length
         if heard.log_probs is None:
-            return self._by_decoder(heard, self._say(heard, options), longest)
+            return self._by_decoder(heard, self._say(heard, options), options)
         found = self._search(heard.log_probs, options)
         by_ctc = self._by_ctc(heard.log_probs, found)
         if options.reader == "ctc":
             return by_ctc
         said = self._say(heard, options)
-        if self._fits(said[0] if said else (), found[0].symbols, heard):
-            return self._by_decoder(heard, said, longest)
+        if self._fits(said[0], found[0].symbols, heard):
+            return self._by_decoder(heard, said, options)
         message = "the text decoder's glosses do not fit the frames: read with the CTC head instead"
         return replace(by_ctc, warnings=(message,))
 
@@ -131,38 +131,40 @@ class GlossReader:
             return [greedy(log_probs)]
         return beam_search(log_probs, width=options.ctc_beam)
 
-    def _say(self, heard: Heard, options: ReadingOptions) -> list[Ids]:
-        """Hypotheses of the decoder, the best first; none where it says no finite number."""
+    def _say(self, heard: Heard, options: ReadingOptions) -> list[Symbols]:
+        """Hypotheses of the decoder, the best first: that of nothing where it says no finite
+        number."""
         generation = options.generation
         if options.greedy:
             generation = replace(generation, method="greedy")
         found = generate(lambda ids: self.logits(ids[0], heard)[None, :, -1], 1, generation)
-        return [
+        said = [
             tuple(ids[:length].tolist())
             for ids, length, score in zip(
                 found.glosses[0], found.lengths[0], found.scores[0], strict=True
             )
             if np.isfinite(score)
         ]
+        return said or [()]
 
-    def _fits(self, ids: Ids, by_ctc: Ids, heard: Heard) -> bool:
-        """Whether the decoder's ``ids`` are as likely as ``by_ctc``, by the sum of what both say.
+    def _fits(self, said: Symbols, read: Symbols, heard: Heard) -> bool:
+        """Whether what the decoder said is as likely as what the CTC head read, by the sum of both
+        log-likelihoods.
 
         A decoder that was taught sentences stops after the first of a window that holds several,
         and may go on for ever; the CTC head knows what is in the frames (Watanabe et al. 2017,
         hybrid CTC/attention, of which this takes the score, with equal weights).
         """
         assert heard.log_probs is not None  # there is a CTC head
-        said, read = ctc_log_likelihoods(heard.log_probs, [ids, by_ctc])
-        # Not finite: the frames cannot hold them, or the decoder says no finite number.
-        return bool(said + self._likelihood(ids, heard) >= read + self._likelihood(by_ctc, heard))
+        by_ctc = ctc_log_likelihoods(heard.log_probs, [said, read])
+        by_decoder = [self._log_chances((*symbols, EOS), heard).sum() for symbols in (said, read)]
+        mine, others = by_ctc + by_decoder
+        # Not finite: the frames cannot hold it, or the decoder says no finite number.
+        return bool(np.isfinite(mine) and mine >= others)
 
-    def _likelihood(self, ids: Ids, heard: Heard) -> float:
-        """ln p of a sentence by the decoder, without penalties or temperature."""
-        return float(self._log_chances((*ids, EOS), heard).sum())
-
-    def _log_chances(self, ids: Ids, heard: Heard) -> NDArray[np.float64]:
-        """ln p of each of ``ids`` after those before it, by the decoder: ``(L,)``."""
+    def _log_chances(self, ids: tuple[int, ...], heard: Heard) -> NDArray[np.float64]:
+        """ln p of each of ``ids`` after those before it, by the decoder, without penalties or
+        temperature: ``(L,)``."""
         log_probs = may_follow(self.logits(np.array([[BOS, *ids[:-1]]]), heard)[0])
         return log_probs[np.arange(len(ids)), ids]
 
@@ -174,26 +176,28 @@ class GlossReader:
             tuple(self.vocabulary.decode(one.symbols) for one in found),
         )
 
-    def _by_decoder(self, heard: Heard, said: Sequence[Ids], longest: int) -> Reading:
-        ids = said[0] if said else ()
+    def _by_decoder(
+        self, heard: Heard, said: Sequence[Symbols], options: ReadingOptions
+    ) -> Reading:
+        symbols, longest = said[0], options.generation.max_length
         warnings: tuple[str, ...] = ()
-        if len(ids) >= longest:
+        if len(symbols) >= longest:
             warnings = (
                 f"the reading was cut off at {longest} glosses, the most that the model says of a "
                 "stretch",
             )
-        spans = None if heard.log_probs is None else align(heard.log_probs, ids)
-        chances = np.exp(self._log_chances(ids, heard)).tolist() if ids else []
+        spans = None if heard.log_probs is None else align(heard.log_probs, symbols)
+        chances = np.exp(self._log_chances((*symbols, EOS), heard)).tolist()
         return Reading(
-            self._glosses(ids, chances, spans),
+            self._glosses(symbols, chances, spans),
             tuple(self.vocabulary.decode(one) for one in said),
             warnings,
         )
 
     def _glosses(
-        self, ids: Ids, chances: Sequence[float], spans: Sequence[Span] | None
+        self, symbols: Symbols, chances: Sequence[float], spans: Sequence[Span] | None
     ) -> tuple[ReadGloss, ...]:
-        """Glosses of ids, their probabilities, and their frames, where these are known."""
+        """Glosses of symbols, with the probability and, where it is known, the span of each."""
         return tuple(
             ReadGloss(
                 gloss,
@@ -201,5 +205,5 @@ class GlossReader:
                 None if spans is None else spans[places[-1]].end_frame,
                 float(np.prod([chances[place] for place in places])),
             )
-            for gloss, places in self.vocabulary.decode_places(ids)
+            for gloss, places in self.vocabulary.decode_places(symbols)
         )
