@@ -63,8 +63,8 @@ class ContainerSource:
                 container_options={"format_whitelist": FORMATS},
                 # Also holds while the file is probed, which may decode a frame.
                 options=limits.decoder_options(),
-                metadata_errors="replace",
                 buffer_size=1 << 18,
+                **_metadata_options(),
             )
         except (av.FFmpegError, OSError) as error:
             self._refuse_without_index()
@@ -181,6 +181,13 @@ class ContainerSource:
         """See :meth:`chereme.video.source.Source.close`."""
         self._container.close()
         self._file.close()
+
+
+def _metadata_options() -> dict[str, str]:
+    """Of ``av.open``: names that are not UTF-8 are no error. PyAV 19 sees to it by itself."""
+    import av
+
+    return {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 
 
 def _reason(error: Exception) -> str:
