@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from chereme.errors import InputError
+from chereme.formats.files import read_file
 
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg", ".flv", ".wmv")
 LANDMARK_SUFFIXES = (".pose", ".npz")
@@ -87,10 +88,7 @@ def read_text(path: Path) -> str:
 
     The lists of Chinese data sets are kept in either. InputError if it is neither.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+    data = read_file(path)
     for encoding in ("utf-8-sig", "gb18030"):
         try:
             return data.decode(encoding)
@@ -102,9 +100,7 @@ def read_text(path: Path) -> str:
 def read_json(path: Path) -> Any:
     """What a JSON file holds. InputError, with the line, if it cannot be read as one."""
     try:
-        return json.loads(path.read_bytes())
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+        return json.loads(read_file(path))
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise InputError(
             f"{path}: expected JSON, got something else ({error}); download the file again"

@@ -14,6 +14,7 @@ from typing import cast
 
 from chereme.data.corpus import Corpus, Finding
 from chereme.errors import InputError
+from chereme.formats.files import read_file
 from chereme.formats.manifests import Item, Split, read_manifest
 from chereme.formats.track_files import open_tracks
 from chereme.formats.tracks import PoseTracks
@@ -218,8 +219,8 @@ def read_bars(path: Path, needed: Iterable[str]) -> list[tuple[str, dict[str, st
     number of cells.
     """
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_file(path).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
         raise InputError(f"{path}: expected a table in UTF-8 ({error}); check the path") from error
     lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
     header = [name.strip() for name in lines[0][1].split("|")] if lines else []

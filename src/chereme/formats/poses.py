@@ -12,6 +12,7 @@ from pathlib import Path
 from chereme.errors import InputError, UsageError
 from chereme.formats.dot_npz import npz_bytes, read_npz
 from chereme.formats.dot_pose import pose_bytes, read_pose
+from chereme.formats.files import read_file
 from chereme.formats.landmark_units import MAKE_ANEW, is_rate
 from chereme.types import Landmarks
 
@@ -42,10 +43,7 @@ def read_landmarks(path: str | Path, *, fps: float | None = None) -> Landmarks:
         raise InputError(f"{path}: expected a landmark file (.pose or .npz), got {path.suffix!r}")
     if fps is not None and not is_rate(fps):
         raise UsageError(f"fps: expected a positive number of frames a second, got {fps!r}")
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+    raw = read_file(path)
     if not raw:
         raise InputError(f"{path}: the file is empty; {MAKE_ANEW}")
     return reader(path, raw, fps)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from chereme.errors import InputError
+from chereme.formats.files import read_file
 
 
 def read_rows(path: str | Path) -> Iterator[tuple[int, list[str]]]:
@@ -18,9 +19,7 @@ def read_rows(path: str | Path) -> Iterator[tuple[int, list[str]]]:
     """
     path = Path(path)
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+        text = read_file(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(
             f"{path}: expected UTF-8 text, got the byte {error.object[error.start]:#04x} at "

@@ -6,6 +6,7 @@ How the tools' files are called is inferred: a number for each frame.
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chereme.errors import InputError, UsageError
+from chereme.formats.files import read_file
 from chereme.formats.poses import read_landmarks
 from chereme.formats.track_importers import (
     dwpose,
@@ -169,7 +171,7 @@ def _by_frame(arrays: Mapping[str, NDArray[Any]]) -> list[dict[str, NDArray[Any]
 
 def _array(path: Path) -> NDArray[Any]:
     try:
-        loaded: NDArray[Any] = np.load(path, allow_pickle=False)
+        loaded: NDArray[Any] = np.load(io.BytesIO(read_file(path)), allow_pickle=False)
         return loaded.astype(np.float32)
     except Exception as error:  # damage shows as any of several exceptions
         raise InputError(
@@ -180,8 +182,8 @@ def _array(path: Path) -> NDArray[Any]:
 
 def _json_frames(path: Path) -> list[Mapping[str, Any] | None]:
     try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+        content = json.loads(read_file(path))
+    except ValueError as error:
         raise InputError(f"{path}: expected JSON ({error})") from error
     frames = content.get("pose_score") if isinstance(content, dict) else content
     if not isinstance(frames, list):

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from chereme.errors import InputError
 from chereme.formats.dot_pose import parse_pose
+from chereme.formats.files import read_file
 from chereme.formats.landmark_units import is_rate
 from chereme.formats.tracks import PAPER_RATE, PoseTracks, one_track, track_spec
 from chereme.types import Landmarks
@@ -95,10 +96,7 @@ def mediapipe_of_pose(path: str | Path, rate: float | None = None) -> PoseTracks
     components.
     """
     path = Path(path)
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+    raw = read_file(path)
     header, body = parse_pose(path, raw)
     data = np.asarray(body.data.data, np.float32)[:, 0]
     confidence = np.nan_to_num(np.asarray(body.confidence, np.float32)[:, 0])

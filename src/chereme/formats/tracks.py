@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chereme.errors import InputError, UsageError
+from chereme.formats.files import open_file
 
 Floats = NDArray[np.float32]
 Flags = NDArray[np.bool_]
@@ -313,9 +314,9 @@ def write_tracks(clip: PoseTracks, path: str | Path) -> None:
 def is_tracks_file(path: str | Path) -> bool:
     """Whether an ``.npz`` says of itself that it holds tracks (and not, say, hand landmarks)."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_file(path) as file, zipfile.ZipFile(file) as archive:
             return "tracks_version.npy" in archive.namelist()
-    except (OSError, zipfile.BadZipFile):
+    except zipfile.BadZipFile:
         return False
 
 
@@ -353,12 +354,14 @@ def read_tracks(path: str | Path) -> PoseTracks:
 def plain_arrays(path: Path) -> dict[str, NDArray[Any]]:
     """The arrays of an ``.npz``; pickled objects are never loaded. InputError if it is no such."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_file(path) as file, zipfile.ZipFile(file) as archive:
             unpacked = sum(member.file_size for member in archive.infolist())
         if unpacked > MAX_UNPACKED_BYTES:
             raise ValueError(f"it unpacks to {unpacked:,} bytes, expected {MAX_UNPACKED_BYTES:,}")
-        with np.load(path, allow_pickle=False) as loaded:
+        with open_file(path) as file, np.load(file, allow_pickle=False) as loaded:
             return {key: loaded[key] for key in loaded.files}
+    except InputError:
+        raise
     except Exception as error:  # zip, zlib, numpy header and pickle errors have no common class
         raise InputError(
             f"{path}: expected an .npz archive of plain arrays, got something else, or a damaged "

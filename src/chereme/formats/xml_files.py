@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
-from chereme.errors import InputError, LimitError
+from chereme.errors import InputError
+from chereme.formats.files import read_file
 
 MAX_BYTES = 256 << 20  # ELAN files of an hour are a few MB
 
@@ -20,11 +21,7 @@ def read_xml(path: str | Path, roots: Sequence[str]) -> ElementTree.Element:
     path = Path(path)
     expected = f"an XML document <{'> or <'.join(roots)}>"
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise LimitError(f"{path}: expected at most {MAX_BYTES:,} bytes; split the file")
-        root = ElementTree.fromstring(path.read_bytes())
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+        root = ElementTree.fromstring(read_file(path, MAX_BYTES))
     except (ElementTree.ParseError, ValueError) as error:
         raise InputError(
             f"{path}: expected {expected}; it is cut off, damaged or something else ({error}); "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
@@ -101,7 +102,7 @@ def observe(
 def is_landmark_file(source: str | Path) -> bool:
     """Whether ``source`` names a file of landmarks, by its suffix."""
     path = Path(source)
-    return path.suffix.lower() in LANDMARK_SUFFIXES and not path.is_dir()
+    return path.suffix.lower() in LANDMARK_SUFFIXES and not os.path.isdir(path)
 
 
 def read_again(

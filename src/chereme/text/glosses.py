@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from chereme.errors import InputError, UsageError
+from chereme.formats.files import read_file
 
 Units = Literal["glosses", "pieces"]
 
@@ -234,11 +235,11 @@ class GlossVocabulary:
     def load(cls, path: str | Path) -> GlossVocabulary:
         """Read what `save` wrote. InputError if it is something else."""
         try:
-            content = json.loads(Path(path).read_bytes())
+            content = json.loads(read_file(path))
             if tuple(content["special"]) != SPECIAL:
                 raise ValueError(f"expected {SPECIAL} as special tokens")
             return cls(tuple(map(str, content["tokens"])), content["units"])
-        except (OSError, ValueError, KeyError, TypeError, UsageError) as error:
+        except (ValueError, KeyError, TypeError, UsageError) as error:
             raise InputError(
                 f"{path}: expected a gloss vocabulary in JSON ({error}); save it with "
                 "GlossVocabulary.save"

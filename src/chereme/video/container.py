@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chereme.errors import InputError
+from chereme.formats.files import open_file
 from chereme.video.source import Decoded, Limits
 from chereme.video.structure import is_cut, lacks_index
 from chereme.video.upright import UPRIGHT, orientation_of
@@ -31,7 +32,7 @@ class ContainerSource:
         self._name = str(path)
         self._strict = strict
         self.bad_packets = 0
-        self._file = path.open("rb")
+        self._file = open_file(path)
         try:
             self.truncated = is_cut(self._file)
             if strict and self.truncated:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chereme.errors import InputError
+from chereme.formats.files import read_file
 from chereme.video.picture_header import PictureHeader, read_header
 from chereme.video.source import Decoded, Limits
 
@@ -42,12 +43,7 @@ class PictureSource:
         """See :meth:`chereme.video.source.Source.decoded`."""
         first: int | None = None
         for number, path in self._files:
-            try:
-                data = path.read_bytes()
-            except OSError as error:
-                raise InputError(
-                    f"{path}: cannot be read ({error.strerror}); check access"
-                ) from error
+            data = read_file(path, 8 * self._limits.pixels(self.is_still))
             header = read_header(data)
             frame = None
             if header is not None:

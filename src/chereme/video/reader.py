@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from chereme.errors import InputError
+from chereme.formats.files import open_file
 from chereme.types import Frame, Video
 from chereme.video.container import ContainerSource
 from chereme.video.picture_header import read_header
@@ -144,18 +146,14 @@ def open_video(
 
 
 def _open_source(path: Path, limits: Limits, rate: float, strict: bool) -> Source:
-    if path.is_dir():
+    # os.path and not pathlib, which raises for a name that is too long for the system.
+    if os.path.isdir(path):
         files = numbered_pictures(path)
         return PictureSource(files, limits=limits, rate=rate, strict=strict)
-    if not path.exists():
+    if not os.path.exists(path):
         raise InputError(f"{path}: no such file or folder; check the path")
-    if not path.is_file():
-        raise InputError(f"{path}: expected a file or a folder; give the path of a recording")
-    try:
-        with path.open("rb") as file:
-            head = file.read(16)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be opened ({error.strerror}); check access") from error
+    with open_file(path) as file:
+        head = file.read(16)
     if not head:
         raise InputError(f"{path}: the file is empty (0 bytes); copy or download it again")
     if read_header(head) is not None:

@@ -1,0 +1,54 @@
+"""Opening and reading the files that people give: regular ones only, and of a bounded size.
+
+A pipe or a device (``/dev/zero``) may never end, or wait for ever, whatever its name says.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+from chereme.errors import InputError, LimitError
+
+MAX_BYTES = 2 << 30
+
+
+def open_file(path: str | Path) -> BinaryIO:
+    """A regular file, to read from. Raises InputError for anything else, and for no access."""
+    path = Path(path)
+    try:
+        # Without waiting: a pipe that nobody writes to would block the opening itself.
+        number = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _BINARY)
+        if not stat.S_ISREG(os.fstat(number).st_mode):
+            os.close(number)
+            raise InputError(
+                f"{path}: cannot be read: expected a regular file, got a folder, pipe or "
+                "device; copy what it holds into a file"
+            )
+        return os.fdopen(number, "rb")
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path}: cannot be read ({reason}); check the path") from error
+
+
+def read_file(path: str | Path, max_bytes: int = MAX_BYTES) -> bytes:
+    """The content of a regular file. Raises as `open_file`, and LimitError above ``max_bytes``."""
+    with open_file(path) as file:
+        try:
+            size = os.fstat(file.fileno()).st_size
+            content = b"" if size > max_bytes else file.read(max_bytes + 1)
+        except OSError as error:
+            raise InputError(
+                f"{path}: cannot be read ({error.strerror}); check the disk"
+            ) from error
+    if max(size, len(content)) > max_bytes:
+        raise LimitError(
+            f"{path}: expected at most {max_bytes:,} bytes, got {max(size, len(content)):,}; "
+            "split the recording, or give the right file"
+        )
+    return content
+
+
+_BINARY = getattr(os, "O_BINARY", 0)  # Windows alone tells text from bytes
