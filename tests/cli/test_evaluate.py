@@ -105,6 +105,43 @@ def test_missing_items_are_counted_and_left_out(manifest: Path, model: str) -> N
     assert "3 of 4 items could be read" in result.stderr
 
 
+def test_characters_that_the_model_cannot_write_are_named(manifest: Path, model: str) -> None:
+    # The model writes a, b, d, i, l, v. Each 2 and E is a letter that was not read.
+    manifest.write_text(
+        "path,label,id\nvail.npz,Va\N{LATIN SMALL LETTER I WITH ACUTE} l2,1\ndab.npz,2dabE,2\n"
+        "lid.npz,lid,3\nlid.npz,\N{CJK UNIFIED IDEOGRAPH-4F60},4\n",
+        encoding="utf-8",
+    )
+    result = run("--model", model, "--data", manifest, "--format", "json")
+    score = json.loads(result.stdout)
+    assert score["items_with_unknown"] == 3
+    assert score["unknown_characters"] == {"2": 2, "e": 1, "\N{CJK UNIFIED IDEOGRAPH-4F60}": 1}
+    assert (score["letters"], score["exact_match"]) == (14, 25.0)
+    assert (score["deletions"], score["substitutions"], score["insertions"]) == (3, 1, 2)
+    assert "labels of 3 items have characters that the model cannot write" in result.stderr
+    assert "unknown        '2', 'e'" in run("--model", model, "--data", manifest).stdout
+
+
+def test_a_path_that_cannot_be_is_left_out_and_named(manifest: Path, model: str) -> None:
+    bad = "".join(f"{name},dab,,test\n" for name in ("x" * 5000 + ".mp4", "y" * 5000, "a\0.npz"))
+    manifest.write_text(manifest.read_text() + bad)
+    result = run("--model", model, "--data", manifest, "--split", "test", "--format", "json")
+    assert result.exit_code == 1, result.exception
+    score = json.loads(result.stdout)
+    assert (score["items"], score["items_read"], score["letters"]) == (6, 3, 9)
+    assert [len(row["id"]) for row in score["unreadable"]] == [5004, 5000, 6]
+    assert "xxx.mp4: left out" in result.stderr
+
+
+@pytest.mark.filterwarnings("default")
+def test_repeated_rows_are_told(manifest: Path, model: str) -> None:
+    manifest.write_text(manifest.read_text() + "vail.npz,Vail,one,test\n")
+    result = run("--model", model, "--data", manifest, "--split", "test", "--format", "json")
+    assert json.loads(result.stdout)["items"] == 3
+    assert "chereme: warning: " in result.stderr
+    assert "1 of 5 rows repeat an earlier one and are left out: line 6 (as line 2)" in result.stderr
+
+
 def test_parts_of_a_recording_and_hands(tmp_path: Path, model: str) -> None:
     write_landmarks(fakes.spell("vaildab", letter_seconds=0.5), tmp_path / "long.npz")
     (tmp_path / "data.csv").write_text(

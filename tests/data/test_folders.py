@@ -106,3 +106,14 @@ def test_a_tree_that_is_none(tree, tmp_path):
         folders.read_tree(root, signer="(")
     with pytest.raises(UsageError, match=r"one group, the signer's name, got '.*' with 0"):
         folders.read_tree(root, signer="_")
+
+
+def test_rows_whose_path_cannot_be_are_dropped_and_named(tmp_path, table):
+    (tmp_path / "a.mp4").write_bytes(b"")
+    rows = [("a.mp4", "a"), ("x" * 5000, "b"), ("c\0.mp4", "c")]
+    corpus = folders.read(table(tmp_path / "m.csv", ("path", "label"), *rows))
+    assert [item.label for item in corpus.items] == ["a"]
+    assert [(f.id[:3], f.reason) for f in corpus.findings] == [
+        ("xxx", "not on disk"),
+        ("c\0.", "not on disk"),
+    ]

@@ -1,4 +1,5 @@
 import csv
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,93 @@ def test_spreadsheet_habits(tmp_path):
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("path,label,signer,split\r\na.mp4,x,ann,test\r\nb.mp4,y\r\n", "utf-8"),
+        ("path,label,,\na.mp4,x,,\nb.mp4,y,,,,\n", "utf-8"),
+        ("path;label\r\na.mp4;x\r\nb.mp4;y\r\n", "utf-8-sig"),
+        ("path\tlabel\r\na.mp4\tx\r\nb.mp4\ty\r\n", "utf-16"),
+        ("path\tlabel\na.mp4\tx\nb.mp4\ty\n", "utf-32"),
+        ("sep=;\r\npath;label\r\na.mp4;x\r\nb.mp4;y\r\n", "utf-8"),
+        ('"path","label"\na.mp4,x\nb.mp4,"y"\n', "utf-8-sig"),
+        ("PATH,Label\ra.mp4,x\rb.mp4,y\r", "utf-8"),
+    ],
+)
+def test_tables_as_spreadsheets_write_them(tmp_path, text, encoding):
+    items = read_manifest(manifest(tmp_path, text, encoding))
+    assert [(item.path, item.label) for item in items] == [
+        (tmp_path / "a.mp4", "x"),
+        (tmp_path / "b.mp4", "y"),
+    ]
+
+
+def test_decimal_commas(tmp_path):
+    (item,) = read_manifest(manifest(tmp_path, "path;label;start;end\na.mp4;x;0,5;1,25\n"))
+    assert (item.start, item.end) == (0.5, 1.25)
+
+
+@pytest.mark.parametrize(
+    ("said", "split"),
+    [
+        *((name, "train") for name in ("train", "Training")),
+        *((name, "dev") for name in ("dev", "val", "VALID", "validation", "development")),
+        *((name, "test") for name in ("test", "testing")),
+    ],
+)
+def test_other_names_of_the_splits(tmp_path, said, split):
+    (item,) = read_manifest(manifest(tmp_path, f"path,label,split\na,x,{said}\n"))
+    assert item.split == split
+
+
+def test_paths_of_windows(tmp_path):
+    (tmp_path / "odd\\name.mp4").touch()
+    text = "path,label,video\nclips\\a.mp4,x,films\\a.mp4\nodd\\name.mp4,y,\n"
+    a, odd = read_manifest(manifest(tmp_path, text))
+    assert (a.path, a.video, a.id) == (
+        tmp_path / "clips/a.mp4",
+        tmp_path / "films/a.mp4",
+        "clips/a.mp4",
+    )
+    assert odd.path.exists()
+
+
+def test_repeated_rows_are_read_once_and_counted(tmp_path):
+    path = manifest(tmp_path, "path,label\na,x\nb,x\na,x\na,x\n")
+    with pytest.warns(
+        UserWarning, match=r"2 of 4 rows repeat.*left out: line 4 \(as line 2\), line 5 \(as line 2"
+    ):
+        items = read_manifest(path)
+    assert [item.id for item in items] == ["a", "b"]
+    many = manifest(tmp_path, "path,label\n" + "a,x\n" * 10)
+    with pytest.warns(UserWarning, match=r"9 of 10 rows .* and 4 more"):
+        assert len(read_manifest(many)) == 1
+
+
+@pytest.mark.parametrize("written", ["NFC", "NFD"])
+@pytest.mark.parametrize("there", ["NFC", "NFD"])
+def test_accents_composed_or_not(tmp_path, written, there):
+    name, label = "caf\N{LATIN SMALL LETTER E WITH ACUTE}", "\N{LATIN SMALL LETTER E WITH ACUTE}t"
+    folder = tmp_path / unicodedata.normalize(there, name)
+    folder.mkdir()
+    (folder / unicodedata.normalize(there, f"{name}.mp4")).touch()
+    text = f"path,label,signer\n{name}/{name}.mp4,{label},{name}\n{name}/none.mp4,,\n"
+    first, gone = read_manifest(manifest(tmp_path, unicodedata.normalize(written, text)))
+    assert first.path.exists()
+    assert (first.id, first.label, first.signer) == (f"{name}/{name}.mp4", label, name)
+    assert missing_files([first, gone]) == [gone]
+
+
+def test_paths_that_cannot_be_are_missing(tmp_path):
+    long, deep, nul = "x" * 5000, "x/" * 5000, "a\0b.mp4"
+    path = manifest(
+        tmp_path, f"path,label\n{long},a\n{deep}\N{GREEK SMALL LETTER BETA},b\n{nul},c\n"
+    )
+    items = read_manifest(path)
+    assert missing_files(items) == items
+    assert len(items) == 3
+
+
 def test_absolute_paths_stay(tmp_path):
     (item,) = read_manifest(manifest(tmp_path, f"path,label\n{tmp_path}/elsewhere/a.mp4,a\n"))
     assert item.path == tmp_path / "elsewhere/a.mp4"
@@ -67,12 +155,11 @@ def test_parts_of_one_recording_have_their_own_ids(tmp_path):
         ("", "expected a header line with path,label"),
         ("\n\n", "expected a header line with path,label"),
         ("path,word\na.mp4,x\n", r"line 1: .*path,label.*path,word.*label lacking"),
-        ("path;label\na.mp4;x\n", r"separate columns by commas, not by ';'"),
         ("path,label,path\na,b,c\n", "expected each column once, got 'path' twice"),
         ("path,label\na.mp4,x\n,y\n", "line 3, column path: expected a file or folder"),
         ("path,label\na.mp4,x,y\n", r"line 2: expected 2 cells \(path,label\), got 3.*quotes"),
         ("path,label\na.mp4\n", "line 2: expected 2 cells"),
-        ("path,label,split\na,x,val\n", "line 2, column split: .*train, dev, test.*got 'val'"),
+        ("path,label,split\na,x,exam\n", "line 2, column split: .*train, dev.*got 'exam'"),
         ("path,label,hand\na,x,both\n", "line 2, column hand: .*auto, left, right.*got 'both'"),
         ("path,label,start\na,x,soon\n", "line 2, column start: expected seconds.*'soon'"),
         ("path,label,start\na,x,-1\n", "column start: expected seconds from 0"),
@@ -84,7 +171,9 @@ def test_parts_of_one_recording_have_their_own_ids(tmp_path):
         ("path,label,width\na,x,3.5\n", "column width: expected a whole number from 1"),
         ("path,label,height\na,x,inf\n", "column height: expected a whole number from 1"),
         ("path,label,id\na,x,i\nb,y,i\n", "line 3, column id: .*'i' as in line 2"),
-        ("path,label\na,x\na,y\n", "line 3, column id: .*'a' as in line 2"),
+        ("path,label\na,x\na,y\n", "line 3, column id: .*'a' as in line 2.*'x', here 'y'"),
+        ("path,label\na,x\nb,y\na,z\na,x\n", "line 4, column id: .*as in line 2"),
+        ("path,label,id\na,x,\nb,y,a\n", "line 3, column id: .*'a' as in line 2"),
         ('path,label\n"a\n\n",x\nb,y,z\n', "line 5: expected 2 cells"),
         ('path,label\na,"x\n', "expected CSV"),
     ],

@@ -35,6 +35,25 @@ def test_normalise():
     assert CHICAGO.normalise("- a -") == "a"
 
 
+def test_symbols_with_accents():
+    swedish = Alphabet(tuple("abcdefghijklmnopqrstuvwxyz\N{LATIN SMALL LETTER O WITH DIAERESIS}ß"))
+    for label in ("Bjo\N{COMBINING DIAERESIS}rn", "Bj\N{LATIN SMALL LETTER O WITH DIAERESIS}rn"):
+        assert swedish.normalise(label) == "bj\N{LATIN SMALL LETTER O WITH DIAERESIS}rn"
+        assert ASL_LETTERS.normalise(label) == "bjorn"
+    assert swedish.normalise("Stra\N{LATIN SMALL LETTER SHARP S}e") == "straße"
+    assert ASL_LETTERS.normalise("Straße") == "strasse"
+
+
+def test_what_the_alphabet_does_not_have():
+    assert ASL_LETTERS.unknown(" Zoë \t O'Brien 2's") == "'2"
+    assert ASL_LETTERS.as_written(" Zoë \t O'Brien 2's") == "zoeo'brien2's"
+    assert CHICAGO.unknown("Zoë O'Brien") == ""
+    assert CHICAGO.as_written("a  -  B") == "a - b"
+    assert (
+        ASL_LETTERS.unknown("\N{CJK UNIFIED IDEOGRAPH-4F60}!!") == "\N{CJK UNIFIED IDEOGRAPH-4F60}!"
+    )
+
+
 def test_unknown_symbols_are_named():
     with pytest.raises(InputError, match=r"'é'"):
         ASL_LETTERS.encode("café")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import shutil
 from collections.abc import Callable
@@ -68,6 +69,12 @@ def test_splits_come_from_the_folders_that_have_them(
     assert ids(other.whole("test")) == []
     with pytest.raises(InputError, match=r"photos: expected shards dev-000000\.tar"):
         set_up(ShardData(both[1:]))
+
+
+def test_characters_outside_the_alphabet_are_told(coloured_shards: Path) -> None:
+    some = ShardData([str(coloured_shards)], alphabet="bcdefghijklmnopqrstuvwxyz12", workers=0)
+    with pytest.warns(UserWarning, match=r"labels of 8 clips .*left out.*1 different: 'a' in 8\)"):
+        set_up(some, dataclasses.replace(INPUTS, symbols=28))
 
 
 def test_steps_of_an_epoch_can_be_limited(coloured_shards: Path) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sys
 import time
+import warnings
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 from typer.core import TyperGroup
@@ -26,7 +27,9 @@ class CheremeGroup(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
+            with warnings.catch_warnings():
+                warnings.showwarning = _show_warning
+                return super().invoke(ctx)
         except CheremeError as error:
             if debugging():
                 raise
@@ -46,6 +49,19 @@ class CheremeGroup(TyperGroup):
             # A file or folder that cannot be written, a full disk: the message names it.
             say(f"error: {error}")
             raise typer.Exit(1) from None
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """What the library warns of, without the line of code that noticed it."""
+    if issubclass(category, UserWarning):
+        say(f"warning: {message}")
 
 
 def debugging() -> bool:

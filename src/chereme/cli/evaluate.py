@@ -170,6 +170,11 @@ def _score_letters(
 
     streams = load_streams(model, stream.value, threads=threads)
     result, read = score(Recognizer(streams, **search), items, progress)
+    if unknown := result["unknown_characters"]:
+        say(
+            f"warning: the labels of {result['items_with_unknown']} items have characters that the "
+            f"model cannot write ({_some(map(repr, unknown))}): they count as not read"
+        )
     return result, [_line(prediction) for prediction in read]
 
 
@@ -350,6 +355,11 @@ def _print(result: dict[str, Any]) -> None:
     typer.echo(f"stream           {result['stream']} ({by_stream})")
     typer.echo(f"items            {result['items_read']} of {result['items']} read")
     typer.echo(f"letters          {result['letters']}")
+    if unknown := result["unknown_characters"]:
+        typer.echo(
+            f"  unknown        {_some(map(repr, unknown))} in {result['items_with_unknown']} items"
+            ", counted as not read"
+        )
     typer.echo(f"letter accuracy  {percent(result['letter_accuracy'])}{between}")
     typer.echo(f"  unit costs     {percent(result['letter_accuracy_unit'])}")
     typer.echo(f"exact match      {percent(result['exact_match'])}")

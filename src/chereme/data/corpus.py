@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import unicodedata
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -171,7 +171,7 @@ class CorpusBuilder:
     def _with_label(self, item: Item, remarks: list[tuple[str, str]]) -> Item:
         written = item.label
         if self._alphabet is not None:
-            if unknown := unknown_characters(written, self._alphabet):
+            if unknown := self._alphabet.unknown(written):
                 raise _Unusable("character not in the alphabet", f"{unknown} in {written!r}")
             item = dataclasses.replace(item, label=self._alphabet.normalise(written))
         if not item.label and not self._allow_empty:
@@ -185,7 +185,7 @@ class CorpusBuilder:
     def _with_frames(
         self, item: Item, first_number: int | None, remarks: list[tuple[str, str]]
     ) -> Item:
-        if not item.path.exists():
+        if not os.path.exists(item.path):
             raise _Unusable("not on disk", str(item.path))
         # Where a part of a recording is meant, the count of the whole says nothing about it.
         if not item.path.is_dir() or item.start is not None or item.end is not None:
@@ -222,21 +222,6 @@ class CorpusBuilder:
                 "check the folder of the recordings and the columns of the table"
             )
         return corpus
-
-
-def unknown_characters(label: str, alphabet: Alphabet) -> str:
-    """The characters of ``label`` that are no symbol of ``alphabet``, in order, each once.
-
-    Case, accents and white space are no characters of their own (see ``Alphabet.normalise``).
-    """
-    plain = unicodedata.normalize("NFKD", label).casefold()
-    return "".join(
-        character
-        for character in dict.fromkeys(plain)
-        if not (
-            character in alphabet.symbols or character.isspace() or unicodedata.combining(character)
-        )
-    )
 
 
 def _compare(

@@ -6,6 +6,7 @@ What the readers of continuous signing return (`boston104`, `signstream`, `phoen
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -147,7 +148,7 @@ class SentenceBuilder:
             return self.drop(sentence.id, "listed twice", " ".join(sentence.words))
         if not sentence.glosses:
             return self.drop(sentence.id, "no glosses")
-        if self._check_files and not sentence.path.exists():
+        if self._check_files and not os.path.exists(sentence.path):
             return self.drop(sentence.id, "not on disk", str(sentence.path))
         self._rows += 1
         self._sentences[sentence.id] = sentence

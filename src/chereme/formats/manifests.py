@@ -2,7 +2,8 @@
 
 A header line, then one line per item. ``path`` and ``label`` are needed; ``id``, ``signer``,
 ``split``, ``start``, ``end``, ``hand``, ``language``, ``frames``, ``width``, ``height`` and
-``video`` are optional, other columns are ignored. Paths are relative to the manifest's own folder.
+``video`` are optional, other columns are ignored. Paths are relative to the manifest's own folder,
+with either slash, and found whether accents are composed or not; all other text becomes NFC.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ from __future__ import annotations
 import csv
 import math
 import os
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
 
 from chereme.errors import InputError
+from chereme.formats.paths import FileFinder, nfc
 from chereme.formats.tables import read_rows
 
 Split = Literal["train", "dev", "test"]
@@ -26,6 +29,12 @@ COLUMNS = (
     *("frames", "width", "height", "video"),
 )
 _NEEDED = COLUMNS[:2]
+SPLIT_NAMES: dict[str, Split] = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("dev", "development", "val", "valid", "validation"), "dev"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+"""What tables and folders call the splits, in lower case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,37 +68,52 @@ class Item:
 def read_manifest(path: str | Path) -> list[Item]:
     """Read all items, whether their files exist or not (see :func:`missing_files`).
 
-    UTF-8 with or without byte-order mark, any line ends, quoted commas. Without an ``id`` an item
-    is called by its path and, if it has one, its time span.
+    Tables are as :func:`chereme.formats.tables.read_rows` takes them. Cells that are lacking at the
+    end of a row are empty, empty ones too many are ignored. Without an ``id`` an item is called by
+    its path and, if it has one, its time span. A row that says again what an earlier one says is
+    left out; a UserWarning counts and names such rows.
 
     Raises InputError, naming line and column, for a needed column or cell that is lacking, a value
-    that cannot be, and an id that comes twice.
+    that cannot be, and an id, or a clip without one, that comes again with other content.
     """
     path = Path(path)
     columns: list[str] | None = None
     items: list[Item] = []
-    line_of_id: dict[str, int] = {}
+    first: dict[str, tuple[int, Item]] = {}
+    repeated: list[str] = []
+    finder = FileFinder(path.parent)
     for line, cells in read_rows(path):
         where = f"{path}, line {line}"
         if columns is None:
             columns = _columns(cells, where)
             continue
-        item = _item(dict(_pair(columns, cells, where)), path.parent, where)
-        if item.id in line_of_id:
+        item = _item(_pair(columns, cells, where), finder, where)
+        earlier, same = first.setdefault(item.id, (line, item))
+        if earlier == line:
+            items.append(item)
+        elif item == same:
+            repeated.append(f"line {line} (as line {earlier})")
+        else:
             raise InputError(
                 f"{where}, column id: expected a name that is used once, got {item.id!r} "
-                f"as in line {line_of_id[item.id]}; give each item its own id"
+                f"as in line {earlier}, which says something else of it (label {same.label!r}, "
+                f"here {item.label!r}); correct one of them, or give each item its own id"
             )
-        line_of_id[item.id] = line
-        items.append(item)
     if columns is None:
         raise InputError(f"{path}: expected a header line with path,label; the file is empty")
+    if repeated:
+        more = f" and {len(repeated) - 5} more" if len(repeated) > 5 else ""
+        warnings.warn(
+            f"{path}: {len(repeated)} of {len(items) + len(repeated)} rows repeat an earlier one "
+            f"and are left out: {', '.join(repeated[:5])}{more}",
+            stacklevel=2,
+        )
     return items
 
 
 def missing_files(items: Iterable[Item]) -> list[Item]:
     """The items whose file or folder does not exist; leave them out and say n of N."""
-    return [item for item in items if not item.path.exists()]
+    return [item for item in items if not os.path.exists(item.path)]
 
 
 def write_manifest(items: Sequence[Item], path: str | Path) -> None:
@@ -127,11 +151,9 @@ def _columns(cells: list[str], where: str) -> list[str]:
     names = [cell.strip().lower() for cell in cells]
     lacking = [name for name in _NEEDED if name not in names]
     if lacking:
-        separator = next((s for s in (";", "\t") if s in cells[0]), None)
-        hint = f"; separate columns by commas, not by {separator!r}" if separator else ""
         raise InputError(
             f"{where}: expected a header with the columns path,label, got {','.join(names)!r}: "
-            f"{' and '.join(lacking)} lacking{hint}"
+            f"{' and '.join(lacking)} lacking"
         )
     for name in COLUMNS:
         if names.count(name) > 1:
@@ -139,16 +161,25 @@ def _columns(cells: list[str], where: str) -> list[str]:
     return names
 
 
-def _pair(columns: list[str], cells: list[str], where: str) -> Iterable[tuple[str, str]]:
-    if len(cells) != len(columns):
+def _pair(columns: list[str], cells: list[str], where: str) -> dict[str, str]:
+    values = [cell.strip() for cell in cells]
+    while len(values) > len(columns) and not values[-1]:
+        values.pop()
+    needed = 1 + max(columns.index(name) for name in _NEEDED)
+    if not needed <= len(values) <= len(columns):
         raise InputError(
             f"{where}: expected {len(columns)} cells ({','.join(columns)}), got {len(cells)}; put "
-            "quotes round a cell that holds a comma"
+            "quotes round a cell that holds a separator"
         )
-    return zip(columns, (cell.strip() for cell in cells), strict=True)
+    values += [""] * (len(columns) - len(values))
+    return {
+        # Files keep the name that they have.
+        name: value if name in ("path", "video") else nfc(value)
+        for name, value in zip(columns, values, strict=True)
+    }
 
 
-def _item(row: dict[str, str], folder: Path, where: str) -> Item:
+def _item(row: dict[str, str], finder: FileFinder, where: str) -> Item:
     if not row["path"]:
         raise InputError(f"{where}, column path: expected a file or folder, got nothing")
     start, end = _seconds(row, "start", where), _seconds(row, "end", where)
@@ -158,11 +189,11 @@ def _item(row: dict[str, str], folder: Path, where: str) -> Item:
         )
     span = "" if start is None and end is None else f"#{row.get('start')}-{row.get('end')}"
     return Item(
-        path=folder / row["path"],
+        path=finder.find(row["path"]),
         label=row["label"],
-        id=row.get("id") or row["path"] + span,
+        id=row.get("id") or nfc(row["path"]).replace("\\", "/") + span,
         signer=row.get("signer") or None,
-        split=cast("Split | None", _one_of(row, "split", ("train", "dev", "test"), where)),
+        split=_split(row, where),
         start=start,
         end=end,
         hand=cast("Hand", _one_of(row, "hand", ("auto", "left", "right"), where) or "auto"),
@@ -170,8 +201,19 @@ def _item(row: dict[str, str], folder: Path, where: str) -> Item:
         frames=_count(row, "frames", where),
         width=_count(row, "width", where),
         height=_count(row, "height", where),
-        video=folder / row["video"] if row.get("video") else None,
+        video=finder.find(row["video"]) if row.get("video") else None,
     )
+
+
+def _split(row: dict[str, str], where: str) -> Split | None:
+    text = row.get("split")
+    split = SPLIT_NAMES.get(text.lower()) if text else None
+    if text and split is None:
+        raise InputError(
+            f"{where}, column split: expected train, dev (val, valid, validation), test or "
+            f"nothing, got {text!r}"
+        )
+    return split
 
 
 def _seconds(row: dict[str, str], column: str, where: str) -> float | None:
@@ -179,7 +221,7 @@ def _seconds(row: dict[str, str], column: str, where: str) -> float | None:
     if not text:
         return None
     try:
-        value = float(text)
+        value = float(text.replace(",", "."))  # the decimal sign of half the world's spreadsheets
     except ValueError:
         value = math.nan
     if not (math.isfinite(value) and value >= 0):

@@ -1,36 +1,64 @@
-"""CSV tables as people make them: with or without byte-order mark, any line ends, quoted commas."""
+"""Tables as people and spreadsheets make them: CSV with any line ends and quoted separators.
+
+Excel writes semicolons where the comma is the decimal sign, and tabs in UTF-16 as "Unicode text".
+"""
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from chereme.errors import InputError
 from chereme.formats.files import read_file
 
+_MARKS = (  # UTF-32 first: its mark begins with that of UTF-16
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+MAX_BYTES = 64 << 20  # a million rows
+_SEPARATORS = ",;\t"
+
 
 def read_rows(path: str | Path) -> Iterator[tuple[int, list[str]]]:
-    """The rows of a CSV table that are not blank, each with the line that it begins on.
+    """The rows of a table that are not blank, each with the line that it begins on.
 
-    Cells come as they are written. Raises InputError if the file cannot be read, is not UTF-8, or
-    has a quote that does not end (which would swallow the rows after it).
+    Cells come as they are written. Columns are separated by that of comma, semicolon and tab which
+    is the most frequent in the first row, or that a first line ``sep=;`` names. The text is UTF-8,
+    or UTF-16 or UTF-32 with a byte-order mark. Raises InputError if the file cannot be read, is of
+    another encoding, or has a quote that does not end (which would swallow the rows after it);
+    LimitError above 64 MiB.
     """
     path = Path(path)
     try:
-        text = read_file(path).decode("utf-8-sig")
+        data = read_file(path, MAX_BYTES)
+        encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8-sig")
+        text = data.decode(encoding)
     except UnicodeDecodeError as error:
         raise InputError(
             f"{path}: expected UTF-8 text, got the byte {error.object[error.start]:#04x} at "
             f"position {error.start}; save the table as CSV in UTF-8"
         ) from error
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    named = first.strip().lower().removeprefix("sep=")
+    separator = named if len(named) == 1 and named in _SEPARATORS else _most_frequent(first)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     line = 1  # of the row's beginning; quoted cells may hold line ends
     try:
         for cells in reader:
-            if any(cell.strip() for cell in cells):
+            says_separator = separator.join(cells).strip().lower() == f"sep={separator}"
+            if any(cell.strip() for cell in cells) and not says_separator:
                 yield line, cells
             line = reader.line_num + 1
     except csv.Error as error:
         raise InputError(f"{path}, line {line}: expected CSV, got a bad row ({error})") from error
+
+
+def _most_frequent(header: str) -> str:
+    bare = re.sub('"[^"]*"', "", header)
+    return max(_SEPARATORS, key=bare.count)  # the comma, where none is more frequent

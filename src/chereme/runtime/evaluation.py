@@ -48,13 +48,14 @@ def predict(
 ) -> list[Prediction]:
     """Read every item. What cannot be read is kept with its error and does not stop the others.
 
-    Labels and texts are brought to the model's alphabet: lower case, and what it has no symbol for
-    (for most models the space) is left out of both.
+    Labels and texts are compared in lower case and, where the model has no symbol for them, without
+    accents and spaces. Other characters of a label that the model cannot write stay: each counts as
+    a letter that was not read.
     """
-    normalise = recognizer.alphabet.normalise
+    alphabet = recognizer.alphabet
     predictions = []
     for done, item in enumerate(items, start=1):
-        reference = normalise(item.label)
+        reference = alphabet.as_written(item.label)
         try:
             transcript = recognizer.recognize(
                 item.path,
@@ -65,7 +66,7 @@ def predict(
         except (InputError, UsageError) as error:  # UsageError: landmarks for a model of pictures
             predictions.append(Prediction(item, reference, None, error=str(error)))
         else:
-            text = normalise(transcript.text)
+            text = alphabet.normalise(transcript.text)
             stream = transcript.info["stream"]
             predictions.append(
                 Prediction(item, reference, text, transcript.warnings, stream=stream)
@@ -87,6 +88,8 @@ def evaluate(
     interval is a 95 % bootstrap over signers where there are two or more, else over items.
     ``model``, ``sha256`` and ``stream`` are of what reads recordings; ``models`` are all that were
     at hand, and ``items_by_stream`` says which streams read how many of the items.
+    ``unknown_characters`` counts in how many labels each character stands that the model cannot
+    write, and ``items_with_unknown`` such labels; these characters count as not read.
 
     Raises ``InputError`` if there are no items or none could be read.
     """
@@ -109,6 +112,7 @@ def evaluate(
     signers = [p.item.signer for p in read]
     known_signers = None not in signers and len(set(signers)) > 1
     readers = recognizer.streams.for_recordings
+    unknown = [recognizer.alphabet.unknown(reference) for reference in references]
     result: dict[str, Any] = {
         "task": recognizer.streams.bundles[0].config.task,
         "model": readers.name,
@@ -120,6 +124,8 @@ def evaluate(
         "items_read": len(read),
         "unreadable": [{"id": p.item.id, "error": p.error} for p in predictions if p.text is None],
         "items_empty": sum(not text for text in texts),
+        "items_with_unknown": sum(map(bool, unknown)),
+        "unknown_characters": dict(sorted(Counter("".join(unknown)).items())),
         "letters": total.reference_length,
         "letter_accuracy": _round(total.accuracy),
         "letter_accuracy_unit": _round(unit.accuracy),

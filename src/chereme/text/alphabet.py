@@ -60,15 +60,40 @@ class Alphabet:
         return "".join(self.symbols[i - 1] for i in indices)
 
     def normalise(self, label: str) -> str:
-        """``label`` in the symbols of this alphabet: lower case, without accents.
+        """``label`` in the symbols of this alphabet: lower case, without accents it does not have.
 
         Runs of white space become one space, the ends are stripped, and what the alphabet does not
         have (a space too, if it has none) is left out: ``"Zoë  O'Brien"`` is ``"zoeobrien"`` in
         a..z.
         """
-        plain = unicodedata.normalize("NFKD", label).casefold()
-        kept = "".join(c for c in plain if c.isspace() or c in self._index)
-        return (" " if " " in self._index else "").join(kept.split())
+        return self._joined(c for c in self._folded(label) if c.isspace() or c in self._index)
+
+    def as_written(self, label: str) -> str:
+        """``label`` as of `normalise`, but with the characters that the alphabet does not have."""
+        return self._joined(self._folded(label))
+
+    def unknown(self, label: str) -> str:
+        """The characters of ``label`` that are no symbols, in order, each once; case, accents and
+        white space are none of their own."""
+        return "".join(
+            dict.fromkeys(
+                c for c in self._folded(label) if not c.isspace() and c not in self._index
+            )
+        )
+
+    def _folded(self, label: str) -> str:
+        """Lower case; accents that are part of a symbol composed, the others left away."""
+        parts: list[str] = []
+        for character in unicodedata.normalize("NFC", label.lower()):
+            if character in self._index:
+                parts.append(character)
+            else:
+                plain = unicodedata.normalize("NFKD", character).casefold()
+                parts += [c for c in plain if c in self._index or not unicodedata.combining(c)]
+        return "".join(parts)
+
+    def _joined(self, characters: Iterable[str]) -> str:
+        return (" " if " " in self._index else "").join("".join(characters).split())
 
 
 ASL_LETTERS = Alphabet(tuple(string.ascii_lowercase))

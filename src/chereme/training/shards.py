@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -157,6 +158,7 @@ class ShardData(lightning.LightningDataModule):
         if inputs.image_size is not None:
             _ = self.crop  # now, not when the first checkpoint is written
         self._check_lengths()
+        self._check_labels()
         self.ranks = plan_lanes(
             self.pieces, self.batch_size, world=self._world, workers=max(1, self.workers)
         )
@@ -182,6 +184,22 @@ class ShardData(lightning.LightningDataModule):
             raise UsageError(f"kernels: {fit.warning()} (among them {some})")
         if fit.too_short:
             warnings.warn(f"{fit.warning()} (among them {some})", stacklevel=2)
+
+    def _check_labels(self) -> None:
+        unknown: Counter[str] = Counter()
+        clips = 0
+        for piece in self.pieces:
+            for entry in piece.entries:
+                characters = self.alphabet.unknown(entry.label)
+                unknown.update(characters)
+                clips += bool(characters)
+        if unknown:
+            some = ", ".join(f"{c!r} in {n:,}" for c, n in unknown.most_common(5))
+            warnings.warn(
+                f"the labels of {clips:,} clips have characters that the alphabet lacks, which are "
+                f"left out of what is learned ({len(unknown)} different: {some})",
+                stacklevel=2,
+            )
 
     @property
     def _world(self) -> int:
