@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")
 
-SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+SHARED_DATA = SHARED / "data"
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +28,14 @@ def shared_data() -> Path:
             "real recordings not found: expected a folder ../shared/data beside the checkout"
         )
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def shared_cases() -> Path:
+    """Small inputs of public reports; the test is skipped where they are absent."""
+    if not (SHARED / "cases").is_dir():
+        pytest.skip("cases not found: expected a folder ../shared/cases beside the checkout")
+    return SHARED / "cases"
 
 
 def curled_hand(letter: str, habit: float = 0.0, rng: np.random.Generator | None = None) -> Any:

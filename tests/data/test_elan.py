@@ -3,6 +3,8 @@ import pytest
 from chereme.data import elan
 from chereme.data.sentences import Gloss
 from chereme.errors import InputError, UsageError
+from chereme.runtime.observe import frames_in
+from chereme.video import open_video
 
 
 def write(path, tiers, media=""):
@@ -61,6 +63,43 @@ def test_both_hands_and_a_tier_of_sentences(tmp_path, film):
         assert (first.start, first.end, first.translation) == (0.0, 2.0, "I go by car.")
         assert (second.words, second.translation) == (("HOME",), "Home.")
     assert elan.read(path, ["LH", "RH"], sentences="text").sentences[0].words[1] == "GO"
+
+
+@pytest.mark.parametrize(
+    ("origin", "starts", "dropped"),
+    [(0, [0.1, 2.5], 0), (5000, [5.1, 7.5], 0), (-300, [2.2], 1), (-2600, [], 2)],
+)
+def test_the_time_line_may_begin_later_in_the_recording(tmp_path, film, origin, starts, dropped):
+    path = write(tmp_path / "one.eaf", [RIGHT], f'./film.mp4" TIME_ORIGIN="{origin}')
+    if not starts:
+        with pytest.raises(InputError, match="2 begins before the recording"):
+            elan.read(path, "RH")
+        return
+    corpus = elan.read(path, "RH")
+    assert [sentence.start for sentence in corpus.sentences] == pytest.approx(starts)
+    assert [s.glosses[0].start for s in corpus.sentences] == pytest.approx(starts)
+    assert corpus.rows - len(corpus.sentences) == dropped
+
+
+def test_cases_of_other_tools(shared_cases):
+    def spans(name):
+        sentences = elan.read(shared_cases / "elan" / name, "RH").sentences
+        assert {sentence.path.name for sentence in sentences} == {"clip.mp4"}
+        return [(round(s.start, 3), round(s.end, 3)) for s in sentences]
+
+    assert spans("plain.eaf") == [(0.1, 0.7)]
+    assert spans("sound_linked_first.eaf") == spans("extracted_from.eaf") == [(0.1, 0.7)]
+    assert spans("time_origin_5000.eaf") == [(5.1, 5.7)]
+
+
+def test_a_part_after_the_end_of_the_recording_is_named(shared_cases):
+    """The clip ends after a second."""
+    (sentence,) = elan.read(shared_cases / "elan" / "time_origin_5000.eaf", "RH").sentences
+    with (
+        open_video(sentence.path) as video,
+        pytest.raises(InputError, match=r"from 5\.1 s to 5\.7 s, but the last frame is at 1\.0"),
+    ):
+        list(frames_in(video, str(sentence.path), (sentence.start, sentence.end)))
 
 
 def test_people_are_apart(tmp_path, film):

@@ -1,3 +1,4 @@
+import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from chereme.errors import InputError
 from chereme.formats.eaf import read_eaf
 from chereme.formats.transcripts import save, write
 from chereme.types import Token, Transcript
+from child import NEEDS_PROC, run_child
 
 TWO_WORDS = Transcript(
     "ok <&",
@@ -204,6 +206,62 @@ def test_times_come_from_slots_neighbours_and_parents(tmp_path):
     assert document.find_media(tmp_path).name == "a b.mp4"
 
 
+def test_the_first_video_that_is_there(tmp_path):
+    """By MIME type, or else by suffix; another machine's folders are left away."""
+    links = (
+        '<MEDIA_DESCRIPTOR MEDIA_URL="file:///x/clip.wav" MIME_TYPE="audio/x-wav" TIME_ORIGIN="1"/>'
+        '<MEDIA_DESCRIPTOR MEDIA_URL="file:///x/clip.MP3" MIME_TYPE="unknown"/>'
+        '<MEDIA_DESCRIPTOR MEDIA_URL="file:///x/gone.mp4" MIME_TYPE="video/mp4" TIME_ORIGIN="20"/>'
+        '<MEDIA_DESCRIPTOR MEDIA_URL="file:///C:/x/clip.mov" TIME_ORIGIN="-300"/>'
+        '<MEDIA_DESCRIPTOR MEDIA_URL="file:///x/voice.wav" MIME_TYPE="audio/x-wav" '
+        'EXTRACTED_FROM="file:///x/whole.mpg" TIME_ORIGIN="4000"/>'
+    )
+    document = read_eaf(eaf(tmp_path, "", header=links))
+    assert [video.origin for video in document.videos] == [0.02, -0.3, 4.0]
+    for name in ("clip.wav", "clip.MP3", "voice.wav"):
+        (tmp_path / name).touch()
+    assert document.find_media(tmp_path) is None
+    assert document.origin_in(tmp_path / "made.mp4") == 0.02
+    (tmp_path / "whole.mpg").touch()
+    assert document.find_media(tmp_path) == tmp_path / "whole.mpg"
+    assert document.origin_in(tmp_path / "whole.mpg") == 4.0
+    (tmp_path / "clip.mov").touch()
+    assert document.find_media(tmp_path) == tmp_path / "clip.mov"
+    assert document.origin_in(tmp_path / "clip.mov") == -0.3
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        'RELATIVE_MEDIA_URL="./deep/50%25%20fast%231.mp4"',
+        'RELATIVE_MEDIA_URL="./deep/50% fast#1.mp4"',
+        'RELATIVE_MEDIA_URL="deep\\50% fast#1.mp4"',
+        'RELATIVE_MEDIA_URL="file:./deep/50% fast#1.mp4"',
+        'MEDIA_URL="file:///C:/Users/ann/deep/50%25%20fast%231.mp4"',
+        'MEDIA_URL="file:///C:\\Users\\ann\\50% fast#1.mp4"',
+        'MEDIA_URL="file://server/share/50% fast#1.mp4"',
+        'MEDIA_URL="https://example.org/films/50%25%20fast%231.mp4"',
+        'MEDIA_URL="{folder}/deep/50% fast#1.mp4"',
+        'MEDIA_URL="file://{folder}/deep/50% fast#1.mp4"',
+        'MEDIA_URL="file:///{folder}/deep/50%25%20fast%231.mp4"',
+    ],
+)
+def test_links_as_systems_write_them(tmp_path, link):
+    (tmp_path / "deep").mkdir()
+    film = tmp_path / (
+        "deep/50% fast#1.mp4" if "deep" in link and "C:" not in link else "50% fast#1.mp4"
+    )
+    film.touch()
+    header = f"<MEDIA_DESCRIPTOR {link.format(folder=tmp_path)}/>"
+    assert read_eaf(eaf(tmp_path, "", header=header)).find_media(tmp_path).samefile(film)
+
+
+def test_links_that_cannot_be(tmp_path):
+    for place in ("", "file:", "file:///", "a" * 5000, "../" * 3000, "%00.mp4", "C:", "//", "."):
+        header = f'<MEDIA_DESCRIPTOR MEDIA_URL="{place}"/>'
+        assert read_eaf(eaf(tmp_path, "", header=header)).find_media(tmp_path) is None
+
+
 def test_what_is_written_is_read(tmp_path):
     path = tmp_path / "two.eaf"
     save(write(TWO_WORDS, "film.mp4", "eaf", tmp_path), path)
@@ -247,6 +305,23 @@ BOMB = (
         ("<ANNOTATION_DOCUMENT><HEADER", "cut off"),
         ("<SIGNSTREAM_DAI/>", "got <SIGNSTREAM_DAI>; is it another format"),
         (BOMB, "cut off, damaged or something else"),
+        ('<!DOCTYPE a [<!ENTITY e SYSTEM "file:///etc/passwd">]><a>&e;</a>', "entity 'e'"),
+        ("<a>" * 2000, "100 levels, got more"),
+        ('<?xml version="1.0" encoding="martian"?><ANNOTATION_DOCUMENT/>', "martian|encoding"),
+        ('<?xml version="1.0" encoding="hex"?><ANNOTATION_DOCUMENT/>', "encoding"),
+        ('<?xml version="1.0" encoding="idna"?><ANNOTATION_DOCUMENT/>', "codec"),
+        ('<?xml version="1.0" encoding="utf-32"?><ANNOTATION_DOCUMENT/>', "encoding"),
+        *(
+            (f"<ANNOTATION_DOCUMENT>{part}</ANNOTATION_DOCUMENT>", message)
+            for digits in ("9" * 400, "9" * 5000, "9" * 12)
+            for part, message in (
+                (f'<TIME_ORDER><TIME_SLOT TIME_VALUE="{digits}"/></TIME_ORDER>', "TIME_VALUE: exp"),
+                (
+                    f'<HEADER><MEDIA_DESCRIPTOR MEDIA_URL="a" TIME_ORIGIN="{digits}"/></HEADER>',
+                    "TIME_ORIGIN: expected milliseconds",
+                ),
+            )
+        ),
         ('<ANNOTATION_DOCUMENT><HEADER TIME_UNITS="NTSC-frames"/></ANNOTATION_DOCUMENT>', "NTSC"),
     ],
 )
@@ -273,3 +348,55 @@ def test_references_to_nothing_and_in_circles(tmp_path, annotations):
     twice = eaf(tmp_path, '<TIER TIER_ID="a"/><TIER TIER_ID="a"/>')
     with pytest.raises(InputError, match="each tier once, got 'a' twice"):
         read_eaf(twice)
+
+
+READ = """
+from chereme.data import elan
+corpus = elan.read(sys.argv[1], ["signs", "others"], sentences="parts", check_files=False)
+print(len(corpus.sentences), corpus.rows)
+"""
+MEGABYTES = 500  # stands in docs/limits.md
+
+
+@NEEDS_PROC
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("parts", "1 20000"),
+        ("backwards", "refers to"),
+        ("elements", "LimitError: .*1,000,000 elements"),
+        ("attributes", "1 1"),
+        ("bytes", r"LimitError: .*at most 33,554,432 bytes"),
+        ("overlapping", "InputError: .*overlap"),
+    ],
+)
+def test_hostile_files_are_read_in_time_that_grows_with_them(tmp_path, kind, said):
+    """Quadratic reading would take minutes, and the tree of 256 MB of elements many gigabytes."""
+    number = 20_000
+    signs = "".join(aligned(f"s{n}", "t1", "t4", "A") for n in range(number))
+    tiers = {
+        "signs": signs,
+        "others": signs.replace('"s', '"o'),
+        "parts": aligned("p", "t1", "t4", "x"),
+    }
+    if kind == "parts":
+        tiers = {
+            "signs": aligned("b1", "t1", "t4", "A"),
+            "others": "".join(referring(f"r{n}", "b1", "B") for n in range(number)),
+            "parts": "".join(referring(f"c{n}", "b1", "x") for n in range(number)),
+        }
+    elif kind == "backwards":  # each refers to the next, the last to nothing
+        tiers["signs"] = "".join(referring(f"r{n}", f"r{n + 1}", "A") for n in range(number))
+    elif kind == "overlapping":
+        tiers["parts"] = "".join(aligned(f"c{n}", "t1", "t4", "x") for n in range(number))
+    elif kind == "elements":
+        tiers["signs"] = "<a/>" * 7_000_000
+    elif kind == "attributes":
+        many = " ".join(f"b{n}='xyz'" for n in range(1000))
+        tiers["signs"] = f"<a {many}/>" * 2700
+    elif kind == "bytes":
+        tiers["signs"] = "x" * (40 << 20)
+    body = "".join(f'<TIER TIER_ID="{name}">{tier}</TIER>' for name, tier in tiers.items())
+    ended = run_child(READ, eaf(tmp_path, body, SLOTS), seconds=60)
+    assert re.search(said, ended.output)
+    assert ended.peak < MEGABYTES

@@ -65,7 +65,7 @@ def test_elan_has_a_tier_of_glosses(tmp_path):
         ("fs-J<&", 1.25, 1.5),
     ]
     assert (tier.kind, tier.parent) == ("gloss", None)
-    assert document.media[0] == "./a.mp4"
+    assert document.media[0].places[0] == "./a.mp4"
     assert '<PROPERTY NAME="warning">a warning</PROPERTY>' in path.read_text()
 
 

@@ -1,7 +1,7 @@
 import pytest
 
-from chereme.errors import InputError
-from chereme.formats.tables import read_rows
+from chereme.errors import InputError, LimitError
+from chereme.formats.tables import MAX_BYTES, read_rows
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
@@ -31,3 +31,10 @@ def test_other_encodings_and_missing_files(tmp_path):
         list(read_rows(path))
     with pytest.raises(InputError, match="cannot be read"):
         list(read_rows(tmp_path / "none.csv"))
+
+
+def test_the_largest_table(tmp_path):
+    with (tmp_path / "t.csv").open("wb") as file:
+        file.truncate(MAX_BYTES + 1)
+    with pytest.raises(LimitError, match=r"t\.csv: expected at most 67,108,864 bytes"):
+        list(read_rows(tmp_path / "t.csv"))

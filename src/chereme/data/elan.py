@@ -7,7 +7,9 @@ glosses follow each other until a pause.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from pathlib import Path
 
 from chereme.data.metadata import ClipFiles
@@ -16,6 +18,7 @@ from chereme.errors import InputError, UsageError
 from chereme.formats.eaf import Annotation, ElanDocument, Tier, read_eaf
 from chereme.text.glosses import as_gloss
 
+_MOST_SHARED = 20  # sentences that a sign may be in; tiers of several people overlap
 LONGEST_PAUSE = 1.0  # seconds without a sign in a sentence, where no tier says its bounds
 
 
@@ -35,9 +38,10 @@ def read(
     where none of the first overlaps it, since the two annotate the same two-handed sign. A name is
     that of the tier, or of its linguistic type (all such tiers then; each participant's alone).
     ``sentences``: the tier, or type, that bounds sentences, whose text is kept as the translation.
-    ``videos``: the folder of recordings called as the ``.eaf`` files; None: the linked one, or the
-    one beside it. ``pause``: seconds without a sign after which another sentence begins, without
-    such a tier.
+    ``videos``: the folder of recordings called as the ``.eaf`` files; None: the first linked video
+    that is there, or the one beside it. Times are those of the recording, which ELAN may have moved
+    against the annotations (TIME_ORIGIN). ``pause``: seconds without a sign after which another
+    sentence begins, without such a tier.
 
     The signer is the participant of the tier. Dropped and counted: files that cannot be read or
     have no such tier, if there are others, and as :class:`SentenceBuilder`; signs with an empty
@@ -56,36 +60,60 @@ def read(
     clips = None if videos is None else ClipFiles(Path(videos))
     builder = SentenceBuilder("ELAN", check_files=check_files)
     for file in files:
+        own = file.relative_to(path).with_suffix("").as_posix() if path.is_dir() else file.stem
         try:
             document = read_eaf(file)
-            people = _people(document, wanted, file)
+            found = _parts(document, wanted, sentences, pause, file)
         except InputError as error:
             if len(files) == 1:
                 raise
             builder.drop(file.name, "file cannot be read", str(error))
             continue
-        own = file.relative_to(path).with_suffix("").as_posix() if path.is_dir() else file.stem
         media = document.find_media(file.parent) if clips is None else None
         recording = media or (clips or ClipFiles(file.parent)).find(file.stem)
-        for participant, tiers in people.items():
-            signs = _merged(tiers)
-            bounds = _bounds(document, sentences, participant, file)
-            parts = _by_tier(signs, bounds) if sentences else _by_pauses(signs, pause)
+        origin = document.origin_in(recording)
+        for participant, parts in found.items():
             for number, (bound, inside) in enumerate(parts, 1):
-                who = f"{participant}/" if len(people) > 1 else ""
+                who = f"{participant}/" if len(found) > 1 else ""
+                id = f"{own}/{who}{number}"
+                if bound.start + origin < 0:
+                    builder.drop(id, "begins before the recording", f"{bound.start + origin:.3f} s")
+                    continue
                 builder.add(
                     Sentence(
-                        id=f"{own}/{who}{number}",
+                        id=id,
                         path=recording,
-                        glosses=tuple(Gloss(as_gloss(a.value), a.start, a.end) for a in inside),
+                        glosses=tuple(
+                            Gloss(as_gloss(a.value), a.start + origin, a.end + origin)
+                            for a in inside
+                        ),
                         signer=participant or None,
-                        start=bound.start,
-                        end=bound.end,
+                        start=bound.start + origin,
+                        end=bound.end + origin,
                         language=language,
                         translation=bound.value or None,
                     )
                 )
     return builder.build()
+
+
+_Part = tuple[Annotation, list[Annotation]]
+"""A sentence's bounds (and text), and the signs in it."""
+
+
+def _parts(
+    document: ElanDocument, wanted: Sequence[str], sentences: str | None, pause: float, path: Path
+) -> dict[str, list[_Part]]:
+    """The sentences of each participant."""
+    found = {}
+    for participant, tiers in _people(document, wanted, path).items():
+        signs = _merged(tiers)
+        if sentences is None:
+            found[participant] = _by_pauses(signs, pause)
+        else:
+            bounds = _bounds(document, sentences, participant, path)
+            found[participant] = _by_tier(signs, bounds, path)
+    return found
 
 
 def _named(document: ElanDocument, name: str) -> list[Tier]:
@@ -111,20 +139,25 @@ def _people(document: ElanDocument, wanted: Sequence[str], path: Path) -> dict[s
 def _merged(tiers: Sequence[Tier]) -> list[Annotation]:
     signs: list[Annotation] = []
     for tier in tiers:
-        before = list(signs)
-        signs += [
-            a
-            for a in tier.annotations
-            if a.value and not any(a.start < b.end and b.start < a.end for b in before)
-        ]
-    return sorted(signs, key=lambda a: (a.start, a.end))
+        taken = _Spans(signs)
+        signs += [a for a in tier.annotations if a.value and not taken.overlap(a)]
+        signs.sort(key=lambda a: (a.start, a.end))
+    return signs
 
 
-def _bounds(
-    document: ElanDocument, name: str | None, participant: str, path: Path
-) -> list[Annotation]:
-    if name is None:
-        return []
+class _Spans:
+    """Which stretches of time are taken; ``annotations`` are sorted by start."""
+
+    def __init__(self, annotations: Sequence[Annotation]) -> None:
+        self._starts = [a.start for a in annotations]
+        self._latest = list(accumulate((a.end for a in annotations), max))
+
+    def overlap(self, annotation: Annotation) -> bool:
+        before = bisect_left(self._starts, annotation.end)  # that begin before its end
+        return before > 0 and self._latest[before - 1] > annotation.start
+
+
+def _bounds(document: ElanDocument, name: str, participant: str, path: Path) -> list[Annotation]:
     tiers = _named(document, name)
     if not tiers:
         raise InputError(f"{path}: expected a tier of sentences {name!r}, got none")
@@ -132,19 +165,24 @@ def _bounds(
     return [annotation for tier in own for annotation in tier.annotations]
 
 
-def _by_tier(
-    signs: Sequence[Annotation], bounds: Sequence[Annotation]
-) -> list[tuple[Annotation, list[Annotation]]]:
-    return [(b, [a for a in signs if b.start <= a.start < b.end]) for b in bounds]
+def _by_tier(signs: Sequence[Annotation], bounds: Sequence[Annotation], path: Path) -> list[_Part]:
+    starts = [sign.start for sign in signs]
+    places = [(bisect_left(starts, b.start), bisect_left(starts, b.end), b) for b in bounds]
+    if sum(last - first for first, last, _ in places) > _MOST_SHARED * max(len(signs), 1):
+        raise InputError(
+            f"{path}: expected sentences each after the one before, got {len(bounds)} that overlap "
+            f"so far that each sign is in more than {_MOST_SHARED}; give another tier"
+        )
+    return [(bound, list(signs[first:last])) for first, last, bound in places]
 
 
-def _by_pauses(
-    signs: Sequence[Annotation], pause: float
-) -> list[tuple[Annotation, list[Annotation]]]:
-    runs: list[list[Annotation]] = []
+def _by_pauses(signs: Sequence[Annotation], pause: float) -> list[_Part]:
+    runs: list[_Part] = []
     for sign in signs:
-        if runs and sign.start - max(a.end for a in runs[-1]) <= pause:
-            runs[-1].append(sign)
+        if runs and sign.start - runs[-1][0].end <= pause:
+            bound, run = runs[-1]
+            run.append(sign)
+            runs[-1] = Annotation("", bound.start, max(bound.end, sign.end)), run
         else:
-            runs.append([sign])
-    return [(Annotation("", run[0].start, max(a.end for a in run)), run) for run in runs]
+            runs.append((Annotation("", sign.start, sign.end), [sign]))
+    return runs

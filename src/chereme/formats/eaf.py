@@ -12,12 +12,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 from xml.etree import ElementTree
 
 import numpy as np
 
 from chereme.errors import InputError
+from chereme.formats.paths import FileFinder, nfc
 from chereme.formats.words import split_words, to_milliseconds
 from chereme.formats.xml_files import read_xml
 from chereme.types import Transcript
@@ -207,23 +208,65 @@ class Tier:
 
 
 @dataclass(frozen=True, slots=True)
+class LinkedMedia:
+    """A recording that an ELAN file links: where it may lie, each place as it is written.
+
+    ``origin``: seconds of the recording at which the time line of the annotations has its 0.
+    ``is_video``: as its MIME type says, or its suffix where that says neither.
+    """
+
+    places: tuple[str, ...]
+    is_video: bool
+    origin: float = 0.0
+
+    def find(self, folder: Path) -> Path | None:
+        """The recording where the file says, from ``folder``, or in it by its name alone."""
+        finder = FileFinder(folder)
+        local = [path for place in self.places for path in _local(place)]
+        names = [PurePosixPath(path.replace("\\", "/")).name for path in local]
+        for name in (*local, *filter(None, names)):
+            if os.path.isfile(path := finder.find(name)):
+                return path
+        return None
+
+    @property
+    def stems(self) -> set[str]:
+        """What the recording is called, without folder and suffix."""
+        names = [path.replace("\\", "/") for place in self.places for path in _local(place)]
+        return {nfc(PurePosixPath(name).stem) for name in names}
+
+
+def _local(place: str) -> list[str]:
+    """A link as paths of this machine: ELAN writes URLs with and without percent signs."""
+    path = place
+    if place.lower().startswith("file:"):
+        bare = place[len("file:") :].lstrip("/")
+        path = bare if re.match("[A-Za-z]:|[.]", bare) else f"/{bare}"
+    return list(dict.fromkeys((path, unquote(path))))
+
+
+@dataclass(frozen=True, slots=True)
 class ElanDocument:
-    """``tiers`` by name, in the order of the file; ``media``: the linked recordings, as absolute
-    and relative places, of which any may lead nowhere on this machine."""
+    """``tiers`` by name, in the order of the file, with times of the annotations' own time line;
+    ``media``: the linked recordings, of which any may be lacking on this machine."""
 
     tiers: Mapping[str, Tier]
-    media: tuple[str, ...] = ()
+    media: tuple[LinkedMedia, ...] = ()
+
+    @property
+    def videos(self) -> tuple[LinkedMedia, ...]:
+        """The linked videos, in order."""
+        return tuple(media for media in self.media if media.is_video)
 
     def find_media(self, folder: Path) -> Path | None:
-        """The first linked recording that exists: where the file says, from ``folder``, or in it by
-        its name alone. None if there is none."""
-        for place in self.media:
-            local = unquote(urlsplit(place).path) if place.startswith("file:") else place
-            names = [PurePosixPath(p.replace("\\", "/")) for p in (place, local)]
-            for path in (Path(local), folder / local, *(folder / name.name for name in names)):
-                if path.is_file():
-                    return path
-        return None
+        """The first linked video that exists, see `LinkedMedia.find`; None if there is none."""
+        return next((path for video in self.videos if (path := video.find(folder))), None)
+
+    def origin_in(self, recording: Path) -> float:
+        """Seconds of ``recording`` at which the annotations have their 0: those of the linked video
+        of that name, else of the first."""
+        same = [video for video in self.videos if nfc(recording.stem) in video.stems]
+        return next((video.origin for video in (*same, *self.videos)), 0.0)
 
 
 def read_eaf(path: str | Path) -> ElanDocument:
@@ -244,17 +287,8 @@ def read_eaf(path: str | Path) -> ElanDocument:
         raise InputError(
             f"{path}: expected TIME_UNITS milliseconds, got {units!r}; save it in ELAN"
         )
-    media = (
-        []
-        if header is None
-        else [
-            place
-            for descriptor in header.iter("MEDIA_DESCRIPTOR")
-            for place in (descriptor.get("RELATIVE_MEDIA_URL"), descriptor.get("MEDIA_URL"))
-            if place
-        ]
-    )
-    reader = _Annotations(path, _slots(root), list(root.iter("TIER")))
+    media = () if header is None else _media(path, header)
+    reader = _Annotations(path, _slots(path, root), list(root.iter("TIER")))
     tiers: dict[str, Tier] = {}
     for tier in root.iter("TIER"):
         name = tier.get("TIER_ID") or ""
@@ -268,10 +302,31 @@ def read_eaf(path: str | Path) -> ElanDocument:
             tier.get("PARENT_REF"),
             tier.get("PARTICIPANT") or None,
         )
-    return ElanDocument(tiers, tuple(media))
+    return ElanDocument(tiers, media)
 
 
-def _slots(root: ElementTree.Element) -> dict[str, float]:
+_SOUNDS = (".wav", ".mp3", ".m4a", ".aac", ".flac", ".ogg", ".oga", ".aif", ".aiff", ".wma", ".au")
+_LATEST = 10**10  # ms; more than a hundred days
+
+
+def _media(path: Path, header: ElementTree.Element) -> tuple[LinkedMedia, ...]:
+    media, sources = [], []
+    for descriptor in header.iter("MEDIA_DESCRIPTOR"):
+        origin = _milliseconds(path, "TIME_ORIGIN", descriptor.get("TIME_ORIGIN") or "0")
+        urls = (descriptor.get("RELATIVE_MEDIA_URL"), descriptor.get("MEDIA_URL"))
+        places = tuple(place for place in urls if place)
+        if places:
+            mime = descriptor.get("MIME_TYPE", "").lower().partition("/")[0]
+            sound = places[-1].lower().endswith(_SOUNDS)
+            is_video = mime == "video" or (mime != "audio" and not sound)
+            media.append(LinkedMedia(places, is_video, origin))
+        # Sound cut out of a video has its time line. Of use where the video itself is not linked.
+        if source := descriptor.get("EXTRACTED_FROM"):
+            sources.append(LinkedMedia((source,), not source.lower().endswith(_SOUNDS), origin))
+    return (*media, *sources)
+
+
+def _slots(path: Path, root: ElementTree.Element) -> dict[str, float]:
     """Time slots in seconds."""
     names: list[str] = []
     known: list[int] = []
@@ -280,11 +335,22 @@ def _slots(root: ElementTree.Element) -> dict[str, float]:
         names.append(slot.get("TIME_SLOT_ID", ""))
         if (value := slot.get("TIME_VALUE", "")).isdecimal():
             known.append(number)
-            times.append(int(value) / 1000)
+            times.append(_milliseconds(path, "TIME_VALUE", value))
     if not known:
         return dict.fromkeys(names, 0.0)
     filled = np.interp(np.arange(len(names)), known, times)
     return dict(zip(names, map(float, filled), strict=True))
+
+
+def _milliseconds(path: Path, name: str, text: str) -> float:
+    """Seconds. Python refuses to read numbers of thousands of digits, so the length goes first."""
+    digits = text.strip().removeprefix("-")
+    if not digits.isdecimal() or len(digits) > 11 or int(digits) > _LATEST:
+        raise InputError(
+            f"{path}: {name}: expected milliseconds, a whole number up to {_LATEST:,}, got "
+            f"{text[:40]!r}; correct it in ELAN"
+        )
+    return int(text) / 1000
 
 
 class _Annotations:
@@ -348,4 +414,5 @@ def _in_order(before: Mapping[str, str | None]) -> list[str]:
     while waiting:
         order.append(waiting.pop())
         waiting += after.get(order[-1], [])[::-1]
-    return order + [name for name in before if name not in set(order)]
+    ordered = set(order)
+    return order + [name for name in before if name not in ordered]
