@@ -5,6 +5,8 @@ Every message says what was expected, what came, and what to do about it.
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class CheremeError(Exception):
     """Base of all errors that a user can cause and mend. Exit code 1."""
@@ -32,3 +34,11 @@ class UsageError(CheremeError):
 
 class MissingDependencyError(CheremeError):
     """A library that is not installed; the message names the extra that brings it."""
+
+
+class OutputError(CheremeError):
+    """A file that cannot be written, or is there already; ``result``: what was to be written."""
+
+    def __init__(self, message: str, result: Any = None) -> None:
+        super().__init__(message)
+        self.result = result

@@ -97,7 +97,8 @@ def test_equal_base_names_never_overwrite_each_other(clips: Path, model: str) ->
     written = sorted(out.iterdir())
     assert len(written) == 2
     assert {json.loads(path.read_text())["text"] for path in written} == {"vail", "lid"}
-    assert result.stdout == f"{clips / 'vail.npz'}\tvail\n{other_file}\tlid\n"
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [line["source"] for line in lines] == [str(clips / "vail.npz"), str(other_file)]
 
 
 def test_a_failed_input_writes_no_file(clips: Path, model: str) -> None:

@@ -2,6 +2,7 @@ import csv
 import io
 import json
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -119,8 +120,11 @@ def test_json_of_nothing_found_says_why():
 
 @pytest.mark.parametrize("fmt", sorted(WRITERS))
 def test_every_format_is_pure(fmt, tmp_path):
-    before = write(TWO_WORDS, tmp_path / "missing.mp4", fmt)
-    assert before == write(TWO_WORDS, tmp_path / "missing.mp4", fmt)
+    before, after = (
+        re.sub(' DATE="[^"]+"', "", write(TWO_WORDS, tmp_path / "missing.mp4", fmt))
+        for _ in range(2)
+    )
+    assert before == after
     assert list(tmp_path.iterdir()) == []
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import sys
+
 import typer
 
 import chereme
@@ -68,4 +71,8 @@ def _root(
 
 def main() -> None:
     """Entry point of the command ``chereme``."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # What a console's encoding lacks, as in names of files, is no reason to stop.
+            stream.reconfigure(errors="backslashreplace")
     app()

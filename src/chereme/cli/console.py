@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
+import json
 import os
+import re
 import sys
 import time
 import warnings
@@ -14,6 +17,7 @@ import typer
 from typer.core import TyperGroup
 
 from chereme.errors import CheremeError
+from chereme.text.escapes import escape, escape_json
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -47,7 +51,7 @@ class CheremeGroup(TyperGroup):
             if debugging():
                 raise
             # A file or folder that cannot be written, a full disk: the message names it.
-            say(f"error: {error}")
+            report(error)
             raise typer.Exit(1) from None
 
 
@@ -69,14 +73,32 @@ def debugging() -> bool:
     return os.environ.get("CHEREME_DEBUG", "0") not in ("", "0")
 
 
+def tell(line: str) -> None:
+    """One line on standard output, whatever names it holds."""
+    typer.echo(escape(line))
+
+
+def tell_json(document: Any) -> None:
+    """A JSON document as one line on standard output, in ASCII where that is not UTF-8."""
+    text = json.dumps(document, ensure_ascii=not _is_utf8(sys.stdout), allow_nan=False)
+    typer.echo(escape_json(text))
+
+
+def _is_utf8(stream: Any) -> bool:
+    try:
+        return codecs.lookup(stream.encoding).name == "utf-8"
+    except (AttributeError, LookupError, TypeError):  # a stream of the user's own
+        return False
+
+
 def say(message: str) -> None:
-    """One line on standard error."""
-    typer.echo(f"chereme: {message}", err=True)
+    """One line on standard error, whatever names it holds."""
+    typer.echo(f"chereme: {escape(message)}", err=True)
 
 
-def report(error: CheremeError) -> None:
-    """An error as one line, whatever it holds."""
-    say("error: " + " ".join(str(error).split()))
+def report(error: Exception) -> None:
+    """An error as one line; indented lines go on the one before."""
+    say("error: " + re.sub(r"\s*\n\s+", " ", str(error)))
 
 
 def warn(source: str, message: str) -> None:
@@ -128,7 +150,7 @@ class ProgressBar(AbstractContextManager["ProgressBar"]):
             )
 
             self._bar = Progress(
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 BarColumn(),
                 MofNCompleteColumn(),
                 TextColumn("{task.fields[rate]:.0f}/s"),
@@ -137,7 +159,7 @@ class ProgressBar(AbstractContextManager["ProgressBar"]):
                 transient=True,
             )
             self._bar.start()
-            self._task = self._bar.add_task(self.name, total=expected, rate=0.0)
+            self._task = self._bar.add_task(escape(self.name), total=expected, rate=0.0)
         total = expected if expected is None else max(expected, done)
         rate = done / (time.monotonic() - self._began)
         self._bar.update(self._task, completed=done, total=total, rate=rate)

@@ -79,10 +79,9 @@ Threads = Annotated[
     int | None,
     typer.Option(metavar="N", help="Threads of the network.", show_default="all cores"),
 ]
-OutputDir = Annotated[
-    Path | None,
-    typer.Option("--output", "-o", metavar="DIR", help="Folder for one file per input."),
-]
 OutputFile = Annotated[
     Path, typer.Option("--output", "-o", metavar="OUT", help="The file to write: .pose or .npz.")
+]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace files that are there already.")
 ]

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
 import typer
 
 from chereme.cli import options
-from chereme.cli.console import ProgressBar, debugging, report, warn
-from chereme.errors import CheremeError, UsageError
+from chereme.cli.console import ProgressBar, tell_json, warn
+from chereme.cli.outputs import ALL, Job, parse_forms, plan
+from chereme.cli.readers import Letters, Reader, Signing, Signs
+from chereme.errors import UsageError
+from chereme.text.escapes import escape
 
 
 class Task(StrEnum):
@@ -20,17 +23,6 @@ class Task(StrEnum):
     fingerspelling = "fingerspelling"
     isolated = "isolated"
     continuous = "continuous"
-
-
-class Format(StrEnum):
-    """Forms of a transcript; ranked glosses of a single sign are txt, json or tsv."""
-
-    txt = "txt"
-    json = "json"
-    srt = "srt"
-    vtt = "vtt"
-    tsv = "tsv"
-    eaf = "eaf"
 
 
 def recognize(
@@ -59,15 +51,36 @@ def recognize(
         ),
     ] = None,
     stream: options.ReadStream = options.Stream.auto,
-    form: Annotated[
-        Format,
-        typer.Option("--format", "-f", metavar="FORM", help="txt, json, srt, vtt, tsv or eaf."),
-    ] = Format.txt,
+    forms: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--format",
+            "-f",
+            metavar="FORMS",
+            help="txt, json, srt, vtt, tsv or eaf; several with commas between, or all, with -o.",
+            show_default="txt",
+        ),
+    ] = None,
     top: Annotated[
         int,
         typer.Option(metavar="K", min=1, help="Glosses to give for an isolated sign."),
     ] = 5,
-    output: options.OutputDir = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="OUT",
+            help="Folder for the files of each input; or the file of one input (clip.srt).",
+        ),
+    ] = None,
+    overwrite: options.Overwrite = False,
+    skip_existing: Annotated[
+        bool,
+        typer.Option(
+            "--skip-existing", help="Leave out inputs of which all files are there already."
+        ),
+    ] = False,
     overlay: Annotated[
         Path | None,
         typer.Option(
@@ -88,17 +101,70 @@ def recognize(
 ) -> None:
     """Read the signing in each INPUT and print it.
 
-    One input prints its text alone, several print path<TAB>text (as json: one object a line). Of an
-    isolated sign these are the likeliest glosses; of one input with their probabilities. Of
-    continuous signing they are its glosses in order; a .npz may hold pose tracks.
+    One input prints its text alone, several print path<TAB>text; as json each is an object on a
+    line. Of an isolated sign these are the likeliest glosses; of one input with their
+    probabilities. Of continuous signing they are its glosses in order; a .npz may hold pose tracks.
 
-    With -o, files are written too. A bad input does not stop the others.
+    With -o, files are written too. None that is there already is replaced without --overwrite. A
+    bad input, or a file that cannot be written, does not stop the others.
     """
-    if len(inputs) > 1 and output is None and form not in (Format.txt, Format.json):
+    asked = parse_forms(forms or (), output, len(inputs))
+    if skip_existing and (overwrite or (output is None and overlay is None)):
         raise UsageError(
-            f"several inputs as {form} do not fit one output: give a folder with -o DIR"
+            "--skip-existing is of files that -o and --overlay write, and not with --overwrite"
         )
-    from chereme.formats.transcripts import output_paths, save
+    chosen, found = _model(model, task)
+    common: dict[str, Any] = {"mirrored": mirrored, "rate": rate, "strict": strict}
+    search: dict[str, Any] = {"beam_width": beam_width, "greedy": greedy}
+    of_letters = {"--no-lm": not lm, "--overlay": overlay is not None}
+    of_search = {"--beam-width": beam_width is not None, "--greedy": greedy}
+    of_signing = {"--read-with": read_with is not None}
+    of_hands = {
+        "--hand": hand is not options.Hand.auto,
+        "--stream": stream is not options.Stream.auto,
+    }
+    reader: Reader
+    if found == Task.isolated:
+        _refuse(of_letters | of_search, "letters", chosen, "single signs")
+        _refuse(of_signing, "continuous signing", chosen, "single signs")
+        reader = Signs(chosen, stream, threads, common | {"hand": hand.value}, top)
+    elif found == Task.continuous:
+        _refuse(of_letters, "letters", chosen, "continuous signing")
+        _refuse(of_hands, "models of hands", chosen, "continuous signing")
+        chosen_reader = None if read_with is None else read_with.value
+        reader = Signing(chosen, threads, common | search | {"read_with": chosen_reader})
+    else:
+        _refuse(of_signing, "continuous signing", chosen, "letters")
+        settings = common | search | {"lm": lm, "hand": hand.value}
+        reader = Letters(chosen, stream, threads, settings)
+    if asked == (ALL,):
+        asked = tuple(reader.forms)
+    for form in asked:
+        reader.check_form(form)
+    from chereme.formats.transcripts import save
+
+    jobs = plan(inputs, asked, output, overlay)
+    for job in jobs:
+        job.check(overwrite=overwrite, skip_existing=skip_existing)
+    for job in jobs:
+        if job.done:
+            continue
+        result = _read(reader, job)
+        if result is None:
+            continue
+        for message in result.warnings:
+            warn(str(job.source), message)
+        for form, path in job.files.items():
+            with job.failing():
+                text = reader.document(result, job.source, form, path.parent, None)
+                save(text, path, overwrite=overwrite)
+        _print(reader, result, job, asked, several=len(inputs) > 1, filed=output is not None)
+    if any(job.failed for job in jobs):
+        raise typer.Exit(1)
+
+
+def _model(model: str | None, task: Task | None) -> tuple[str, str]:
+    """The name or folder of the model, and its task."""
     from chereme.runtime.registry import family_for, task_of
 
     if model is None and task is Task.continuous:
@@ -113,56 +179,7 @@ def recognize(
             f"the model {chosen!r} is for {found}, not for {task}; "
             f"leave out --task, or give a model for {task}"
         )
-    common: dict[str, Any] = {"mirrored": mirrored, "rate": rate, "strict": strict}
-    search: dict[str, Any] = {"beam_width": beam_width, "greedy": greedy}
-    of_letters = {"--no-lm": not lm, "--overlay": overlay is not None}
-    of_search = {"--beam-width": beam_width is not None, "--greedy": greedy}
-    of_signing = {"--read-with": read_with is not None}
-    of_hands = {
-        "--hand": hand is not options.Hand.auto,
-        "--stream": stream is not options.Stream.auto,
-    }
-    reader: _Reader
-    if found == Task.isolated:
-        _refuse(of_letters | of_search, "letters", chosen, "single signs")
-        _refuse(of_signing, "continuous signing", chosen, "single signs")
-        reader = _Signs(chosen, stream, threads, common | {"hand": hand.value}, form, top)
-    elif found == Task.continuous:
-        _refuse(of_letters, "letters", chosen, "continuous signing")
-        _refuse(of_hands, "models of hands", chosen, "continuous signing")
-        chosen_reader = None if read_with is None else read_with.value
-        reader = _Signing(chosen, threads, common | search | {"read_with": chosen_reader}, form)
-    else:
-        _refuse(of_signing, "continuous signing", chosen, "letters")
-        settings = common | search | {"lm": lm, "hand": hand.value}
-        reader = _Letters(chosen, stream, threads, settings, form)
-    films = _films(inputs, overlay)
-    files = output_paths(inputs, output, form.value) if output else [None for _ in inputs]
-    failed = False
-    for source, file, film in zip(inputs, files, films, strict=True):
-        try:
-            with ProgressBar(source.name) as progress:
-                result = reader.read(source, film, progress)
-        except CheremeError as error:
-            if debugging():
-                raise
-            report(error)
-            failed = True
-            continue
-        for message in result.warnings:
-            warn(str(source), message)
-        if file is not None:
-            save(reader.document(result, source, output), file)
-        if file is not None or form is Format.txt:
-            one = reader.text(result, several=len(inputs) > 1)
-            typer.echo(one if len(inputs) == 1 else f"{source}\t{one}")
-        elif len(inputs) == 1:
-            typer.echo(reader.document(result, source, None).rstrip("\n"))
-        else:
-            document = json.loads(reader.document(result, source, None))
-            typer.echo(json.dumps(document, ensure_ascii=False))
-    if failed:
-        raise typer.Exit(1)
+    return chosen, found
 
 
 def _refuse(given: dict[str, bool], kind: str, model: str, task: str) -> None:
@@ -171,108 +188,22 @@ def _refuse(given: dict[str, bool], kind: str, model: str, task: str) -> None:
         raise UsageError(f"{wrong[0]} is of {kind}, but the model {model!r} is for {task}")
 
 
-def _films(inputs: list[Path], overlay: Path | None) -> list[Path] | list[None]:
-    from chereme.runtime.overlay import overlay_paths
-
-    return overlay_paths(inputs, overlay) if overlay else [None for _ in inputs]
-
-
-class _Reader(Protocol):
-    """What a task reads, and how that is told."""
-
-    def read(self, source: Path, film: Path | None, progress: ProgressBar) -> Any:
-        """What ``source`` shows."""
-
-    def text(self, result: Any, *, several: bool) -> str:
-        """What is printed of one of ``several`` inputs, or of the only one."""
-
-    def document(self, result: Any, source: Path, folder: Path | None) -> str:
-        """What is written to a file in ``folder``."""
+def _read(reader: Reader, job: Job) -> Any:
+    """What the input shows; None, after the reason was told, if it cannot be read."""
+    result = None
+    with job.failing() as failure, ProgressBar(job.source.name) as progress:
+        result = reader.read(job.source, job.film, progress)
+    # A film that could not be written takes nothing from the text.
+    return getattr(failure.error, "result", None) if result is None else result
 
 
-class _Letters:
-    """Fingerspelling."""
-
-    def __init__(
-        self,
-        model: str,
-        stream: options.Stream,
-        threads: int | None,
-        settings: dict[str, Any],
-        form: Format,
-    ) -> None:
-        from chereme.runtime.recognizer import Recognizer
-        from chereme.runtime.streams import load_streams
-
-        streams = load_streams(model, stream.value, threads=threads)
-        self.recognizer, self.form = Recognizer(streams, **settings), form
-
-    def read(self, source: Path, film: Path | None, progress: ProgressBar) -> Any:
-        return self.recognizer.recognize(source, progress=progress, overlay=film)
-
-    def text(self, result: Any, *, several: bool) -> str:
-        return str(result.text)
-
-    def document(self, result: Any, source: Path, folder: Path | None) -> str:
-        from chereme.formats.transcripts import write
-
-        return write(result, source, self.form.value, folder)
-
-
-class _Signs:
-    """Isolated signs."""
-
-    def __init__(
-        self,
-        model: str,
-        stream: options.Stream,
-        threads: int | None,
-        settings: dict[str, Any],
-        form: Format,
-        top: int,
-    ) -> None:
-        from chereme.formats.glosses import check_form
-        from chereme.runtime.isolated import IsolatedRecognizer, load_isolated
-
-        check_form(form.value)
-        bundle = load_isolated(model, stream.value, threads=threads)
-        self.recognizer = IsolatedRecognizer(bundle, **settings)
-        self.form, self.top = form, top
-
-    def read(self, source: Path, film: Path | None, progress: ProgressBar) -> Any:
-        return self.recognizer.recognize(source, progress=progress)
-
-    def text(self, result: Any, *, several: bool) -> str:
-        from chereme.formats.glosses import write_glosses
-
-        if several:
-            return "\t".join(gloss for gloss, _ in result.glosses[: self.top])
-        return write_glosses(result, None, "txt", self.top).rstrip("\n")
-
-    def document(self, result: Any, source: Path, folder: Path | None) -> str:
-        from chereme.formats.glosses import write_glosses
-
-        return write_glosses(result, source, self.form.value, self.top)
-
-
-class _Signing:
-    """Continuous signing."""
-
-    def __init__(
-        self, model: str, threads: int | None, settings: dict[str, Any], form: Format
-    ) -> None:
-        from chereme.runtime.continuous import ContinuousRecognizer, load_continuous
-
-        self.recognizer = ContinuousRecognizer(load_continuous(model, threads=threads), **settings)
-        self.form = form
-
-    def read(self, source: Path, film: Path | None, progress: ProgressBar) -> Any:
-        return self.recognizer.recognize(source, progress=progress)
-
-    def text(self, result: Any, *, several: bool) -> str:
-        return str(result.text)
-
-    def document(self, result: Any, source: Path, folder: Path | None) -> str:
-        from chereme.formats.signing import write_signing
-
-        return write_signing(result, source, self.form.value, folder)
+def _print(
+    reader: Reader, result: Any, job: Job, forms: tuple[str, ...], *, several: bool, filed: bool
+) -> None:
+    if forms == ("json",):
+        tell_json(json.loads(reader.document(result, job.source, "json", None, None)))
+    elif filed or forms == ("txt",):
+        text = reader.text(result, several=several)
+        typer.echo(f"{escape(str(job.source))}\t{text}" if several else text)
+    else:
+        typer.echo(reader.document(result, job.source, forms[0], None, None).rstrip("\n"))

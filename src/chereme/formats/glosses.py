@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from chereme.errors import UsageError
+from chereme.text.escapes import escape
 from chereme.types import IsolatedResult
 
 JSON_SCHEMA_VERSION = 1
@@ -35,14 +36,14 @@ def check_form(fmt: str) -> None:
 
 def _txt(result: IsolatedResult, source: str | Path | None, top: int) -> str:
     """One line a gloss: it and its probability."""
-    return "".join(f"{_line(g.gloss)}\t{g.probability:.4f}\n" for g in result.glosses[:top])
+    return "".join(f"{escape(g.gloss)}\t{g.probability:.4f}\n" for g in result.glosses[:top])
 
 
 def _tsv(result: IsolatedResult, source: str | Path | None, top: int) -> str:
     """One line a gloss: its rank from 1, it, its probability, start and end in seconds."""
     lines = ["rank\tgloss\tprobability\tstart\tend"]
     lines += [
-        f"{rank}\t{_line(gloss)}\t{probability:.4f}\t{result.start:.3f}\t{result.end:.3f}"
+        f"{rank}\t{escape(gloss)}\t{probability:.4f}\t{result.start:.3f}\t{result.end:.3f}"
         for rank, (gloss, probability) in enumerate(result.glosses[:top], start=1)
     ]
     return "\n".join(lines) + "\n"
@@ -63,11 +64,6 @@ def _json(result: IsolatedResult, source: str | Path | None, top: int) -> str:
         "warnings": list(result.warnings),
     }
     return json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
-
-
-def _line(gloss: str) -> str:
-    """A gloss that cannot end its line or its cell."""
-    return " ".join(gloss.split())
 
 
 WRITERS: dict[str, Callable[[IsolatedResult, str | Path | None, int], str]] = {

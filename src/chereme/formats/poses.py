@@ -14,6 +14,7 @@ from chereme.formats.dot_npz import npz_bytes, read_npz
 from chereme.formats.dot_pose import pose_bytes, read_pose
 from chereme.formats.files import read_file
 from chereme.formats.landmark_units import MAKE_ANEW, is_rate
+from chereme.formats.outputs import write_file
 from chereme.types import Landmarks
 
 
@@ -57,7 +58,8 @@ def write_landmarks(landmarks: Landmarks, path: str | Path) -> None:
     regular grid the hands are resampled onto it (linear between two seen frames, else the nearer
     one). Missing joints are written as zeros with confidence 0. World landmarks are not stored. Of
     several tracks of one hand the one seen in most frames is kept; a track of unknown handedness
-    takes a side that is free, the right one first. Both come with a UserWarning.
+    takes a side that is free, the right one first. Both come with a UserWarning. The file appears,
+    or replaces another, when it is complete.
 
     Raises UsageError for another suffix, InputError for what ``.pose`` cannot hold (no frame, sides
     above 65,535 pixels).
@@ -70,5 +72,4 @@ def write_landmarks(landmarks: Landmarks, path: str | Path) -> None:
         content = pose_bytes(landmarks)
     else:
         raise UsageError(f"{path}: expected a name that ends in .pose or .npz, got {suffix!r}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
+    write_file(path, content, overwrite=True)

@@ -1,7 +1,7 @@
 """Transcripts as text files: txt, json, srt, vtt, tsv, eaf.
 
-Each format is one pure function ``(transcript, source, directory) -> str`` in the table
-:data:`WRITERS`, named by its file extension; saving is a step of its own.
+Each format is one function ``(transcript, source, directory, elan) -> str`` in the table
+:data:`WRITERS`, named by its file extension, that touches no file; saving is a step of its own.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import dataclasses
 import json
 import math
 import os
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,13 @@ from typing import Any
 import numpy as np
 
 from chereme.errors import UsageError
-from chereme.formats.eaf import render_eaf
+from chereme.formats.eaf_writing import ElanReading, ElanStyle, render_eaf
+from chereme.formats.outputs import write_file
 from chereme.formats.words import split_words, to_milliseconds
+from chereme.text.escapes import escape
 from chereme.types import Transcript
 
-Writer = Callable[[Transcript, str | Path | None, Path | None], str]
+Writer = Callable[[Transcript, str | Path | None, Path | None, ElanStyle], str]
 
 JSON_SCHEMA_VERSION = 1
 SHORTEST_CUE = 500  # ms on screen, where the next word leaves the time
@@ -32,24 +35,27 @@ def write(
     source: str | Path | None,
     fmt: str,
     directory: str | Path | None = None,
+    elan: ElanStyle | None = None,
 ) -> str:
     """Render a transcript in a format of :data:`WRITERS`.
 
-    ``source`` is the input that was read; ``directory`` is the folder the result will lie in (only
-    eaf asks, for the relative path to the video).
+    ``source`` is the input that was read. Only eaf asks for ``directory``, the folder the result
+    will lie in (for the relative path to the video), and for ``elan``, the names of its tiers.
 
     Raises UsageError for an unknown format, or tokens that do not spell the text.
     """
     if fmt not in WRITERS:
         raise UsageError(f"format: expected one of {', '.join(WRITERS)}, got {fmt!r}")
-    return WRITERS[fmt](transcript, source, None if directory is None else Path(directory))
+    where = None if directory is None else Path(directory)
+    return WRITERS[fmt](transcript, source, where, elan or ElanStyle())
 
 
-def save(text: str, path: str | Path) -> None:
-    """Write rendered text as UTF-8, making the folder; what UTF-8 cannot hold becomes ``?``."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(text.encode("utf-8", "replace"))
+def save(text: str, path: str | Path, *, overwrite: bool = False) -> None:
+    """Write rendered text as UTF-8, making the folder; what UTF-8 cannot hold becomes ``?``.
+
+    Raises OutputError if that cannot be, or if the file is there already and not to be replaced.
+    """
+    write_file(path, text.encode("utf-8", "replace"), overwrite=overwrite)
 
 
 def output_paths(inputs: Sequence[str | Path], directory: str | Path, extension: str) -> list[Path]:
@@ -58,40 +64,55 @@ def output_paths(inputs: Sequence[str | Path], directory: str | Path, extension:
     No two are equal, also where upper and lower case are one, and none is an input: the first input
     of a base name gets it, later ones get ``-2``, ``-3`` ... appended.
     """
+    return [paths[0] for paths in output_sets(inputs, directory, [extension])]
+
+
+def output_sets(
+    inputs: Sequence[str | Path], directory: str | Path, extensions: Sequence[str]
+) -> list[list[Path]]:
+    """As :func:`output_paths`, several files for each input, which differ in their extensions."""
     directory = Path(directory)
     stems = [_stem(Path(source)) for source in inputs]
     taken = {_key(Path(source)) for source in inputs}
+
+    def files(name: str) -> list[Path]:
+        return [directory / f"{name}.{extension}" for extension in extensions]
+
     # A number must not take the name that another input has by itself ("clip-2.mp4").
-    own = {_key(directory / f"{stem}.{extension}") for stem in stems}
-    paths = []
+    own = {_key(path) for stem in stems for path in files(stem)}
+    sets = []
     for stem in stems:
-        path, number = directory / f"{stem}.{extension}", 1
-        while _key(path) in taken or (number > 1 and _key(path) in own):
+        paths, number = files(stem), 1
+        while (keys := {_key(path) for path in paths}) & taken or (number > 1 and keys & own):
             number += 1
-            path = directory / f"{stem}-{number}.{extension}"
-        taken.add(_key(path))
-        paths.append(path)
-    return paths
+            paths = files(f"{stem}-{number}")
+        taken |= keys
+        sets.append(paths)
+    return sets
 
 
 def _stem(source: Path) -> str:
     # resolve() gives "." and ".." their names; a folder of frames has no extension to lose
     named = source if source.name not in ("", "..") else source.resolve()
-    return (named.name if named.is_dir() else named.stem) or "root"
+    return (named.name if os.path.isdir(named) else named.stem) or "root"
 
 
 def _key(path: Path) -> str:
-    return os.path.realpath(path).casefold()
+    return unicodedata.normalize("NFC", os.path.realpath(path)).casefold()
 
 
 # --- formats -----------------------------------------------------------------------------------
 
 
-def _txt(transcript: Transcript, source: str | Path | None, directory: Path | None) -> str:
-    return transcript.text + "\n"
+def _txt(
+    transcript: Transcript, source: str | Path | None, directory: Path | None, elan: ElanStyle
+) -> str:
+    return escape(transcript.text) + "\n"
 
 
-def _json(transcript: Transcript, source: str | Path | None, directory: Path | None) -> str:
+def _json(
+    transcript: Transcript, source: str | Path | None, directory: Path | None, elan: ElanStyle
+) -> str:
     document = {
         "schema_version": JSON_SCHEMA_VERSION,
         "source": None if source is None else str(source),
@@ -103,14 +124,18 @@ def _json(transcript: Transcript, source: str | Path | None, directory: Path | N
     return json.dumps(_plain(document), ensure_ascii=False, allow_nan=False, indent=2) + "\n"
 
 
-def _srt(transcript: Transcript, source: str | Path | None, directory: Path | None) -> str:
+def _srt(
+    transcript: Transcript, source: str | Path | None, directory: Path | None, elan: ElanStyle
+) -> str:
     return "".join(
         f"{number}\n{_clock(start, ',')} --> {_clock(end, ',')}\n{text}\n\n"
         for number, (start, end, text) in enumerate(_cues(transcript), start=1)
     )
 
 
-def _vtt(transcript: Transcript, source: str | Path | None, directory: Path | None) -> str:
+def _vtt(
+    transcript: Transcript, source: str | Path | None, directory: Path | None, elan: ElanStyle
+) -> str:
     cues = "".join(
         f"\n{_clock(start, '.')} --> {_clock(end, '.')}\n{_escape_vtt(text)}\n"
         for start, end, text in _cues(transcript)
@@ -118,16 +143,25 @@ def _vtt(transcript: Transcript, source: str | Path | None, directory: Path | No
     return f"WEBVTT\n{cues}"
 
 
-def _tsv(transcript: Transcript, source: str | Path | None, directory: Path | None) -> str:
+def _tsv(
+    transcript: Transcript, source: str | Path | None, directory: Path | None, elan: ElanStyle
+) -> str:
     """One line a letter: start and end in seconds, text, probability, number of its word from 1."""
     lines = ["start\tend\ttext\tprobability\tword"]
     for number, word in enumerate(split_words(transcript), start=1):
         for token in word.tokens:
-            text = " ".join(token.text.split())
+            text = escape(token.text)
             lines.append(
                 f"{token.start:.3f}\t{token.end:.3f}\t{text}\t{token.probability:.4f}\t{number}"
             )
     return "\n".join(lines) + "\n"
+
+
+def _eaf(
+    transcript: Transcript, source: str | Path | None, directory: Path | None, elan: ElanStyle
+) -> str:
+    reading = ElanReading.of_letters(transcript)
+    return render_eaf(reading, elan, transcript.warnings, source, directory)
 
 
 WRITERS: dict[str, Writer] = {
@@ -136,7 +170,7 @@ WRITERS: dict[str, Writer] = {
     "srt": _srt,
     "vtt": _vtt,
     "tsv": _tsv,
-    "eaf": render_eaf,
+    "eaf": _eaf,
 }
 
 
@@ -150,7 +184,8 @@ def _cues(transcript: Transcript) -> list[tuple[int, int, str]]:
         [(word.tokens[0].start, word.tokens[-1].end) for word in words], SHORTEST_CUE
     )
     # A line end in a cue's text could end the cue.
-    return [(*span, " ".join(word.text.split())) for span, word in zip(times, words, strict=True)]
+    texts = [escape(" ".join(word.text.split())) for word in words]
+    return [(*span, text) for span, text in zip(times, texts, strict=True)]
 
 
 def _clock(milliseconds: int, decimal: str) -> str:

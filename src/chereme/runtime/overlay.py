@@ -5,6 +5,7 @@ The recording is read a second time for it, so that no pictures are kept, whatev
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -36,7 +37,7 @@ def overlay_paths(inputs: list[Path], overlay: Path) -> list[Path]:
 
     Raises ``UsageError`` where several inputs meet one file, or as :func:`check_overlay`.
     """
-    if overlay.is_dir() or not overlay.suffix:
+    if os.path.isdir(overlay) or not overlay.suffix:
         return output_paths(inputs, overlay, SUFFIXES[0].removeprefix("."))
     if len(inputs) > 1:
         raise UsageError(

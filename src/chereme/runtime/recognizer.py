@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import chereme
-from chereme.errors import UsageError
+from chereme.errors import CheremeError, OutputError, UsageError
 from chereme.hands.signing import bridge_gaps, signing_column, signing_hand, to_right_hand
 from chereme.runtime.bundle import Bundle
 from chereme.runtime.crops import pictures_of, read_crop_features
@@ -127,7 +127,8 @@ class Recognizer:
         hand or nothing legible. Raises ``InputError`` for what cannot be read at all.
 
         ``overlay``: a film to write (.mp4, .mov, .mkv) of what was seen, see
-        :func:`chereme.runtime.overlay.write_overlay`. ``progress`` counts each frame each time
+        :func:`chereme.runtime.overlay.write_overlay`; if it cannot be written, an ``OutputError``
+        holds the transcript as its ``result``. ``progress`` counts each frame each time
         that it is read: to find hands, to cut crops, to draw.
         """
         began = time.perf_counter()
@@ -149,23 +150,30 @@ class Recognizer:
         stages = Stages(observation.timings)
         encoder = partial(self._encoder, pictures, stages, further[0] if pictures else None)
         transcript = self._read(observation, chosen, readers, encoder, stages)
+        failure: CheremeError | OSError | None = None
         if overlay is not None:
             film = Path(overlay)
-            stages.run(
-                "overlay",
-                lambda: write_overlay(
-                    film,
-                    source,
-                    observation.landmarks,
-                    transcript,
-                    signing=signing_column(observation.landmarks, chosen),
-                    progress=further[-1],
-                    **{key: self._observe_options[key] for key in READING},
-                ),
-            )
+            try:
+                stages.run(
+                    "overlay",
+                    lambda: write_overlay(
+                        film,
+                        source,
+                        observation.landmarks,
+                        transcript,
+                        signing=signing_column(observation.landmarks, chosen),
+                        progress=further[-1],
+                        **{key: self._observe_options[key] for key in READING},
+                    ),
+                )
+            except (CheremeError, OSError) as error:
+                failure = error
         stages.seconds["total"] = time.perf_counter() - began
         timings = {stage: round(seconds, 4) for stage, seconds in stages.seconds.items()}
-        return replace(transcript, info={**transcript.info, "timings": timings})
+        transcript = replace(transcript, info={**transcript.info, "timings": timings})
+        if failure is not None:
+            raise OutputError(f"no film: {failure}", transcript) from failure
+        return transcript
 
     def _read(
         self,

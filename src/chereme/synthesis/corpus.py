@@ -86,7 +86,8 @@ def compose(
 def save_clip(footage: Footage, path: Path, quality: int) -> None:
     """Write the three files of a clip, the video last: where it is, the others are too."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    save(write(transcript_of(footage.motion), path, "json"), path.with_suffix(".json"))
+    transcript = write(transcript_of(footage.motion), path, "json")
+    save(transcript, path.with_suffix(".json"), overwrite=True)
     path.with_suffix(".npz").write_bytes(_truth_bytes(footage))
     write_video(path, footage.frames(), footage.rate, quality=quality)
 
