@@ -7,6 +7,8 @@ Psycholinguistics). :mod:`chereme.formats.eaf_writing` writes them,
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
