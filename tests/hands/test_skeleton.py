@@ -14,6 +14,7 @@ from chereme.hands.skeleton import (
     WRIST,
     mirror,
     palm_size,
+    turn,
 )
 
 
@@ -74,3 +75,22 @@ def test_palm_size_scales_and_keeps_under_rotation() -> None:
     sizes = palm_size(hands)
     assert sizes.shape == (4, 5)
     np.testing.assert_allclose(palm_size(7.5 * hands @ turn + [3, -2, 9]), 7.5 * sizes)
+
+
+@pytest.mark.parametrize("degrees", [0, 90, 180, 270])
+def test_landmarks_turn_with_their_picture(degrees: int) -> None:
+    points = np.random.default_rng(1).uniform(0, 60, (4, 2, 21, 3))
+    points[..., :2] = points[..., :2].astype(int) + 0.5  # in the middle of pixels
+    turned = turn(points, degrees, (80, 60))
+    np.testing.assert_array_equal(turned[..., 2], points[..., 2])
+    for before, after in zip(points.reshape(-1, 3), turned.reshape(-1, 3), strict=True):
+        picture = np.zeros((60, 80))
+        picture[int(before[1]), int(before[0])] = 1
+        row, column = np.argwhere(np.rot90(picture, -degrees // 90))[0]
+        assert (column + 0.5, row + 0.5) == pytest.approx(tuple(after[:2]))
+
+
+def test_world_landmarks_turn_about_the_hand() -> None:
+    joints = np.array([[1.0, 2.0, 3.0]])
+    for degrees, expected in ((90, [-2, 1, 3]), (180, [-1, -2, 3]), (270, [2, -1, 3])):
+        np.testing.assert_allclose(turn(joints, degrees, None), [expected])

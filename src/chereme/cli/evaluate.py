@@ -83,6 +83,7 @@ def evaluate(
     beam_width: options.BeamWidth = None,
     lm: options.UseLm = True,
     greedy: options.Greedy = False,
+    rotate: options.Rotate = None,
     threads: options.Threads = None,
 ) -> None:
     """Score a model on a manifest of labelled recordings.
@@ -100,6 +101,7 @@ def evaluate(
         if not items:
             raise UsageError(f"{data} has no items of split {split}; it has: {', '.join(splits)}")
     search: dict[str, Any] = {"beam_width": beam_width, "greedy": greedy}
+    reading: dict[str, Any] = {"rotate": rotate}
     task = "isolated" if fuse else task_of(names[0])
     if read_with is not None and task != "continuous":
         raise UsageError(f"--read-with is of continuous signing, but the model is for {task}")
@@ -109,17 +111,19 @@ def evaluate(
                 raise UsageError(
                     "--beam-width, --greedy and --no-lm are of letters, but the model is for signs"
                 )
-            result, lines = _score_signs(names, stream, threads, items, progress)
+            result, lines = _score_signs(names, stream, threads, reading, items, progress)
         elif task == "continuous":
             if not lm or stream is not options.Stream.auto:
                 raise UsageError(
                     "--no-lm and --stream are not of continuous signing; leave them out"
                 )
             search["read_with"] = None if read_with is None else read_with.value
-            result, lines = _score_sentences(names[0], threads, search, items, progress)
+            settings = search | reading
+            result, lines = _score_sentences(names[0], threads, settings, items, progress)
         else:
             search["lm"] = lm
-            result, lines = _score_letters(names[0], stream, threads, search, items, progress)
+            settings = search | reading
+            result, lines = _score_letters(names[0], stream, threads, settings, items, progress)
     result |= {"data": str(data), "split": split}
     if predictions is not None:
         predictions.parent.mkdir(parents=True, exist_ok=True)
@@ -160,7 +164,7 @@ def _score_letters(
     model: str,
     stream: options.Stream,
     threads: int | None,
-    search: dict[str, Any],
+    settings: dict[str, Any],
     items: list[Item],
     progress: ProgressBar,
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -169,7 +173,7 @@ def _score_letters(
     from chereme.runtime.streams import load_streams
 
     streams = load_streams(model, stream.value, threads=threads)
-    result, read = score(Recognizer(streams, **search), items, progress)
+    result, read = score(Recognizer(streams, **settings), items, progress)
     if unknown := result["unknown_characters"]:
         say(
             f"warning: the labels of {result['items_with_unknown']} items have characters that the "
@@ -182,6 +186,7 @@ def _score_signs(
     models: list[str],
     stream: options.Stream,
     threads: int | None,
+    settings: dict[str, Any],
     items: list[Item],
     progress: ProgressBar,
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -189,7 +194,7 @@ def _score_signs(
     from chereme.runtime.isolated_evaluation import evaluate_signs
 
     bundles = [load_isolated(name, stream.value, threads=threads) for name in models]
-    result, read = evaluate_signs(IsolatedRecognizer(bundles), items, progress)
+    result, read = evaluate_signs(IsolatedRecognizer(bundles, **settings), items, progress)
     if result["unknown_glosses"]:
         say(
             f"warning: {result['items_unknown']} items are of {len(result['unknown_glosses'])} "
@@ -202,14 +207,14 @@ def _score_signs(
 def _score_sentences(
     model: str,
     threads: int | None,
-    search: dict[str, Any],
+    settings: dict[str, Any],
     items: list[Item],
     progress: ProgressBar,
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     from chereme.runtime.continuous import ContinuousRecognizer, load_continuous
     from chereme.runtime.continuous_evaluation import evaluate_sentences
 
-    recognizer = ContinuousRecognizer(load_continuous(model, threads=threads), **search)
+    recognizer = ContinuousRecognizer(load_continuous(model, threads=threads), **settings)
     result, read = evaluate_sentences(recognizer, items, progress)
     if result["unknown"]:
         say(

@@ -20,6 +20,7 @@ def landmarks(
     output: options.OutputFile,
     mirrored: options.Mirrored = False,
     rate: options.Rate = None,
+    rotate: options.Rotate = None,
     strict: options.Strict = False,
 ) -> None:
     """Find the hands in INPUT and write their landmarks (.pose v0.2, or .npz)."""
@@ -30,7 +31,7 @@ def landmarks(
         raise UsageError(f"{output}: expected a name that ends in .pose or .npz")
     with ProgressBar(source.name) as progress:
         observation = observe(
-            source, mirrored=mirrored, rate=rate, strict=strict, progress=progress
+            source, mirrored=mirrored, rate=rate, rotate=rotate, strict=strict, progress=progress
         )
     for message in observation.warnings:
         warn(str(source), message)

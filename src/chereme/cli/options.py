@@ -75,6 +75,14 @@ Rate = Annotated[
     float | None,
     typer.Option(metavar="FPS", help="Frames a second of a folder of frames.", show_default="30"),
 ]
+Rotate = Annotated[
+    int | None,
+    typer.Option(
+        metavar="DEGREES",
+        help="Turn the picture clockwise by 90, 180 or 270 degrees, beyond what the file says.",
+        show_default="as the file says",
+    ),
+]
 Threads = Annotated[
     int | None,
     typer.Option(metavar="N", help="Threads of the network.", show_default="all cores"),

@@ -96,6 +96,7 @@ def recognize(
     greedy: options.Greedy = False,
     mirrored: options.Mirrored = False,
     rate: options.Rate = None,
+    rotate: options.Rotate = None,
     strict: options.Strict = False,
     threads: options.Threads = None,
 ) -> None:
@@ -114,7 +115,12 @@ def recognize(
             "--skip-existing is of files that -o and --overlay write, and not with --overwrite"
         )
     chosen, found = _model(model, task)
-    common: dict[str, Any] = {"mirrored": mirrored, "rate": rate, "strict": strict}
+    common: dict[str, Any] = {
+        "mirrored": mirrored,
+        "rate": rate,
+        "rotate": rotate,
+        "strict": strict,
+    }
     search: dict[str, Any] = {"beam_width": beam_width, "greedy": greedy}
     of_letters = {"--no-lm": not lm, "--overlay": overlay is not None}
     of_search = {"--beam-width": beam_width is not None, "--greedy": greedy}

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,6 @@ from chereme.formats.manifests import Item
 from chereme.hands.crop import PADDING, SMOOTHING, crop, hand_box
 from chereme.hands.signing import bridge_gaps, signing_hand, to_right_hand
 from chereme.runtime.observe import (
-    FOLDER_RATE,
     MakeDetector,
     Observation,
     is_landmark_file,
@@ -27,6 +27,7 @@ from chereme.runtime.observe import (
 )
 from chereme.types import FloatArray, HandTrack
 from chereme.video import open_video
+from chereme.video.reader import FOLDER_RATE
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def track_clip(item: Item, settings: CropSettings, make_detector: MakeDetector) 
         raise Unusable("no hand seen", f"in {len(seen.landmarks.timestamps)} frames")
     track = bridge_gaps(to_right_hand(found))
     boxes = hand_box(track, padding=settings.padding, smoothing=settings.smoothing)
-    jpegs = _cut(item, settings, track, boxes)
+    jpegs = _cut(item, settings, track, boxes, seen.reading)
     if track.mirrored:
         boxes = np.stack(
             [track.width - boxes[:, 2], boxes[:, 1], track.width - boxes[:, 0], boxes[:, 3]], axis=1
@@ -141,12 +142,16 @@ def _rate(timestamps: FloatArray, otherwise: float) -> float:
 
 
 def _cut(
-    item: Item, settings: CropSettings, track: HandTrack, boxes: FloatArray
+    item: Item,
+    settings: CropSettings,
+    track: HandTrack,
+    boxes: FloatArray,
+    reading: Mapping[str, Any],
 ) -> tuple[bytes | None, ...]:
     """The crop of each frame of the track, None where the hand was not seen."""
     jpegs: list[bytes | None] = []
     end = math.inf if item.end is None else item.end
-    with open_video(item.path, rate=settings.rate) as video:
+    with open_video(item.path, **reading) as video:
         for frame in video:
             if frame.timestamp > end or len(jpegs) == len(track.timestamps):
                 break

@@ -35,8 +35,9 @@ from chereme.errors import InputError
 from chereme.formats.manifests import Item
 from chereme.formats.poses import write_landmarks
 from chereme.hands.both import SIDES, both_hands, sign_span
-from chereme.runtime.observe import FOLDER_RATE, MakeDetector, is_landmark_file, observe
+from chereme.runtime.observe import MakeDetector, is_landmark_file, observe
 from chereme.types import NUM_JOINTS, FloatArray, Landmarks
+from chereme.video.reader import FOLDER_RATE
 
 POSES, CLIPS, SEEN = "poses.npy", "clips.csv", "landmarks"
 _LEAST_FRAMES = 0.9  # share of a recording that must be undamaged for its label to hold

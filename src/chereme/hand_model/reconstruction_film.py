@@ -109,7 +109,7 @@ def write_reconstruction(
             f"{source}: expected a hand in at least one of {len(times)} frames, found none; show "
             "whole hands, large enough and in good light"
         )
-    again = read_again(source, times, rate=rate, strict=strict, limits=limits)
+    again = read_again(source, times, **seen.reading)
     errors: list[list[float]] = [[] for _ in hands]
     with closing(again):
         views = _watched(_views(hands, again, reconstruct, mirrored), errors, len(times), progress)

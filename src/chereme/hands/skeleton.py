@@ -39,6 +39,24 @@ def mirror(landmarks: NDArray[np.floating[Any]], width: float | None) -> NDArray
     return flipped
 
 
+def turn(
+    landmarks: NDArray[np.floating[Any]], degrees: int, size: tuple[float, float] | None
+) -> NDArray[np.floating[Any]]:
+    """Turn landmarks ``(..., 3)`` clockwise with their picture, by a multiple of 90 degrees.
+
+    With the ``size`` (width and height, pixels) of the picture before it is turned they are image
+    landmarks; with ``None`` they are world landmarks (metres, centred on the hand).
+    """
+    width, height = size or (0.0, 0.0)
+    turned = landmarks.copy()
+    x, y = landmarks[..., 0], landmarks[..., 1]
+    for _ in range(degrees // 90 % 4):
+        x, y = height - y, x
+        width, height = height, width
+    turned[..., 0], turned[..., 1] = x, y
+    return turned
+
+
 def palm_size(landmarks: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
     """``(..., 21, 3)`` -> ``(...)``: a hand size that holds while fingers bend and hands turn.
 

@@ -27,7 +27,6 @@ from chereme.runtime.config import Reader
 from chereme.runtime.continuous_bundle import ContinuousBundle
 from chereme.runtime.gloss_reading import Feeds, GlossReader, ReadGloss, Reading, ReadingOptions
 from chereme.runtime.observe import (
-    FOLDER_RATE,
     MakeDetector,
     Progress,
     describe_recording,
@@ -43,6 +42,7 @@ from chereme.runtime.windows import Window, seam, windows
 from chereme.text.glosses import SPECIAL, UNK
 from chereme.types import ContinuousResult, Frame, Landmarks, SignedGloss, SigningEvent
 from chereme.video import Limits, open_video
+from chereme.video.reader import check_rotate
 
 T = TypeVar("T")
 Source = str | Path | PoseTracks | Landmarks
@@ -102,6 +102,8 @@ class ContinuousRecognizer:
         strict: fail at the first damage of a video instead of reading the rest.
         rate: frames a second of what states none: folders of frames (default 30), some .pose files.
         limits: the largest video to accept.
+        rotate: degrees clockwise (0, 90, 180, 270) by which to turn the pictures of a video, beyond
+            what the file says.
         make_detector: another hand detector than MediaPipe's: called once per video, with True if
             it is to look at single pictures; what it makes is closed after.
 
@@ -119,6 +121,7 @@ class ContinuousRecognizer:
         strict: bool = False,
         rate: float | None = None,
         limits: Limits | None = None,
+        rotate: int | None = None,
         make_detector: MakeDetector | None = None,
     ) -> None:
         self.bundle, config = bundle, bundle.config
@@ -138,6 +141,7 @@ class ContinuousRecognizer:
         self.options = ReadingOptions(reader, generation, ctc_beam, greedy)
         self.reader = GlossReader(bundle.sequence, bundle.decoder, config)
         self.mirrored, self.strict, self.rate = mirrored, strict, rate
+        self.rotate = check_rotate(rotate)
         self.limits = limits or Limits()
         self.make_detector = make_detector or (lambda still: MediaPipeDetector(still=still))
 
@@ -198,10 +202,11 @@ class ContinuousRecognizer:
         progress: Progress | None,
         stages: Stages,
     ) -> ContinuousResult:
-        if self.mirrored:
+        if self.mirrored or self.rotate:
             raise UsageError(
-                "mirrored: expected a video, got tracks, in which no tool says how each number is "
-                "mirrored; make them of a video that is no mirror image"
+                f"{'mirrored' if self.mirrored else 'rotate'}: expected a video, got tracks, in "
+                "which no tool says how each number is mirrored or turned; make them of a video "
+                "that is upright and no mirror image"
             )
         name, whole = stages.run("read", lambda: self._open(source))
         clip, warnings = self._usable(whole, name)
@@ -266,7 +271,11 @@ class ContinuousRecognizer:
         with ExitStack() as stack:
             reader = stack.enter_context(
                 open_video(
-                    source, limits=self.limits, rate=self.rate or FOLDER_RATE, strict=self.strict
+                    source,
+                    limits=self.limits,
+                    rate=self.rate,
+                    strict=self.strict,
+                    rotate=self.rotate,
                 )
             )
             # The reading thread ends first, then the detector, then the reader that the thread

@@ -13,7 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,6 @@ from chereme.runtime.observe import Progress, is_landmark_file, read_again
 from chereme.runtime.prefetch import prefetch
 from chereme.runtime.timing import Stages
 from chereme.types import FloatArray, Frame, HandTrack, Landmarks
-from chereme.video import Limits
 
 BLOCK = 16  # frames given to the encoder at once: bounds its memory, whatever the length
 
@@ -133,10 +132,8 @@ def read_crop_features(
     stages: Stages,
     *,
     mirrored: bool = False,
-    rate: float | None = None,
-    strict: bool = False,
-    limits: Limits | None = None,
     progress: Progress | None = None,
+    **reading: Any,
 ) -> CropFeatures:
     """Read ``source`` again and encode the crops of a hand that a reading of ``pieces`` looks at.
 
@@ -144,8 +141,9 @@ def read_crop_features(
         track: the hand as it was seen, not flipped, in all frames that ``observe`` looked at.
         pieces: parts of it, at least one, flipped if they are read as a left hand.
         stages: where the seconds of "crop" (reading and cutting) and "network" are added.
-        mirrored, rate, strict, limits: what ``observe`` was given for this source.
+        mirrored: what ``observe`` was given for this source.
         progress: called with the frames done and the number of frames.
+        reading: the options with which it was read, as in ``Observation.reading``.
     """
     preprocessing = bundle.config.preprocessing
     assert preprocessing.crop is not None  # the config of a model that reads crops has it
@@ -153,7 +151,7 @@ def read_crop_features(
     times = track.timestamps
     wanted = frames_to_encode(times, pieces, preprocessing.rate)
     until = times[: np.flatnonzero(wanted)[-1] + 1]
-    frames = read_again(source, until, rate=rate, strict=strict, limits=limits)
+    frames = read_again(source, until, **reading)
     bridged = bridge_gaps(track, bundle.config.segmentation.bridge)
     blocks = cut_crops(frames, bridged, wanted, flips, preprocessing.crop, mirrored=mirrored)
     features: list[NDArray[np.float32]] = []

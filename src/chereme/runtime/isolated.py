@@ -31,6 +31,7 @@ from chereme.runtime.streams import Stream, describe
 from chereme.runtime.timing import Stages
 from chereme.types import FloatArray, IsolatedResult, Landmarks, RankedGloss
 from chereme.video import Limits
+from chereme.video.reader import check_rotate
 
 OTHER_RATE = 1.5  # times as many frames a second as in training, or as few: worth a warning
 MUCH_LONGER = 2.0  # times as long as the window that is read: worth a warning
@@ -48,6 +49,8 @@ class IsolatedRecognizer:
         strict: fail at the first damage of a video instead of reading the rest.
         rate: frames a second of what states none: folders of frames (default 30), some .pose files.
         limits: the largest video to accept.
+        rotate: degrees clockwise (0, 90, 180, 270) by which to turn the pictures, beyond what the
+            file says.
         make_detector: another hand detector than MediaPipe's: called once per video, with True if
             that is a single picture; what it makes is closed after.
 
@@ -63,6 +66,7 @@ class IsolatedRecognizer:
         strict: bool = False,
         rate: float | None = None,
         limits: Limits | None = None,
+        rotate: int | None = None,
         make_detector: MakeDetector | None = None,
     ) -> None:
         self.bundles = (model,) if isinstance(model, IsolatedBundle) else tuple(model)
@@ -72,11 +76,13 @@ class IsolatedRecognizer:
         # Where the glosses of each bundle are among the first one's.
         self._columns = [_columns(self.bundles[0], bundle) for bundle in self.bundles]
         self.hand = _check_hand(hand)
+        check_rotate(rotate)
         self._observe_options: dict[str, Any] = {
             "mirrored": mirrored,
             "strict": strict,
             "rate": rate,
             "limits": limits,
+            "rotate": rotate,
             "make_detector": make_detector,
         }
 
@@ -153,6 +159,7 @@ class IsolatedRecognizer:
             "chereme": chereme.__version__,
         }
         warnings = list(observation.warnings)
+        again = {"mirrored": self._observe_options["mirrored"], **observation.reading}
         if span is None:
             warnings.append(why_no_hand(landmarks, "auto"))
             return IsolatedResult(info=info, warnings=tuple(warnings))
@@ -162,7 +169,7 @@ class IsolatedRecognizer:
             if bundle.config.input == "landmarks":
                 return stages.run("network", lambda: classify(bundle, joints, confidence))
             pictures = pictures_of(source, bundle.config)
-            hands = read_joints(bundle, pictures, landmarks, hand, stages, self._observe_options)
+            hands = read_joints(bundle, pictures, landmarks, hand, stages, again)
             if not hands.present.any():
                 return None
             return stages.run("network", lambda: classify_joints(bundle, hands))

@@ -17,16 +17,16 @@ from numpy.typing import NDArray
 from chereme.errors import InputError, UsageError
 from chereme.formats.poses import read_landmarks
 from chereme.hands.detector import Detection, HandDetector, MediaPipeDetector
-from chereme.hands.skeleton import mirror
+from chereme.hands.skeleton import mirror, turn
 from chereme.hands.tracking import track_hands
 from chereme.runtime.prefetch import prefetch
 from chereme.runtime.timing import Stages
 from chereme.types import Frame, Handedness, Landmarks
 from chereme.video import Limits, VideoReader, open_video
+from chereme.video.reader import check_rotate
 
 LANDMARK_SUFFIXES = (".pose", ".npz")
 LOW_FPS = 15.0
-FOLDER_RATE = 30.0
 
 Span = tuple[float, float]  # seconds, may be infinite
 Progress = Callable[[int, int | None], None]
@@ -40,7 +40,8 @@ class Observation:
     """What was seen in one source.
 
     ``info`` holds the facts of the recording, ``timings`` the seconds of each stage (reading and
-    detection overlap, so they may add up to more than the whole took).
+    detection overlap, so they may add up to more than the whole took). ``reading`` are the options
+    with which its pictures were read, for :func:`read_again`; of landmarks there are none.
     """
 
     landmarks: Landmarks
@@ -48,6 +49,7 @@ class Observation:
     is_still: bool = False
     warnings: tuple[str, ...] = ()
     timings: dict[str, float] = field(default_factory=dict)
+    reading: dict[str, Any] = field(default_factory=dict)
 
 
 def observe(
@@ -59,6 +61,7 @@ def observe(
     strict: bool = False,
     rate: float | None = None,
     limits: Limits | None = None,
+    rotate: int | None = None,
     make_detector: MakeDetector | None = None,
     progress: Progress | None = None,
 ) -> Observation:
@@ -71,6 +74,8 @@ def observe(
         strict: raise ``InputError`` at the first damage of a video.
         rate: frames a second of what states none: folders of frames (default 30), some .pose files.
         limits: the largest video to accept.
+        rotate: degrees clockwise (0, 90, 180, 270) by which to turn the pictures, beyond what the
+            file says; of a file of landmarks, these.
         make_detector: another hand detector than MediaPipe's.
         progress: called while a video is read.
     """
@@ -78,21 +83,26 @@ def observe(
         raise InputError(f"{source}: expected an end after the start, got {start} s to {end} s")
     if rate is not None and not rate > 0:
         raise UsageError(f"rate: expected more than 0 frames a second, got {rate}")
+    degrees = check_rotate(rotate)
     span = (-math.inf if start is None else start, math.inf if end is None else end)
     if isinstance(source, Landmarks):
+        source = turned(source, degrees)
         found = _from_landmarks(_between(source, "the landmarks", span), "landmarks in memory")
     elif is_landmark_file(source):
         began = time.perf_counter()
-        landmarks = _between(read_landmarks(source, fps=rate), str(source), span)
-        found = _from_landmarks(landmarks, str(source))
+        whole = turned(read_landmarks(source, fps=rate), degrees)
+        found = _from_landmarks(_between(whole, str(source), span), str(source))
         found.timings["read"] = time.perf_counter() - began
     else:
         found = _from_video(
             Path(source),
             span=span,
-            strict=strict,
-            rate=rate,
-            limits=limits or Limits(),
+            reading={
+                "rate": rate,
+                "strict": strict,
+                "limits": limits or Limits(),
+                "rotate": degrees,
+            },
             make_detector=make_detector or (lambda still: MediaPipeDetector(still=still)),
             progress=progress,
         )
@@ -108,20 +118,16 @@ def is_landmark_file(source: str | Path) -> bool:
 def read_again(
     source: Path,
     times: NDArray[np.floating[Any]],
-    *,
-    rate: float | None,
-    strict: bool,
-    limits: Limits | None,
+    **reading: Any,
 ) -> Generator[Frame, None, None]:
     """The frames of ``times``, by the same reader that found these times when ``observe`` looked.
 
-    So that no pictures need to be kept, whatever the length. Raises ``InputError`` if the source
-    has changed since.
+    So that no pictures need to be kept, whatever the length. ``reading``: the options of
+    :func:`chereme.video.open_video`, as in :class:`Observation`. Raises ``InputError`` if the
+    source has changed since.
     """
     found = 0
-    with open_video(
-        source, limits=limits or Limits(), rate=rate or FOLDER_RATE, strict=strict
-    ) as reader:
+    with open_video(source, **reading) as reader:
         for frame in reader:
             if frame.timestamp < times[0]:
                 continue
@@ -146,6 +152,21 @@ def unmirror(landmarks: Landmarks) -> Landmarks:
         landmarks=mirror(landmarks.landmarks, landmarks.width),
         world_landmarks=None if world is None else mirror(world, None),
         handedness=tuple(other[hand] for hand in landmarks.handedness),
+    )
+
+
+def turned(landmarks: Landmarks, degrees: int) -> Landmarks:
+    """What would have been seen if the recording were turned by ``degrees`` clockwise."""
+    if degrees == 0:
+        return landmarks
+    width, height = landmarks.width, landmarks.height
+    world = landmarks.world_landmarks
+    return replace(
+        landmarks,
+        landmarks=turn(landmarks.landmarks, degrees, (width, height)),
+        world_landmarks=None if world is None else turn(world, degrees, None),
+        width=width if degrees == 180 else height,
+        height=height if degrees == 180 else width,
     )
 
 
@@ -179,20 +200,18 @@ def _from_video(
     source: Path,
     *,
     span: Span,
-    strict: bool,
-    rate: float | None,
-    limits: Limits,
+    reading: dict[str, Any],
     make_detector: MakeDetector,
     progress: Progress | None,
 ) -> Observation:
-    reading = Stages()
-    with open_video(source, limits=limits, rate=rate or FOLDER_RATE, strict=strict) as reader:
+    stages = Stages()
+    with open_video(source, **reading) as reader:
         detector = _TimedDetector(make_detector(reader.is_still), reader.expected_frames, progress)
         # The reading thread ends first, then the detector, then the reader that the thread uses.
         with (
             closing(detector),
             closing(
-                prefetch(reading.iterate("read", frames_in(reader, str(source), span)))
+                prefetch(stages.iterate("read", frames_in(reader, str(source), span)))
             ) as frames,
         ):
             landmarks = track_hands(frames, detector)
@@ -205,8 +224,8 @@ def _from_video(
             f"only {facts.fps:.1f} frames a second: quick letters may be lost; record at 25 or "
             "more",
         )
-    timings = {**reading.seconds, "detect": detector.seconds}
-    return Observation(landmarks, info, is_still, (*slow, *damage), timings)
+    timings = {**stages.seconds, "detect": detector.seconds}
+    return Observation(landmarks, info, is_still, (*slow, *damage), timings, reading)
 
 
 def describe_recording(source: Path, reader: VideoReader) -> tuple[dict[str, Any], tuple[str, ...]]:

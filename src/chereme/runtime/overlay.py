@@ -10,6 +10,7 @@ from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,10 +69,9 @@ def write_overlay(
     *,
     signing: int | None = None,
     mirrored: bool = False,
-    rate: float | None = None,
-    strict: bool = False,
     limits: Limits | None = None,
     progress: Progress | None = None,
+    **reading: Any,
 ) -> None:
     """Write the frames of ``source`` with ``landmarks`` drawn on them and ``transcript`` below.
 
@@ -86,8 +86,9 @@ def write_overlay(
     Args:
         path: the film: .mp4, .mov or .mkv. Its folder is made.
         source: what was observed: a video, image, folder of frames, landmark file, or landmarks.
-        landmarks, mirrored, rate, strict, limits: what ``observe`` gave for it and was given; a
-            recording that shows a mirror image is drawn as it is.
+        landmarks, mirrored, limits: what ``observe`` gave for it and was given; a recording that
+            shows a mirror image is drawn as it is.
+        reading: the other options with which it was read, as in ``Observation.reading``.
         signing: the column of the hand that is marked as the one that was read.
         progress: called while the film is written.
 
@@ -104,9 +105,7 @@ def write_overlay(
         limits.check_pixels(str(path), landmarks.width, landmarks.height)
         pictures = _plain(landmarks)
     else:
-        pictures = read_again(
-            Path(source), landmarks.timestamps, rate=rate, strict=strict, limits=limits
-        )
+        pictures = read_again(Path(source), landmarks.timestamps, limits=limits, **reading)
     path.parent.mkdir(parents=True, exist_ok=True)
     # The reading thread ends before what it reads is closed.
     with closing(pictures), closing(prefetch(pictures)) as frames:

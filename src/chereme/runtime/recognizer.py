@@ -8,7 +8,7 @@ source -> hands -> signing hand, shown as a right hand -> stretches between long
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -38,6 +38,7 @@ from chereme.runtime.timing import Stages
 from chereme.text.alphabet import Alphabet
 from chereme.types import Handedness, HandTrack, Landmarks, Transcript
 from chereme.video import Limits
+from chereme.video.reader import check_rotate
 
 Pieces = tuple[HandTrack, ...]
 """One stretch as each of the bundles that read together is to see it."""
@@ -45,8 +46,6 @@ MakeEncoder = Callable[[Bundle, HandTrack, Sequence[HandTrack]], Encode]
 """Called with the track as it was seen and the pieces that will be read, shown as right hands."""
 
 SURE_HANDEDNESS = 0.8  # share of the vote; below it the hand is read as both
-# The options that say how the frames of a source are read, which crops and overlays do once more.
-READING = ("mirrored", "strict", "rate", "limits")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +74,8 @@ class Recognizer:
         strict: fail at the first damage of a video instead of reading the rest.
         rate: frames a second of what states none: folders of frames (default 30), some .pose files.
         limits: the largest video to accept.
+        rotate: degrees clockwise (0, 90, 180, 270) by which to turn the pictures, beyond what the
+            file says.
         make_detector: another hand detector than MediaPipe's: called once per video, with True if
             that is a single picture; what it makes is closed after.
     """
@@ -93,16 +94,19 @@ class Recognizer:
         strict: bool = False,
         rate: float | None = None,
         limits: Limits | None = None,
+        rotate: int | None = None,
         make_detector: MakeDetector | None = None,
     ) -> None:
         self.streams = Streams((model,)) if isinstance(model, Bundle) else model
         self.hand = _check_hand(hand)
         self._search_options = SearchOptions(beam_width, alpha, beta, greedy, lm)
+        check_rotate(rotate)
         self._observe_options: dict[str, Any] = {
             "mirrored": mirrored,
             "strict": strict,
             "rate": rate,
             "limits": limits,
+            "rotate": rotate,
             "make_detector": make_detector,
         }
 
@@ -148,7 +152,9 @@ class Recognizer:
             source, start=start, end=end, progress=watching, **self._observe_options
         )
         stages = Stages(observation.timings)
-        encoder = partial(self._encoder, pictures, stages, further[0] if pictures else None)
+        again = {"mirrored": self._observe_options["mirrored"], **observation.reading}
+        crop_progress = further[0] if pictures else None
+        encoder = partial(self._encoder, pictures, again, stages, crop_progress)
         transcript = self._read(observation, chosen, readers, encoder, stages)
         failure: CheremeError | OSError | None = None
         if overlay is not None:
@@ -163,7 +169,7 @@ class Recognizer:
                         transcript,
                         signing=signing_column(observation.landmarks, chosen),
                         progress=further[-1],
-                        **{key: self._observe_options[key] for key in READING},
+                        **again,
                     ),
                 )
             except (CheremeError, OSError) as error:
@@ -263,6 +269,7 @@ class Recognizer:
     def _encoder(
         self,
         pictures: Sequence[Path],
+        again: Mapping[str, Any],
         stages: Stages,
         progress: Progress | None,
         bundle: Bundle,
@@ -271,9 +278,8 @@ class Recognizer:
     ) -> Encode:
         if bundle.config.input == "landmarks":
             return landmark_encoder(bundle)
-        options = {key: self._observe_options[key] for key in READING}
         found = read_crop_features(
-            bundle, pictures[0], track, pieces, stages, progress=progress, **options
+            bundle, pictures[0], track, pieces, stages, progress=progress, **again
         )
         return found.of
 

@@ -62,8 +62,9 @@ def read_joints(
     """Read ``source`` again, cut out the hands that were ``seen`` in the frames that the model
     reads, and let its encoder make joints of them.
 
-    ``reading`` are the options ``mirrored``, ``rate``, ``strict`` and ``limits`` that ``observe``
-    was given; ``stages``: where the seconds of "crop" and "network" are added.
+    ``reading``: the option ``mirrored`` that ``observe`` was given, and those with which the source
+    was read, as in ``Observation.reading``; ``stages``: where the seconds of "crop" and "network"
+    are added.
     """
     given = bundle.config.preprocessing
     assert given.crop is not None  # the config of a model that reads crops has it
@@ -80,7 +81,7 @@ def read_joints(
         if not wanted.any():
             continue
         present[:, place] = wanted
-        options = {name: reading[name] for name in ("rate", "strict", "limits")}
+        options = {name: value for name, value in reading.items() if name != "mirrored"}
         until = times[: np.flatnonzero(wanted)[-1] + 1]
         frames = read_again(source, until, **options)
         flips = [to_right_hand(track).mirrored]

@@ -40,7 +40,7 @@ from chereme.models.signbert import (
     SignBertRecognizer,
 )
 from chereme.runtime.bundle import CONFIG
-from chereme.runtime.observe import FOLDER_RATE, MakeDetector
+from chereme.runtime.observe import MakeDetector
 from chereme.training.checkpoints import LastCheckpoint
 from chereme.training.export_isolated import export_isolated
 from chereme.training.memory import keep_freed_memory
@@ -50,6 +50,7 @@ from chereme.training.pose_data import UNKNOWN, PoseData
 from chereme.training.sign_report import Guess, Report, draw_confusions, write_report
 from chereme.training.sign_splits import Division, divide
 from chereme.training.signbert import IsolatedTask, load_signbert
+from chereme.video.reader import FOLDER_RATE
 
 Bar = Callable[[int, int | None], None]
 Bars = Callable[[str, str], AbstractContextManager[Bar]]

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from chereme.errors import InputError
+from chereme.errors import InputError, UsageError
 from chereme.formats.files import open_file
 from chereme.types import Frame, Video
 from chereme.video.container import ContainerSource
@@ -17,6 +17,7 @@ from chereme.video.pictures import PictureSource, numbered_pictures
 from chereme.video.source import Limits, Source
 from chereme.video.upright import RgbConverter
 
+FOLDER_RATE = 30.0
 # A time set back by more than this is taken for a recording that starts anew, less for jitter.
 _JOIN_SECONDS = 1.0
 
@@ -26,8 +27,10 @@ class VideoReader:
 
     Iterating gives :class:`chereme.types.Frame`: upright RGB of one size, and the time in seconds
     since the first frame, strictly rising. A damaged packet is counted and skipped; ``strict``
-    raises at the first damage instead. ``rate`` (frames/s) times folders of pictures, and files
-    without timestamps. Opening decodes the first frame, so that what cannot be read fails here.
+    raises at the first damage instead. ``rate`` (frames/s, 30 by default) times folders of
+    pictures, and files without timestamps. ``rotate`` (0, 90, 180, 270) turns the picture clockwise
+    by as many degrees, beyond what the file itself says. Opening decodes the first frame, so that
+    what cannot be read fails here.
 
     Raises InputError for what is missing, empty, damaged throughout or not a picture, LimitError
     for what is over ``limits``.
@@ -38,11 +41,14 @@ class VideoReader:
         source: str | Path,
         *,
         limits: Limits | None = None,
-        rate: float = 30.0,
+        rate: float | None = None,
         strict: bool = False,
+        rotate: int = 0,
     ) -> None:
+        rate = FOLDER_RATE if rate is None else rate
         if not rate > 0:
             raise InputError(f"rate: expected frames per second above 0, got {rate}")
+        self._rotate = check_rotate(rotate)
         self._name = str(source)
         self._limits = limits or Limits()
         self._source = _open_source(Path(source), self._limits, rate, strict)
@@ -73,10 +79,11 @@ class VideoReader:
             )
             timestamp = self._clock.stamp(picture.seconds)
             self._limits.check_seconds(self._name, timestamp)
-            image = picture.orientation.apply(self._converter.convert(frame, aspect))
+            orientation = picture.orientation.turned(self._rotate)
+            image = orientation.apply(self._converter.convert(frame, aspect))
             if self._size == (0, 0):
                 self._size = (image.shape[1], image.shape[0])
-                self._rotation = picture.orientation.rotation
+                self._rotation = orientation.rotation
             yield Frame(image, timestamp)
 
     def __iter__(self) -> Iterator[Frame]:
@@ -138,11 +145,19 @@ def open_video(
     source: str | Path,
     *,
     limits: Limits | None = None,
-    rate: float = 30.0,
+    rate: float | None = None,
     strict: bool = False,
+    rotate: int = 0,
 ) -> VideoReader:
     """Open a video file, a picture or a folder of numbered pictures; see :class:`VideoReader`."""
-    return VideoReader(source, limits=limits, rate=rate, strict=strict)
+    return VideoReader(source, limits=limits, rate=rate, strict=strict, rotate=rotate)
+
+
+def check_rotate(rotate: int | None) -> int:
+    """The degrees clockwise by which to turn a picture; UsageError for other than right angles."""
+    if rotate not in (None, 0, 90, 180, 270):
+        raise UsageError(f"rotate: expected 0, 90, 180 or 270 degrees clockwise, got {rotate}")
+    return rotate or 0
 
 
 def _open_source(path: Path, limits: Limits, rate: float, strict: bool) -> Source:

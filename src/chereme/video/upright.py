@@ -50,6 +50,14 @@ class Orientation:
             return 270 if self.flip_y else 90
         return 180 if self.flip_y else 0
 
+    def turned(self, degrees: int) -> Orientation:
+        """This, and then ``degrees`` clockwise, a multiple of 90."""
+        turned = self
+        for _ in range(degrees // 90 % 4):
+            # A quarter turn swaps the axes, which makes of one flip the other, and flips x.
+            turned = Orientation(not turned.transpose, not turned.flip_y, turned.flip_x)
+        return turned
+
     def apply(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """``(H, W, 3)`` uint8 as stored to upright, contiguous."""
         if self == UPRIGHT:
