@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -196,6 +196,48 @@ def test_a_small_hand_is_found_in_an_enlarged_part(
     assert np.median(apart / palm_size(full.landmarks[-8:])) < 0.15
 
 
+@pytest.mark.parametrize("corner", ["top left", "bottom right"])
+def test_a_small_moving_signer_is_seen_as_often_as_alone(
+    video_detector: MediaPipeDetector, shared_data: Path, corner: str
+) -> None:
+    """A fifth of the height of a 1080p picture: the palm is 1.2 % of its width."""
+    import cv2
+
+    clip = read_frames(shared_data / "fingerspelling_dev" / "video" / "an.mp4", 0, 32)
+    rng = np.random.default_rng(0)
+    background = cv2.resize(rng.integers(60, 120, (27, 48, 3), np.uint8), (1920, 1080))
+    part = (
+        (slice(864, 1080), slice(1536, 1920))
+        if corner == "bottom right"
+        else (
+            slice(0, 216),
+            slice(0, 384),
+        )
+    )
+    frames = []
+    for frame in clip:
+        image = background.copy()
+        image[part] = cv2.resize(frame.image, (384, 216), interpolation=cv2.INTER_AREA)
+        frames.append(Frame(image, frame.timestamp))
+    alone, small = (signing_hand(track_hands(some, video_detector)) for some in (clip, frames))
+    assert alone is not None
+    assert small is not None
+    assert small.handedness == alone.handedness == "right"
+    assert small.present.sum() >= 0.9 * alone.present.sum()
+
+
+def test_a_large_picture_in_which_something_moves_costs_at_most_half_as_much_again(
+    scripted: Callable[..., list[int]],
+) -> None:
+    frames = []
+    for number in range(60):
+        image = np.zeros((720, 1280, 3), np.uint8)
+        image[300:400, 10 * number : 10 * number + 80] = 255
+        frames.append(image)
+    scripted([()] * len(frames), frames=frames)
+    assert sum(Scripted.calls.values()) <= 1.5 * len(frames) + len(module.BORDERS)
+
+
 def test_a_clip_without_hands_has_none_at_one_search_per_frame(
     idle_clip: list[Frame], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -261,12 +303,17 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[int]]:
     monkeypatch.setattr(module, "find_hand_landmarker", lambda task: Path("none"))
     Scripted.calls = {}
 
-    def run(script: list[tuple[float, ...]], rate: float = 30.0) -> list[int]:
+    def run(
+        script: list[tuple[float, ...]],
+        rate: float = 30.0,
+        frames: Sequence[np.ndarray] | None = None,
+    ) -> list[int]:
         detector = MediaPipeDetector()
         counts = []
         for number, hands in enumerate(script):
             Scripted.hands = hands
-            counts.append(len(detector.detect(np.zeros((72, 128, 3), np.uint8), number / rate)))
+            image = np.zeros((72, 128, 3), np.uint8) if frames is None else frames[number]
+            counts.append(len(detector.detect(image, number / rate)))
         return counts
 
     return run

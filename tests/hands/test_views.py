@@ -96,3 +96,37 @@ def test_holds_knows_which_edges_hide_something() -> None:
 def test_around_is_a_square_about_the_points() -> None:
     view = views.around(np.array([[100.0, 50.0], [140.0, 150.0]]), factor=4.0)
     assert (view.left, view.top, view.right, view.bottom) == (-80, -100, 321, 301)
+
+
+def picture_with_a_patch(left: int, top: int, size: int = 60) -> np.ndarray:
+    """A grey picture with noise, and a bright patch in it."""
+    rng = np.random.default_rng(left + 7 * top)
+    image = np.full((1080, 1920, 3), 90.0) + rng.normal(0, 3, (1080, 1920, 1))
+    image[top : top + size, left : left + size] += 80
+    return image.clip(0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize(("left", "top"), [(30, 20), (1700, 900), (900, 500)])
+def test_the_view_of_what_moves_is_about_it_and_inside_the_frame(left: int, top: int) -> None:
+    moving = views.MovingPart()
+    assert moving.view(picture_with_a_patch(left, top)) is None  # nothing to compare with
+    view = moving.view(picture_with_a_patch(left + 40, top + 20))
+    assert view is not None
+    edges = [view.left, view.top, -view.right, -view.bottom]
+    shown = [left, top, -(left + 100), -(top + 80)]
+    assert all(np.less_equal(edges, shown))
+    assert all(np.less_equal([0, 0, -1920, -1080], edges))
+    assert view.right - view.left == view.bottom - view.top <= 1920 / 4
+    # A hand that stops is looked at a little longer.
+    assert moving.view(picture_with_a_patch(left + 40, top + 20)) is not None
+    moving.forget()
+    assert moving.view(picture_with_a_patch(left, top)) is None
+
+
+def test_where_nothing_or_everything_moves_there_is_no_part_that_does() -> None:
+    still, whole = views.MovingPart(), views.MovingPart()
+    for number in range(4):
+        assert still.view(picture_with_a_patch(800, 400)) is None
+        assert whole.view(np.roll(coordinates(1920, 1080), 50 * number, axis=1)) is None
+        smaller = coordinates(320, 200)  # a change of the frame's size is no motion
+    assert still.view(smaller) is None

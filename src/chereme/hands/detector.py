@@ -33,6 +33,8 @@ STRICT_PRESENCE = 0.9
 # Palm lengths that a hand may move in an enlarged part from one frame to the next.
 ENLARGED_REACH = 2.0
 MAX_RESCUES = 3
+# Of so many frames one goes to the other views although something moves: it need not be the hand.
+MOVING_TURNS = 6
 FEWEST_MISSED = 2  # frames without a hand before it counts as lost
 
 
@@ -141,6 +143,7 @@ class MediaPipeDetector:
         self._last: list[Detection] = []
         self._tries = 0
         self._proven: View | None = None
+        self._moving = views.MovingPart()
         self._start_over(None)
 
     def _start_over(self, view: View | None) -> None:
@@ -231,6 +234,8 @@ class MediaPipeDetector:
     def _search(self, image: NDArray[np.uint8], now: float) -> list[Detection]:
         """Every other frame the whole picture, in between one of the other views in turn.
 
+        Where something moves in a small part of the picture, that part is looked at in nearly every
+        frame: a signer who is small in the picture would be read from the middle of a word else.
         On a recording's first frame all bordered views are tried. The view that shows a hand
         becomes the one that is followed, and after a loss has every other turn.
         """
@@ -238,9 +243,12 @@ class MediaPipeDetector:
         self._tries += 1
         if self._tries % 2 and (found := self._look(self._follower, image, None)):
             return found
+        moving = self._moving.view(image)
         borders = [views.bordered(width, height, *border) for border in BORDERS]
         if self._tries == 1:
             candidates = borders
+        elif moving is not None and self._tries % MOVING_TURNS:
+            candidates = [moving]
         elif self._tries % 2:
             candidates = []
         elif self._proven is not None and self._tries % 4 == 0:
@@ -252,7 +260,8 @@ class MediaPipeDetector:
             if found := self._look_anew(image, view):
                 self._start_over(view)
                 self._proven = view
-                self._due_now("whole", now, self._timing.whole)
+                # Soon: the whole may show a second hand that this view does not.
+                self._due_now("whole", now, self._timing.second_hand)
                 return found
         return []
 

@@ -2,7 +2,8 @@
 
 MediaPipe's palm detector sees 192 x 192 pixels of what it is given, and needs some room round a
 hand. A fist that fills the picture is found only with a border round it; a hand that is smaller
-than a twentieth of the picture only in an enlarged part. A view is a rectangle in the frame, which
+than a twentieth of the picture only in an enlarged part: one in which something moves, or one of
+those that tile the picture. A view is a rectangle in the frame, which
 may reach over its edges; what is found in a view is mapped back to pixels of the frame.
 """
 
@@ -15,6 +16,14 @@ from numpy.typing import NDArray
 
 # Longest side of a rendered view with a border. The hand is large there: nothing is lost.
 BORDERED_SIDE = 960
+# The longest side of the small pictures whose differences tell what moves.
+MOVING_SIDE = 160
+# Least difference of grey values (0..255) that is motion and no noise.
+MOVING_LEAST = 6.0
+# What a motion still counts one frame later.
+MOVING_MEMORY = 0.9
+# How much larger than what moves a view of it is.
+MOVING_ROOM = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +133,77 @@ def tiles(width: int, height: int) -> list[View]:
     return sorted(squares, key=distance)
 
 
+class MovingPart:
+    """Finds the part of a recording in which something moves, from a small picture of each frame.
+
+    A signer who is small in the picture is mostly what moves in it. What moved a moment ago counts
+    less and less, so a hand that stops is still found.
+    """
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """The next frame begins another recording."""
+        self._last: NDArray[np.float32] | None = None
+        self._moved: NDArray[np.float32] | None = None
+
+    def view(self, image: NDArray[np.uint8]) -> View | None:
+        """A square in ``image (H, W, 3)`` about what moved in it and in the frames before.
+
+        None where nothing moves, or too much of the picture to enlarge a part of it.
+        """
+        import cv2
+
+        height, width = image.shape[:2]
+        step = max(1, max(height, width) // MOVING_SIDE)
+        # Pixels of a grid, then means of blocks: a 4K frame costs as little as others. Green is
+        # grey enough.
+        grid = max(1, step // 4)
+        small = np.ascontiguousarray(image[::grid, ::grid, 1])
+        size = (max(1, width // step), max(1, height // step))
+        now: NDArray[np.float32] = cv2.resize(  # type: ignore[assignment]
+            small, size, interpolation=cv2.INTER_AREA
+        ).astype(np.float32)
+        last, self._last = self._last, now
+        if last is None or last.shape != now.shape:
+            self._moved = None
+            return None
+        change = np.abs(now - last)
+        change[change < MOVING_LEAST + 3 * float(np.median(change))] = 0.0
+        if self._moved is not None:
+            change = np.maximum(change, MOVING_MEMORY * self._moved)
+            change[change < MOVING_LEAST / 2] = 0.0
+        self._moved = change
+        if not change.any():
+            return None
+        spans = []
+        for axis in (0, 1):
+            share = np.cumsum(change.sum(axis=axis))
+            low, high = np.searchsorted(share, np.array([0.05, 0.95]) * share[-1])
+            spans.append((float(low), float(high) + 1.0))
+        (left, right), (top, bottom) = (np.array(span) * step for span in spans)
+        longest = max(width, height)
+        side = max(MOVING_ROOM * max(right - left, bottom - top), longest / 8)
+        if side > longest / 2:
+            return None
+        centre = np.array([left + right, top + bottom]) / 2
+        return _square(centre, side, width, height)
+
+
 def around(points: NDArray[np.floating], factor: float) -> View:
     """A square about ``points (N, 2)``, ``factor`` times as large as they."""
     low, high = points.min(axis=0), points.max(axis=0)
     half = factor * float((high - low).max()) / 2
     x, y = (low + high) / 2
     return View(int(x - half), int(y - half), int(x + half) + 1, int(y + half) + 1)
+
+
+def _square(centre: NDArray[np.floating], side: float, width: int, height: int) -> View:
+    """A square about ``centre``, moved into the frame where it would reach over an edge."""
+    whole = round(min(side, width, height))
+    left, top = (
+        int(min(max(c - whole / 2, 0), length - whole))
+        for c, length in zip(centre, (width, height), strict=True)
+    )
+    return View(left, top, left + whole, top + whole)
