@@ -73,7 +73,12 @@ Strict = Annotated[
 ]
 Rate = Annotated[
     float | None,
-    typer.Option(metavar="FPS", help="Frames a second of a folder of frames.", show_default="30"),
+    typer.Option(
+        metavar="FPS",
+        help="Frames a second of a folder of frames (30), and of a landmark file in the place of "
+        "what it says.",
+        show_default=False,
+    ),
 ]
 Rotate = Annotated[
     int | None,

@@ -71,7 +71,10 @@ def train(
     rate: Annotated[
         float | None,
         typer.Option(
-            metavar="FPS", help="Frames a second of folders of frames.", show_default="30"
+            metavar="FPS",
+            help="Frames a second of folders of frames (30), and of landmark files in the place of "
+            "what they say.",
+            show_default=False,
         ),
     ] = None,
     workers: Annotated[

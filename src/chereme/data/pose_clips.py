@@ -231,7 +231,7 @@ def prepare_poses(
     corpus: Corpus,
     folder: str | Path,
     *,
-    rate: float = FOLDER_RATE,
+    rate: float | None = None,
     workers: int = 1,
     make_detector: MakeDetector = make_mediapipe,
     progress: Callable[[int, int], None] | None = None,
@@ -243,7 +243,8 @@ def prepare_poses(
     be used are told of in ``status.csv``, and so are clips of one frame, which are kept.
 
     Args:
-        rate: frames a second of what states none: folders of frames, some ``.pose`` files.
+        rate: frames a second of folders of frames (default 30), and of landmark files in the place
+            of what they say.
         workers: processes that look for hands. A clip on which one dies is dropped, if there are
             several.
         make_detector: another hand detector; with several workers one that can be pickled.
@@ -283,14 +284,14 @@ def prepare_poses(
     return result
 
 
-def _look(item: Item, *, make_detector: MakeDetector, folder: Path, rate: float) -> PoseClip:
+def _look(item: Item, *, make_detector: MakeDetector, folder: Path, rate: float | None) -> PoseClip:
     """The clip of an item, or Unusable; ``folder`` has what was seen in recordings before."""
     try:
         if is_landmark_file(item.path):
             seen = observe(item.path, start=item.start, end=item.end, rate=rate).landmarks
         else:
             seen = _seen_in_recording(item, folder, rate, make_detector)
-        return pose_clip(item, seen, rate)
+        return pose_clip(item, seen, rate or FOLDER_RATE)
     except Unusable:
         raise
     except InputError as error:
@@ -298,7 +299,7 @@ def _look(item: Item, *, make_detector: MakeDetector, folder: Path, rate: float)
 
 
 def _seen_in_recording(
-    item: Item, folder: Path, rate: float, make_detector: MakeDetector
+    item: Item, folder: Path, rate: float | None, make_detector: MakeDetector
 ) -> Landmarks:
     stat = item.path.stat() if item.path.exists() else None
     about = (

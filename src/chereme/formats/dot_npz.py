@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -11,84 +10,98 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chereme.errors import InputError, LimitError
+from chereme.formats.arrays import ArrayFile
 from chereme.formats.landmark_units import (
     MAKE_ANEW,
+    check_size,
     frame_size,
-    is_rate,
     mask_missing,
+    rate_of,
+    sample_of,
     to_pixels,
 )
 from chereme.types import NUM_JOINTS, Handedness, Landmarks
 
-MAX_UNPACKED_BYTES = 2 << 30  # of an .npz; four hours of two hands at 30 frames/s are 0.5 GiB
+_NEEDED = ("landmarks", "width", "height", "handedness")
+_NUMBERS = ("landmarks", "confidence", "world_landmarks")
+_KNOWN = (*_NEEDED, *_NUMBERS, "timestamps", "fps", "handedness_score", "units")
+_MAX_OTHER_BYTES = 64 << 20  # of all arrays but the three with a row for each frame and hand
 
 
 def read_npz(path: Path, raw: bytes, fps: float | None) -> Landmarks:
     try:
-        with zipfile.ZipFile(io.BytesIO(raw)) as archive:
-            unpacked = sum(member.file_size for member in archive.infolist())
-        if unpacked > MAX_UNPACKED_BYTES:
-            raise LimitError(
-                f"{path}: expected arrays of at most {MAX_UNPACKED_BYTES:,} bytes, got "
-                f"{unpacked:,} when unpacked; split the recording"
-            )
-        with np.load(io.BytesIO(raw), allow_pickle=False) as loaded:
-            arrays = {key: loaded[key] for key in loaded.files}
-    except LimitError:
-        raise
-    except Exception as error:  # zip, zlib, numpy header and pickle errors have no common class
+        with ArrayFile(raw) as file:
+            _check_headers(file)
+            return _landmarks_from_arrays(file, fps)
+    except LimitError as error:
+        raise LimitError(f"{path}: {error}; split the recording") from error
+    except InputError as error:
+        raise InputError(f"{path}: {error}; {MAKE_ANEW}") from error
+    except ValueError as error:
         raise InputError(
             f"{path}: expected an .npz archive of plain arrays; it is cut off, damaged, holds "
             f"pickled objects (never loaded), or is something else ({error}); {MAKE_ANEW}"
         ) from error
-    needed = ("landmarks", "width", "height", "handedness")
-    lacking = [key for key in needed if key not in arrays]
+
+
+def _check_headers(file: ArrayFile) -> None:
+    lacking = [key for key in _NEEDED if key not in file.headers]
     if lacking:
         raise InputError(
-            f"{path}: expected the arrays {', '.join(needed)}, and timestamps or fps; got "
-            f"{', '.join(arrays) or 'none'}: {', '.join(lacking)} missing; {MAKE_ANEW}"
+            f"expected the arrays {', '.join(_NEEDED)}, and timestamps or fps; got "
+            f"{', '.join(file.headers) or 'none'}: {', '.join(lacking)} missing"
         )
-    shape = arrays["landmarks"].shape
+    shape = file.headers["landmarks"].shape
     if len(shape) != 4 or shape[2:] != (NUM_JOINTS, 3):
-        raise InputError(f"{path}: landmarks: expected shape (T, H, 21, 3), got {shape}")
-    try:
-        return _landmarks_from_arrays(arrays, fps)
-    except (InputError, ValueError, TypeError) as error:
-        raise InputError(f"{path}: {error}; {MAKE_ANEW}") from error
-
-
-def _landmarks_from_arrays(arrays: dict[str, NDArray[Any]], fps: float | None) -> Landmarks:
-    xyz = np.array(arrays["landmarks"], np.float32)
-    if not len(xyz):
+        raise InputError(f"landmarks: expected shape (T, H, 21, 3), got {shape}")
+    if not shape[0]:
         raise InputError("landmarks: expected at least one frame, got none")
-    confidence = np.array(arrays.get("confidence", np.ones(xyz.shape[:3])), np.float32)
-    if confidence.shape != xyz.shape[:3]:
-        raise InputError(f"confidence: expected shape {xyz.shape[:3]}, got {confidence.shape}")
-    if "timestamps" in arrays:
-        timestamps = np.array(arrays["timestamps"], np.float64)
-    else:
-        stated = float(arrays["fps"].item()) if "fps" in arrays else None
-        rate = stated if stated is not None and is_rate(stated) else fps
-        if rate is None:
-            raise InputError(
-                "expected timestamps (T,) in seconds or a positive fps, got neither; give the "
-                "rate with --rate, in Python with read_landmarks(path, fps=...)"
-            )
-        timestamps = np.arange(len(xyz)) / rate
-    if not np.isfinite(timestamps).all():
-        raise InputError("timestamps: expected finite seconds, got NaN or infinity")
-    handedness = tuple(_side(name) for name in np.atleast_1d(arrays["handedness"]))
+    check_size(frames=shape[0], hands=shape[1])
+    wanted = {"landmarks": shape, "confidence": shape[:3], "world_landmarks": shape}
+    for name in set(_NUMBERS) & file.headers.keys():
+        header = file.headers[name]
+        if header.shape != wanted[name]:
+            raise InputError(f"{name}: expected shape {wanted[name]}, got {header.shape}")
+        if header.dtype.kind not in "biuf":
+            raise InputError(f"{name}: expected numbers, got {header.dtype}")
+    others = sum(file.headers[n].bytes for n in set(_KNOWN) & file.headers.keys() - set(_NUMBERS))
+    if others > _MAX_OTHER_BYTES:
+        raise LimitError(f"expected arrays of at most {_MAX_OTHER_BYTES:,} bytes, got {others:,}")
 
-    confidence = mask_missing(xyz, confidence)
-    width, height = frame_size(arrays["width"].item(), arrays["height"].item(), xyz)
-    if str(arrays.get("units", "")) != "pixels":
-        to_pixels(xyz, width, height, xyz[..., :2][confidence > 0])
+
+def _landmarks_from_arrays(file: ArrayFile, fps: float | None) -> Landmarks:
+    arrays = {name: file.read(name, np.float32) for name in _NUMBERS if name in file.headers}
+    small = {name: file.read(name) for name in _KNOWN if name in file.headers.keys() - arrays}
+    xyz = arrays["landmarks"]
+    if "confidence" not in arrays:
+        arrays["confidence"] = np.ones(xyz.shape[:3], np.float32)
+    if fps is None and "timestamps" in small:
+        timestamps = np.array(small["timestamps"], np.float64)
+    else:
+        stated = float(small["fps"].item()) if "fps" in small else None
+        timestamps = np.arange(len(xyz)) / rate_of(stated, fps)
+    if timestamps.ndim != 1 or not np.isfinite(timestamps).all():
+        raise InputError("timestamps: expected finite seconds (T,), got others")
+    handedness = tuple(_side(name) for name in np.atleast_1d(small["handedness"]))
+
+    confidence = mask_missing(xyz, arrays["confidence"])
+    width, height = frame_size(small["width"].item(), small["height"].item(), xyz)
+    if str(small.get("units", "")) != "pixels":
+        some = sample_of(len(xyz))
+        to_pixels(xyz, width, height, xyz[some, ..., :2][confidence[some] > 0])
     world = arrays.get("world_landmarks")
     if world is not None:
-        world = np.array(world, np.float32)
-        if world.shape == xyz.shape:  # Landmarks refuses the rest
-            world[confidence == 0] = np.nan
-    return Landmarks(xyz, confidence, timestamps, width, height, handedness, world)
+        world[confidence == 0] = np.nan
+    return Landmarks(xyz, confidence, timestamps, width, height, handedness, world, _scores(small))
+
+
+def _scores(arrays: dict[str, NDArray[Any]]) -> tuple[float, ...] | None:
+    if "handedness_score" not in arrays:
+        return None
+    scores = np.atleast_1d(np.array(arrays["handedness_score"], np.float64))
+    if not ((scores >= 0) & (scores <= 1)).all():
+        raise InputError("handedness_score: expected shares from 0 to 1, got others")
+    return tuple(map(float, scores))
 
 
 def npz_bytes(landmarks: Landmarks) -> bytes:
@@ -103,6 +116,8 @@ def npz_bytes(landmarks: Landmarks) -> bytes:
     }
     if landmarks.world_landmarks is not None:
         arrays["world_landmarks"] = landmarks.world_landmarks
+    if landmarks.handedness_score is not None:
+        arrays["handedness_score"] = np.array(landmarks.handedness_score, np.float64)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
     return buffer.getvalue()

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import io
+import math
 import struct
 import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from chereme._imports import require
-from chereme.errors import InputError
+from chereme.errors import InputError, LimitError
 from chereme.formats.landmark_units import (
     MAKE_ANEW,
     Array,
+    check_size,
     frame_size,
-    is_rate,
     mask_missing,
+    rate_of,
+    sample_of,
     to_pixels,
 )
 from chereme.types import NUM_JOINTS, Handedness, Landmarks
@@ -33,90 +38,211 @@ LIMBS = [(0, 1), (0, 5), (5, 9), (9, 13), (13, 17), (0, 17)] + [
 ]
 
 
+SURE = 0.8  # share of the votes for a side, from which it is sure
+_MAX_POINTS = 10_000  # of a person; MediaPipe Holistic has 576
+
+
+class Component(NamedTuple):
+    """A part of a body: its name, number of points, and what is known of each ("XYZC")."""
+
+    name: str
+    points: int
+    format: str
+
+
+@dataclass(frozen=True, eq=False)
+class PoseFile:
+    """What a file holds: ``data (T, people, points, D)``, ``confidence (T, people, points)``.
+
+    The points are those of all ``components``, in order. ``fps`` is what the file says.
+    """
+
+    width: int
+    height: int
+    components: tuple[Component, ...]
+    fps: float
+    data: Array
+    confidence: Array
+
+
 def read_pose(path: Path, raw: bytes, fps: float | None) -> Landmarks:
-    header, body = parse_pose(path, raw)
-    data = np.asarray(body.data.data, dtype=np.float32)  # (T, people, points, dims)
-    confidence = np.asarray(body.confidence, dtype=np.float32)  # (T, people, points)
-    if not len(data):
+    pose = parse_pose(path, raw)
+    frames = len(pose.data)
+    if not frames:
         raise InputError(f"{path}: holds no frame; {MAKE_ANEW}")
-
-    components = _hand_components(path, header)
-    xyz = np.zeros((len(data), 0, NUM_JOINTS, 3), np.float32)
-    scores = np.zeros((len(data), 0, NUM_JOINTS), np.float32)
-    sides: list[Handedness] = []
-    for person in range(data.shape[1]):
-        for side, start, dims in components:
-            joints = slice(start, start + NUM_JOINTS)
-            hand = np.zeros((len(data), 1, NUM_JOINTS, 3), np.float32)
-            hand[..., :dims] = data[:, person, None, joints, :dims]
-            score = mask_missing(hand, confidence[:, person, None, joints])
-            if person == 0 or score.any():
-                xyz = np.concatenate([xyz, hand], axis=1)
-                scores = np.concatenate([scores, score], axis=1)
-                sides.append(side)
-
-    some = slice(None, None, 1 + len(data) // 100)  # enough to see the unit, little to hold
-    others = data[some, ..., :2][(confidence[some] > 0) & np.isfinite(data[some]).all(axis=-1)]
-    width, height = frame_size(header.dimensions.width, header.dimensions.height, xyz)
-    to_pixels(xyz, width, height, others)
-    rate = body.fps if is_rate(body.fps) else fps
-    if rate is None and len(data) > 1:
-        raise InputError(
-            f"{path}: expected a frame rate in the file, got {body.fps}; give it with --rate, "
-            "in Python with read_landmarks(path, fps=...)"
-        )
-    timestamps = np.arange(len(data)) / (rate or 1.0)
-    return Landmarks(xyz, scores, timestamps, width, height, tuple(sides))
-
-
-def parse_pose(path: Path, raw: bytes) -> tuple[Any, Any]:
-    """Header and body of a file as pose-format has them. InputError for damage, or another file."""
-    pose_format = require("pose_format")
-    buffer = require("pose_format.utils.reader").BufferReader(raw)
-    body_class = require("pose_format.numpy").NumPyPoseBody
+    components = _hand_components(path, pose.components)
+    there = {
+        start: (pose.confidence[:, :, start : start + NUM_JOINTS] > 0).any(axis=(0, 2))
+        for _, start, _ in components
+    }
+    tracks = [
+        (person, side, slice(start, start + NUM_JOINTS), dims)
+        for person in range(pose.data.shape[1])
+        for side, start, dims in components
+        if person == 0 or there[start][person]
+    ]
     try:
-        header = pose_format.PoseHeader.read(buffer)
-        start = buffer.read_offset
-        body = body_class.read(header, buffer)
-        if round(header.version, 3) == 0.1:
-            _check_length_v0_1(raw, start, header, len(body.data))
-    except Exception as error:  # damage shows as any of a dozen exceptions in the library
+        check_size(frames, len(tracks))
+        rate = 1.0 if frames == 1 and fps is None else rate_of(pose.fps, fps)
+    except LimitError as error:
+        raise LimitError(f"{path}: {error}; split the recording") from error
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+    xyz = np.zeros((frames, len(tracks), NUM_JOINTS, 3), np.float32)
+    scores = np.zeros((frames, len(tracks), NUM_JOINTS), np.float32)
+    for number, (person, _, joints, dims) in enumerate(tracks):
+        xyz[:, number, :, :dims] = pose.data[:, person, joints, :dims]
+        scores[:, number] = pose.confidence[:, person, joints]
+    scores = mask_missing(xyz, scores)
+    seen = (scores > 0).any(axis=(0, 2))
+    kept = [n for n, (person, *_) in enumerate(tracks) if person == 0 or seen[n]]
+    if len(kept) < len(tracks):
+        xyz, scores = xyz[:, kept], scores[:, kept]
+
+    some = sample_of(frames)
+    data, confidence = pose.data[some], pose.confidence[some]
+    others = data[..., :2][(confidence > 0) & np.isfinite(data).all(axis=-1)]
+    width, height = frame_size(pose.width, pose.height, xyz)
+    to_pixels(xyz, width, height, others)
+    sides = tuple(tracks[n][1] for n in kept)
+    return Landmarks(xyz, scores, np.arange(frames) / rate, width, height, sides)
+
+
+def parse_pose(path: Path, raw: bytes) -> PoseFile:
+    """All of a file. InputError for damage, or another file; what it claims costs no memory."""
+    try:
+        return _parse(raw)
+    except (ValueError, struct.error) as error:
         raise InputError(
             f"{path}: expected a .pose file of version 0.0, 0.1 or 0.2; it is cut off, damaged or "
             f"something else ({error}); {MAKE_ANEW}"
         ) from error
-    return header, body
 
 
-def _check_length_v0_1(raw: bytes, start: int, header: Any, frames: int) -> None:
-    """The library takes the number of frames from the file's length, so a cut shifts all values."""
-    _, declared, people = struct.unpack_from("<HHH", raw, start)
-    frame_bytes = 4 * people * header.total_points() * (header.num_dims() + 1)
-    too_many_to_declare = frames > 0xFFFF
-    if (len(raw) - start - 6) % frame_bytes or (declared != frames and not too_many_to_declare):
-        raise ValueError(f"expected {declared} frames, found the bytes of {frames}")
+class _Cursor:
+    """Reads the numbers and texts of a file one after the other."""
+
+    def __init__(self, raw: bytes) -> None:
+        self.raw, self.place = raw, 0
+
+    def numbers(self, form: str) -> tuple[Any, ...]:
+        found = struct.unpack_from(f"<{form}", self.raw, self.place)
+        self.place += struct.calcsize(f"<{form}")
+        return found
+
+    def text(self) -> str:
+        (length,) = self.numbers("H")
+        start, self.place = self.place, self.place + length
+        if self.place > len(self.raw):
+            raise ValueError("a text ends after the file")
+        return self.raw[start : self.place].decode("utf-8")
+
+    def array(self, shape: tuple[int, ...]) -> Array:
+        count = math.prod(shape)
+        if self.place + 4 * count > len(self.raw):
+            raise ValueError(f"expected {shape} numbers, the file ends before")
+        found: Array = np.frombuffer(self.raw, "<f4", count, self.place).reshape(shape)
+        self.place += 4 * count
+        return found
+
+    @property
+    def left(self) -> int:
+        return len(self.raw) - self.place
 
 
-def _hand_components(path: Path, header: Any) -> list[tuple[Handedness, int, int]]:
+def _parse(raw: bytes) -> PoseFile:
+    cursor = _Cursor(raw)
+    version, width, height, _, count = cursor.numbers("f4H")
+    components, total = [], 0
+    for _ in range(count):
+        name, form = cursor.text(), cursor.text()
+        points, limbs, colours = cursor.numbers("3H")
+        components.append(Component(name, points, form))
+        total += points
+        if total > _MAX_POINTS:
+            raise ValueError(f"expected at most {_MAX_POINTS:,} points, got {total:,} and more")
+        for _ in range(points):
+            cursor.text()
+        cursor.place += 4 * limbs + 6 * colours
+    if not components:
+        raise ValueError("expected components, got none")
+    dims = max(len(component.format) for component in components) - 1
+    if dims < 2 or not total:
+        raise ValueError(f"expected points of 2 dimensions or more, got {total} of {dims}")
+    read = {0.0: _body_v0_0, 0.1: _body_v0_1, 0.2: _body_v0_2}.get(round(version, 3))
+    if read is None:
+        raise ValueError(f"got version {version:g}")
+    fps, data, confidence = read(cursor, tuple(components), total, dims)
+    return PoseFile(width, height, tuple(components), fps, data, confidence)
+
+
+_Body = tuple[float, Array, Array]
+
+
+def _body_v0_0(cursor: _Cursor, components: tuple[Component, ...], points: int, dims: int) -> _Body:
+    """Frames of any number of people, each with its number; the first is taken, as everywhere."""
+    if {len(component.format) for component in components} != {dims + 1}:
+        raise ValueError("expected components of one number of dimensions")
+    fps, frames = cursor.numbers("2H")
+    numbers = []
+    nobody = np.zeros((points, dims + 1), np.float32)
+    for _ in range(frames):
+        (people,) = cursor.numbers("H")
+        place = cursor.place + 2
+        cursor.place += people * (2 + 4 * points * (dims + 1))
+        if cursor.left < 0:
+            raise ValueError("the file ends before its frames do")
+        flat = np.frombuffer(cursor.raw, "<f4", points * (dims + 1), place) if people else nobody
+        numbers.append(flat.reshape(points, dims + 1))
+    both = np.stack(numbers)[:, None] if numbers else np.zeros((0, 1, points, dims + 1), np.float32)
+    return float(fps), both[..., :-1], both[..., -1]
+
+
+def _body_v0_1(cursor: _Cursor, components: tuple[Component, ...], points: int, dims: int) -> _Body:
+    fps, frames, people = cursor.numbers("3H")
+    # Longer recordings than two bytes can count: the length of the file says how many there are.
+    frame_bytes = 4 * people * points * (dims + 1)
+    found, rest = divmod(cursor.left, frame_bytes) if frame_bytes else (frames, cursor.left)
+    if rest or (found != frames and found <= 0xFFFF):
+        raise ValueError(f"expected {frames} frames, found the bytes of {found}")
+    shape = (found, people, points)
+    return float(fps), cursor.array((*shape, dims)), cursor.array(shape)
+
+
+def _body_v0_2(cursor: _Cursor, components: tuple[Component, ...], points: int, dims: int) -> _Body:
+    fps, frames, people = cursor.numbers("fIH")
+    shape = (frames, people, points)
+    return fps, cursor.array((*shape, dims)), cursor.array(shape)
+
+
+def _hand_components(
+    path: Path, components: Sequence[Component]
+) -> list[tuple[Handedness, int, int]]:
     """The hands of a header: side, index of the first point, number of dimensions (2 or 3)."""
     found: list[tuple[Handedness, int, int]] = []
     start = 0
-    for component in header.components:
-        name, points = component.name.lower(), len(component.points)
-        if "hand" in name and "world" not in name and points == NUM_JOINTS:
+    for component in components:
+        name = component.name.lower()
+        if "hand" in name and "world" not in name and component.points == NUM_JOINTS:
             dims = 3 if component.format[:3].upper() == "XYZ" else 2
             if "left" in name:
                 found.append(("left", start, dims))
             elif "right" in name:
                 found.append(("right", start, dims))
-        start += points
+        start += component.points
     if not found:
-        held = ", ".join(f"{c.name} ({len(c.points)} points)" for c in header.components)
         raise InputError(
             f"{path}: expected a hand of {NUM_JOINTS} points (LEFT_HAND_LANDMARKS or "
-            f"RIGHT_HAND_LANDMARKS), got {held or 'no component'}; {MAKE_ANEW}"
+            f"RIGHT_HAND_LANDMARKS), got {held(components)}; {MAKE_ANEW}"
         )
     return found
+
+
+def held(components: Sequence[Component]) -> str:
+    """What a file has, for messages."""
+    names = [f"{c.name} ({c.points} points)" for c in components[:20]]
+    return ", ".join(names) + (" ..." if len(components) > 20 else "") or "no component"
 
 
 def pose_bytes(landmarks: Landmarks) -> bytes:
@@ -167,6 +293,7 @@ def _one_track_a_side(landmarks: Landmarks) -> dict[str, int]:
     best_first = sorted(range(len(coverage)), key=lambda track: -coverage[track])
     known = [track for track in best_first if landmarks.handedness[track] != "unknown"]
     unknown = [track for track in best_first if landmarks.handedness[track] == "unknown"]
+    scores = landmarks.handedness_score or (1.0,) * len(coverage)
     tracks: dict[str, int] = {}
     for track in known + unknown:
         side: str | None = landmarks.handedness[track]
@@ -179,6 +306,13 @@ def _one_track_a_side(landmarks: Landmarks) -> dict[str, int]:
                 )
         if side and side not in tracks:
             tracks[side] = track
+            if scores[track] < SURE and coverage[track]:
+                warnings.warn(
+                    f".pose: whether track {track} is the {side} hand is doubtful "
+                    f"({scores[track]:.0%} of the frames), which the file cannot say; write .npz "
+                    "to keep it",
+                    stacklevel=4,
+                )
         elif coverage[track]:
             warnings.warn(
                 f".pose holds one left and one right hand: track {track} "

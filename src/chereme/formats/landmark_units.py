@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chereme.errors import InputError, LimitError
+
 Array = NDArray[np.floating[Any]]
 
 MAKE_ANEW = "make it anew with: chereme landmarks VIDEO -o FILE"
@@ -29,8 +31,51 @@ _USUAL_DEPTH = 0.25
 _PLAUSIBLE_DEPTH = (0.08, 1.0)
 
 
+MAX_HAND_FRAMES = 1_500_000  # four hours of two hands at 50 frames/s
+MAX_HANDS = 1000
+_PLAUSIBLE_RATE = (1.0, 240.0)  # frames/s
+
+
 def is_rate(fps: float) -> bool:
     return math.isfinite(fps) and fps > 0
+
+
+def check_size(frames: int, hands: int) -> None:
+    """LimitError for more frames and hands than a recording has."""
+    if hands > MAX_HANDS:
+        raise LimitError(f"expected at most {MAX_HANDS:,} hands, got {hands:,}")
+    if frames * max(hands, 1) > MAX_HAND_FRAMES:
+        raise LimitError(
+            f"expected at most {MAX_HAND_FRAMES:,} frames, of all hands together, got {frames:,} "
+            f"frames of {hands:,} hands"
+        )
+
+
+def rate_of(stated: float | None, given: float | None) -> float:
+    """Frames a second: what is ``given``, or else ``stated`` in the file.
+
+    InputError where there is none, or the stated one is no camera's, as the 1000 that converters
+    of webm write.
+    """
+    if given is not None:
+        return given
+    if stated is None or not is_rate(stated):
+        raise InputError(
+            f"expected a frame rate in the file (or timestamps), got {stated}; give it with "
+            "--rate, in Python with read_landmarks(path, fps=...)"
+        )
+    low, high = _PLAUSIBLE_RATE
+    if not low <= stated <= high:
+        raise InputError(
+            f"the file says {stated:g} frames a second, expected {low:g} to {high:g}; give the "
+            "true rate with --rate, in Python with read_landmarks(path, fps=...)"
+        )
+    return stated
+
+
+def sample_of(frames: int) -> slice:
+    """Some of the frames: enough to see what the numbers mean, little to hold."""
+    return slice(None, None, 1 + frames // 1000)
 
 
 def mask_missing(xyz: Array, confidence: Array) -> Array:
@@ -76,7 +121,8 @@ def to_pixels(xyz: Array, width: int, height: int, points: Array) -> None:
         origin[headless] = np.nanmean(xyz[headless][..., 2], axis=1)
     xyz[..., 2] -= origin[..., None]
 
-    whole = xyz[seen.all(axis=2)]
+    some = sample_of(len(xyz))
+    whole = xyz[some][seen[some].all(axis=2)]
     if not len(whole):
         whole = xyz[seen.sum(axis=2) > 1]
     if not len(whole):

@@ -24,18 +24,21 @@ def read_landmarks(path: str | Path, *, fps: float | None = None) -> Landmarks:
     ``.pose``: the 21-point components LEFT_HAND... and RIGHT_HAND... (MediaPipe Holistic, COCO
     whole body) or hand_left... and hand_right... (OpenPose); all others are ignored. H has one
     track for each of these components, then those further people's hands that are ever seen. Time
-    starts at 0. ``fps`` (frames/s) is used where the file does not state a rate.
+    starts at 0.
 
     ``.npz``: ``landmarks (T,H,21,3)``, ``width``, ``height``, ``handedness (H,)``, and
     ``timestamps (T,)`` in seconds or a rate ``fps``; optionally ``confidence (T,H,21)`` (default:
-    1 where there are finite coordinates) and ``world_landmarks (T,H,21,3)`` in metres. Never
-    unpickles.
+    1 where there are finite coordinates), ``world_landmarks (T,H,21,3)`` in metres and
+    ``handedness_score (H,)``. Never unpickles.
+
+    ``fps`` (frames/s) goes before whatever rate or times the file states.
 
     Returns landmarks float32 in pixels (:mod:`chereme.formats.landmark_units` says what is brought
     to pixels and what cannot be), NaN where missing; z relative to the wrist, 0 in 2-D files.
 
-    Raises InputError if the file is missing, damaged, has no hand, no frame, or no usable rate;
-    LimitError if an ``.npz`` unpacks to more than 2 GiB.
+    Raises InputError if the file is missing, damaged, has no hand, no frame, or no rate that a
+    camera has (1 to 240 frames/s); LimitError above 1,500,000 frames, of all hands together, or
+    1000 hands.
     """
     path = Path(path)
     readers = {".pose": read_pose, ".npz": read_npz}
@@ -58,8 +61,9 @@ def write_landmarks(landmarks: Landmarks, path: str | Path) -> None:
     regular grid the hands are resampled onto it (linear between two seen frames, else the nearer
     one). Missing joints are written as zeros with confidence 0. World landmarks are not stored. Of
     several tracks of one hand the one seen in most frames is kept; a track of unknown handedness
-    takes a side that is free, the right one first. Both come with a UserWarning. The file appears,
-    or replaces another, when it is complete.
+    takes a side that is free, the right one first. Both come with a UserWarning, and so does a side
+    that was doubtful (``handedness_score``), which ``.pose`` cannot say. The file appears, or
+    replaces another, when it is complete.
 
     Raises UsageError for another suffix, InputError for what ``.pose`` cannot hold (no frame, sides
     above 65,535 pixels).

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chereme.errors import InputError
-from chereme.formats.dot_pose import parse_pose
+from chereme.formats.dot_pose import held, parse_pose
 from chereme.formats.files import read_file
-from chereme.formats.landmark_units import is_rate
+from chereme.formats.landmark_units import check_size, rate_of
 from chereme.formats.tracks import PAPER_RATE, PoseTracks, one_track, track_spec
 from chereme.types import Landmarks
 
@@ -92,18 +92,21 @@ def mediapipe_of_pose(path: str | Path, rate: float | None = None) -> PoseTracks
     of which may be missing.
 
     Of several people the first. Coordinates in pixels become fractions of the picture. ``rate``:
-    where the file states none. Raises InputError for a damaged file, or one with none of the
-    components.
+    in the place of what the file says. Raises InputError for a damaged file, or one with none of
+    the components.
     """
     path = Path(path)
     raw = read_file(path)
-    header, body = parse_pose(path, raw)
-    data = np.asarray(body.data.data, np.float32)[:, 0]
-    confidence = np.nan_to_num(np.asarray(body.confidence, np.float32)[:, 0])
-    own = body.fps if is_rate(body.fps) else rate
-    if own is None:
-        raise InputError(f"{path}: expected a frame rate in the file, got {body.fps}; give a rate")
-    size = np.array([header.dimensions.width, header.dimensions.height], np.float32)
+    pose = parse_pose(path, raw)
+    if not pose.data.shape[1]:
+        raise InputError(f"{path}: expected a person, got none")
+    data, confidence = pose.data[:, 0], np.nan_to_num(pose.confidence[:, 0])
+    try:
+        own = rate_of(pose.fps, rate)
+        check_size(len(data), hands=2)
+    except InputError as error:
+        raise type(error)(f"{path}: {error}") from error
+    size = np.array([pose.width, pose.height], np.float32)
     rows = np.full((len(data), 258), np.nan, np.float32)
     wanted = {
         "POSE_LANDMARKS": (_POSE_POINTS, _MEDIAPIPE_PARTS[0]),
@@ -111,8 +114,8 @@ def mediapipe_of_pose(path: str | Path, rate: float | None = None) -> PoseTracks
         "RIGHT_HAND_LANDMARKS": (_HAND_POINTS, _MEDIAPIPE_PARTS[2]),
     }
     start, found = 0, False
-    for component in header.components:
-        count = len(component.points)
+    for component in pose.components:
+        count = component.points
         points, part = wanted.get(component.name.upper(), (-1, slice(0)))
         if count == points and component.format[:3].upper() == "XYZ":
             found = True
@@ -122,11 +125,11 @@ def mediapipe_of_pose(path: str | Path, rate: float | None = None) -> PoseTracks
             )
         start += count
     if not found:
-        held = ", ".join(f"{c.name} ({len(c.points)} points)" for c in header.components)
         raise InputError(
-            f"{path}: expected {', '.join(wanted)} of MediaPipe Holistic in 3-D, got {held}"
+            f"{path}: expected {', '.join(wanted)} of MediaPipe Holistic in 3-D, got "
+            f"{held(pose.components)}"
         )
-    return one_track("mediapipe", rows, float(own))
+    return one_track("mediapipe", rows, own)
 
 
 def _mediapipe_part(xyz: Floats, score: Floats, size: Floats, with_score: bool) -> Floats:

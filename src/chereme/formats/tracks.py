@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import io
 import math
-import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,14 +25,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chereme.errors import InputError, UsageError
-from chereme.formats.files import open_file
+from chereme.errors import InputError, LimitError, UsageError
+from chereme.formats.arrays import ArrayFile
+from chereme.formats.files import read_file
 
 Floats = NDArray[np.float32]
 Flags = NDArray[np.bool_]
 
 TRACKS_VERSION = 1
-MAX_UNPACKED_BYTES = 2 << 30  # a quarter of an hour of all five tracks is 0.2 GiB
+MAX_UNPACKED_BYTES = 1 << 30  # a quarter of an hour of all five tracks is 0.2 GiB
 PAPER_RATE = 30.0
 """Frames a second that the paper brings all videos to."""
 
@@ -314,9 +314,9 @@ def write_tracks(clip: PoseTracks, path: str | Path) -> None:
 def is_tracks_file(path: str | Path) -> bool:
     """Whether an ``.npz`` says of itself that it holds tracks (and not, say, hand landmarks)."""
     try:
-        with open_file(path) as file, zipfile.ZipFile(file) as archive:
-            return "tracks_version.npy" in archive.namelist()
-    except zipfile.BadZipFile:
+        with ArrayFile(read_file(path)) as file:
+            return "tracks_version" in file.headers
+    except (ValueError, LimitError):
         return False
 
 
@@ -354,15 +354,16 @@ def read_tracks(path: str | Path) -> PoseTracks:
 def plain_arrays(path: Path) -> dict[str, NDArray[Any]]:
     """The arrays of an ``.npz``; pickled objects are never loaded. InputError if it is no such."""
     try:
-        with open_file(path) as file, zipfile.ZipFile(file) as archive:
-            unpacked = sum(member.file_size for member in archive.infolist())
-        if unpacked > MAX_UNPACKED_BYTES:
-            raise ValueError(f"it unpacks to {unpacked:,} bytes, expected {MAX_UNPACKED_BYTES:,}")
-        with open_file(path) as file, np.load(file, allow_pickle=False) as loaded:
-            return {key: loaded[key] for key in loaded.files}
-    except InputError:
-        raise
-    except Exception as error:  # zip, zlib, numpy header and pickle errors have no common class
+        with ArrayFile(read_file(path)) as file:
+            if file.bytes > MAX_UNPACKED_BYTES:
+                raise LimitError(
+                    f"it unpacks to {file.bytes:,} bytes, expected at most "
+                    f"{MAX_UNPACKED_BYTES:,}; split the recording"
+                )
+            return {name: file.read(name) for name in file.headers}
+    except LimitError as error:
+        raise LimitError(f"{path}: {error}") from error
+    except ValueError as error:
         raise InputError(
             f"{path}: expected an .npz archive of plain arrays, got something else, or a damaged "
             f"one ({error})"

@@ -100,7 +100,8 @@ class ContinuousRecognizer:
         greedy: take the likeliest each time, without a search.
         mirrored: the video is a mirror image, as many front cameras make.
         strict: fail at the first damage of a video instead of reading the rest.
-        rate: frames a second of what states none: folders of frames (default 30), some .pose files.
+        rate: frames a second of folders of frames (default 30), and of landmark files in the place
+            of what they say.
         limits: the largest video to accept.
         rotate: degrees clockwise (0, 90, 180, 270) by which to turn the pictures of a video, beyond
             what the file says.

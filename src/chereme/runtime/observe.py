@@ -72,7 +72,8 @@ def observe(
         start, end: seconds; only this part is looked at.
         mirrored: the recording shows a mirror image (many front cameras); it is flipped back.
         strict: raise ``InputError`` at the first damage of a video.
-        rate: frames a second of what states none: folders of frames (default 30), some .pose files.
+        rate: frames a second of folders of frames (default 30), and of landmark files in the place
+            of what they say.
         limits: the largest video to accept.
         rotate: degrees clockwise (0, 90, 180, 270) by which to turn the pictures, beyond what the
             file says; of a file of landmarks, these.
@@ -81,7 +82,7 @@ def observe(
     """
     if start is not None and end is not None and end <= start:
         raise InputError(f"{source}: expected an end after the start, got {start} s to {end} s")
-    if rate is not None and not rate > 0:
+    if rate is not None and not 0 < rate < math.inf:
         raise UsageError(f"rate: expected more than 0 frames a second, got {rate}")
     degrees = check_rotate(rotate)
     span = (-math.inf if start is None else start, math.inf if end is None else end)

@@ -72,7 +72,8 @@ class Recognizer:
         lm: use the model's language model, if it has one.
         mirrored: the recording is a mirror image, as many front cameras make.
         strict: fail at the first damage of a video instead of reading the rest.
-        rate: frames a second of what states none: folders of frames (default 30), some .pose files.
+        rate: frames a second of folders of frames (default 30), and of landmark files in the place
+            of what they say.
         limits: the largest video to accept.
         rotate: degrees clockwise (0, 90, 180, 270) by which to turn the pictures, beyond what the
             file says.

@@ -120,7 +120,7 @@ def train_signs(
     epochs: int | None = None,
     initial: str | Path | None = None,
     test: bool = True,
-    rate: float = FOLDER_RATE,
+    rate: float | None = None,
     workers: int = 1,
     seed: int = 0,
     make_detector: MakeDetector = make_mediapipe,
@@ -138,7 +138,8 @@ def train_signs(
         epochs: how often each clip is seen; None: by their number.
         initial: the checkpoint of a pre-training, to fine-tune.
         test: whether some clips are kept aside for it.
-        rate: frames a second of what states none.
+        rate: frames a second of folders of frames (default 30), and of landmark files in the place
+            of what they say.
         workers: processes that look for hands.
         bars: makes progress bars.
         say: is told what has to be known, line by line.
