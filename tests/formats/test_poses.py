@@ -2,23 +2,21 @@ import dataclasses
 import io
 import re
 import struct
-import subprocess
-import sys
 import warnings
 import zipfile
 
 import numpy as np
 import pytest
-from child import NEEDS_PROC, run_child
 from numpy.lib import format as npy
 from pose_format import Pose, PoseHeader
 from pose_format.numpy import NumPyPoseBody
 from pose_format.pose_header import PoseHeaderComponent, PoseHeaderDimensions
 
-from chereme.errors import InputError, LimitError, UsageError
+from chereme.errors import InputError, UsageError
 from chereme.formats.dot_pose import LIMBS, POINT_NAMES
 from chereme.formats.poses import read_landmarks, write_landmarks
 from chereme.types import Landmarks
+from child import NEEDS_PROC, run_child
 
 RNG = np.random.default_rng(0)
 
@@ -427,7 +425,9 @@ class TestWildPoseFiles:
     def test_an_implausible_rate_is_named(self, tmp_path, fps):
         """Converters of webm write 1000, the unit of its clock."""
         path = pose_file(tmp_path / "a.pose", RIGHT, a_hand(3), fps=fps)
-        with pytest.raises(InputError, match=rf"a.pose: .*says {fps:g} frames.*1 to 240.*--rate"):
+        with pytest.raises(
+            InputError, match=r"a\.pose: .* frames a second, expected 1 to 240; .*--rate"
+        ):
             read_landmarks(path)
         np.testing.assert_allclose(read_landmarks(path, fps=25).timestamps, [0, 0.04, 0.08])
 
@@ -601,7 +601,7 @@ class TestWildNpzFiles:
 
 
 def npz_of(path, **members):
-    """An archive of arrays that say ``(dtype, shape)`` and hold zeros, or as few as ``bytes``."""
+    """An archive of arrays that say ``(dtype, shape)`` and hold ``@``, or as few as ``bytes``."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for name, (dtype, shape, *count) in members.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
@@ -610,12 +610,12 @@ def npz_of(path, **members):
                 )
                 left = count[0] if count else int(np.prod(shape)) * np.dtype(dtype).itemsize
                 while left > 0:
-                    file.write(bytes(min(left, 1 << 24)))
+                    file.write(b"@" * min(left, 1 << 24))
                     left -= 1 << 24
     return path
 
 
-SMALL = {"width": ("<i8", ()), "height": ("<i8", ()), "handedness": ("<U5", (2,))}
+SMALL = {"width": ("|i1", ()), "height": ("|i1", ()), "handedness": ("<S5", (2,))}
 
 
 def lying_members(path):
@@ -627,11 +627,13 @@ def lying_members(path):
 
 def header_without_end(path):
     """The announced length of the header of an array is 4 GB, all of spaces."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        with archive.open("landmarks.npy", "w", force_zip64=True) as file:
-            file.write(b"\x93NUMPY\x02\x00\xff\xff\xff\xff{")
-            for _ in range(96):
-                file.write(b" " * (1 << 24))
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive,
+        archive.open("landmarks.npy", "w", force_zip64=True) as file,
+    ):
+        file.write(b"\x93NUMPY\x02\x00\xff\xff\xff\xff{")
+        for _ in range(32):
+            file.write(b" " * (1 << 24))
 
 
 def crowd(path, frames=30, people=10_000):
@@ -643,7 +645,7 @@ def crowd(path, frames=30, people=10_000):
 
 def pose_header_bytes():
     buffer = io.BytesIO()
-    parts = {name: (21, "XYZC") for name in ("LEFT_HAND_LANDMARKS", "RIGHT_HAND_LANDMARKS")}
+    parts = dict.fromkeys(("LEFT_HAND_LANDMARKS", "RIGHT_HAND_LANDMARKS"), (21, "XYZC"))
     components = [
         PoseHeaderComponent(name, [f"p{i}" for i in range(points)], [], [], form)
         for name, (points, form) in parts.items()
@@ -685,7 +687,7 @@ HOSTILE = {
             fps=("<f8", ()),
             **SMALL,
         ),
-        "InputError: .*frame rate",
+        "^750000 2$",
     ),
     "times.npz": (
         lambda p: npz_of(
@@ -705,10 +707,8 @@ HOSTILE = {
     "negative.npz": (lambda p: npz_of(p, landmarks=("|i1", (-1, 2, 21, 3), 9), **SMALL), "sizes"),
     "huge.npz": (lambda p: npz_of(p, landmarks=("|i1", (10**30, 2, 21, 3), 9), **SMALL), "Limit"),
     "others.npz": (
-        lambda p: npz_of(
-            p, landmarks=("|i1", (2, 2, 21, 3)), other=("|i1", (10**12,), 9), **SMALL
-        ),
-        "frame rate",
+        lambda p: npz_of(p, landmarks=("|i1", (2, 2, 21, 3)), other=("|i1", (10**12,), 9), **SMALL),
+        "^2 2$",
     ),
     "members.npz": (lying_members, "LimitError: .*1,000 arrays"),
     "header.npz": (header_without_end, "InputError: .*header of at most"),
@@ -730,13 +730,15 @@ HOSTILE = {
 }
 READ = """
 from chereme.formats.poses import read_landmarks
-read_landmarks(sys.argv[1])
+print(*read_landmarks(sys.argv[1], fps=50).landmarks.shape[:2])
 """
 MEGABYTES = 1500  # stands in docs/limits.md
 
 
 @NEEDS_PROC
-@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if n == "largest.npz" else n for n in HOSTILE]
+)
 def test_hostile_files_cost_little_memory(tmp_path, name):
     make, said = HOSTILE[name]
     make(tmp_path / name)

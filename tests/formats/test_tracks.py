@@ -1,9 +1,11 @@
 import pickle
+import zipfile
 
 import numpy as np
 import pytest
+from numpy.lib import format as npy
 
-from chereme.errors import InputError, UsageError
+from chereme.errors import InputError, LimitError, UsageError
 from chereme.formats.tracks import (
     PAPER_TRACKS,
     TRACKS,
@@ -138,6 +140,18 @@ def test_unordered_numbers_pickles_and_damage(tmp_path):
         read_tracks(path)
     with pytest.raises(InputError, match=str(tmp_path / "none.npz")):
         read_tracks(tmp_path / "none.npz")
+
+
+def test_a_small_file_that_would_unpack_to_gigabytes(tmp_path):
+    path = tmp_path / "a.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, count in (("tracks_version", 1), ("track/mediapipe", 10**9)):
+            with archive.open(f"{name}.npy", "w") as file:
+                header = {"descr": "<f4", "fortran_order": False, "shape": (count,)}
+                npy.write_array_header_1_0(file, header)
+    assert is_tracks_file(path)
+    with pytest.raises(LimitError, match=r"a\.npz: it unpacks to 4,000,000,004 bytes, expected"):
+        read_tracks(path)
 
 
 def test_together_wants_the_same_clip(clip):

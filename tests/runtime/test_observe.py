@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import fakes
-from chereme.errors import InputError, LimitError
+from chereme.errors import InputError, LimitError, UsageError
+from chereme.formats.poses import write_landmarks
 from chereme.runtime.bundle import Bundle
 from chereme.runtime.observe import observe, unmirror
 from chereme.runtime.recognizer import Recognizer
@@ -146,6 +147,33 @@ def test_a_folder_of_frames_takes_the_rate_given(tmp_path: Path, bundle: Bundle)
     assert quick.info["kind"] == usual.info["kind"] == "frames"
     assert usual.info["duration"] == pytest.approx(2 * quick.info["duration"])
     assert quick.text == usual.text == "vail"
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".pose"])
+def test_a_rate_goes_before_what_a_landmark_file_says(
+    tmp_path: Path, bundle: Bundle, suffix: str
+) -> None:
+    fast = fakes.spell("vail")
+    fast = replace(fast, timestamps=np.arange(len(fast.timestamps)) / 200.0)
+    write_landmarks(fast, tmp_path / f"fast{suffix}")
+    transcript = Recognizer(bundle, rate=fakes.RATE).recognize(tmp_path / f"fast{suffix}")
+    assert (transcript.text, transcript.info["fps"]) == ("vail", pytest.approx(fakes.RATE))
+    assert Recognizer(bundle).recognize(tmp_path / f"fast{suffix}").text != "vail"
+
+
+@pytest.mark.parametrize("rate", [0, -1, float("nan"), float("inf")])
+def test_rates_that_are_none(tmp_path: Path, bundle: Bundle, rate: float) -> None:
+    write_landmarks(fakes.spell("vail"), tmp_path / "a.npz")
+    with pytest.raises(UsageError, match="rate: expected more than 0 frames a second, got"):
+        Recognizer(bundle, rate=rate).recognize(tmp_path / "a.npz")
+
+
+def test_a_doubtful_side_stays_so_in_a_file(tmp_path: Path, bundle: Bundle) -> None:
+    doubtful = replace(fakes.spell("abdil", left=True), handedness_score=(0.55,))
+    write_landmarks(doubtful, tmp_path / "a.npz")
+    read = [Recognizer(bundle).recognize(source) for source in (doubtful, tmp_path / "a.npz")]
+    assert read[0].info["handedness_score"] == read[1].info["handedness_score"] == 0.55
+    assert read[0].text == read[1].text
 
 
 def test_part_of_a_video(clip: Path) -> None:

@@ -91,7 +91,7 @@ def _landmarks_from_arrays(file: ArrayFile, fps: float | None) -> Landmarks:
         to_pixels(xyz, width, height, xyz[some, ..., :2][confidence[some] > 0])
     world = arrays.get("world_landmarks")
     if world is not None:
-        world[confidence == 0] = np.nan
+        np.copyto(world, np.nan, where=(confidence == 0)[..., None])
     return Landmarks(xyz, confidence, timestamps, width, height, handedness, world, _scores(small))
 
 

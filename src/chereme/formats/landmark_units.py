@@ -83,7 +83,7 @@ def mask_missing(xyz: Array, confidence: Array) -> Array:
     score = np.clip(np.nan_to_num(confidence, nan=0.0, posinf=1.0, neginf=0.0), 0, 1)
     no_hand = (xyz == 0).all(axis=(2, 3))
     seen = (score > 0) & np.isfinite(xyz).all(axis=-1) & ~no_hand[..., None]
-    xyz[~seen] = np.nan
+    np.copyto(xyz, np.nan, where=~seen[..., None])  # an index of what is missing would be larger
     masked: Array = np.where(seen, score, 0).astype(np.float32)
     return masked
 
