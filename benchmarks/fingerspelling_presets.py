@@ -10,13 +10,13 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import torch
 
 from chereme.models.fingerspelling import PRESETS, FingerspellingRecognizer, preset
-from chereme.runtime.bundle import ENCODER, SEQUENCE
+from chereme.runtime.bundle import ENCODER, SEQUENCE, open_network
 from chereme.training.compression import half_weights, int8_encoder
 from chereme.training.export import example_frames, onnx_networks
 
@@ -36,15 +36,13 @@ def core_ms(work: Callable[[], object], repeats: int = 3) -> float:
 
 def main(names: list[str]) -> None:
     torch.set_num_threads(1)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
     print(
         f"{'preset':12} {'M encoder':>10} {'M in all':>9} {'trained ms':>11}   "
         "encoder: MB, ms; as int8: MB, ms; sequence network: MB, ms; half precision: MB"
     )
 
     def served(content: bytes, **inputs: np.ndarray) -> str:
-        session = onnxruntime.InferenceSession(content, options)
+        session = open_network(content, Path("network.onnx"), 1)
         milliseconds = core_ms(lambda: session.run(None, inputs))
         return f"{len(content) / 1e6:6.1f} {milliseconds:7.2f}"
 

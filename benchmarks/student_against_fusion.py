@@ -26,13 +26,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import onnxruntime
 import torch
 
 from chereme.cli.bench import waving_hand
 from chereme.hands.detector import MediaPipeDetector
 from chereme.models.fingerspelling import FingerspellingRecognizer, preset, table_2
-from chereme.runtime.bundle import ENCODER, SEQUENCE
+from chereme.runtime.bundle import ENCODER, SEQUENCE, open_network
 from chereme.runtime.crops import BLOCK
 from chereme.teachers.hamer import Hamer, HamerTeacher
 from chereme.training.compression import int8_encoder
@@ -89,28 +88,22 @@ def detection(frames: int) -> Work:
     return Work(frames, run)
 
 
-def session(network: bytes, threads: int) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
-
-
 def rgb_stream(name: str, frames: int, threads: int) -> dict[str, Work]:
     """The RGB recogniser of a preset as its bundle runs it, encoder in float32 and in int8."""
     model = FingerspellingRecognizer(preset(name)).eval()
     side = model.config.rgb.image_size
     networks = onnx_networks(model)
     crops = np.random.default_rng(0).integers(0, 256, (frames, side, side, 3), np.uint8)
-    sequence = session(networks[SEQUENCE], threads)
+    sequence = open_network(networks[SEQUENCE], Path(SEQUENCE), threads)
     found = {}
     kinds = {
         "float32": networks[ENCODER],
         "int8": int8_encoder(networks[ENCODER], [crops[:BLOCK]]),
     }
     for kind, network in kinds.items():
-        encoder = session(network, threads)
+        encoder = open_network(network, Path(ENCODER), threads)
 
-        def run(encoder: onnxruntime.InferenceSession = encoder) -> None:
+        def run(encoder: Any = encoder) -> None:
             inputs = crops.transpose(0, 3, 1, 2)
             blocks = [
                 encoder.run(None, {"frames": inputs[start : start + BLOCK]})[0]
@@ -127,7 +120,7 @@ def pose_stream(frames: int, threads: int) -> Work:
     config = table_2(preset("paper"))["pose_transformer"].config
     assert config is not None
     networks = onnx_networks(FingerspellingRecognizer(config).eval())
-    sequence = session(networks[SEQUENCE], threads)
+    sequence = open_network(networks[SEQUENCE], Path(SEQUENCE), threads)
     vectors = np.random.default_rng(0).normal(size=(1, frames, config.pose.dim))
     return Work(frames, lambda: sequence.run(None, {"features": vectors.astype(np.float32)}))
 

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
+import chereme  # noqa: F401  before a test imports onnxruntime: it says that nothing is sent
+
 if TYPE_CHECKING:
     from chereme.data.exemplars import Exemplars
 

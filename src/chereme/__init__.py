@@ -10,6 +10,7 @@ Importing this module is cheap: everything heavy is imported when it is first us
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,6 +21,14 @@ if TYPE_CHECKING:
     from chereme.runtime.recognizer import Recognizer
     from chereme.runtime.streams import Stream
     from chereme.types import ContinuousResult, IsolatedResult, Transcript
+
+# Nothing leaves the machine. These libraries report how they are used, and write down who they are
+# for it, unless they are told not to before they are imported, all of which happens after this.
+os.environ |= {
+    "ORT_DISABLE_TELEMETRY": "1",  # onnxruntime, from 1.29 on
+    "HF_HUB_DISABLE_TELEMETRY": "1",  # transformers, diffusers
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
 
 __version__ = "0.1.0"
 __all__ = [
