@@ -1,14 +1,19 @@
-# Needs make and Python 3.11 or newer, and nothing else.
+# Needs make and Python 3.11 or 3.12 with venv, and nothing else.
 #   make demo   make .venv, install chereme, read the example
 #   make test   the same with all extras, and run the tests
 #   make lint   format, types, and import layers
 # Both installs share .venv, in any order: the second time there is nothing left to do.
 
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# Says yes if it is run by a Python that chereme can be installed with.
+SUITS := import sys, venv, ensurepip; \
+	print("yes" if (3, 11) <= sys.version_info[:2] < (3, 13) else "no")
+PYTHON ?= $(shell for name in python3.11 python3.12 python3; do \
+	$$name -c '$(SUITS)' 2>/dev/null | grep -q yes && echo $$name && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 EXAMPLE ?= examples/hello.mp4
-# Fixed, and installed first: what `.[train]` alone would fetch changes from month to month.
+# Fixed, and installed first: what `.[train]` alone would fetch changes from month to month. It may
+# hold options of pip too: make TORCH='torch==2.13.0 --index-url ...' test takes the CPU build.
 TORCH := torch==2.13.0
 PYTEST_ARGS ?=
 
@@ -33,11 +38,14 @@ clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
+# A folder that is made here and not finished, for whatever reason, is taken away.
 $(VENV)/.created:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo 'chereme needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 demo' >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	touch $@
+	$(if $(filter yes,$(shell { $(PYTHON) -c '$(SUITS)'; } 2>/dev/null)),,$(error chereme needs \
+		Python 3.11 or 3.12 with the module venv: make PYTHON=/path/to/python3.12 demo))
+	@made=$$(test -e $(VENV) || echo $(VENV)); \
+	trap 'rm -rf $$made; exit 1' HUP INT TERM; \
+	$(PYTHON) -m venv $(VENV) || { rm -rf $$made; exit 1; }
+	@touch $@
 
 # Neither target takes away what the other has installed.
 $(VENV)/.installed: $(VENV)/.created pyproject.toml

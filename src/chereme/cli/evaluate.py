@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from chereme._installation import install_command
 from chereme.cli import options
 from chereme.cli.console import ProgressBar, say, warn
 from chereme.errors import UsageError
@@ -228,7 +229,7 @@ def _score_sentences(
             "most that the model says of a stretch; cut them into sentences"
         )
     if result["bleu"] is None:
-        say("warning: no BLEU without the library sacrebleu: pip install 'chereme[train]'")
+        say(f"warning: no BLEU without the library sacrebleu: {install_command('train')}")
     return result, [_sentence_line(prediction) for prediction in read]
 
 

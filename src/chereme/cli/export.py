@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from chereme._imports import require
+from chereme._installation import find_recipe
 from chereme.cli.console import say
 from chereme.errors import UsageError
 
@@ -66,6 +67,8 @@ def export(
     require("torch", extra="train")
     isolated = require("chereme.training.export_isolated", extra="train")
     continuous = require("chereme.training.export_continuous", extra="train")
+    description = description and Path(find_recipe(str(description)))
+    model_card = model_card and Path(find_recipe(str(model_card)))
     if continuous.kind_of(checkpoint) is not None:
         for name, value in {"--lm": lm, "--crops": crops}.items():
             if value:

@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperCommand
 
 from chereme._imports import require
+from chereme._installation import find_recipe
 from chereme.cli.console import ProgressBar, say
 from chereme.errors import UsageError
 
@@ -90,12 +91,13 @@ def train(
     on the others (SignBERT's) and becomes a model for chereme recognize. MODEL.training/report.md
     says how well it reads. A run that was stopped goes on where it was.
 
-    With --config FILE [--a.b=c ...] a recipe of configs/ is trained, by Lightning's command line,
-    to which all arguments go. Its own help: chereme train -- --help
+    With --config FILE [--a.b=c ...] a recipe is trained (configs/... come with chereme), by
+    Lightning's command line, to which all arguments go. Its own help: chereme train -- --help
     """
     require("lightning", extra="train")
     if _TRAINER in context.meta:
-        require("chereme.training.cli", extra="train").main(context.meta[_TRAINER])
+        trainer = require("chereme.training.cli", extra="train")
+        trainer.main(_with_recipes(context.meta[_TRAINER]))
         return
     if folder is None or output is None:
         raise UsageError(
@@ -119,3 +121,16 @@ def train(
     say(f"{output}: reads {len(report.glosses):,} signs; {report.summary()}")
     say(f"report: {own_signs.work_folder(output) / own_signs.REPORT}")
     typer.echo(report.command)
+
+
+def _with_recipes(arguments: list[str]) -> list[str]:
+    """The trainer's arguments, with the files of ``--config`` found."""
+    found: list[str] = []
+    for argument in arguments:
+        option, given, path = argument.partition("=")
+        if found and found[-1] == "--config":
+            argument = find_recipe(argument)
+        elif option == "--config" and given:
+            argument = f"--config={find_recipe(path)}"
+        found.append(argument)
+    return found

@@ -1,8 +1,7 @@
 """A software renderer: meshes to small photographic pictures, fast, on a CPU.
 
-Part of the research half (``pip install chereme[train]``): numba compiles it, and torch is not
-needed. ``render`` makes linear light, with its ground truth; ``develop`` makes of that the picture
-of a camera.
+Part of the research half (extra ``train``): numba compiles it, and torch is not needed. ``render``
+makes linear light, with its ground truth; ``develop`` makes of that the picture of a camera.
 """
 
 from chereme._imports import require

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import importlib.util
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -12,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chereme._imports import require
+from chereme._installation import install_command
+from chereme.errors import MissingDependencyError
 from chereme.formats.words import split_words
 from chereme.types import Transcript
 
@@ -129,6 +132,15 @@ def _clock(seconds: float) -> str:
 @lru_cache(maxsize=8)
 def dejavu(name: str, size: int) -> Any:
     """A font of Pillow, ``size`` pixels high, at least 6: a file of matplotlib's fonts, as
-    ``DejaVuSans.ttf``, which has Greek and Cyrillic letters too."""
-    folder = Path(require("matplotlib").get_data_path()) / "fonts" / "ttf"
-    return require("PIL.ImageFont").truetype(str(folder / name), max(size, 6))
+    ``DejaVuSans.ttf``, which has Greek and Cyrillic letters too (Pillow's own has neither).
+
+    matplotlib itself is not imported: it looks for all fonts of the machine, and keeps a list.
+    """
+    spec = importlib.util.find_spec("matplotlib")
+    if spec is None or spec.origin is None:
+        raise MissingDependencyError(
+            "this needs the fonts of the library 'matplotlib', which is not there; install it "
+            f"with: {install_command()}"
+        )
+    file = Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf" / name
+    return require("PIL.ImageFont").truetype(str(file), max(size, 6))

@@ -376,7 +376,7 @@ def parse_config(data: Any, where: str = "config.json") -> Config:
     if version > SCHEMA_VERSION:
         raise BundleError(
             f"{where}: schema version {version} is newer than {SCHEMA_VERSION}, the newest that "
-            "this chereme reads; upgrade it: pip install --upgrade chereme"
+            "this chereme reads; install a newer chereme from where this one came"
         )
     task = data.get("task")
     kinds: dict[Any, Any] = {"isolated": IsolatedConfig, "continuous": ContinuousConfig}
