@@ -1,34 +1,42 @@
-"""``chereme doctor``: what is installed, what is missing, and what to do about it."""
+"""``chereme doctor``: what is installed, whether it works, and what to do where it does not."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import os
 import platform
-import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
 
 import typer
 
 import chereme
 from chereme._imports import require
-from chereme.errors import CheremeError
+from chereme._installation import install_command, reinstall_command
+from chereme.cli.bench import FPS, HEIGHT, WIDTH, waving_hand
+from chereme.errors import CheremeError, MissingDependencyError
 
 # Distribution -> module that must import, for the main job.
 LIBRARIES = {
     "numpy": "numpy",
     "av": "av",
     "mediapipe": "mediapipe",
+    "opencv-contrib-python": "cv2",
     "onnxruntime": "onnxruntime",
     "rapidfuzz": "rapidfuzz",
     "pose-format": "pose_format",
+    "pillow": "PIL",
     "typer": "typer",
     "rich": "rich",
 }
 TRAINING = ("torch", "lightning", "jsonargparse", "safetensors", "onnx", "onnxscript")
+FRAMES = 8  # of the film that is tried
 
 
 def doctor() -> None:
-    """Check this installation; exit code 0 if signing can be read with it."""
+    """Check this installation, by reading a short film; exit code 0 if all of it works."""
     typer.echo(f"chereme {chereme.__version__} in {os.path.dirname(chereme.__file__)}")
     typer.echo(
         f"Python {platform.python_version()} on {platform.platform()}, {os.cpu_count()} processors"
@@ -36,12 +44,12 @@ def doctor() -> None:
     good = _check_libraries()
     # Without the libraries the next checks would only repeat what is missing.
     if good:
-        good = _check_hand_model() & _check_models()
+        good = _check_hand_model() & _check_models() and _try_them()
     _tell_training()
     if good:
-        typer.echo("\nAll that is needed to read signing is there.")
+        typer.echo("\nAll that is needed to read signing is there, and works.")
     else:
-        typer.echo("\nSomething is missing: see the lines marked [no].")
+        typer.echo("\nSomething is missing or broken: see the lines marked [no].")
         raise typer.Exit(1)
 
 
@@ -53,16 +61,26 @@ def _check_libraries() -> bool:
     typer.echo("\nLibraries")
     found = []
     for distribution, module in LIBRARIES.items():
+        good = False
         try:
             require(module)
-            version = importlib.metadata.version(distribution)
-        except (CheremeError, importlib.metadata.PackageNotFoundError) as error:
-            found.append(False)
-            _line(False, f"{distribution}: {error}")
-        else:
-            found.append(True)
-            _line(True, f"{distribution} {version}")
+            text = f"{distribution} {importlib.metadata.version(distribution)}"
+            good = True
+        except MissingDependencyError as error:
+            text = f"{distribution}: {error}"
+        except Exception as error:  # a library that is damaged, or does not fit another
+            text = _broken(distribution, "cannot be imported", error)
+        found.append(good)
+        _line(good, text)
     return all(found)
+
+
+def _broken(distribution: str, what: str, error: Exception) -> str:
+    reason = " ".join(f"{type(error).__name__}: {error}".split())
+    return (
+        f"{distribution} {what} ({reason}); put a version in its place that chereme knows: "
+        f"{reinstall_command(distribution)}"
+    )
 
 
 def _check_hand_model() -> bool:
@@ -97,6 +115,65 @@ def _check_models() -> bool:
     return good
 
 
+class _Trial(NamedTuple):
+    """``run`` does with ``distribution`` what ``what`` says, on a film at the path that it gets."""
+
+    distribution: str
+    what: str
+    run: Callable[[Path], None]
+
+
+def _write_and_read(film: Path) -> None:
+    from chereme.video import open_video, write_video
+
+    write_video(film, waving_hand(FRAMES), FPS)
+    with open_video(film) as video:
+        shapes = [frame.image.shape for frame in video]
+    if shapes != [(HEIGHT, WIDTH, 3)] * FRAMES:
+        raise ValueError(f"{FRAMES} pictures were written, {len(shapes)} read")
+
+
+def _find_hand(film: Path) -> None:
+    from chereme.hands.detector import MediaPipeDetector
+
+    with MediaPipeDetector(still=True) as detector:
+        if not detector.detect(next(waving_hand(1)), 0.0):
+            raise ValueError("a drawn hand was not found")
+
+
+def _read_letters(film: Path) -> None:
+    chereme.load("fingerspelling", stream="fused").recognize(film)
+
+
+def _read_one_letter(film: Path) -> None:
+    chereme.load("fingerspelled_letters").recognize(film)
+
+
+TRIALS = (
+    _Trial("av", "writes and reads a video", _write_and_read),
+    _Trial("mediapipe", "finds a hand", _find_hand),
+    _Trial("onnxruntime", "reads letters", _read_letters),
+    _Trial("onnxruntime", "reads one letter", _read_one_letter),
+)
+
+
+def _try_them() -> bool:
+    """Use the libraries as reading does. What comes first is needed by what comes after."""
+    typer.echo("\nAt work")
+    with tempfile.TemporaryDirectory() as folder:
+        for trial in TRIALS:
+            # Said before: a library may take the whole process with it.
+            typer.echo(f"  {trial.distribution} {trial.what}: ", nl=False)
+            try:
+                trial.run(Path(folder) / "film.mp4")
+            except Exception as error:
+                version = importlib.metadata.version(trial.distribution)
+                typer.echo("[no] " + _broken(trial.distribution, f"{version} did not", error))
+                return False
+            typer.echo("[ok]")
+    return True
+
+
 def _tell_training() -> None:
     typer.echo("\nTraining (optional)")
     versions, missing = [], []
@@ -108,8 +185,7 @@ def _tell_training() -> None:
     if versions:
         _line(True, ", ".join(versions))
     if missing:
-        python = os.path.basename(sys.executable)
         typer.echo(
             f"  [--] missing: {', '.join(missing)}; only training, export and synthesis need it: "
-            f"{python} -m pip install 'chereme[train]'"
+            f"{install_command('train')}"
         )
