@@ -19,6 +19,7 @@ from chereme.errors import CheremeError, OutputError, UsageError
 from chereme.hands.signing import bridge_gaps, signing_column, signing_hand, to_right_hand
 from chereme.runtime.bundle import Bundle
 from chereme.runtime.crops import pictures_of, read_crop_features
+from chereme.runtime.letter_times import letter_times
 from chereme.runtime.networks import Encode, landmark_encoder, log_probs_of
 from chereme.runtime.observe import MakeDetector, Observation, Progress, observe
 from chereme.runtime.overlay import check_overlay, write_overlay
@@ -252,11 +253,13 @@ class Recognizer:
 
         def read(pieces: Pieces) -> Segment:
             heard = stages.run("network", lambda: _hear(pieces, readers, encodes, searches))
-            return stages.run("search", lambda: self._decode(heard, is_still, readers))
+            return stages.run("search", lambda: self._decode(heard, pieces[0], is_still, readers))
 
         return [_Reading(side, tuple(read(pieces) for pieces in stretches[side])) for side in sides]
 
-    def _decode(self, heard: Sequence[Heard], is_still: bool, readers: Readers) -> Segment:
+    def _decode(
+        self, heard: Sequence[Heard], piece: HandTrack, is_still: bool, readers: Readers
+    ) -> Segment:
         if is_still:
             stills = [bundle.config.still for bundle in readers.bundles]
             return read_still_together(
@@ -264,8 +267,10 @@ class Recognizer:
                 self.alphabet,
             )
         if len(heard) == 1:
-            return read_segment(heard[0], self.alphabet)
-        return read_segment_together(heard, self.alphabet)
+            segment = read_segment(heard[0], self.alphabet)
+        else:
+            segment = read_segment_together(heard, self.alphabet)
+        return replace(segment, tokens=letter_times(segment.tokens, piece, segment.end))
 
     def _encoder(
         self,
