@@ -59,7 +59,7 @@ def test_convert_a_left_hand(tmp_path: Path, right: HandTemplate) -> None:
     assert "warning" in result.stderr
     assert "--right MANO_RIGHT.pkl" in result.stderr
     other = write(tmp_path / "MANO_RIGHT.pkl", mano_content(right))
-    result = convert(source, "-o", target, "--right", other)
+    result = convert(source, "-o", target, "--right", other, "--overwrite")
     assert result.exit_code == 0
     assert "warning" not in result.stderr
     np.testing.assert_array_equal(HandTemplate.load(target).shapedirs, left.shapedirs)

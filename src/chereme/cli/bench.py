@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 import time
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from chereme.cli import options
-from chereme.cli.console import ProgressBar, warn
+from chereme.cli.console import ProgressBar, tell, tell_json, warn
 from chereme.errors import UsageError
 
 if TYPE_CHECKING:
@@ -84,22 +83,22 @@ def bench(
         result = measure(recognizer, clip, name)
     result["threads"] = {"network": threads or os.cpu_count(), "processors": os.cpu_count()}
     if form is Format.json:
-        typer.echo(json.dumps(result, ensure_ascii=False))
+        tell_json(result)
         return
-    typer.echo(
+    tell(
         f"{result['clip']}, {result['frames']} frames, hand in {result['hand_coverage']:.0%}; "
         f"stream {result['stream']}; "
         f"{result['threads']['processors']} processors, "
         f"{result['threads']['network']} threads for the network"
     )
     if "ms_per_clip" in result:
-        typer.echo(
+        tell(
             f"network: {result['ms_per_clip']:.2f} ms for a clip of {result['clip_frames']} frames"
         )
-    typer.echo(f"{'stage':<12}{'ms/frame':>10}{'frames/s':>12}")
+    tell(f"{'stage':<12}{'ms/frame':>10}{'frames/s':>12}")
     for stage, row in result["stages"].items():
         rate = "-" if row["fps"] is None else f"{row['fps']:,.1f}"
-        typer.echo(f"{stage:<12}{row['ms']:>10.2f}{rate:>12}")
+        tell(f"{stage:<12}{row['ms']:>10.2f}{rate:>12}")
 
 
 def _load(
@@ -132,16 +131,16 @@ def _bench_signing(model: str, threads: int | None, form: Format) -> None:
         "threads": {"network": threads or os.cpu_count(), "processors": os.cpu_count()},
     }
     if form is Format.json:
-        typer.echo(json.dumps(result, ensure_ascii=False))
+        tell_json(result)
         return
-    typer.echo(
+    tell(
         f"{recognizer.name}, a window of {measured.frames} frames ({measured.rate:g} a second), "
         f"random; read with {recognizer.options.reader}; {os.cpu_count()} processors, "
         f"{threads or os.cpu_count()} threads for the networks"
     )
-    typer.echo(f"{'part':<12}{'ms/frame':>10}{'frames/s':>12}")
+    tell(f"{'part':<12}{'ms/frame':>10}{'frames/s':>12}")
     for part, ms in measured.milliseconds.items():
-        typer.echo(f"{part:<12}{ms:>10.3f}{1000 / ms:>12,.1f}")
+        tell(f"{part:<12}{ms:>10.3f}{1000 / ms:>12,.1f}")
 
 
 def measure_clip(recognizer: IsolatedRecognizer) -> float:

@@ -12,8 +12,8 @@ import typer
 
 from chereme._installation import install_command
 from chereme.cli import options
-from chereme.cli.console import ProgressBar, say, warn
-from chereme.errors import UsageError
+from chereme.cli.console import ProgressBar, report, say, tell, tell_json, warn
+from chereme.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
     from chereme.formats.manifests import Item
@@ -80,6 +80,7 @@ def evaluate(
             metavar="FILE", help="Write what was read: one JSON object per item and line."
         ),
     ] = None,
+    overwrite: options.Overwrite = False,
     read_with: options.ReadWith = None,
     beam_width: options.BeamWidth = None,
     lm: options.UseLm = True,
@@ -92,8 +93,11 @@ def evaluate(
     Recordings that are missing or cannot be read are counted, named, and left out of the score.
     """
     from chereme.formats.manifests import read_manifest
+    from chereme.formats.outputs import check_output, write_file
     from chereme.runtime.registry import task_of
 
+    if predictions is not None:
+        check_output(predictions, overwrite=overwrite)
     names = _models(models or [], model, fuse)
     items = read_manifest(data)
     if split is not None:
@@ -126,14 +130,18 @@ def evaluate(
             settings = search | reading
             result, lines = _score_letters(names[0], stream, threads, settings, items, progress)
     result |= {"data": str(data), "split": split}
+    failed = bool(result["unreadable"])
     if predictions is not None:
-        predictions.parent.mkdir(parents=True, exist_ok=True)
         text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-        predictions.write_text(text, encoding="utf-8")
+        try:
+            write_file(predictions, text.encode("utf-8", "replace"), overwrite=overwrite)
+        except OutputError as error:  # takes nothing from the score
+            report(error)
+            failed = True
     for item in result["unreadable"]:
         warn(item["id"], f"left out: {item['error']}")
     if form is Format.json:
-        typer.echo(json.dumps(result, ensure_ascii=False))
+        tell_json(result)
     elif task == "isolated":
         _print_signs(result)
     elif task == "continuous":
@@ -142,6 +150,7 @@ def evaluate(
         _print(result)
     if result["unreadable"]:
         say(f"{result['items_read']} of {result['items']} items could be read")
+    if failed:
         raise typer.Exit(1)
 
 
@@ -287,30 +296,30 @@ def _sentence_line(prediction: SentencePrediction) -> dict[str, Any]:
 
 def _print_sentences(result: dict[str, Any]) -> None:
     low, high = result["wer_interval"]
-    typer.echo(f"model            {result['model']}  {result['sha256'][:16]}")
-    typer.echo(f"read with        {result['read_with']}")
-    typer.echo(
+    tell(f"model            {result['model']}  {result['sha256'][:16]}")
+    tell(f"read with        {result['read_with']}")
+    tell(
         f"items            {result['items_read']} of {result['items']} read, "
         f"{result['items_empty']} without a gloss"
     )
-    typer.echo(f"glosses          {result['glosses']}, {result['unknown']} not known to the model")
-    typer.echo(f"word error rate  {result['wer']:.1f} % ({low:.1f} to {high:.1f})")
-    typer.echo(
+    tell(f"glosses          {result['glosses']}, {result['unknown']} not known to the model")
+    tell(f"word error rate  {result['wer']:.1f} % ({low:.1f} to {high:.1f})")
+    tell(
         f"  edits          {result['substitutions']} substitutions, "
         f"{result['deletions']} deletions, {result['insertions']} insertions"
     )
-    typer.echo(f"  mean of items  {result['mean_wer']:.1f} %")
-    typer.echo(f"exact match      {result['exact_match']:.1f} %")
+    tell(f"  mean of items  {result['mean_wer']:.1f} %")
+    tell(f"exact match      {result['exact_match']:.1f} %")
     if result["top5"] is not None:
-        typer.echo(f"  one of five    {result['top5']:.1f} % of {result['top5_items']} items")
+        tell(f"  one of five    {result['top5']:.1f} % of {result['top5_items']} items")
     if result["bleu"] is not None:
         for name, key in (("BLEU-1 to 4", "bleu"), ("  mean of items", "sentence_bleu")):
-            typer.echo(f"{name:<17}{', '.join(f'{value:.1f}' for value in result[key])}")
+            tell(f"{name:<17}{', '.join(f'{value:.1f}' for value in result[key])}")
     for row in result["mistakes"][:SHOWN]:
         true, read = row["gloss"] or "nothing", row["read"] or "nothing"
-        typer.echo(f"{true} read as {read}: {row['count']}")
+        tell(f"{true} read as {read}: {row['count']}")
     for signer, row in result["per_signer"].items():
-        typer.echo(
+        tell(
             f"signer {signer}: {row['wer']:.1f} % of {row['glosses']} glosses, {row['items']} items"
         )
 
@@ -320,28 +329,28 @@ def _print_signs(result: dict[str, Any]) -> None:
         low, high = result[f"{name}_interval"]
         return f"{result[name]:.1f} % ({low:.1f} to {high:.1f})"
 
-    typer.echo(f"model            {result['model']}  {result['sha256'][:16]}")
-    typer.echo(f"stream           {result['stream']}")
-    typer.echo(
+    tell(f"model            {result['model']}  {result['sha256'][:16]}")
+    tell(f"stream           {result['stream']}")
+    tell(
         f"items            {result['items_read']} of {result['items']} read, "
         f"{result['items_empty']} without a hand"
     )
-    typer.echo(
+    tell(
         f"glosses          {result['glosses']} in the data, {result['model_glosses']} in the model"
     )
     if unknown := result["unknown_glosses"]:
-        typer.echo(
+        tell(
             f"  unknown        {_some(unknown)}: {result['items_unknown']} items, counted as read "
             "wrongly"
         )
     for k in (1, 2, 5):
-        typer.echo(f"top-{k}            {percent(f'top{k}')}")
-        typer.echo(f"  per class      {percent(f'top{k}_class')}")
+        tell(f"top-{k}            {percent(f'top{k}')}")
+        tell(f"  per class      {percent(f'top{k}_class')}")
     for row in result["confusion"][:SHOWN]:
         read = "no hand" if row["read"] is None else row["read"]
-        typer.echo(f"{row['label']} read as {read}: {row['count']}")
+        tell(f"{row['label']} read as {read}: {row['count']}")
     for signer, row in result["per_signer"].items():
-        typer.echo(f"signer {signer}: top-1 {row['top1']:.1f} % of {row['items']} items")
+        tell(f"signer {signer}: top-1 {row['top1']:.1f} % of {row['items']} items")
 
 
 def _some(names: Iterable[str]) -> str:
@@ -356,25 +365,25 @@ def _print(result: dict[str, Any]) -> None:
 
     interval = result["letter_accuracy_interval"]
     between = f" ({percent(interval[0])} to {percent(interval[1])})" if interval else ""
-    typer.echo(f"model            {result['model']}  {result['sha256'][:16]}")
+    tell(f"model            {result['model']}  {result['sha256'][:16]}")
     by_stream = ", ".join(f"{n} by {name}" for name, n in result["items_by_stream"].items())
-    typer.echo(f"stream           {result['stream']} ({by_stream})")
-    typer.echo(f"items            {result['items_read']} of {result['items']} read")
-    typer.echo(f"letters          {result['letters']}")
+    tell(f"stream           {result['stream']} ({by_stream})")
+    tell(f"items            {result['items_read']} of {result['items']} read")
+    tell(f"letters          {result['letters']}")
     if unknown := result["unknown_characters"]:
-        typer.echo(
+        tell(
             f"  unknown        {_some(map(repr, unknown))} in {result['items_with_unknown']} items"
             ", counted as not read"
         )
-    typer.echo(f"letter accuracy  {percent(result['letter_accuracy'])}{between}")
-    typer.echo(f"  unit costs     {percent(result['letter_accuracy_unit'])}")
-    typer.echo(f"exact match      {percent(result['exact_match'])}")
-    typer.echo(
+    tell(f"letter accuracy  {percent(result['letter_accuracy'])}{between}")
+    tell(f"  unit costs     {percent(result['letter_accuracy_unit'])}")
+    tell(f"exact match      {percent(result['exact_match'])}")
+    tell(
         f"edits            {result['substitutions']} substitutions, "
         f"{result['deletions']} deletions, {result['insertions']} insertions"
     )
     for signer, row in result["per_signer"].items():
-        typer.echo(
+        tell(
             f"signer {signer}: {percent(row['letter_accuracy'])} of {row['letters']} letters, "
             f"{row['items']} items"
         )

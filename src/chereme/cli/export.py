@@ -9,6 +9,7 @@ import typer
 
 from chereme._imports import require
 from chereme._installation import find_recipe
+from chereme.cli import options
 from chereme.cli.console import say
 from chereme.errors import UsageError
 
@@ -55,6 +56,7 @@ def export(
             "continuous signing all.",
         ),
     ] = False,
+    overwrite: options.Overwrite = False,
 ) -> None:
     """Write a bundle (ONNX networks, config, hashes) that chereme recognize --model reads.
 
@@ -62,9 +64,11 @@ def export(
     The networks are compared with the checkpoint's own; what --int8 and --half change is told, and
     stands in the bundle's metrics.
     """
+    from chereme.formats.outputs import check_output_folder
     from chereme.runtime.bundle import read_config
 
     require("torch", extra="train")
+    check_output_folder(output, overwrite=overwrite)
     isolated = require("chereme.training.export_isolated", extra="train")
     continuous = require("chereme.training.export_continuous", extra="train")
     description = description and Path(find_recipe(str(description)))

@@ -9,8 +9,9 @@ import typer
 
 from chereme._imports import require
 from chereme.cli import options
-from chereme.cli.console import ProgressBar, say, warn
+from chereme.cli.console import ProgressBar, say, tell, warn
 from chereme.errors import UsageError
+from chereme.formats.outputs import check_output, new_file
 
 app = typer.Typer(
     help="The parametric hand: files of MANO, pictures of handshapes, meshes of recorded hands.",
@@ -39,10 +40,12 @@ def convert(
             help="With a left hand: MANO_RIGHT.pkl, to find and mend mirrored shape directions.",
         ),
     ] = None,
+    overwrite: options.Overwrite = False,
 ) -> None:
     """Write an official MANO file as .safetensors, which chereme reads; nothing of it is run."""
     if output.suffix != ".safetensors":
         raise UsageError(f"{output}: expected a name that ends in .safetensors")
+    check_output(output, overwrite=overwrite)
     require("torch", extra="train")
     mano_file = require("chereme.hand_model.mano_file", extra="train")
     hand = mano_file.read_mano(source, right=right)
@@ -52,8 +55,8 @@ def convert(
             "in released left hands the x of the shape directions is not mirrored, and betas "
             "deform them wrongly; give --right MANO_RIGHT.pkl to find and mend this",
         )
-    output.parent.mkdir(parents=True, exist_ok=True)
-    hand.save(output)
+    with new_file(output, overwrite=overwrite) as part:
+        hand.save(part)
     vertices, _, betas = hand.shapedirs.shape
     say(
         f"{output}: {hand.name}, {hand.side} hand, {vertices} vertices, {len(hand.faces)} faces, "
@@ -77,11 +80,13 @@ def sheet(
             show_default="that of the ASL letters and digits",
         ),
     ] = None,
+    overwrite: options.Overwrite = False,
 ) -> None:
     """Draw every handshape of a table as the hand model shows it to the camera.
 
     Rows without angles are left out, so a table can be looked at while it is being filled.
     """
+    check_output(output, overwrite=overwrite)
     require("torch", extra="train")
     shown = require("chereme.synthesis.sheet", extra="train").write_sheet(output, table)
     letters = len({handshape.letter for handshape in shown})
@@ -118,6 +123,7 @@ def reconstruct(
             show_default="open",
         ),
     ] = None,
+    overwrite: options.Overwrite = False,
     frames: Annotated[
         int, typer.Option(metavar="N", min=1, help="Frames that a picture shows at most.")
     ] = 6,
@@ -132,6 +138,7 @@ def reconstruct(
     """
     if model is not None and template is not None:
         raise UsageError("--template is of the fit, but --model makes its own hands; give one")
+    check_output(output, overwrite=overwrite)
     require("torch", extra="train")
     film = require("chereme.hand_model.reconstruction_film", extra="train")
     if model is None:
@@ -164,4 +171,4 @@ def reconstruct(
         for side, count in zip(made.hands, made.frames, strict=True)
     )
     say(f"{output}: {hands}")
-    typer.echo(f"mean 2-D re-projection error: {made.error:.2%} of the palm's length")
+    tell(f"mean 2-D re-projection error: {made.error:.2%} of the palm's length")

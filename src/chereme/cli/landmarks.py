@@ -18,26 +18,33 @@ def landmarks(
         typer.Argument(metavar="INPUT", help="A video, image, folder of frames, or landmark file."),
     ],
     output: options.OutputFile,
+    overwrite: options.Overwrite = False,
     mirrored: options.Mirrored = False,
     rate: options.Rate = None,
     rotate: options.Rotate = None,
     strict: options.Strict = False,
 ) -> None:
     """Find the hands in INPUT and write their landmarks (.pose v0.2, or .npz)."""
+    from chereme.formats.outputs import new_file
     from chereme.formats.poses import write_landmarks
     from chereme.runtime.observe import LANDMARK_SUFFIXES, observe
 
     if output.suffix.lower() not in LANDMARK_SUFFIXES:
         raise UsageError(f"{output}: expected a name that ends in .pose or .npz")
-    with ProgressBar(source.name) as progress:
-        observation = observe(
-            source, mirrored=mirrored, rate=rate, rotate=rotate, strict=strict, progress=progress
-        )
-    for message in observation.warnings:
-        warn(str(source), message)
-    found = observation.landmarks
-    output.parent.mkdir(parents=True, exist_ok=True)
-    write_landmarks(found, output)
+    with new_file(output, overwrite=overwrite) as part:
+        with ProgressBar(source.name) as progress:
+            observation = observe(
+                source,
+                mirrored=mirrored,
+                rate=rate,
+                rotate=rotate,
+                strict=strict,
+                progress=progress,
+            )
+        for message in observation.warnings:
+            warn(str(source), message)
+        found = observation.landmarks
+        write_landmarks(found, part)
     seen = (found.confidence > 0).any(axis=(1, 2)).mean() if found.handedness else 0.0
     say(
         f"{output}: {len(found.timestamps)} frames, {len(found.handedness)} hands, "

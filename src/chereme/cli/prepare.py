@@ -10,8 +10,10 @@ from typing import Annotated, Any
 import typer
 
 from chereme._imports import require
+from chereme.cli import options
 from chereme.cli.console import ProgressBar, say
 from chereme.errors import UsageError
+from chereme.formats.outputs import new_file
 
 EXEMPLARS, LETTERS, RENDERED, PHOTOGRAPHS = "exemplars", "letters", "rendered", "photographs"
 SIGNING = "signing"
@@ -182,6 +184,7 @@ def prepare(
     seed: Annotated[
         int, typer.Option(metavar="N", help="Of what is made: the same seed gives the same files.")
     ] = 0,
+    overwrite: options.Overwrite = False,
 ) -> None:
     """Prepare DATASET for training. Fingerspelling: crops of the signing hand, its landmarks, and
     what teachers say of them, in WebDataset tars. Isolated signs: the joints of both hands.
@@ -217,7 +220,9 @@ def prepare(
         _refuse(dataset, {**others, "--rate": rate, "--signers": signers})
         if digits and rendered:
             raise UsageError("exemplars: made-up signers (--rendered) have no digits (--digits)")
-        _prepare_exemplars(_needed(root, dataset), output, digits, variants, rendered, seed)
+        with new_file(output, overwrite=overwrite) as part:
+            _prepare_exemplars(_needed(root, dataset), part, digits, variants, rendered, seed)
+        say(f"{output}: written")
         return
     _refuse(dataset, of_exemplars)
     if dataset == LETTERS:
@@ -367,6 +372,4 @@ def _prepare_exemplars(
         ):
             more = stills.rendered_exemplars(rendered, detector, seed=seed, progress=progress)
         exemplars = module.joined([exemplars, more])
-    output.parent.mkdir(parents=True, exist_ok=True)
     exemplars.save(output)
-    say(f"{output}: written")

@@ -9,8 +9,10 @@ from typing import Annotated
 import typer
 
 from chereme._imports import require
+from chereme.cli import options
 from chereme.cli.console import ProgressBar, say
 from chereme.errors import UsageError
+from chereme.formats.outputs import check_output
 
 _VIDEOS = (".mp4", ".mov", ".mkv")
 _LANDMARKS = (".pose", ".npz")
@@ -52,6 +54,7 @@ def synthesize(
     seed: Annotated[
         int, typer.Option(metavar="N", help="The same seed gives the same files.", min=0)
     ] = 0,
+    overwrite: options.Overwrite = False,
 ) -> None:
     """Write a video of a made-up signer who spells TEXT.
 
@@ -72,9 +75,12 @@ def synthesize(
         )
     if exemplars is not None and suffix not in _LANDMARKS:
         raise UsageError(f"--exemplars gives landmarks (.pose, .npz) alone, got -o {output}")
+    if text is not None:
+        beside = (".json", ".npz") if suffix in _VIDEOS else ()
+        for path in (output, *map(output.with_suffix, beside)):
+            check_output(path, overwrite=overwrite)
     if text is not None and suffix in _LANDMARKS:
         synthesis = require("chereme.synthesis", extra="train")
-        output.parent.mkdir(parents=True, exist_ok=True)
         synthesis.write(text, output, exemplars=exemplars, seed=seed)
         say(f"{output}: {text}")
         return

@@ -11,8 +11,10 @@ from typer.core import TyperCommand
 
 from chereme._imports import require
 from chereme._installation import find_recipe
-from chereme.cli.console import ProgressBar, say
+from chereme.cli import options
+from chereme.cli.console import ProgressBar, say, tell
 from chereme.errors import UsageError
+from chereme.formats.outputs import check_output_folder
 
 _TRAINER = "chereme.trainer"  # of the context: the arguments of the trainer's own command line
 _OF_TRAINER = re.compile(r"--(config\b|print_config\b|resume\b|[a-z_]+\.)|--$")
@@ -84,6 +86,7 @@ def train(
     seed: Annotated[
         int, typer.Option(metavar="N", help="The same seed gives the same split and model.")
     ] = 0,
+    overwrite: options.Overwrite = False,
 ) -> None:
     """Teach chereme your own signs: chereme train FOLDER -o MODEL.
 
@@ -105,6 +108,9 @@ def train(
             "name of the new model; or --config FILE, a recipe of the trainer"
         )
     own_signs = require("chereme.training.own_signs", extra="train")
+    # A model of an earlier run becomes that of all clips that are there now.
+    ours = own_signs.work_folder(output).is_dir() or not (output / own_signs.CONFIG).is_file()
+    check_output_folder(output, overwrite=overwrite or ours)
     report = own_signs.train_signs(
         folder,
         output,
@@ -120,7 +126,7 @@ def train(
     )
     say(f"{output}: reads {len(report.glosses):,} signs; {report.summary()}")
     say(f"report: {own_signs.work_folder(output) / own_signs.REPORT}")
-    typer.echo(report.command)
+    tell(report.command)
 
 
 def _with_recipes(arguments: list[str]) -> list[str]:

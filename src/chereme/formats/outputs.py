@@ -52,8 +52,11 @@ def check_output_folder(path: str | Path, *, overwrite: bool = False) -> None:
         if os.path.lexists(path) and not path.is_dir():
             raise OutputError(f"{path}: expected a folder, but this is a file; give another name")
         path.mkdir(parents=True, exist_ok=True)
-        if not overwrite and any(path.iterdir()):
-            raise _there(path)
+        if not overwrite and (found := sorted(child.name for child in path.iterdir())):
+            raise OutputError(
+                f"{path} is no empty folder ({', '.join(found[:3])}) and was left as it is: give "
+                "another name, or --overwrite to replace what is there"
+            )
         _begin(path / "file").unlink()
 
 

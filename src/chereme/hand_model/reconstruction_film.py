@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from chereme._imports import require
 from chereme.errors import InputError, UsageError
+from chereme.formats.outputs import new_file
 from chereme.hand_model.plot import PAPER, sheet
 from chereme.hand_model.reconstruction import Reconstruction, Reconstructor, reprojection_error
 from chereme.hand_model.reconstruction_plot import reconstruction_row
@@ -113,7 +114,6 @@ def write_reconstruction(
     errors: list[list[float]] = [[] for _ in hands]
     with closing(again):
         views = _watched(_views(hands, again, reconstruct, mirrored), errors, len(times), progress)
-        output.parent.mkdir(parents=True, exist_ok=True)
         if output.suffix.lower() in FILMS:
             film = (_even(_page(frame, columns=1)) for frame in views)
             write_video(output, film, film_rate(times), timestamps=film_times(times))
@@ -121,7 +121,8 @@ def write_reconstruction(
             kept = _spread(hands, frames)
             shown = [view for index, frame in enumerate(views) if index in kept for view in frame]
             page = _page(shown, columns=min(2, len(shown)))
-            require("PIL.Image").fromarray(page).save(output, quality=88, optimize=True)
+            with new_file(output, overwrite=True) as part:
+                require("PIL.Image").fromarray(page).save(part, quality=88, optimize=True)
     return Reconstructed(
         tuple(hand.handedness for hand in hands),
         tuple(float(np.mean(own)) for own in errors),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -203,16 +204,20 @@ def write_files(directory: str | Path, config: Config, files: Mapping[str, bytes
     required, optional = files_of(config)
     for name in contents:
         _check_name(where, name, (*required, *optional))
-    where.mkdir(parents=True, exist_ok=True)
-    for name in (*KNOWN, CONFIG):
-        (where / name).unlink(missing_ok=True)
-    for name, content in contents.items():
-        (where / name).write_bytes(content)
     hashes = {
         name: hashlib.sha256(content).hexdigest() for name, content in sorted(contents.items())
     }
     text = json.dumps(replace(config, files=hashes).to_dict(), indent=2, ensure_ascii=False)
-    (where / CONFIG).write_text(text + "\n", encoding="utf-8")
+    contents[CONFIG] = (text + "\n").encode()
+    where.mkdir(parents=True, exist_ok=True)
+    # All are written before the first of an older bundle goes.
+    with tempfile.TemporaryDirectory(prefix=".bundle-", dir=where.parent) as fresh:
+        for name, content in contents.items():
+            (Path(fresh) / name).write_bytes(content)
+        for name in (*KNOWN, CONFIG):
+            (where / name).unlink(missing_ok=True)
+        for name in contents:
+            (Path(fresh) / name).replace(where / name)
 
 
 def _short_card(config: Config) -> str:

@@ -23,6 +23,7 @@ from chereme.data.words import ACOUSTIC_SHARES, TextSampler, is_held_out
 from chereme.errors import UsageError
 from chereme.formats.dot_npz import npz_bytes
 from chereme.formats.manifests import Item, write_manifest
+from chereme.formats.outputs import write_file
 from chereme.formats.transcripts import save, write
 from chereme.hand_model import HandLayer, HandTemplate
 from chereme.rendering.background import PictureFolder
@@ -85,10 +86,9 @@ def compose(
 
 def save_clip(footage: Footage, path: Path, quality: int) -> None:
     """Write the three files of a clip, the video last: where it is, the others are too."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     transcript = write(transcript_of(footage.motion), path, "json")
     save(transcript, path.with_suffix(".json"), overwrite=True)
-    path.with_suffix(".npz").write_bytes(_truth_bytes(footage))
+    write_file(path.with_suffix(".npz"), _truth_bytes(footage), overwrite=True)
     write_video(path, footage.frames(), footage.rate, quality=quality)
 
 

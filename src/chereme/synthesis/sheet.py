@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from chereme._imports import require
 from chereme.errors import InputError, UsageError
+from chereme.formats.outputs import new_file
 from chereme.hand_model.anatomy import angles_to_hand_pose
 from chereme.hand_model.plot import mesh_picture, sheet
 from chereme.synthesis.corpus import open_hand
@@ -57,8 +58,8 @@ def write_sheet(output: str | Path, table: str | Path | None = None) -> tuple[Ha
     if not handshapes:
         raise InputError(f"{table}: expected at least one row with its angles filled in, got none")
     picture = require("PIL.Image").fromarray(handshape_sheet(handshapes))
-    output.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(output, quality=84, optimize=True)
+    with new_file(output, overwrite=True) as part:
+        picture.save(part, quality=84, optimize=True)
     return handshapes
 
 
