@@ -134,6 +134,19 @@ def test_the_longest_name_that_fits(tmp_path: Path) -> None:
     assert path.read_bytes() == b"again"
 
 
+def test_no_folder_is_left_where_nothing_was_written(tmp_path: Path) -> None:
+    check_output(tmp_path / "new" / "folder" / "a.txt")
+    assert names(tmp_path) == []
+
+    def work() -> None:
+        with new_file(tmp_path / "new" / "folder" / "a.txt"):
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        work()
+    assert names(tmp_path) == []
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="everything is writable to this user")
 def test_a_folder_and_a_file_that_are_read_only(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"")
@@ -158,9 +171,11 @@ def test_devices_are_written_to(tmp_path: Path) -> None:
 
 def test_folders(tmp_path: Path) -> None:
     check_output_folder(tmp_path / "new" / "bundle")
+    assert names(tmp_path) == []
+    (tmp_path / "new" / "bundle").mkdir(parents=True)
     check_output_folder(tmp_path / "new" / "bundle")  # empty
     (tmp_path / "new" / "bundle" / "thesis.doc").write_text("words")
-    with pytest.raises(OutputError, match="is there already"):
+    with pytest.raises(OutputError, match=r"is no empty folder \(thesis.doc\)"):
         check_output_folder(tmp_path / "new" / "bundle")
     check_output_folder(tmp_path / "new" / "bundle", overwrite=True)
     with pytest.raises(OutputError, match="but this is a file"):

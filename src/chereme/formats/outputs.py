@@ -19,7 +19,7 @@ _LONGEST_SUFFIX = 16  # characters: the name while a file is being written must 
 
 
 def check_output(path: str | Path, *, overwrite: bool = False) -> None:
-    """Raise ``OutputError`` if no file can be written to ``path``; its folder is made.
+    """Raise ``OutputError`` if no file can be written to ``path``. Nothing is left behind.
 
     A file, a folder or a link that is there is no place for a new one; with ``overwrite`` a file
     is. Devices and pipes are always written to.
@@ -37,13 +37,11 @@ def check_output(path: str | Path, *, overwrite: bool = False) -> None:
                 raise _there(path)
             if not os.access(path, os.W_OK):
                 raise OutputError(f"{path} is read-only: it was left as it is; give another name")
-        target = _target(path, overwrite)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _begin(target).unlink()
+        _try_out(_target(path, overwrite))
 
 
 def check_output_folder(path: str | Path, *, overwrite: bool = False) -> None:
-    """Raise ``OutputError`` if no folder of new files can be made at ``path``; it is made.
+    """Raise ``OutputError`` if no folder of new files can be made at ``path``.
 
     A folder that holds something is no place for them, but with ``overwrite``.
     """
@@ -51,13 +49,16 @@ def check_output_folder(path: str | Path, *, overwrite: bool = False) -> None:
     with _telling(path):
         if os.path.lexists(path) and not path.is_dir():
             raise OutputError(f"{path}: expected a folder, but this is a file; give another name")
-        path.mkdir(parents=True, exist_ok=True)
-        if not overwrite and (found := sorted(child.name for child in path.iterdir())):
+        _try_out(path / "file")
+        if (
+            path.exists()
+            and not overwrite
+            and (found := sorted(child.name for child in path.iterdir()))
+        ):
             raise OutputError(
                 f"{path} is no empty folder ({', '.join(found[:3])}) and was left as it is: give "
                 "another name, or --overwrite to replace what is there"
             )
-        _begin(path / "file").unlink()
 
 
 @contextmanager
@@ -72,7 +73,9 @@ def new_file(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
         yield path
         return
     target = _target(path, overwrite)
+    made = _missing_folders(target)
     with _telling(path):
+        target.parent.mkdir(parents=True, exist_ok=True)
         part = _begin(target)
     try:
         yield part
@@ -80,6 +83,7 @@ def new_file(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
             _settle(part, target, overwrite)
     finally:
         part.unlink(missing_ok=True)
+        _remove_empty(made)
 
 
 def write_file(path: str | Path, content: bytes, *, overwrite: bool = False) -> None:
@@ -117,6 +121,27 @@ def _is_stream(path: Path) -> bool:
 def _target(path: Path, overwrite: bool) -> Path:
     """What is replaced is the file behind a link, not the link."""
     return Path(os.path.realpath(path)) if overwrite else path
+
+
+def _try_out(target: Path) -> None:
+    """Begin a file, and take back all that this made."""
+    made = _missing_folders(target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _begin(target).unlink()
+    finally:
+        _remove_empty(made)
+
+
+def _missing_folders(target: Path) -> list[Path]:
+    """The deepest first."""
+    return [folder for folder in target.parents if not os.path.lexists(folder)]
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def _begin(target: Path) -> Path:
