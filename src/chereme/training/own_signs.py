@@ -50,7 +50,6 @@ from chereme.training.pose_data import UNKNOWN, PoseData
 from chereme.training.sign_report import Guess, Report, draw_confusions, write_report
 from chereme.training.sign_splits import Division, divide
 from chereme.training.signbert import IsolatedTask, load_signbert
-from chereme.video.reader import FOLDER_RATE
 
 Bar = Callable[[int, int | None], None]
 Bars = Callable[[str, str], AbstractContextManager[Bar]]
