@@ -7,7 +7,9 @@ import json
 import os
 import subprocess
 import sys
+from datetime import datetime, timedelta
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -15,6 +17,7 @@ from typer.testing import CliRunner, Result
 import fakes
 from chereme.cli import app
 from chereme.formats import transcripts
+from chereme.formats.eaf import read_eaf
 from chereme.formats.poses import write_landmarks
 
 FORMS = ["txt", "json", "srt", "vtt", "tsv", "eaf"]
@@ -325,3 +328,98 @@ def test_a_reader_that_goes_away(clips: Path, model: str) -> None:
     _, stderr = program.communicate(timeout=120)
     assert (program.returncode, stderr) == (1, b"")
     assert (clips / "out" / "vail.txt").read_text() == "vail\n"
+
+
+# -- ELAN ------------------------------------------------------------------------------------------
+def annotation(folder: Path, model: str) -> Path:
+    """One that ELAN might have, beside a recording called vail."""
+    path = folder / "notes.eaf"
+    assert run(folder / "dab.npz", "--model", model, "-o", path, "--tier", "RH").exit_code == 0
+    return path
+
+
+@pytest.mark.parametrize(
+    ("more", "printed"),
+    [
+        ((), "vail\n"),
+        (("-f", "eaf"), "vail\n"),
+        (("-f", "tsv"), "start\tend"),
+        (("-f", "json"), "{"),
+    ],
+)
+def test_into_adds_tiers(clips: Path, model: str, more: tuple[str, ...], printed: str) -> None:
+    path = annotation(clips, model)
+    before = read_eaf(path)
+    result = run(
+        clips / "vail.npz", "--model", model, "--into", path, "--participant", "Ann",
+        "--probability", "value", *more,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.startswith(printed)
+    after = read_eaf(path)
+    assert list(after.tiers) == ["RH", "RH-letters", "words", "letters"]
+    assert {name: after.tiers[name] for name in before.tiers} == before.tiers
+    letters = after.tiers["letters"]
+    assert [a.value.split()[0] for a in letters.annotations] == list("vail")
+    assert all(0 < float(a.value.split()[1]) <= 1 for a in letters.annotations)
+    assert (letters.participant, letters.parent) == ("Ann", "words")
+
+
+def test_into_a_file_that_cannot_be_is_found_before_the_reading(clips: Path, model: str) -> None:
+    path = annotation(clips, model)
+    before = path.read_bytes()
+    # The input does not exist, so that an error about the annotation has come first.
+    arguments = ("none.mp4", "--model", model, "--into")
+    again = run(*arguments, path, "--tier", "RH")
+    assert (again.exit_code, again.stdout) == (2, "")
+    assert "has a tier 'RH' already" in again.stderr
+    assert path.read_bytes() == before
+    broken = clips / "broken.eaf"
+    broken.write_bytes(before[:500])
+    for file in (clips / "none.eaf", broken, "/proc/nope/a.eaf"):
+        result = run(*arguments, file)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert str(file) in result.stderr
+    assert broken.read_bytes() == before[:500]
+
+
+def test_into_that_fails_on_the_way_takes_nothing_from_the_text(
+    clips: Path, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = annotation(clips, model)
+    before = path.read_bytes()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("chereme.formats.outputs._settle", full)
+    result = run(clips / "vail.npz", "--model", model, "--into", path)
+    assert (result.exit_code, result.stdout) == (1, "vail\n")
+    assert "No space left on device" in result.stderr
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--tier", "A"), "--tier is of ELAN files"),
+        (("--participant", "A", "-f", "srt"), "--participant is of ELAN files"),
+        (("--probability", "tier", "-f", "json"), "--probability is of ELAN files"),
+        (("--tier", " ", "-f", "eaf"), "expected a name"),
+        (("dab.npz", "--into", "a.eaf"), "--into is of one input, got 2"),
+    ],
+)
+def test_wrong_use_of_elan_options(
+    clips: Path, model: str, arguments: tuple[str, ...], message: str
+) -> None:
+    result = run(clips / "vail.npz", *arguments, "--model", model)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert message in result.stderr
+
+
+def test_an_elan_file_is_dated_now(clips: Path, model: str) -> None:
+    path = annotation(clips, model)
+    date = ElementTree.parse(path).getroot().get("DATE")
+    assert date is not None
+    age = datetime.now().astimezone() - datetime.fromisoformat(date)
+    assert timedelta(-1) < age < timedelta(minutes=10)

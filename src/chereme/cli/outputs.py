@@ -24,7 +24,8 @@ class Failure:
 
 @dataclass(slots=True)
 class Job:
-    """An input with the files that are written of it, by format, and its film.
+    """An input with the files that are written of it, by format, its film, and the annotation that
+    it goes into.
 
     ``failed``: there is a file that cannot be written; ``done``: there is nothing to read it for.
     """
@@ -32,6 +33,7 @@ class Job:
     source: Path
     files: dict[str, Path]
     film: Path | None = None
+    into: Path | None = None
     failed: bool = False
     done: bool = False
 
@@ -69,7 +71,7 @@ class Job:
                 del self.files[form]
             else:
                 self.film = None
-        if asked and there == len(asked):
+        if asked and there == len(asked) and self.into is None:
             self.done = True
             if not self.failed:
                 files = ", ".join(str(path) for _, path in asked)

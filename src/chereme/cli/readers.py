@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 class Reader(Protocol):
     """What a task reads, and how that is told."""
 
+    spelled: bool  # letters are read, not glosses
+
     @property
     def forms(self) -> Sequence[str]:
         """The formats that its results are written in."""
@@ -31,7 +33,7 @@ class Reader(Protocol):
         """What is printed of one of ``several`` inputs, or of the only one."""
 
     def document(
-        self, result: Any, source: Path, form: str, folder: Path | None, elan: ElanStyle | None
+        self, result: Any, source: Path, form: str, folder: Path | None, style: ElanStyle
     ) -> str:
         """What is written in a format, to a file in ``folder``."""
 
@@ -41,6 +43,8 @@ class Reader(Protocol):
 
 class Letters:
     """Fingerspelling."""
+
+    spelled = True
 
     def __init__(
         self, model: str, stream: options.Stream, threads: int | None, settings: dict[str, Any]
@@ -62,11 +66,11 @@ class Letters:
         return escape(result.text)
 
     def document(
-        self, result: Any, source: Path, form: str, folder: Path | None, elan: ElanStyle | None
+        self, result: Any, source: Path, form: str, folder: Path | None, style: ElanStyle
     ) -> str:
         from chereme.formats.transcripts import write
 
-        return write(result, source, form, folder, elan)
+        return write(result, source, form, folder, style)
 
     def elan(self, result: Any) -> ElanReading:
         from chereme.formats.eaf_writing import ElanReading
@@ -76,6 +80,8 @@ class Letters:
 
 class Signs:
     """Isolated signs."""
+
+    spelled = False
 
     def __init__(
         self,
@@ -108,7 +114,7 @@ class Signs:
         return write_glosses(result, None, "txt", self.top).rstrip("\n")
 
     def document(
-        self, result: Any, source: Path, form: str, folder: Path | None, elan: ElanStyle | None
+        self, result: Any, source: Path, form: str, folder: Path | None, style: ElanStyle
     ) -> str:
         from chereme.formats.glosses import write_glosses
 
@@ -120,6 +126,8 @@ class Signs:
 
 class Signing:
     """Continuous signing."""
+
+    spelled = False
 
     def __init__(self, model: str, threads: int | None, settings: dict[str, Any]) -> None:
         from chereme.formats.signing import UNTIMED, WRITERS
@@ -142,11 +150,11 @@ class Signing:
         return escape(result.text)
 
     def document(
-        self, result: Any, source: Path, form: str, folder: Path | None, elan: ElanStyle | None
+        self, result: Any, source: Path, form: str, folder: Path | None, style: ElanStyle
     ) -> str:
         from chereme.formats.signing import write_signing
 
-        return write_signing(result, source, form, folder, elan)
+        return write_signing(result, source, form, folder, style)
 
     def elan(self, result: Any) -> ElanReading:
         from chereme.formats.eaf_writing import ElanReading

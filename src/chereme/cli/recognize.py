@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,6 +16,9 @@ from chereme.cli.readers import Letters, Reader, Signing, Signs
 from chereme.errors import UsageError
 from chereme.text.escapes import escape
 
+if TYPE_CHECKING:
+    from chereme.formats.eaf_writing import ElanStyle
+
 
 class Task(StrEnum):
     """What is signed."""
@@ -23,6 +26,14 @@ class Task(StrEnum):
     fingerspelling = "fingerspelling"
     isolated = "isolated"
     continuous = "continuous"
+
+
+class Probability(StrEnum):
+    """Where the probabilities stand in an ELAN file."""
+
+    none = "none"
+    value = "value"
+    tier = "tier"
 
 
 def recognize(
@@ -81,6 +92,32 @@ def recognize(
             "--skip-existing", help="Leave out inputs of which all files are there already."
         ),
     ] = False,
+    into: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Add tiers to this annotation of the one input (.eaf), and change nothing else.",
+        ),
+    ] = None,
+    tier: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="For ELAN: the tier of words or glosses; letters go to NAME-letters.",
+            show_default="words, glosses",
+        ),
+    ] = None,
+    participant: Annotated[
+        str | None, typer.Option(metavar="NAME", help="For ELAN: who signs.")
+    ] = None,
+    probability: Annotated[
+        Probability,
+        typer.Option(
+            metavar="PLACE",
+            help="For ELAN: of each letter or gloss, behind it (value), in a tier of its own "
+            "(tier), or left out (none).",
+        ),
+    ] = Probability.none,
     overlay: Annotated[
         Path | None,
         typer.Option(
@@ -106,14 +143,16 @@ def recognize(
     line. Of an isolated sign these are the likeliest glosses; of one input with their
     probabilities. Of continuous signing they are its glosses in order; a .npz may hold pose tracks.
 
-    With -o, files are written too. None that is there already is replaced without --overwrite. A
-    bad input, or a file that cannot be written, does not stop the others.
+    With -o, files are written too, with --into tiers of an ELAN file that is there. No file is
+    replaced without --overwrite. A bad input, or a file that cannot be written, does not stop the
+    others.
     """
     asked = parse_forms(forms or (), output, len(inputs))
     if skip_existing and (overwrite or (output is None and overlay is None)):
         raise UsageError(
             "--skip-existing is of files that -o and --overlay write, and not with --overwrite"
         )
+    _check_elan(inputs, asked, into, tier, participant, probability)
     chosen, found = _model(model, task)
     common: dict[str, Any] = {
         "mirrored": mirrored,
@@ -145,11 +184,18 @@ def recognize(
         reader = Letters(chosen, stream, threads, settings)
     if asked == (ALL,):
         asked = tuple(reader.forms)
-    for form in asked:
+    for form in (*asked, *(["eaf"] if into else [])):
         reader.check_form(form)
+    from chereme.formats.eaf_writing import ElanStyle
     from chereme.formats.transcripts import save
 
+    style = ElanStyle(tier, participant, probability.value)
     jobs = plan(inputs, asked, output, overlay)
+    if into is not None:
+        from chereme.formats.eaf_tiers import check_tiers
+
+        check_tiers(into, reader.spelled, style)
+        jobs[0].into = into
     for job in jobs:
         job.check(overwrite=overwrite, skip_existing=skip_existing)
     for job in jobs:
@@ -162,11 +208,44 @@ def recognize(
             warn(str(job.source), message)
         for form, path in job.files.items():
             with job.failing():
-                text = reader.document(result, job.source, form, path.parent, None)
+                text = reader.document(result, job.source, form, path.parent, style)
                 save(text, path, overwrite=overwrite)
-        _print(reader, result, job, asked, several=len(inputs) > 1, filed=output is not None)
+        if job.into is not None:
+            with job.failing():
+                _annotate(job.into, reader, result, style, job.source)
+        filed = output is not None or (into is not None and asked == ("eaf",))
+        _print(reader, result, job, asked, style, several=len(inputs) > 1, filed=filed)
     if any(job.failed for job in jobs):
         raise typer.Exit(1)
+
+
+def _check_elan(
+    inputs: list[Path],
+    forms: tuple[str, ...],
+    into: Path | None,
+    tier: str | None,
+    participant: str | None,
+    probability: Probability,
+) -> None:
+    given = {
+        "--tier": tier is not None,
+        "--participant": participant is not None,
+        "--probability": probability is not Probability.none,
+    }
+    wrong = [name for name, there in given.items() if there]
+    if wrong and into is None and not {"eaf", ALL} & set(forms):
+        raise UsageError(f"{wrong[0]} is of ELAN files: give --format eaf or --into FILE")
+    if into is not None and len(inputs) > 1:
+        raise UsageError(f"--into is of one input, got {len(inputs)}: an annotation has one video")
+    if tier is not None and not tier.strip():
+        raise UsageError("--tier: expected a name, got none")
+
+
+def _annotate(path: Path, reader: Reader, result: Any, style: ElanStyle, source: Path) -> None:
+    from chereme.formats.eaf_tiers import add_tiers
+
+    for message in add_tiers(path, reader.elan(result), style, source):
+        warn(str(source), message)
 
 
 def _model(model: str | None, task: Task | None) -> tuple[str, str]:
@@ -204,12 +283,19 @@ def _read(reader: Reader, job: Job) -> Any:
 
 
 def _print(
-    reader: Reader, result: Any, job: Job, forms: tuple[str, ...], *, several: bool, filed: bool
+    reader: Reader,
+    result: Any,
+    job: Job,
+    forms: tuple[str, ...],
+    style: ElanStyle,
+    *,
+    several: bool,
+    filed: bool,
 ) -> None:
     if forms == ("json",):
-        tell_json(json.loads(reader.document(result, job.source, "json", None, None)))
+        tell_json(json.loads(reader.document(result, job.source, "json", None, style)))
     elif filed or forms == ("txt",):
         text = reader.text(result, several=several)
         typer.echo(f"{escape(str(job.source))}\t{text}" if several else text)
     else:
-        typer.echo(reader.document(result, job.source, forms[0], None, None).rstrip("\n"))
+        typer.echo(reader.document(result, job.source, forms[0], None, style).rstrip("\n"))
