@@ -155,7 +155,7 @@ def test_scores(folder: Path, model: Path, tmp_path: Path) -> None:
     first, second, *_ = map(json.loads, lines.read_text().splitlines())
     assert (first["text"], first["glosses"][0][:3]) == ("JOHN BUY", ["JOHN", 0.4, 1.0])
     assert (second["label"], second["text"]) == ("CAR JOHN", "HOUSE")
-    table = run("evaluate", "--model", model, *options).stdout
+    table = run("evaluate", "--model", model, *options, "--overwrite").stdout
     assert "word error rate  60.0 %" in table
     assert "1 substitutions, 2 deletions, 0 insertions" in table
     assert "signer b: 100.0 % of 3 glosses, 2 items" in table
