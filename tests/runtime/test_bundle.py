@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import pickle
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -15,8 +18,10 @@ import pytest
 
 import fakes
 from chereme.errors import BundleError
+from chereme.runtime import bundle as bundle_module
 from chereme.runtime.bundle import Bundle, check_bundle, read_config, write_bundle
 from chereme.runtime.config import SCHEMA_VERSION, Still
+from chereme.runtime.registry import WEIGHTS
 
 
 @pytest.fixture
@@ -165,7 +170,65 @@ def test_weights_outside_the_file_are_refused(folder: Path, tmp_path: Path) -> N
 
 def test_a_broken_network_is_refused(folder: Path) -> None:
     put(folder, "encoder.onnx", b"\x08\x09 but then no more of ONNX")
+    with pytest.raises(BundleError, match="expected an ONNX network, got a damaged one"):
+        Bundle.load(folder)
+    put(folder, "encoder.onnx", b"\x08\x09\x3a\x00")  # a graph of nothing
     with pytest.raises(BundleError, match="ONNX Runtime cannot load it"):
+        Bundle.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda text: text.replace("{", '{"name": "other",', 1), "the key 'name' comes twice"),
+        (lambda text: text.replace("30.0", "NaN", 1), "NaN is no number of JSON"),
+        (lambda text: text.replace("30.0", "Infinity", 1), "Infinity is no number of JSON"),
+        (lambda text: text.replace("30.0", "9" * 5000, 1), "not valid JSON"),
+        (lambda text: text.replace("30.0", "9" * 400, 1), "expected a number, got a larger number"),
+        (lambda text: text.replace("30.0", "1e999", 1), "expected a number, got inf"),
+        (lambda text: "[" * 100_000, "not valid JSON"),
+        (lambda text: "[" * 100_000 + "]" * 100_000, "nested"),
+        (lambda text: '{"a":' * 100_000 + "1" + "}" * 100_000, "nested"),
+        (lambda text: '{"a":' * 30 + "1" + "}" * 30, "nested deeper than 20"),
+        (lambda text: '"' + "x" * (17 << 20) + '"', "at most 16,777,216 bytes"),
+        (lambda text: "\0" * 100, "not valid JSON"),
+        (lambda text: "", "not valid JSON"),
+    ],
+)
+def test_hostile_json_is_refused(folder: Path, change: Callable[[str], str], message: str) -> None:
+    path = folder / "config.json"
+    path.write_text(change(path.read_text(encoding="utf-8")), encoding="utf-8")
+    with pytest.raises(BundleError, match=message):
+        Bundle.load(folder)
+
+
+def test_pipes_in_the_place_of_files_are_refused(folder: Path) -> None:
+    for name in ("MODEL_CARD.md", "config.json"):
+        (folder / name).unlink()
+        os.mkfifo(folder / name)
+        with pytest.raises(BundleError, match=r"(is missing|has no config)"):
+            Bundle.load(folder)
+
+
+def test_a_language_model_is_the_one_that_was_hashed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that is swapped after its hash was compared is not opened."""
+    whole = shutil.copytree(WEIGHTS / "fingerspelling", folder / "whole")
+    checked = bundle_module.check_bundle
+
+    def swap(directory: Path) -> Any:
+        found = checked(directory)
+        (whole / "lm.onnx").write_bytes(b"another")
+        return found
+
+    monkeypatch.setattr(bundle_module, "check_bundle", swap)
+    assert Bundle.load(whole).language_model is not None
+
+
+def test_a_language_model_of_another_alphabet_is_refused(folder: Path) -> None:
+    put(folder, "lm.onnx", (WEIGHTS / "fingerspelling" / "lm.onnx").read_bytes())
+    with pytest.raises(BundleError, match=r"lm\.onnx gives 27 symbols, but .* are 7"):
         Bundle.load(folder)
 
 
@@ -186,7 +249,26 @@ def test_a_newer_schema_says_upgrade(folder: Path) -> None:
             lambda d: d.update(temporal_stride=True),
             "temporal_stride: expected an integer, got True",
         ),
-        (lambda d: d.update(temporal_stride=0), "temporal_stride: expected 1 or more"),
+        (lambda d: d.update(temporal_stride=0), "temporal_stride: expected 1 to 1024, got 0"),
+        (lambda d: d.update(temporal_stride=10**50), "1024, got a larger number"),
+        (lambda d: d["decoding"].update(beam_width=10**9), r"beam_width: expected 1 to 1000, got"),
+        (
+            lambda d: d["decoding"].update(alpha=1e300),
+            r"alpha: expected -1000 to 1000, got 1e\+300",
+        ),
+        (lambda d: d["decoding"].update(beta=-1e9), r"decoding\.beta: expected -1000 to 1000"),
+        (lambda d: d["decoding"].update(min_probability=2), "min_probability: expected 0 to 1"),
+        (
+            lambda d: d["segmentation"].update(bridge=-1),
+            r"segmentation\.bridge: expected 0 to 3600",
+        ),
+        (lambda d: d["segmentation"].update(max_gap=1e9), r"segmentation\.max_gap: expected 0 to"),
+        (lambda d: d["still"].update(duration=1e9), r"still\.duration: expected 0 to 60, got"),
+        (lambda d: d["still"].update(margin=1e9), r"still\.margin: expected -1000 to 1000"),
+        (
+            lambda d: d["preprocessing"].update(features=10**9),
+            r"preprocessing\.features: expected 1 to 100000, got 1000000000",
+        ),
         (lambda d: d.update(input="audio"), "input: expected one of landmarks, rgb, got 'audio'"),
         (lambda d: d["preprocessing"].update(rate="30"), r"preprocessing\.rate: expected a number"),
         (lambda d: d["preprocessing"].update(rate=0), r"preprocessing\.rate: expected above 0"),

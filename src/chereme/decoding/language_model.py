@@ -9,8 +9,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from chereme._imports import require
-from chereme.errors import BundleError
+from chereme.errors import BundleError, InputError
+from chereme.formats.files import read_file
+from chereme.formats.networks import open_network
+
+MAX_STATE = 1_000_000  # numbers; each text of a search has one
 
 # Index 0, the blank of the network, is in no text: here it bounds texts instead.
 START = 0  # begins a text, as input
@@ -57,30 +60,36 @@ class OnnxLanguageModel:
     The graph is one step: ``tokens (B,)`` int64, ``hidden (L, B, H)`` float32 to ``log_probs
     (B, V)``, ``next_hidden (L, B, H)``. It runs on one thread: steps are too small to share out.
 
-    Raises BundleError if the file is missing or is not such a graph.
+    ``content``: of the file, where it has been read (and its hash compared) before. Raises
+    BundleError if the file is missing or is not such a graph.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        ort = require("onnxruntime")
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
+    def __init__(self, path: str | Path, content: bytes | None = None) -> None:
         try:
-            self._session = ort.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"]
+            self._session = open_network(
+                read_file(path) if content is None else content, Path(path), threads=1
             )
-        except Exception as error:  # onnxruntime's exceptions share no base class
+        except (BundleError, InputError) as error:
             raise BundleError(
                 f"{path}: expected a language model in ONNX format ({error}); export it again"
             ) from error
         shapes = {i.name: i.shape for i in self._session.get_inputs()}
-        outputs = {o.name for o in self._session.get_outputs()}
-        if set(shapes) != {"tokens", "hidden"} or outputs != {"log_probs", "next_hidden"}:
+        outputs = {o.name: o.shape for o in self._session.get_outputs()}
+        if set(shapes) != {"tokens", "hidden"} or set(outputs) != {"log_probs", "next_hidden"}:
             raise BundleError(
                 f"{path}: expected inputs tokens, hidden and outputs log_probs, next_hidden, got "
                 f"{sorted(shapes)} and {sorted(outputs)}; is this another network's file?"
             )
-        layers, _, width = shapes["hidden"]
+        hidden = shapes["hidden"]
+        fixed = [size for size in (*hidden[:1], *hidden[2:]) if isinstance(size, int)]
+        if len(hidden) != 3 or len(fixed) != 2 or not 0 < fixed[0] * fixed[1] <= MAX_STATE:
+            raise BundleError(
+                f"{path}: expected a state (layers, batch, width) of at most {MAX_STATE:,} "
+                f"numbers, got {hidden}; export it again"
+            )
+        layers, width = fixed
+        self.symbols = outputs["log_probs"][-1]
+        """V, the blank counted, or a name where the file leaves it open."""
         self._zero = np.zeros((layers, width), dtype=np.float32)
 
     def start(self) -> NDArray[np.float32]:

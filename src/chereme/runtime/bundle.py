@@ -14,14 +14,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chereme._imports import require
-from chereme.errors import BundleError, UsageError
+from chereme.errors import BundleError, InputError
+from chereme.formats.files import read_file
+from chereme.formats.networks import open_network
 from chereme.runtime.config import (
     BundleConfig,
     Config,
     ContinuousConfig,
     Preprocessing,
     parse_config,
+    read_json,
 )
 from chereme.text.alphabet import Alphabet
 
@@ -37,6 +39,8 @@ TRACKS = "tracks.onnx"
 DECODER = "decoder.onnx"
 MODEL_CARD = "MODEL_CARD.md"
 KNOWN = (ENCODER, TRACKS, SEQUENCE, DECODER, LANGUAGE_MODEL, CLASSIFIER, MODEL_CARD)
+MAX_BYTES = 1 << 30  # of a file
+MAX_CONFIG_BYTES = 16 << 20
 PICKLE_SUFFIXES = (".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".bin", ".joblib")
 
 
@@ -97,7 +101,7 @@ class Bundle:
             sha256=sha256,
             encoder=encoder,
             sequence=sequence,
-            language_model=_language_model(where, files),
+            language_model=_language_model(where, files, vocabulary),
         )
 
     @property
@@ -132,12 +136,15 @@ def read_config(directory: str | Path) -> tuple[Config, str]:
     path = where / CONFIG
     if not path.is_file():
         raise BundleError(f"{where} has no {CONFIG}: expected a folder written by chereme export")
-    raw = path.read_bytes()
+    raw = _read(path, MAX_CONFIG_BYTES)
+    return parse_config(read_json(raw, str(path)), str(path)), hashlib.sha256(raw).hexdigest()
+
+
+def _read(path: Path, max_bytes: int) -> bytes:
     try:
-        data = json.loads(raw)
-    except ValueError as error:
-        raise BundleError(f"{path}: not valid JSON ({error}); fetch the bundle again") from None
-    return parse_config(data, str(path)), hashlib.sha256(raw).hexdigest()
+        return read_file(path, max_bytes)
+    except InputError as error:
+        raise BundleError(f"{error}; fetch the bundle again") from error
 
 
 def check_bundle(directory: str | Path) -> tuple[Config, str, dict[str, bytes]]:
@@ -163,15 +170,13 @@ def check_bundle(directory: str | Path) -> tuple[Config, str, dict[str, bytes]]:
         path = where / name
         if not path.is_file():
             raise BundleError(f"{path} is missing, but {CONFIG} lists it; fetch the bundle again")
-        content = path.read_bytes()
+        content = _read(path, MAX_BYTES)
         found = hashlib.sha256(content).hexdigest()
         if found != expected:
             raise BundleError(
                 f"{path} has changed: expected SHA-256 {expected}, got {found}; "
                 "fetch the bundle again, and do not use this one"
             )
-        if name.endswith(".onnx"):
-            _check_onnx(path, content)
         contents[name] = content
     return config, sha256, contents
 
@@ -253,36 +258,6 @@ def _check_name(where: Path, name: str, allowed: Sequence[str]) -> None:
         raise BundleError(f"{where / name} is a link that leaves the bundle; copy the file instead")
 
 
-def _check_onnx(path: Path, content: bytes) -> None:
-    # A model of ONNX is a protocol buffer that starts with field 1 (ir_version); a pickle starts
-    # with 0x80, an archive of torch with 'PK'.
-    if not content.startswith(b"\x08"):
-        kind = "a pickle" if content[:1] == b"\x80" or content[:2] == b"PK" else "something else"
-        raise BundleError(
-            f"{path}: expected an ONNX network, but the file is {kind}; it was not loaded. "
-            "Do not trust this bundle"
-        )
-    # Weights outside the file would escape the hash; their place is an entry with key 'location'.
-    if b"\x0a\x08location" in content:
-        raise BundleError(
-            f"{path} keeps its weights in another file; export it with external_data=False"
-        )
-
-
-def open_network(content: bytes, path: Path, threads: int | None) -> Any:
-    """A session of ONNX Runtime on ``threads`` (None: all); ``path`` is for messages."""
-    if threads is not None and threads < 1:
-        raise UsageError(f"threads: expected 1 or more, got {threads}")
-    ort = require("onnxruntime")
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads or 0
-    options.log_severity_level = 3
-    try:
-        return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's exceptions share no base class
-        raise BundleError(f"{path}: ONNX Runtime cannot load it ({error})") from error
-
-
 def check_ports(session: Any, path: Path, sources: list[str], *targets: str) -> None:
     """``BundleError`` unless a network's inputs and outputs have these names."""
     inputs = [port.name for port in session.get_inputs()]
@@ -307,9 +282,17 @@ def _check_frames(port: Any, path: Path, preprocessing: Preprocessing) -> None:
         )
 
 
-def _language_model(where: Path, files: Mapping[str, bytes]) -> OnnxLanguageModel | None:
+def _language_model(
+    where: Path, files: Mapping[str, bytes], vocabulary: int
+) -> OnnxLanguageModel | None:
     if LANGUAGE_MODEL not in files:
         return None
     from chereme.decoding.language_model import OnnxLanguageModel
 
-    return OnnxLanguageModel(where / LANGUAGE_MODEL)
+    lm = OnnxLanguageModel(where / LANGUAGE_MODEL, files[LANGUAGE_MODEL])
+    if lm.symbols != vocabulary:
+        raise BundleError(
+            f"{where / LANGUAGE_MODEL} gives {lm.symbols} symbols, but the alphabet and the blank "
+            f"are {vocabulary}; export the bundle again"
+        )
+    return lm

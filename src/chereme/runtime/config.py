@@ -6,6 +6,7 @@ Every key is known and typed: a misspelt one is an error and never a silent defa
 from __future__ import annotations
 
 import dataclasses
+import json
 import sys
 import typing
 from collections import Counter
@@ -27,6 +28,8 @@ MAX_RATE = 240.0  # frames a second; as other limits here, it holds a hostile bu
 MAX_FRAMES = 4096  # of a clip; attention takes memory with its square
 MAX_WIDTH = 100_000  # numbers of a track
 MAX_BEAM = 1000
+MAX_WEIGHT = 1000.0  # of a score in a search
+MAX_DEPTH = 20  # of objects and lists in each other
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,14 +152,16 @@ class BundleConfig:
         )
         _check_rate(self.preprocessing.rate)
         self._check_input()
-        _expect(self.temporal_stride >= 1, "temporal_stride", "1 or more", self.temporal_stride)
-        _expect(0 <= self.still.duration <= 60, "still.duration", "0 to 60 s", self.still.duration)
-        _expect(
-            self.decoding.beam_width >= 1,
-            "decoding.beam_width",
-            "1 or more",
-            self.decoding.beam_width,
-        )
+        _between("temporal_stride", self.temporal_stride, 1, 1024)
+        decoding, cut = self.decoding, self.segmentation
+        _between("decoding.beam_width", decoding.beam_width, 1, MAX_BEAM)
+        _between("decoding.alpha", decoding.alpha, -MAX_WEIGHT, MAX_WEIGHT)
+        _between("decoding.beta", decoding.beta, -MAX_WEIGHT, MAX_WEIGHT)
+        _between("decoding.min_probability", decoding.min_probability, 0, 1)
+        for name in ("bridge", "max_gap", "min_duration"):
+            _between(f"segmentation.{name}", getattr(cut, name), 0, 3600)
+        _between("still.duration", self.still.duration, 0, 60)
+        _between("still.margin", self.still.margin, -MAX_WEIGHT, MAX_WEIGHT)
         unknown = [letter for letter in self.still.letters if letter not in self.alphabet]
         _expect(not unknown, "still.letters", "letters of the alphabet", unknown)
         _check_metrics(self.metrics)
@@ -166,6 +171,8 @@ class BundleConfig:
         needed, other = ("features", "crop") if self.input == "landmarks" else ("crop", "features")
         if given[needed] is None:
             raise BundleError(f"the key 'preprocessing.{needed}' is missing")
+        if self.preprocessing.features is not None:
+            _between("preprocessing.features", self.preprocessing.features, 1, MAX_WIDTH)
         if given[other] is not None:
             raise BundleError(
                 f"unknown key 'preprocessing.{other}' of a model that reads {self.input}"
@@ -312,6 +319,7 @@ class ContinuousConfig:
         names = [track.name for track in self.tracks]
         good = names and len(set(names)) == len(names) and all(map(str.isidentifier, names))
         _expect(bool(good), "tracks", "one or more of different names", names)
+        _between("tracks", sum(track.width for track in self.tracks), 1, 10 * MAX_WIDTH)
         for track in self.tracks:
             _expect(1 <= track.width <= MAX_WIDTH, track.name, f"1 to {MAX_WIDTH}", track.width)
         _expect(len(self.readers) > 0, "readers", "decoder, ctc or both", self.readers)
@@ -328,6 +336,9 @@ class ContinuousConfig:
             _expect(8 <= given.picture <= 1024, "preprocessing.picture", "8 to 1024", given.picture)
         method = self.generation.method
         _expect(method != "sample", "generation.method", "beam or greedy", method)
+        for name in ("length_penalty", "repetition_penalty", "temperature", "top_p"):
+            value = getattr(self.generation, name)
+            _between(f"generation.{name}", value, -MAX_WEIGHT, MAX_WEIGHT)
         longest = self.generation.max_length
         _expect(longest <= MAX_FRAMES, "generation.max_length", f"up to {MAX_FRAMES}", longest)
         beams = self.generation.beam_size, self.ctc_beam
@@ -361,6 +372,38 @@ def _to_dict(config: Config) -> dict[str, Any]:
         key: value for key, value in values["preprocessing"].items() if value is not None
     }
     return values
+
+
+def read_json(raw: bytes, where: str = "config.json") -> Any:
+    """The JSON document in ``raw``; BundleError for what strict JSON does not have (NaN, a key
+    twice), for numbers without end, and where it is nested deeper than a config ever is."""
+    try:
+        data = json.loads(raw, parse_constant=_no_constant, object_pairs_hook=_once)
+        _check_depth(data, MAX_DEPTH)
+    except (ValueError, RecursionError) as error:
+        reason = "nested too deep" if isinstance(error, RecursionError) else error
+        raise BundleError(f"{where}: not valid JSON ({reason}); fetch the bundle again") from None
+    return data
+
+
+def _no_constant(name: str) -> typing.NoReturn:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
+        raise ValueError(f"the key {twice[0]!r} comes twice")
+    return found
+
+
+def _check_depth(value: Any, left: int) -> None:
+    if isinstance(value, dict | list):
+        if not left:
+            raise ValueError(f"nested deeper than {MAX_DEPTH}")
+        for inner in value.values() if isinstance(value, dict) else value:
+            _check_depth(inner, left - 1)
 
 
 def parse_config(data: Any, where: str = "config.json") -> Config:
@@ -440,6 +483,11 @@ def _convert_fields(kind: type, value: dict[str, Any], key: str) -> Any:
     return kind(**{name: _convert(hints[name], v, prefix + name) for name, v in value.items()})
 
 
+def _between(key: str, value: float, low: float, high: float) -> None:
+    _expect(low <= value <= high, key, f"{low:g} to {high:g}", value)
+
+
 def _expect(condition: bool, key: str, expected: str, got: Any) -> None:
     if not condition:
-        raise BundleError(f"{key}: expected {expected}, got {got!r}")
+        shown = repr(got) if not isinstance(got, int) or abs(got) < 10**40 else "a larger number"
+        raise BundleError(f"{key}: expected {expected}, got {shown[:200]}")

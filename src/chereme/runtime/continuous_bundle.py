@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from chereme.errors import BundleError, UsageError
+from chereme.formats.networks import open_network
 from chereme.formats.tracks import register_track
 from chereme.runtime.bundle import (
     CONFIG,
@@ -18,7 +19,6 @@ from chereme.runtime.bundle import (
     TRACKS,
     check_bundle,
     check_ports,
-    open_network,
     write_files,
 )
 from chereme.runtime.config import ContinuousConfig

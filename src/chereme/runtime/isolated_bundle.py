@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from chereme.errors import BundleError
+from chereme.formats.networks import open_network
 from chereme.runtime.bundle import (
     CLASSIFIER,
     CONFIG,
     ENCODER,
     check_bundle,
     check_ports,
-    open_network,
     write_files,
 )
 from chereme.runtime.config import IsolatedConfig
