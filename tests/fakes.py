@@ -7,6 +7,7 @@ test knows what must come out, with no training and no torch.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -330,3 +331,40 @@ def recording(
     pictures = film(landmarks, text, left=left)
     write_video(path, (p[:, ::-1] if mirror else p for p in pictures), fps)
     return landmarks
+
+
+def with_sound(film: Path, path: Path, late: float, *, start: float = 0.0) -> Path:
+    """``film`` again, beginning ``late`` seconds after a silent sound that starts at ``start``."""
+    import av
+
+    rate, size = 48000, 1152
+    with av.open(str(film)) as old, av.open(str(path), "w") as new:
+        (source,) = old.streams.video
+        picture = new.add_stream_from_template(source)
+        sound = new.add_stream("mp2", rate=rate, layout="mono")
+        packets = []
+        for number in range(0, int(rate * (min(abs(late), 3) + 1)), size):
+            frame = av.AudioFrame.from_ndarray(
+                np.zeros((1, size), np.int16), format="s16", layout="mono"
+            )
+            frame.sample_rate, frame.time_base = rate, Fraction(1, rate)
+            frame.pts = number + round((start - min(late, 0)) * rate)
+            packets += sound.encode(frame)
+        packets += sound.encode()
+        # The coder's own delay, which Matroska states: elsewhere the sound would begin earlier.
+        delay = round((start - min(late, 0)) * rate) - packets[0].pts
+        delay = 0 if path.suffix == ".mkv" else delay
+        for packet in packets:
+            packet.pts += delay
+            packet.dts += delay
+        base = source.time_base
+        shift = round((start + max(late, 0)) / base)
+        for packet in old.demux(source):
+            if packet.size:
+                packet.pts += shift
+                packet.dts += shift
+                packet.stream = picture
+                packets.append(packet)
+        for packet in sorted(packets, key=lambda packet: packet.dts * packet.time_base):
+            new.mux(packet)
+    return path

@@ -2,7 +2,8 @@
 
 Words and frames of reference are those of the design: landmarks are in pixels of the upright frame
 (x right, y down, z in the same scale, smaller = nearer to the camera), world landmarks in metres,
-times in seconds from the start of the recording. Missing is a mask (``confidence == 0``), never a
+times in seconds of the recording's own clock, as a player shows them: from its start, which is that
+of the sound where the picture begins later. Missing is a mask (``confidence == 0``), never a
 zero coordinate.
 """
 
@@ -35,9 +36,13 @@ class Video:
     """What reading a recording has shown of it: facts, not header claims.
 
     ``width``/``height`` are of the upright frame; ``rotation`` is the angle in degrees, clockwise,
-    that was applied to make it so; ``fps`` is the effective rate, (frames - 1) / duration between
-    the first and the last timestamp, ``None`` below two frames. ``truncated`` is True if the
-    container or the last packets ended before they should have.
+    that was applied to make it so. ``start`` is the time of the first frame, ``duration`` the
+    seconds from there to the end of the last, which is taken to stay as long as others do on
+    average (0 for a picture). ``fps`` is the effective rate, the number of frames but one over the
+    seconds between the first and the last, ``None`` below two frames. ``video_stream`` is the
+    number of the stream that was read, from 0, and ``video_streams`` holds width and height of all
+    that there are; of pictures there are none. ``truncated`` is True if the container or the last
+    packets ended before they should have.
     """
 
     source: str
@@ -49,6 +54,9 @@ class Video:
     rotation: int = 0
     bad_packets: int = 0
     truncated: bool = False
+    start: float = 0.0
+    video_stream: int | None = None
+    video_streams: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

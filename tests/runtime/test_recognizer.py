@@ -229,7 +229,8 @@ def test_info_is_complete_and_can_be_written(recognizer: Recognizer, bundle: Bun
     transcript = recognizer.recognize(fakes.spell("vail", idle_hand=True))
     info = json.loads(write(transcript, "clip.npz", "json"))["info"]
     assert {
-        "source", "kind", "width", "height", "frames", "duration", "fps", "rotation", "bad_packets",
+        "source", "kind", "width", "height", "frames", "start", "duration", "fps", "rotation",
+        "video_stream", "bad_packets",
         "truncated", "hands", "hand_coverage", "signing_hand", "handedness_score", "handedness_by",
         "segments", "decoding", "stream", "model", "models", "chereme", "timings",
     } == set(info)  # fmt: skip

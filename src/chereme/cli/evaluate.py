@@ -86,6 +86,10 @@ def evaluate(
     lm: options.UseLm = True,
     greedy: options.Greedy = False,
     rotate: options.Rotate = None,
+    video_stream: options.VideoStream = None,
+    max_pixels: options.MaxPixels = None,
+    max_seconds: options.MaxSeconds = None,
+    max_frames: options.MaxFrames = None,
     threads: options.Threads = None,
 ) -> None:
     """Score a model on a manifest of labelled recordings.
@@ -106,7 +110,11 @@ def evaluate(
         if not items:
             raise UsageError(f"{data} has no items of split {split}; it has: {', '.join(splits)}")
     search: dict[str, Any] = {"beam_width": beam_width, "greedy": greedy}
-    reading: dict[str, Any] = {"rotate": rotate}
+    reading: dict[str, Any] = {
+        "rotate": rotate,
+        "video_stream": video_stream,
+        "limits": options.limits(max_pixels, max_seconds, max_frames),
+    }
     task = "isolated" if fuse else task_of(names[0])
     if read_with is not None and task != "continuous":
         raise UsageError(f"--read-with is of continuous signing, but the model is for {task}")

@@ -22,6 +22,10 @@ def landmarks(
     mirrored: options.Mirrored = False,
     rate: options.Rate = None,
     rotate: options.Rotate = None,
+    video_stream: options.VideoStream = None,
+    max_pixels: options.MaxPixels = None,
+    max_seconds: options.MaxSeconds = None,
+    max_frames: options.MaxFrames = None,
     strict: options.Strict = False,
 ) -> None:
     """Find the hands in INPUT and write their landmarks (.pose v0.2, or .npz)."""
@@ -38,6 +42,8 @@ def landmarks(
                 mirrored=mirrored,
                 rate=rate,
                 rotate=rotate,
+                video_stream=video_stream,
+                limits=options.limits(max_pixels, max_seconds, max_frames),
                 strict=strict,
                 progress=progress,
             )

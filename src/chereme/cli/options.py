@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from chereme.video import Limits
 
 
 class Hand(StrEnum):
@@ -88,6 +91,28 @@ Rotate = Annotated[
         show_default="as the file says",
     ),
 ]
+VideoStream = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Of a file with several video streams the one to read, counted from 0.",
+        show_default="the largest",
+    ),
+]
+MaxPixels = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N", help="Pixels that a picture may have.", show_default="8192x4320, photos more"
+    ),
+]
+MaxSeconds = Annotated[
+    float | None,
+    typer.Option(metavar="S", help="Seconds that a recording may last.", show_default="4 hours"),
+]
+MaxFrames = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Frames that a recording may have.", show_default="1000000"),
+]
 Threads = Annotated[
     int | None,
     typer.Option(metavar="N", help="Threads of the network.", show_default="all cores"),
@@ -98,3 +123,16 @@ OutputFile = Annotated[
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace files that are there already.")
 ]
+
+
+def limits(max_pixels: int | None, max_seconds: float | None, max_frames: int | None) -> Limits:
+    """What a recording may be: the package's limits, but for those that are given."""
+    from chereme.video import Limits
+
+    given = {
+        "max_pixels": max_pixels,
+        "max_still_pixels": max_pixels,
+        "max_seconds": max_seconds,
+        "max_frames": max_frames,
+    }
+    return Limits(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]

@@ -185,6 +185,9 @@ def prepare(
         int, typer.Option(metavar="N", help="Of what is made: the same seed gives the same files.")
     ] = 0,
     overwrite: options.Overwrite = False,
+    max_pixels: options.MaxPixels = None,
+    max_seconds: options.MaxSeconds = None,
+    max_frames: options.MaxFrames = None,
 ) -> None:
     """Prepare DATASET for training. Fingerspelling: crops of the signing hand, its landmarks, and
     what teachers say of them, in WebDataset tars. Isolated signs: the joints of both hands.
@@ -261,12 +264,13 @@ def prepare(
     # The teachers before the data set, whose reading may take long.
     teachers = [] if poses else _teachers(teacher, checkpoint, vectors)
     corpus = catalogue.open_corpus(dataset, _needed(root, dataset), dev=dev, test=test, **asked)
+    limits = options.limits(max_pixels, max_seconds, max_frames)
     with ProgressBar(corpus.name, unit="clips") as progress:
         if poses:
             module = require("chereme.data.pose_clips", extra="train")
             more = {} if rate is None else {"rate": rate}
             result = module.prepare_poses(
-                corpus, output, workers=workers, progress=progress, **more
+                corpus, output, workers=workers, limits=limits, progress=progress, **more
             )
         else:
             result = require("chereme.training.prepare", extra="train").prepare(
@@ -277,6 +281,7 @@ def prepare(
                 workers=workers,
                 engine=engine.value,
                 retry=retry,
+                limits=limits,
                 progress=progress,
             )
     for line in result.report().splitlines():

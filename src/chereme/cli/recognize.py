@@ -134,6 +134,10 @@ def recognize(
     mirrored: options.Mirrored = False,
     rate: options.Rate = None,
     rotate: options.Rotate = None,
+    video_stream: options.VideoStream = None,
+    max_pixels: options.MaxPixels = None,
+    max_seconds: options.MaxSeconds = None,
+    max_frames: options.MaxFrames = None,
     strict: options.Strict = False,
     threads: options.Threads = None,
 ) -> None:
@@ -158,6 +162,8 @@ def recognize(
         "mirrored": mirrored,
         "rate": rate,
         "rotate": rotate,
+        "video_stream": video_stream,
+        "limits": options.limits(max_pixels, max_seconds, max_frames),
         "strict": strict,
     }
     search: dict[str, Any] = {"beam_width": beam_width, "greedy": greedy}

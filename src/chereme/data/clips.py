@@ -26,7 +26,7 @@ from chereme.runtime.observe import (
     observe,
 )
 from chereme.types import FloatArray, HandTrack
-from chereme.video import open_video
+from chereme.video import Limits, open_video
 from chereme.video.reader import FOLDER_RATE
 
 
@@ -76,7 +76,12 @@ class TrackedClip:
     truth: Mapping[str, FloatArray] | None = None
 
 
-def track_clip(item: Item, settings: CropSettings, make_detector: MakeDetector) -> TrackedClip:
+def track_clip(
+    item: Item,
+    settings: CropSettings,
+    make_detector: MakeDetector,
+    limits: Limits | None = None,
+) -> TrackedClip:
     """Find the signing hand of ``item`` and cut it out of every frame.
 
     The recording is read twice, once to follow the hand and once to cut, so that its length takes
@@ -91,6 +96,7 @@ def track_clip(item: Item, settings: CropSettings, make_detector: MakeDetector) 
             start=item.start,
             end=item.end,
             rate=settings.rate,
+            limits=limits,
             make_detector=make_detector,
         )
     except InputError as error:

@@ -37,6 +37,7 @@ from chereme.formats.poses import write_landmarks
 from chereme.hands.both import SIDES, both_hands, sign_span
 from chereme.runtime.observe import MakeDetector, is_landmark_file, observe
 from chereme.types import NUM_JOINTS, FloatArray, Landmarks
+from chereme.video import Limits
 from chereme.video.reader import FOLDER_RATE
 
 POSES, CLIPS, SEEN = "poses.npy", "clips.csv", "landmarks"
@@ -233,6 +234,7 @@ def prepare_poses(
     *,
     rate: float | None = None,
     workers: int = 1,
+    limits: Limits | None = None,
     make_detector: MakeDetector = make_mediapipe,
     progress: Callable[[int, int], None] | None = None,
 ) -> Preparation:
@@ -245,6 +247,7 @@ def prepare_poses(
     Args:
         rate: frames a second of folders of frames (default 30), and of landmark files in the place
             of what they say.
+        limits: the largest recordings and files of landmarks to accept.
         workers: processes that look for hands. A clip on which one dies is dropped, if there are
             several.
         make_detector: another hand detector; with several workers one that can be pickled.
@@ -254,7 +257,8 @@ def prepare_poses(
     """
     folder = Path(folder)
     (folder / SEEN).mkdir(parents=True, exist_ok=True)
-    look = partial(_look, folder=folder / SEEN, rate=rate)
+    reading = {"rate": rate, "limits": limits}
+    look = partial(_look, folder=folder / SEEN, reading=reading)
     engine = Engine[PoseClip](look, make_detector, workers)
     with alone_in(folder), ExitStack() as stack:
         left_out = [
@@ -284,14 +288,16 @@ def prepare_poses(
     return result
 
 
-def _look(item: Item, *, make_detector: MakeDetector, folder: Path, rate: float | None) -> PoseClip:
+def _look(
+    item: Item, *, make_detector: MakeDetector, folder: Path, reading: dict[str, Any]
+) -> PoseClip:
     """The clip of an item, or Unusable; ``folder`` has what was seen in recordings before."""
     try:
         if is_landmark_file(item.path):
-            seen = observe(item.path, start=item.start, end=item.end, rate=rate).landmarks
+            seen = observe(item.path, start=item.start, end=item.end, **reading).landmarks
         else:
-            seen = _seen_in_recording(item, folder, rate, make_detector)
-        return pose_clip(item, seen, rate or FOLDER_RATE)
+            seen = _seen_in_recording(item, folder, reading, make_detector)
+        return pose_clip(item, seen, reading["rate"] or FOLDER_RATE)
     except Unusable:
         raise
     except InputError as error:
@@ -299,21 +305,21 @@ def _look(item: Item, *, make_detector: MakeDetector, folder: Path, rate: float 
 
 
 def _seen_in_recording(
-    item: Item, folder: Path, rate: float | None, make_detector: MakeDetector
+    item: Item, folder: Path, reading: dict[str, Any], make_detector: MakeDetector
 ) -> Landmarks:
     stat = item.path.stat() if item.path.exists() else None
     about = (
         item.path.resolve(),
         item.start,
         item.end,
-        rate,
+        reading["rate"],
         stat and (stat.st_size, stat.st_mtime),
     )
     kept = folder / f"{hashlib.sha256(repr(about).encode()).hexdigest()[:24]}.npz"
     if kept.exists():
-        return observe(kept).landmarks
+        return observe(kept, limits=reading["limits"]).landmarks
     found = observe(
-        item.path, start=item.start, end=item.end, rate=rate, make_detector=make_detector
+        item.path, start=item.start, end=item.end, make_detector=make_detector, **reading
     )
     bad, frames = found.info["bad_packets"], found.info["frames"]
     if frames < _LEAST_FRAMES * (bad + frames):

@@ -28,6 +28,7 @@ from chereme.formats.manifests import Item
 from chereme.hands.detector import MediaPipeDetector
 from chereme.runtime.observe import MakeDetector
 from chereme.types import FloatArray
+from chereme.video import Limits
 
 SETTINGS = "preparation.json"
 _FORMAT = 1
@@ -110,6 +111,7 @@ def prepare(
     engine: Literal["local", "ray"] = "local",
     retry: bool = False,
     limit: int = LIMIT,
+    limits: Limits | None = None,
     make_detector: MakeDetector = make_mediapipe,
     progress: Callable[[int, int], None] | None = None,
 ) -> Preparation:
@@ -121,6 +123,7 @@ def prepare(
         engine: where these are: on this machine, or on those of a cluster.
         retry: try clips again that an earlier run dropped.
         limit: bytes of a tar.
+        limits: the largest recordings to accept.
         make_detector: another hand detector; with several workers one that can be pickled.
         progress: called with the clips that this run has done with, and those that it has to.
 
@@ -142,7 +145,7 @@ def prepare(
         todo = [item for item in corpus.items if item.id not in known]
         if todo:
             make_detector(False).close()  # what is wrong with all clips is no clip's fault
-        look = partial(track_clip, settings=settings)
+        look = partial(track_clip, settings=settings, limits=limits)
         work = Engine[TrackedClip](look, make_detector, workers)
         outcomes = run_on_ray(work, todo) if engine == "ray" and todo else work.run(todo)
         for done, (item, outcome) in enumerate(zip(todo, outcomes, strict=True), start=1):

@@ -258,6 +258,13 @@ def pose_bytes(landmarks: Landmarks) -> bytes:
     body_class = require("pose_format.numpy").NumPyPoseBody
 
     xyz, confidence, fps = _on_regular_grid(landmarks)
+    first = float(landmarks.timestamps[0])
+    if abs(first) > 0.5 / fps:
+        warnings.warn(
+            f".pose: time starts at 0, but the first frame is at {first:.2f} s of the recording; "
+            "write .npz to keep the times",
+            stacklevel=3,
+        )
     tracks = _one_track_a_side(landmarks)
     components, hands, scores = [], [], []
     for side, colour in (("left", (0, 255, 0)), ("right", (0, 128, 255))):

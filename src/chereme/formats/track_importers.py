@@ -8,6 +8,7 @@ is NaN here, whatever it writes for it. :mod:`chereme.formats.track_files` reads
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,8 @@ def mediapipe_of_landmarks(seen: Landmarks, rate: float = PAPER_RATE) -> PoseTra
             )
             free = np.isnan(rows[:, part]).all(axis=1)
             rows[free, part] = joints.reshape(frames, -1)[free]
-    return one_track("mediapipe", rows, rate)
+    clip = one_track("mediapipe", rows, rate)
+    return replace(clip, start=float(seen.timestamps[0]) if frames else 0.0)
 
 
 def mediapipe_of_pose(path: str | Path, rate: float | None = None) -> PoseTracks:

@@ -138,18 +138,22 @@ class PoseTracks:
 
     Every number of a frame in which its track is not present is NaN; in a present frame at least
     one number is known. Raises InputError for no track, an unknown or wrongly shaped one, another
-    number of frames, infinite numbers, or a rate that is none.
+    number of frames, infinite numbers, or a rate that is none. ``start``: the time of the first
+    frame, seconds; what tools write of a video does not tell it, and is taken to begin at 0.
     """
 
     rate: float
     values: Mapping[str, Floats]
     present: Mapping[str, Flags]
+    start: float = 0.0
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.rate) and self.rate > 0):
             raise InputError(
                 f"rate: expected a positive number of frames a second, got {self.rate}"
             )
+        if not math.isfinite(self.start):
+            raise InputError(f"start: expected seconds, got {self.start}")
         if not self.values:
             raise InputError(f"tracks: expected at least one of {', '.join(TRACKS)}, got none")
         values, present = {}, {}
@@ -185,14 +189,17 @@ class PoseTracks:
 
     def part(self, start: float = 0.0, end: float | None = None) -> PoseTracks:
         """The frames from ``start`` to ``end`` seconds; InputError if there is none."""
-        first = max(0, round(start * self.rate))
-        last = self.frames if end is None else min(self.frames, round(end * self.rate))
+        first = max(0, round((start - self.start) * self.rate))
+        last = self.frames
+        if end is not None:
+            last = min(last, round((end - self.start) * self.rate))
         if first >= last:
             raise InputError(
                 f"tracks of {self.frames / self.rate:.3f} s: expected a part of at least one "
                 f"frame, got {start:g} to {'the end' if end is None else f'{end:g}'} s"
             )
-        return self._each(lambda array: array[first:last], self.rate)
+        part = self._each(lambda array: array[first:last], self.rate)
+        return replace(part, start=self.start + first / self.rate)
 
     def at_rate(self, rate: float = PAPER_RATE) -> PoseTracks:
         """The same clip at another rate: frames in between are blended where the track allows and
@@ -216,7 +223,7 @@ class PoseTracks:
                 blended = (1 - weight) * track[before] + weight * track[after]
                 values[name] = np.where(np.isnan(blended), values[name], blended)
         present = {name: there[nearest] for name, there in self.present.items()}
-        return PoseTracks(self.rate, values, present)
+        return PoseTracks(self.rate, values, present, self.start)
 
     def only(self, names: Iterable[str]) -> PoseTracks:
         """Those of the tracks ``names`` that there are. InputError if there is none."""
@@ -225,8 +232,10 @@ class PoseTracks:
             raise InputError(
                 f"tracks: expected other tracks, this clip has {', '.join(self.values)}"
             )
-        return PoseTracks(
-            self.rate, {n: self.values[n] for n in kept}, {n: self.present[n] for n in kept}
+        return replace(
+            self,
+            values={n: self.values[n] for n in kept},
+            present={n: self.present[n] for n in kept},
         )
 
     def _each(self, change: Any, rate: float) -> PoseTracks:
@@ -234,6 +243,7 @@ class PoseTracks:
             rate,
             {name: change(track) for name, track in self.values.items()},
             {name: change(there) for name, there in self.present.items()},
+            self.start,
         )
 
 
@@ -271,7 +281,7 @@ def together(clips: Iterable[PoseTracks]) -> PoseTracks:
             )
         values.update(part.values)
         present.update(part.present)
-    return PoseTracks(first.rate, values, present)
+    return PoseTracks(first.rate, values, present, max(part.start for part in parts))
 
 
 # -- numbers for a network -------------------------------------------------------------------------
@@ -302,6 +312,8 @@ def write_tracks(clip: PoseTracks, path: str | Path) -> None:
     if path.suffix.lower() != ".npz":
         raise UsageError(f"{path}: expected a name that ends in .npz")
     arrays: dict[str, Any] = {"tracks_version": TRACKS_VERSION, "rate": clip.rate}
+    if clip.start:
+        arrays["start"] = clip.start
     for name in clip.values:
         arrays[f"track/{name}"] = clip.values[name]
         arrays[f"present/{name}"] = clip.present[name]
@@ -342,11 +354,12 @@ def read_tracks(path: str | Path) -> PoseTracks:
         raise InputError(f"{path}: expected one rate, in frames a second; write the file anew")
     values = {n.removeprefix("track/"): a for n, a in arrays.items() if n.startswith("track/")}
     present = {n.removeprefix("present/"): a for n, a in arrays.items() if n.startswith("present/")}
-    others = set(arrays) - {"tracks_version", "rate"}
+    others = set(arrays) - {"tracks_version", "rate", "start"}
     if stray := sorted(n for n in others if not n.startswith(("track/", "present/"))):
         raise InputError(f"{path}: expected track/<name> and present/<name> only, got {stray}")
     try:
-        return PoseTracks(float(arrays["rate"]), values, present)
+        start = float(arrays.get("start", 0.0))
+        return PoseTracks(float(arrays["rate"]), values, present, start)
     except (InputError, ValueError, TypeError) as error:
         raise InputError(f"{path}: {error}") from error
 

@@ -47,6 +47,7 @@ from chereme.video.reader import check_rotate
 T = TypeVar("T")
 Source = str | Path | PoseTracks | Landmarks
 SLOW = 0.75  # share of the model's rate; a slower video is worth a warning
+SLOWEST = 1.0  # frames a second that tracks must have
 EVERY = 1.0  # seconds of a stream between partial readings
 
 TOOLS = {
@@ -105,6 +106,8 @@ class ContinuousRecognizer:
         limits: the largest video to accept.
         rotate: degrees clockwise (0, 90, 180, 270) by which to turn the pictures of a video, beyond
             what the file says.
+        video_stream: the number, from 0, of the stream to read of a video that has several; None
+            takes the largest picture.
         make_detector: another hand detector than MediaPipe's: called once per video, with True if
             it is to look at single pictures; what it makes is closed after.
 
@@ -123,6 +126,7 @@ class ContinuousRecognizer:
         rate: float | None = None,
         limits: Limits | None = None,
         rotate: int | None = None,
+        video_stream: int | None = None,
         make_detector: MakeDetector | None = None,
     ) -> None:
         self.bundle, config = bundle, bundle.config
@@ -142,7 +146,7 @@ class ContinuousRecognizer:
         self.options = ReadingOptions(reader, generation, ctc_beam, greedy)
         self.reader = GlossReader(bundle.sequence, bundle.decoder, config)
         self.mirrored, self.strict, self.rate = mirrored, strict, rate
-        self.rotate = check_rotate(rotate)
+        self.rotate, self.video_stream = check_rotate(rotate), video_stream
         self.limits = limits or Limits()
         self.make_detector = make_detector or (lambda still: MediaPipeDetector(still=still))
 
@@ -210,10 +214,16 @@ class ContinuousRecognizer:
                 "that is upright and no mirror image"
             )
         name, whole = stages.run("read", lambda: self._open(source))
+        self.limits.check_frames(name, whole.frames)
+        self.limits.check_seconds(name, whole.frames / whole.rate)
+        if whole.rate < SLOWEST:
+            raise InputError(
+                f"{name}: expected at least {SLOWEST:g} frame a second, got {whole.rate:g}: signs "
+                "cannot be told from that; give the true rate"
+            )
         clip, warnings = self._usable(whole, name)
         if start is not None or end is not None:
             clip = clip.part(start or 0.0, end)
-        first = max(0, round((start or 0.0) * clip.rate)) / clip.rate
         duration, own_rate = clip.frames / clip.rate, clip.rate
         wanted = self.bundle.config.preprocessing.rate
         if wanted is not None and wanted != clip.rate:
@@ -224,13 +234,14 @@ class ContinuousRecognizer:
             there = any(present.any() for present in part.present.values())
             return self.reader.feeds(part) if there else None
 
-        given = _Given(range(clip.frames), clip.rate, feeds, lambda n: first + n / clip.rate)
+        given = _Given(range(clip.frames), clip.rate, feeds, lambda n: clip.start + n / clip.rate)
         found = self._gather(given, stages, progress, clip.frames)
         info = {
             "source": name,
             "kind": "tracks",
             "tracks": list(clip.values),
             "frames": whole.frames,
+            "start": whole.start,
             "duration": round(duration, 4),
             "fps": own_rate,
         }
@@ -277,6 +288,7 @@ class ContinuousRecognizer:
                     rate=self.rate,
                     strict=self.strict,
                     rotate=self.rotate,
+                    video_stream=self.video_stream,
                 )
             )
             # The reading thread ends first, then the detector, then the reader that the thread

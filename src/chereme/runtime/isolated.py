@@ -52,6 +52,8 @@ class IsolatedRecognizer:
         limits: the largest video to accept.
         rotate: degrees clockwise (0, 90, 180, 270) by which to turn the pictures, beyond what the
             file says.
+        video_stream: the number, from 0, of the stream to read of a video that has several; None
+            takes the largest picture.
         make_detector: another hand detector than MediaPipe's: called once per video, with True if
             that is a single picture; what it makes is closed after.
 
@@ -68,6 +70,7 @@ class IsolatedRecognizer:
         rate: float | None = None,
         limits: Limits | None = None,
         rotate: int | None = None,
+        video_stream: int | None = None,
         make_detector: MakeDetector | None = None,
     ) -> None:
         self.bundles = (model,) if isinstance(model, IsolatedBundle) else tuple(model)
@@ -84,6 +87,7 @@ class IsolatedRecognizer:
             "rate": rate,
             "limits": limits,
             "rotate": rotate,
+            "video_stream": video_stream,
             "make_detector": make_detector,
         }
 

@@ -62,6 +62,7 @@ def observe(
     rate: float | None = None,
     limits: Limits | None = None,
     rotate: int | None = None,
+    video_stream: int | None = None,
     make_detector: MakeDetector | None = None,
     progress: Progress | None = None,
 ) -> Observation:
@@ -74,9 +75,11 @@ def observe(
         strict: raise ``InputError`` at the first damage of a video.
         rate: frames a second of folders of frames (default 30), and of landmark files in the place
             of what they say.
-        limits: the largest video to accept.
+        limits: the largest recording to accept.
         rotate: degrees clockwise (0, 90, 180, 270) by which to turn the pictures, beyond what the
             file says; of a file of landmarks, these.
+        video_stream: the number, from 0, of the stream to read of a video that has several; None
+            takes the largest picture.
         make_detector: another hand detector than MediaPipe's.
         progress: called while a video is read.
     """
@@ -85,6 +88,7 @@ def observe(
     if rate is not None and not 0 < rate < math.inf:
         raise UsageError(f"rate: expected more than 0 frames a second, got {rate}")
     degrees = check_rotate(rotate)
+    limits = limits or Limits()
     span = (-math.inf if start is None else start, math.inf if end is None else end)
     if isinstance(source, Landmarks):
         source = turned(source, degrees)
@@ -92,6 +96,8 @@ def observe(
     elif is_landmark_file(source):
         began = time.perf_counter()
         whole = turned(read_landmarks(source, fps=rate), degrees)
+        limits.check_frames(str(source), len(whole.timestamps))
+        limits.check_seconds(str(source), float(whole.timestamps[-1] - whole.timestamps[0]))
         found = _from_landmarks(_between(whole, str(source), span), str(source))
         found.timings["read"] = time.perf_counter() - began
     else:
@@ -101,8 +107,9 @@ def observe(
             reading={
                 "rate": rate,
                 "strict": strict,
-                "limits": limits or Limits(),
+                "limits": limits,
                 "rotate": degrees,
+                "video_stream": video_stream,
             },
             make_detector=make_detector or (lambda still: MediaPipeDetector(still=still)),
             progress=progress,
@@ -238,15 +245,23 @@ def describe_recording(source: Path, reader: VideoReader) -> tuple[dict[str, Any
         warnings.append(f"the file is damaged: {facts.bad_packets} packets could not be decoded")
     if facts.truncated:
         warnings.append("the file ends too early: what there is was read")
+    if len(facts.video_streams) > 1 and reader.chosen is None:
+        sizes = ", ".join(f"{n} is {w}x{h}" for n, (w, h) in enumerate(facts.video_streams))
+        warnings.append(
+            f"there are {len(facts.video_streams)} video streams ({sizes}): {facts.video_stream} "
+            "was read; for another give --video-stream N, in Python video_stream=N"
+        )
     info = {
         "source": facts.source,
         "kind": kind,
         "width": facts.width,
         "height": facts.height,
         "frames": facts.frames,
+        "start": facts.start,
         "duration": facts.duration,
         "fps": facts.fps,
         "rotation": facts.rotation,
+        "video_stream": facts.video_stream,
         "bad_packets": facts.bad_packets,
         "truncated": facts.truncated,
     }
@@ -255,8 +270,8 @@ def describe_recording(source: Path, reader: VideoReader) -> tuple[dict[str, Any
 
 def _from_landmarks(landmarks: Landmarks, source: str) -> Observation:
     times = landmarks.timestamps
-    duration = float(times[-1] - times[0]) if len(times) > 1 else 0.0
-    fps = (len(times) - 1) / duration if duration > 0 else None
+    passed = float(times[-1] - times[0])
+    fps = (len(times) - 1) / passed if passed > 0 else None
     slow = fps is not None and fps < LOW_FPS
     warnings = (f"only {fps:.1f} frames a second: quick letters may be lost",) if slow else ()
     info = {
@@ -265,9 +280,11 @@ def _from_landmarks(landmarks: Landmarks, source: str) -> Observation:
         "width": landmarks.width,
         "height": landmarks.height,
         "frames": len(times),
-        "duration": duration,
+        "start": float(times[0]),
+        "duration": passed + (1 / fps if fps else 0.0),
         "fps": fps,
         "rotation": 0,
+        "video_stream": None,
         "bad_packets": 0,
         "truncated": False,
     }
@@ -278,15 +295,17 @@ def frames_in(frames: Iterable[Frame], source: str, span: Span) -> Iterator[Fram
     """Those of ``span``; InputError if there is none."""
     last = 0.0
     found = False
+    first: float | None = None
     for frame in frames:
         last = frame.timestamp
+        first = last if first is None else first
         if last > span[1]:
             break
         if last >= span[0]:
             found = True
             yield frame
     if not found:
-        raise _no_frames(source, span, last)
+        raise _no_frames(source, span, first or 0.0, last)
 
 
 def _between(landmarks: Landmarks, source: str, span: Span) -> Landmarks:
@@ -295,7 +314,7 @@ def _between(landmarks: Landmarks, source: str, span: Span) -> Landmarks:
     if chosen.all():
         return landmarks
     if not chosen.any():
-        raise _no_frames(source, span, float(times[-1]))
+        raise _no_frames(source, span, float(times[0]), float(times[-1]))
     world = landmarks.world_landmarks
     return replace(
         landmarks,
@@ -306,9 +325,14 @@ def _between(landmarks: Landmarks, source: str, span: Span) -> Landmarks:
     )
 
 
-def _no_frames(source: str, span: Span, last: float) -> InputError:
+def _no_frames(source: str, span: Span, first: float, last: float) -> InputError:
     start, end = span
+    there = (
+        f"the first frame is at {first:.2f} s"
+        if first > end
+        else f"the last frame is at {last:.2f} s"
+    )
     return InputError(
         f"{source}: expected frames from {max(start, 0.0):g} s to "
-        f"{'the end' if math.isinf(end) else f'{end:g} s'}, but the last frame is at {last:.2f} s"
+        f"{'the end' if math.isinf(end) else f'{end:g} s'}, but {there}"
     )

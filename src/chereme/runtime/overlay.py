@@ -28,7 +28,7 @@ from chereme.video.writer import SUFFIXES
 NARROWEST = 192  # pixels: below, neither the letters nor the time would have room
 PLAIN = (44, 48, 56)  # RGB of the ground where there is no picture
 FITTED = 480  # pixels of the ground's sides where landmarks do not lie in their recording's picture
-LARGEST = Limits().max_pixels  # photographs may have more, but no player shows such a film
+LARGEST = 4096 * 2160  # photographs and 8K may have more, but few players show such a film
 _TICK = 1 / 60_000  # seconds: the resolution of a film's times
 _RATES = (0.5, 240.0)  # frames/s that a film may claim; it only says how long the last frame stays
 

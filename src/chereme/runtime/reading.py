@@ -102,9 +102,10 @@ def read_still(log_probs: Floats, alphabet: Alphabet, config: Still) -> Segment:
 
 
 def read_still_together(
-    every: Sequence[tuple[Floats, Still, float]], alphabet: Alphabet
+    every: Sequence[tuple[Floats, Still, float]], alphabet: Alphabet, at: float = 0.0
 ) -> Segment:
-    """`read_still` by several networks: ``(log_probs, config, weight)`` of each.
+    """`read_still` by several networks: ``(log_probs, config, weight)`` of each. ``at``: the time
+    of the picture, seconds.
 
     Log-likelihoods and margins are weighted means; the letters are those that all can show.
     """
@@ -121,10 +122,10 @@ def read_still_together(
     margin = _mean([config.margin for _, config, _ in every], weights)
     best = int(log_letters.argmax()) if len(letters) else None
     if best is None or not log_letters[best] > log_empty + margin:
-        return Segment(tokens=(), start=0.0, end=0.0, score=log_empty)
+        return Segment(tokens=(), start=at, end=at, score=log_empty)
     probability = float(np.exp(log_letters[best] - np.logaddexp.reduce(likelihoods)))
-    token = Token(text=letters[best], start=0.0, end=0.0, probability=probability)
-    return Segment(tokens=(token,), start=0.0, end=0.0, score=float(log_letters[best]))
+    token = Token(text=letters[best], start=at, end=at, probability=probability)
+    return Segment(tokens=(token,), start=at, end=at, score=float(log_letters[best]))
 
 
 def _cut(every: Sequence[Heard]) -> Iterator[Sequence[Heard]]:

@@ -78,6 +78,8 @@ class Recognizer:
         limits: the largest video to accept.
         rotate: degrees clockwise (0, 90, 180, 270) by which to turn the pictures, beyond what the
             file says.
+        video_stream: the number, from 0, of the stream to read of a video that has several; None
+            takes the largest picture.
         make_detector: another hand detector than MediaPipe's: called once per video, with True if
             that is a single picture; what it makes is closed after.
     """
@@ -97,6 +99,7 @@ class Recognizer:
         rate: float | None = None,
         limits: Limits | None = None,
         rotate: int | None = None,
+        video_stream: int | None = None,
         make_detector: MakeDetector | None = None,
     ) -> None:
         self.streams = Streams((model,)) if isinstance(model, Bundle) else model
@@ -109,6 +112,7 @@ class Recognizer:
             "rate": rate,
             "limits": limits,
             "rotate": rotate,
+            "video_stream": video_stream,
             "make_detector": make_detector,
         }
 
@@ -265,6 +269,7 @@ class Recognizer:
             return read_still_together(
                 [(h.log_probs, still, h.weight) for h, still in zip(heard, stills, strict=True)],
                 self.alphabet,
+                float(heard[0].times[0]),
             )
         if len(heard) == 1:
             segment = read_segment(heard[0], self.alphabet)

@@ -12,19 +12,22 @@ from chereme.types import HandTrack
 
 # Timestamps are not exact to the last bit: a gap of just the limit must not end a word by chance.
 _TOLERANCE = 1e-6
+RAREST = 2.0  # seconds between frames that are still of one motion
 
 
 def split(track: HandTrack, config: Segmentation) -> list[HandTrack]:
     """The stretches of ``track`` between its long gaps, in order, each beginning and ending seen.
 
     A gap is the time between two frames with the hand, beyond the one frame that is usual. What is
-    shorter than ``config.min_duration`` is dropped: a hand that flits past spells nothing.
+    shorter than ``config.min_duration`` is dropped: a hand that flits past spells nothing. Frames
+    further apart than ``RAREST`` are single pictures, between which nobody knows what was shown.
     """
     seen = np.flatnonzero(track.present)
     if len(seen) == 0:
         return []
     times = track.timestamps
     frame = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
+    frame = frame if frame <= RAREST else 0.0
     gaps = np.diff(times[seen]) - frame
     cuts = np.flatnonzero(gaps > config.max_gap + _TOLERANCE)
     firsts = np.concatenate([seen[:1], seen[cuts + 1]])
@@ -51,7 +54,7 @@ def hold(track: HandTrack, duration: float, rate: float) -> HandTrack:
         track,
         landmarks=np.repeat(track.landmarks, count, axis=0),
         confidence=np.repeat(track.confidence, count, axis=0),
-        timestamps=np.arange(count) / rate,
+        timestamps=track.timestamps[0] + np.arange(count) / rate,
         world_landmarks=None if world is None else np.repeat(world, count, axis=0),
     )
 

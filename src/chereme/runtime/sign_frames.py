@@ -6,6 +6,7 @@ or the hands that were found in it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +25,7 @@ from chereme.types import Frame
 from chereme.video.squares import square_picture
 
 BLOCK = 16  # frames given to the encoder at once: bounds its memory
+HELD = 1.0  # seconds for which a frame tells what is seen
 LOOK = 0.2  # seconds between frames that are looked at for a hand, where there was none
 TRUST = 4.0  # and where there was one, which is taken to be there until then
 
@@ -42,7 +44,8 @@ class Seen:
 
 def sampled(frames: Iterable[Frame], rate: float) -> Iterator[tuple[Frame, tuple[float, ...]]]:
     """Those frames that are the nearest to a moment of ``rate`` moments a second, from the first
-    frame to the last, and these moments in seconds: one, or several of a slow recording."""
+    frame to the last, and these moments in seconds: one, or several of a slow recording. No frame
+    stands for more than a second before and after it."""
     before: Frame | None = None
     first, count = 0.0, 0
     for frame in frames:
@@ -50,10 +53,12 @@ def sampled(frames: Iterable[Frame], rate: float) -> Iterator[tuple[Frame, tuple
             first = frame.timestamp
         else:
             nearer = (before.timestamp + frame.timestamp) / 2
-            times = _moments(first, count, rate, nearer)
+            times = _moments(first, count, rate, min(nearer, before.timestamp + HELD))
             count += len(times)
             if times:
                 yield before, times
+            # Of the middle of a long gap nothing is known.
+            count = max(count, math.ceil((frame.timestamp - HELD - first) * rate - 1e-6))
         before = frame
     if before is not None:
         times = _moments(first, count, rate, before.timestamp + 0.499 / rate)
@@ -171,4 +176,5 @@ def numbers_of(clip: PoseTracks, start: int, stop: int) -> PoseTracks:
         clip.rate,
         {name: track[start:stop] for name, track in clip.values.items()},
         {name: there[start:stop] for name, there in clip.present.items()},
+        clip.start + start / clip.rate,
     )

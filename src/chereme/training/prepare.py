@@ -21,6 +21,7 @@ from chereme.teachers import Clip, Teacher
 from chereme.teachers.landmarks import LandmarkTeacher
 from chereme.teachers.precomputed import PrecomputedTeacher
 from chereme.teachers.synthetic import SyntheticTeacher
+from chereme.video import Limits
 
 TEACHERS = ("hamer", "hamer-vit", "landmarks", "synthetic", "precomputed")
 
@@ -111,6 +112,7 @@ def prepare(
     workers: int = 1,
     engine: Literal["local", "ray"] = "local",
     retry: bool = False,
+    limits: Limits | None = None,
     make_detector: MakeDetector = make_mediapipe,
     progress: Callable[[int, int], None] | None = None,
 ) -> Preparation:
@@ -126,6 +128,7 @@ def prepare(
         workers=workers,
         engine=engine,
         retry=retry,
+        limits=limits,
         make_detector=make_detector,
         progress=progress,
     )

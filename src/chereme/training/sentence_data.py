@@ -348,7 +348,9 @@ class SentenceData(lightning.LightningDataModule):
         clips = []
         for part in parts:
             clip, span = self.tracks_of(training[part.sentence]), self._composer.span(part)
-            clips.append(clip.part(span.start / clip.rate, span.stop / clip.rate))
+            clips.append(
+                clip.part(clip.start + span.start / clip.rate, clip.start + span.stop / clip.rate)
+            )
         # Its glosses have no times any more.
         own = replace(sentence, glosses=tuple(Gloss(gloss.text) for gloss in glosses), frames=None)
         return SentenceClip(own, joined(clips, self._composer.config.bridge), ids)

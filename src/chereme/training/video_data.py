@@ -6,7 +6,7 @@ Everything random is a function of (seed, epoch) or of (seed, epoch, step), as i
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast
 
@@ -55,9 +55,12 @@ def pictures_at(path: str | Path, times: Sequence[float], size: int) -> Pictures
     width = height = 0
     with open_video(path) as video:
         for frame in video:
-            # One beyond the last, which may be nearer to it.
+            # One beyond the last, which may be nearer to it, and one before the first.
             if stamps and stamps[-1] >= times[-1]:
                 break
+            if frame.timestamp <= times[0]:
+                images.clear()
+                stamps.clear()
             images.append(square_picture(frame.image, size))
             stamps.append(frame.timestamp)
             height, width = frame.image.shape[:2]
@@ -139,7 +142,7 @@ def _moved(
             moved = np.float32(way * part * extent)
             track[:, columns] = middle + (track[:, columns] - middle) * np.float32(scale) + moved
         values[name] = track
-    return PoseTracks(clip.rate, values, clip.present)
+    return replace(clip, values=values)
 
 
 # -- batches ---------------------------------------------------------------------------------------
@@ -317,7 +320,7 @@ class VideoData(SentenceData):
         if sentence.id in self._seen:
             return self._seen[sentence.id]
         clip = self.tracks_of(sentence)
-        times = (sentence.start or 0.0) + np.arange(clip.frames) / clip.rate
+        times = clip.start + np.arange(clip.frames) / clip.rate
         assert sentence.video is not None
         pictures = pictures_at(sentence.video, times.tolist(), self.image_size)
         if self.in_memory:

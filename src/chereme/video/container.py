@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chereme.errors import InputError
+from chereme.errors import InputError, UsageError
 from chereme.formats.files import open_file
 from chereme.video.source import Decoded, Limits
 from chereme.video.structure import is_cut, lacks_index
@@ -23,14 +24,20 @@ FORMATS = (
 )
 
 
+MAX_START = 1e6  # seconds from a recording's start to its first picture
+
+
 class ContainerSource:
     """A video file. See :class:`chereme.video.source.Source`."""
 
     is_still = False
 
-    def __init__(self, path: Path, *, limits: Limits, rate: float, strict: bool) -> None:
+    def __init__(
+        self, path: Path, *, limits: Limits, rate: float, strict: bool, video_stream: int | None
+    ) -> None:
         self._name = str(path)
         self._strict = strict
+        self.video_stream: int | None = None
         self.bad_packets = 0
         self._file = open_file(path)
         try:
@@ -38,7 +45,7 @@ class ContainerSource:
             if strict and self.truncated:
                 raise InputError(f"{path}: strict reading, and the file ends before it should")
             self._container = self._open(limits)
-            self._stream = self._pick_stream(limits)
+            self._stream = self._pick_stream(limits, video_stream)
         except BaseException:
             self._file.close()
             raise
@@ -82,12 +89,11 @@ class ContainerSource:
                 "recorded it"
             )
 
-    def _pick_stream(self, limits: Limits) -> av.VideoStream:
-        from av.stream import Disposition
-
-        # Cover art of music and the tiles of a large photo are video streams by name only.
-        not_film = Disposition.attached_pic | Disposition.dependent
-        streams = [s for s in self._container.streams.video if not s.disposition & not_film]
+    def _pick_stream(self, limits: Limits, wanted: int | None) -> av.VideoStream:
+        streams = [s for s in self._container.streams.video if _is_film(s)]
+        # A single picture beside a film is what stands for it where it is not played (avif).
+        streams = [s for s in streams if s.frames != 1] or streams
+        self.video_streams = tuple((s.width, s.height) for s in streams)
         if not streams:
             self._refuse_without_index()
             kinds = ", ".join(sorted({s.type for s in self._container.streams})) or "nothing"
@@ -100,7 +106,17 @@ class ContainerSource:
             raise InputError(
                 f"{self._name}: there is no decoder for its video codec; convert it to H.264 mp4"
             )
-        stream = max(decodable, key=lambda s: s.width * s.height)
+        if wanted is None:
+            stream = max(decodable, key=lambda s: s.width * s.height)
+        elif not 0 <= wanted < len(streams) or streams[wanted] not in decodable:
+            there = ", ".join(str(n) for n, s in enumerate(streams) if s in decodable)
+            raise UsageError(
+                f"{self._name}: expected one of its video streams ({there}, counted from 0), got "
+                f"{wanted}"
+            )
+        else:
+            stream = streams[wanted]
+        self.video_stream = streams.index(stream)
         limits.check_pixels(self._name, stream.width, stream.height)
         return stream
 
@@ -116,7 +132,7 @@ class ContainerSource:
         import av
 
         context = self._stream.codec_context
-        first: int | None = None
+        origin: Fraction | None = None
         orientation = UPRIGHT
         turned: int | None = None
         last_is_short = False
@@ -138,12 +154,29 @@ class ContainerSource:
                 if turned is None or frame.rotation != turned:
                     orientation, turned = orientation_of(frame), frame.rotation
                 stamp = frame.dts if frame.pts is None else frame.pts
-                first = stamp if first is None else first
                 seconds = None
-                if stamp is not None and first is not None:
-                    seconds = float((stamp - first) * self._stream.time_base)
+                if stamp is not None:
+                    if origin is None:
+                        origin = self._origin(frame)
+                    seconds = float(stamp * self._stream.time_base - origin)
                 yield Decoded(frame, seconds, orientation, self._pixel_aspect())
         self.truncated |= last_is_short
+
+    def _origin(self, first: av.VideoFrame) -> Fraction:
+        """The seconds by the stream's timestamps at which a player's clock shows 0, given the first
+        frame: the start of whichever stream starts first, sound or picture."""
+        streams = (*self._container.streams.audio, *filter(_is_film, self._container.streams.video))
+        starts = [s.start_time * s.time_base for s in streams if s.start_time is not None]
+        stamp, own = first.pts, first.pts
+        if stamp is None:
+            # Times of decoding run ahead of those of showing, by what the decoder holds back.
+            stamp = first.dts
+            own = stamp if self._stream.start_time is None else self._stream.start_time
+        begins = own * self._stream.time_base
+        late = begins - min([begins, *starts])
+        # What is later than that is no clock of a recording: times of the day, or damage.
+        origin: Fraction = stamp * self._stream.time_base - (late if late <= MAX_START else 0)
+        return origin
 
     def _packets(self) -> Iterator[av.Packet]:
         """Packets of the stream up to the flushing one, also beyond errors of the demuxer."""
@@ -189,6 +222,13 @@ def _metadata_options() -> dict[str, str]:
     import av
 
     return {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+
+
+def _is_film(stream: av.VideoStream) -> bool:
+    """Not cover art of music, nor a tile of a large photo, which are video streams by name only."""
+    from av.stream import Disposition
+
+    return not stream.disposition & (Disposition.attached_pic | Disposition.dependent)
 
 
 def _reason(error: Exception) -> str:

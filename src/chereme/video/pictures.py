@@ -27,6 +27,8 @@ class PictureSource:
     """
 
     truncated = False
+    video_stream: int | None = None
+    video_streams: tuple[tuple[int, int], ...] = ()
 
     def __init__(
         self, files: list[tuple[int, Path]], *, limits: Limits, rate: float, strict: bool

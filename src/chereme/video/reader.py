@@ -25,15 +25,17 @@ _JOIN_SECONDS = 1.0
 class VideoReader:
     """Reads a video file, a picture or a folder of numbered pictures; one pass, in constant memory.
 
-    Iterating gives :class:`chereme.types.Frame`: upright RGB of one size, and the time in seconds
-    since the first frame, strictly rising. A damaged packet is counted and skipped; ``strict``
+    Iterating gives :class:`chereme.types.Frame`: upright RGB of one size, and the time in seconds,
+    strictly rising: of a video by the clock that a player shows, which starts with the sound or the
+    picture, whichever comes first. A damaged packet is counted and skipped; ``strict``
     raises at the first damage instead. ``rate`` (frames/s, 30 by default) times folders of
     pictures, and files without timestamps. ``rotate`` (0, 90, 180, 270) turns the picture clockwise
-    by as many degrees, beyond what the file itself says. Opening decodes the first frame, so that
-    what cannot be read fails here.
+    by as many degrees, beyond what the file itself says. ``video_stream`` is the number, from 0, of
+    the stream to read where a file has several; None takes the largest picture. Opening decodes the
+    first frame, so that what cannot be read fails here.
 
     Raises InputError for what is missing, empty, damaged throughout or not a picture, LimitError
-    for what is over ``limits``.
+    for what is over ``limits``, UsageError for a stream that there is not.
     """
 
     def __init__(
@@ -44,20 +46,22 @@ class VideoReader:
         rate: float | None = None,
         strict: bool = False,
         rotate: int = 0,
+        video_stream: int | None = None,
     ) -> None:
         rate = FOLDER_RATE if rate is None else rate
         if not rate > 0:
             raise InputError(f"rate: expected frames per second above 0, got {rate}")
         self._rotate = check_rotate(rotate)
+        self.chosen = video_stream
         self._name = str(source)
         self._limits = limits or Limits()
-        self._source = _open_source(Path(source), self._limits, rate, strict)
+        self._source = _open_source(Path(source), self._limits, rate, strict, self.chosen)
         self._converter = RgbConverter()
         self._clock = _Clock(1 / self._source.nominal_rate)
         self._size = (0, 0)
         self._rotation = 0
         self._count = 0
-        self._last = 0.0
+        self._first = self._last = 0.0
         self._frames = self._read()
         try:
             self._peeked = next(self._frames, None)
@@ -72,13 +76,16 @@ class VideoReader:
             raise
 
     def _read(self) -> Generator[Frame, None, None]:
-        for picture in self._source.decoded():
+        for number, picture in enumerate(self._source.decoded(), start=1):
+            self._limits.check_frames(self._name, number)
             frame, aspect = picture.frame, picture.aspect
             self._limits.check_pixels(
                 self._name, round(frame.width * aspect), frame.height, still=self.is_still
             )
             timestamp = self._clock.stamp(picture.seconds)
-            self._limits.check_seconds(self._name, timestamp)
+            if self._size == (0, 0):
+                self._first = timestamp
+            self._limits.check_seconds(self._name, timestamp - self._first)
             orientation = picture.orientation.turned(self._rotate)
             image = orientation.apply(self._converter.convert(frame, aspect))
             if self._size == (0, 0):
@@ -101,16 +108,22 @@ class VideoReader:
     @property
     def facts(self) -> Video:
         """What reading has shown so far: complete when the iteration has ended."""
+        passed = self._last - self._first if self._count else 0.0
+        fps = (self._count - 1) / passed if self._count > 1 else None
+        step = 0.0 if self.is_still or not self._count else 1 / (fps or self._source.nominal_rate)
         return Video(
             source=self._name,
             width=self._size[0],
             height=self._size[1],
             frames=self._count,
-            duration=self._last,
-            fps=(self._count - 1) / self._last if self._count > 1 else None,
+            duration=passed + step,
+            fps=fps,
             rotation=self._rotation,
             bad_packets=self._source.bad_packets,
             truncated=self._source.truncated,
+            start=self._first,
+            video_stream=self._source.video_stream,
+            video_streams=self._source.video_streams,
         )
 
     @property
@@ -148,9 +161,17 @@ def open_video(
     rate: float | None = None,
     strict: bool = False,
     rotate: int = 0,
+    video_stream: int | None = None,
 ) -> VideoReader:
     """Open a video file, a picture or a folder of numbered pictures; see :class:`VideoReader`."""
-    return VideoReader(source, limits=limits, rate=rate, strict=strict, rotate=rotate)
+    return VideoReader(
+        source,
+        limits=limits,
+        rate=rate,
+        strict=strict,
+        rotate=rotate,
+        video_stream=video_stream,
+    )
 
 
 def check_rotate(rotate: int | None) -> int:
@@ -160,7 +181,9 @@ def check_rotate(rotate: int | None) -> int:
     return rotate or 0
 
 
-def _open_source(path: Path, limits: Limits, rate: float, strict: bool) -> Source:
+def _open_source(
+    path: Path, limits: Limits, rate: float, strict: bool, video_stream: int | None
+) -> Source:
     # os.path and not pathlib, which raises for a name that is too long for the system.
     if os.path.isdir(path):
         files = numbered_pictures(path)
@@ -173,11 +196,12 @@ def _open_source(path: Path, limits: Limits, rate: float, strict: bool) -> Sourc
         raise InputError(f"{path}: the file is empty (0 bytes); copy or download it again")
     if read_header(head) is not None:
         return PictureSource([(0, path)], limits=limits, rate=rate, strict=strict)
-    return ContainerSource(path, limits=limits, rate=rate, strict=strict)
+    return ContainerSource(path, limits=limits, rate=rate, strict=strict, video_stream=video_stream)
 
 
 class _Clock:
-    """Makes the times of a recording start at 0 and rise strictly, changing true ones only then."""
+    """Makes the times of a recording rise strictly, from 0 at the earliest, changing true ones only
+    then."""
 
     def __init__(self, step: float) -> None:
         self._step = step  # s between frames that have no time of their own
@@ -187,9 +211,8 @@ class _Clock:
     def stamp(self, seconds: float | None) -> float:
         """Time in seconds at which to show a frame that claims ``seconds`` (None: no claim)."""
         if self._last is None:
-            self._shift = -(seconds or 0.0)
-            self._last = 0.0
-            return 0.0
+            self._last = max(seconds or 0.0, 0.0)
+            return self._last
         time = self._last + self._step if seconds is None else seconds + self._shift
         if self._last - time > _JOIN_SECONDS:
             self._shift += self._last + self._step - time

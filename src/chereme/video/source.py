@@ -15,14 +15,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Limits:
-    """How large an input may be; ``max_seconds`` None is no limit.
+    """How large an input may be; ``max_seconds`` and ``max_frames`` None are no limit.
 
-    A single photo may be larger than the frames of a recording: telephones take 12 to 50 Mpx.
+    Of recordings and of files of landmarks alike. A single photo may be larger than the frames of a
+    recording: telephones take 12 to 50 Mpx, and film in 8K.
     """
 
-    max_pixels: int = 3840 * 2160
+    max_pixels: int = 8192 * 4320
     max_still_pixels: int = 8192 * 6144
     max_seconds: float | None = 4 * 3600
+    max_frames: int | None = 1_000_000
 
     def pixels(self, still: bool) -> int:
         """The limit for one picture: of a recording, or single."""
@@ -41,22 +43,32 @@ class Limits:
         if width * height > self.pixels(still):
             raise LimitError(
                 f"{name}: {width}x{height} is over the limit of {self.pixels(still):,} pixels; "
-                f"make the picture smaller, or raise Limits.max_{'still_' if still else ''}pixels"
+                "make the picture smaller, or raise the limit with --max-pixels, in Python with "
+                f"Limits.max_{'still_' if still else ''}pixels"
             )
 
     def check_seconds(self, name: str, seconds: float) -> None:
-        """Raise LimitError if a recording that reaches this time is over the limit."""
+        """Raise LimitError if a recording that lasts as long is over the limit."""
         if self.max_seconds is not None and seconds > self.max_seconds:
             raise LimitError(
-                f"{name}: the recording reaches {seconds:.1f} s, over the limit of "
-                f"{self.max_seconds:g} s; cut it into parts, or raise Limits.max_seconds"
+                f"{name}: the recording lasts {seconds:.1f} s at least, over the limit of "
+                f"{self.max_seconds:g} s; cut it into parts, or raise the limit with "
+                "--max-seconds, in Python with Limits.max_seconds"
+            )
+
+    def check_frames(self, name: str, frames: int) -> None:
+        """Raise LimitError if a recording of as many frames is over the limit."""
+        if self.max_frames is not None and frames > self.max_frames:
+            raise LimitError(
+                f"{name}: more than the limit of {self.max_frames:,} frames; cut it into parts, or "
+                "raise the limit with --max-frames, in Python with Limits.max_frames"
             )
 
 
 class Decoded(NamedTuple):
     """A decoded picture as it is stored, and what is needed to show it.
 
-    ``seconds`` is the time since the first picture, None where the file has no timestamp;
+    ``seconds`` is its time by the clock of the recording, None where the file has no timestamp;
     ``aspect`` is the width of a stored pixel over its height.
     """
 
@@ -74,6 +86,8 @@ class Source(Protocol):
     is_still: bool
     expected_frames: int | None
     nominal_rate: float
+    video_stream: int | None
+    video_streams: tuple[tuple[int, int], ...]
 
     def decoded(self) -> Iterator[Decoded]:
         """Decoded pictures in the order in which they are shown."""
