@@ -96,6 +96,76 @@ def test_folders_of_splits_hold_the_signs(tree):
     assert {i.label for i in folders.read_tree(other).items} >= {"test", "exam"}
 
 
+SPLIT_TREE = ("train/a/1{0}", "train/b/1{0}", "valid/a/1{0}", "test/b/1{0}")
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".pose", ".jpg", ".PNG"])
+@pytest.mark.parametrize("around", ["", "data/", "data/images/", "asl/asl/"])
+def test_splits_as_they_are_unpacked(tree, suffix, around):
+    """What systems add beside the folders is not looked at, nor is a folder around them."""
+    names = [around + name.format(suffix) for name in SPLIT_TREE]
+    junk = ("__MACOSX/train/a/._1.mp4", ".git/a/1.mp4", "train/.DS_Store", "train/__MACOSX/1.mp4")
+    corpus = folders.read_tree(tree(*names, "README.txt", *(around + name for name in junk)))
+    assert [(i.label, i.split) for i in corpus.items] == [
+        ("b", "test"),
+        ("a", "train"),
+        ("b", "train"),
+        ("a", "dev"),
+    ]
+    assert not corpus.findings
+
+
+def test_splits_with_frames_and_a_folder_of_pictures_in_each(tree):
+    names = [f"{split}/images/{sign}/1.jpg" for split in ("Training", "Testing") for sign in "ab"]
+    corpus = folders.read_tree(tree(*names))
+    assert [(i.label, i.split) for i in corpus.items] == [
+        ("a", "test"),
+        ("b", "test"),
+        ("a", "train"),
+        ("b", "train"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (
+            ("train/a/1.mp4", "test/a/1.mp4", "extra/1.mp4"),
+            r"splits \(test, train\).*both \(extra\)",
+        ),
+        (("train/1.mp4", "test/1.mp4"), "test: expected a folder for each sign.*got no folder"),
+        (("train/images/1.jpg", "train/labels/1.txt", "test/images/1.jpg"), "got images"),
+    ],
+)
+def test_layouts_that_are_neither(tree, names, said):
+    with pytest.raises(InputError, match=said):
+        folders.read_tree(tree(*names))
+
+
+def test_a_folder_of_one_sign_is_no_wrapping(tree):
+    frames = [f"hello/clip{n}/000{m}.jpg" for n in (1, 2) for m in (1, 2)]
+    corpus = folders.read_tree(tree(*frames))
+    assert [(i.label, i.path.name, i.frames) for i in corpus.items] == [
+        ("hello", "clip1", 2),
+        ("hello", "clip2", 2),
+    ]
+
+
+def test_one_sign_whose_accents_are_written_in_two_ways(tree):
+    composed, apart = "\N{LATIN SMALL LETTER E WITH ACUTE}t", "e\N{COMBINING ACUTE ACCENT}t"
+    root = tree(f"{composed}/1.mp4", f"{apart}/1.mp4", f"{apart}/2.mp4", "ete/1.mp4")
+    corpus = folders.read_tree(root)
+    assert {item.label for item in corpus.items} == {composed, "ete"}
+    assert sorted(i.id for i in corpus.items if i.label == composed) == [
+        f"{composed}/1.mp4",
+        f"{composed}/1.mp4 (2)",
+        f"{composed}/2.mp4",
+    ]
+    assert all(item.path.exists() for item in corpus.items)
+    corpus.write(root / "m.csv")
+    assert len(folders.read(root / "m.csv").items) == 4
+
+
 def test_a_tree_that_is_none(tree, tmp_path):
     with pytest.raises(InputError, match="expected at least one clip"):
         folders.read_tree(tmp_path)

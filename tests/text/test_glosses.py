@@ -16,6 +16,13 @@ PAPER = [
 ]  # fmt: skip
 
 
+def test_accents_are_composed():
+    assert (
+        as_gloss(" A\N{COMBINING DIAERESIS}RZTE 1 ")
+        == "\N{LATIN CAPITAL LETTER A WITH DIAERESIS}RZTE_1"
+    )
+
+
 @pytest.mark.parametrize(
     ("gloss", "pieces"),
     [

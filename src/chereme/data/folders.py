@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import cast
 
 from chereme.data.corpus import Corpus, CorpusBuilder
 from chereme.data.metadata import is_clip
 from chereme.errors import InputError, UsageError
-from chereme.formats.manifests import Item, Split, read_manifest
+from chereme.formats.manifests import SPLIT_NAMES, Item, Split, read_manifest
+from chereme.formats.paths import nfc
 from chereme.text.alphabet import Alphabet
-
-_SPLITS = {"train": "train", "dev": "dev", "val": "dev", "test": "test"}
+from chereme.video.pictures import SUFFIXES as PICTURE_SUFFIXES
 
 
 def read(
@@ -54,54 +55,133 @@ def read_tree(
 ) -> Corpus:
     """Read ``<gloss>/<clip>``: a folder for each sign, called by its gloss, with its clips.
 
-    A clip is a video file, a folder of numbered frames, or a file of landmarks (``.pose``,
-    ``.npz``); other files are not looked at. Where the folders in ``root`` are called train, dev
-    (or val) and test, and nothing else, the folders of the signs are in these and the clips have
-    this split; otherwise they have none (see :mod:`chereme.data.splits`). ``signer`` is a regular
-    expression that is searched for in ``<gloss>/<clip>``, whose only group is the name of the
-    signer, as ``/([^_]+)_``; clips in which it is not found have no signer. ``check_frames`` and
-    ``least_frames`` as in :class:`CorpusBuilder`.
+    A clip is a video file, a folder of numbered frames, a file of landmarks (``.pose``, ``.npz``),
+    or a photograph, which is a clip of one frame; other files are not looked at. Where the folders
+    in ``root`` are called as splits are (``chereme.formats.manifests.SPLIT_NAMES``), and nothing
+    else, the folders of the signs are in these and the clips have this split; otherwise they have
+    none (see :mod:`chereme.data.splits`). A single folder around all of this is passed through.
+    Hidden folders, and those that systems make (``__MACOSX``), are not looked at. ``signer`` is a
+    regular expression that is searched for in ``<gloss>/<clip>``, whose only group is the name of
+    the signer, as ``/([^_]+)_``; clips in which it is not found have no signer. ``check_frames``
+    and ``least_frames`` as in :class:`CorpusBuilder`.
 
     Dropped and counted: folders of signs without any clip, and folders in them without frames.
-    Raises InputError if there is no clip; UsageError for an expression that cannot be used.
+    Raises InputError if there is no clip, or the folders are of another layout; UsageError for an
+    expression that cannot be used.
     """
     root = Path(root)
     pattern = _signer_pattern(signer)
-    tops = _folders(root)
-    splits = tops and all(top.name.lower() in _SPLITS for top in tops)
     builder = CorpusBuilder(
         root.resolve().name, None, check_frames=check_frames, least_frames=least_frames
     )
-    for top, gloss in (
-        [(t, g) for t in tops for g in _folders(t)] if splits else [(None, top) for top in tops]
-    ):
-        clips = sorted(path for path in gloss.iterdir() if is_clip(path))
+    times: Counter[str] = Counter()
+    for split, gloss in _sign_folders(_inside(root)):
+        clips = sorted(path for path in gloss.iterdir() if _is_clip_or_picture(path))
         if not clips:
             builder.drop(gloss.relative_to(root).as_posix(), "no clip in its folder")
         for clip in clips:
-            id = clip.relative_to(root).as_posix()
-            match = pattern.search(f"{gloss.name}/{clip.name}") if pattern else None
+            id = nfc(clip.relative_to(root).as_posix())
+            times[id] += 1  # two names that differ in their Unicode form alone
+            match = pattern.search(nfc(f"{gloss.name}/{clip.name}")) if pattern else None
             builder.add(
                 Item(
                     path=clip,
-                    label=gloss.name,
-                    id=id,
+                    label=nfc(gloss.name),
+                    id=id if times[id] == 1 else f"{id} ({times[id]})",
                     signer=match[1] if match else None,
-                    split=cast("Split", _SPLITS[top.name.lower()]) if top else None,
+                    split=split,
                     language=language,
                 )
             )
     return builder.build()
 
 
+_SYSTEM_FOLDERS = ("__macosx", "__pycache__", "$recycle.bin", "system volume information", "@eadir")
+_NO_SIGNS = ("images", "labels", "annotations", "masks")  # of collections for object detection
+
+
 def _folders(folder: Path) -> list[Path]:
+    """The visible folders in a folder."""
     try:
-        return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+        return sorted(
+            path
+            for path in folder.iterdir()
+            if path.is_dir()
+            and not path.name.startswith(".")
+            and path.name.lower() not in _SYSTEM_FOLDERS
+        )
     except OSError as error:
         raise InputError(
             f"{folder}: expected a folder with a folder for each sign, and it cannot be listed "
             f"({error.strerror}); check the path"
         ) from error
+
+
+def _is_clip_or_picture(path: Path) -> bool:
+    return (is_clip(path) and path.name.lower() not in _SYSTEM_FOLDERS) or (
+        path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".")
+    )
+
+
+def _holds_files(folder: Path) -> bool:
+    """Whether there are clips, or pictures, in a folder itself."""
+    return any(not path.is_dir() and _is_clip_or_picture(path) for path in folder.iterdir())
+
+
+def _inside(folder: Path) -> Path:
+    """``folder``, or what a single folder in it is wrapped around: folders that hold more."""
+    for _ in range(_DEEPEST):
+        tops = _folders(folder)
+        if len(tops) != 1 or _holds_files(folder) or _holds_files(tops[0]):
+            break
+        # Folders of frames are clips, so that the one folder may be a sign.
+        inner = _folders(tops[0])
+        frames = all(_holds_files(path) and not _holds_videos(path) for path in inner)
+        named = tops[0].name.lower() in _WRAPPERS or _are_splits(inner)
+        if not inner or (frames and not named):
+            break
+        folder = tops[0]
+    return folder
+
+
+_DEEPEST = 4
+_WRAPPERS = ("images", "videos", "clips", "data", "dataset")
+
+
+def _holds_videos(folder: Path) -> bool:
+    return any(not path.is_dir() and is_clip(path) for path in folder.iterdir())
+
+
+def _are_splits(folders: Sequence[Path]) -> bool:
+    return bool(folders) and all(folder.name.lower() in SPLIT_NAMES for folder in folders)
+
+
+def _sign_folders(root: Path) -> Iterator[tuple[Split | None, Path]]:
+    """The folder of each sign, with its split where the folders say so."""
+    tops = _folders(root)
+    named = [top for top in tops if top.name.lower() in SPLIT_NAMES]
+    others = [top.name for top in tops if top not in named]
+    # A sign may be called test. Several such folders, with none but folders in them, are splits.
+    splits = len(named) > 1 and not any(map(_holds_files, named))
+    if splits and others:
+        raise InputError(
+            f"{root}: expected folders of splits ({', '.join(top.name for top in named)}) or of "
+            f"signs, got both ({', '.join(others[:5])}); put the folders of the signs into those "
+            "of the splits"
+        )
+    if others or (len(tops) == 1 and _holds_files(tops[0])) or not tops:
+        yield from ((None, top) for top in tops)
+        return
+    for top in tops:
+        inner = _inside(top)
+        signs = _folders(inner)
+        if _holds_files(inner) or all(sign.name.lower() in _NO_SIGNS for sign in signs):
+            found = ", ".join(sign.name for sign in signs) or "no folder"
+            raise InputError(
+                f"{top}: expected a folder for each sign in the folder of a split, got {found}; "
+                "put the clips of each sign into a folder with its name"
+            )
+        yield from ((SPLIT_NAMES[top.name.lower()], sign) for sign in signs)
 
 
 def _signer_pattern(signer: str | None) -> re.Pattern[str] | None:

@@ -12,6 +12,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from chereme.errors import InputError
 from chereme.formats.files import read_file
+from chereme.formats.manifests import SPLIT_NAMES
+from chereme.formats.paths import nfc
 
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg", ".flv", ".wmv")
 LANDMARK_SUFFIXES = (".pose", ".npz")
@@ -54,7 +56,7 @@ class ClipFiles:
             place = place.with_suffix("")
         if place.parent not in self._listed:
             self._listed[place.parent] = self._list(place.parent)
-        return self._listed[place.parent].get(place.name, place.with_name(place.name + ".mp4"))
+        return self._listed[place.parent].get(nfc(place.name), place.with_name(place.name + ".mp4"))
 
     @staticmethod
     def _list(folder: Path) -> dict[str, Path]:
@@ -62,7 +64,7 @@ class ClipFiles:
         if folder.is_dir():
             clips = [(_key(path), path) for path in sorted(folder.iterdir()) if is_clip(path)]
             for (name, _), path in sorted(clips, key=lambda clip: clip[0][1]):
-                found.setdefault(name, path)
+                found.setdefault(nfc(name), path)
         return found
 
 
@@ -136,7 +138,7 @@ def whole_of(row: Mapping[str, Any], name: str) -> int:
 
 def split_of(row: Mapping[str, Any], name: str) -> str:
     """``train``, ``dev`` or ``test`` for a field that says train, val or test. BadRow if none."""
-    split = {"train": "train", "val": "dev", "dev": "dev", "test": "test"}.get(text_of(row, name))
+    split = SPLIT_NAMES.get(text_of(row, name).lower())
     if split is None:
         raise BadRow("split is not train, val or test", str(row[name]))
     return split

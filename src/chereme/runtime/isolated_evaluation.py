@@ -12,6 +12,7 @@ import numpy as np
 
 from chereme.errors import InputError, UsageError
 from chereme.formats.manifests import Item
+from chereme.formats.paths import nfc
 from chereme.metrics import UNRANKED, ranks, top_k, top_k_interval
 from chereme.metrics.confusion import Confusions
 from chereme.runtime.evaluation import versions
@@ -40,7 +41,7 @@ def predict_signs(
     progress: Callable[[int, int | None], None] | None = None,
 ) -> list[SignPrediction]:
     """Read every item. What cannot be read is kept with its error and does not stop the others."""
-    place = {gloss: number for number, gloss in enumerate(recognizer.glosses)}
+    place = {nfc(gloss): number for number, gloss in enumerate(recognizer.glosses)}
     predictions = []
     for done, item in enumerate(items, start=1):
         try:
@@ -57,7 +58,7 @@ def predict_signs(
             if result.glosses and item.label in place:
                 scores = np.zeros(len(place))
                 for gloss, probability in result.glosses:
-                    scores[place[gloss]] = probability
+                    scores[place[nfc(gloss)]] = probability
                 rank = int(ranks(scores[None], [place[item.label]])[0])
             predictions.append(SignPrediction(item, result, rank))
         if progress is not None:
@@ -95,11 +96,12 @@ def evaluate_signs(
             f"none of the {len(labelled)} items could be read; the first: {predictions[0].error}"
         )
     labels = [p.item.label for p in read]
-    first = [p.result.text or None for p in read if p.result is not None]
+    first = [nfc(p.result.text) or None for p in read if p.result is not None]
     places = [UNRANKED if p.rank is None else p.rank for p in read]
     signers = [p.item.signer for p in read]
     known_signers = None not in signers and len(set(signers)) > 1
-    unknown = Counter(label for label in labels if label not in recognizer.glosses)
+    known = set(map(nfc, recognizer.glosses))
+    unknown = Counter(label for label in labels if label not in known)
     confused = Confusions(Counter(zip(labels, first, strict=True)))
     counts, recall = confused.counts(), confused.recall()
     result: dict[str, Any] = {

@@ -17,6 +17,7 @@ from typing import Literal
 
 from chereme.errors import InputError, UsageError
 from chereme.formats.files import read_file
+from chereme.formats.paths import nfc
 
 Units = Literal["glosses", "pieces"]
 
@@ -37,12 +38,12 @@ _SPELLED = ("fs-", "#")
 
 
 def as_gloss(text: str) -> str:
-    """A gloss without white space: ends stripped, runs inside become ``_``.
+    """A gloss without white space: ends stripped, runs inside become ``_``; accents composed (NFC).
 
     Choice: a gloss like ``5"forget it"`` would fall apart in a line of text. InputError if nothing
     is left, or it has the mark that stands before pieces.
     """
-    gloss = "_".join(text.split())
+    gloss = nfc("_".join(text.split()))
     if not gloss or BEGIN in gloss or gloss in SPECIAL:
         raise InputError(
             f"gloss: expected text without {BEGIN!r}, other than {', '.join(SPECIAL)}, got {text!r}"
