@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import signal
 import subprocess
 import sys
 from datetime import datetime, timedelta
@@ -328,6 +329,46 @@ def test_a_reader_that_goes_away(clips: Path, model: str) -> None:
     _, stderr = program.communicate(timeout=120)
     assert (program.returncode, stderr) == (1, b"")
     assert (clips / "out" / "vail.txt").read_text() == "vail\n"
+
+
+@pytest.mark.parametrize("closed", ["0", "1", "2", "012"])
+def test_streams_that_are_closed(clips: Path, model: str, closed: str) -> None:
+    def close() -> None:
+        for number in closed:
+            os.close(int(number))
+
+    done = subprocess.run(
+        [*PROGRAM, clips / "vail.npz", "--model", model, "-o", clips / "out"],
+        stdout=None if "1" in closed else subprocess.PIPE,
+        stderr=None if "2" in closed else subprocess.PIPE,
+        preexec_fn=close,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == (None if "1" in closed else b"vail\n")
+    assert (clips / "out" / "vail.txt").read_text() == "vail\n"
+
+
+def test_interrupted_what_was_finished_is_kept(clips: Path, model: str) -> None:
+    inputs = [clips / f"{number}.npz" for number in range(300)]
+    for path in inputs:
+        path.symlink_to(clips / "vail.npz")
+    program = subprocess.Popen(
+        [*PROGRAM, *inputs, "--model", model, "-o", clips / "out"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert program.stdout is not None
+    lines = [program.stdout.readline()]
+    program.send_signal(signal.SIGINT)
+    stdout, stderr = program.communicate(timeout=120)
+    assert program.returncode == 130
+    assert stderr == "chereme: interrupted\n"
+    read = len(lines + stdout.splitlines())
+    assert read < len(inputs)
+    assert len(names(clips / "out")) in (read, read + 1)  # not yet printed
+    assert {path.read_text() for path in (clips / "out").iterdir()} == {"vail\n"}
 
 
 # -- ELAN ------------------------------------------------------------------------------------------

@@ -4,6 +4,9 @@ Text goes to standard output, progress and warnings to standard error. Exit code
 some input failed, the others still ran; 2: wrong use.
 """
 
-from chereme.cli.app import app, main
+try:
+    from chereme.cli.app import app, main
+except KeyboardInterrupt:  # importing takes a moment
+    raise SystemExit(130) from None
 
 __all__ = ["app", "main"]

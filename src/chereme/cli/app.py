@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import sys
-
 import typer
 
 import chereme
@@ -21,7 +18,7 @@ from chereme.cli import (
     synthesize,
     train,
 )
-from chereme.cli.console import CheremeGroup
+from chereme.cli.console import CheremeGroup, open_streams
 
 app = typer.Typer(
     name="chereme",
@@ -71,8 +68,5 @@ def _root(
 
 def main() -> None:
     """Entry point of the command ``chereme``."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # What a console's encoding lacks, as in names of files, is no reason to stop.
-            stream.reconfigure(errors="backslashreplace")
+    open_streams()
     app()

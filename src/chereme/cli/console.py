@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import io
 import json
 import os
 import re
@@ -66,6 +67,24 @@ def _show_warning(
     """What the library warns of, without the line of code that noticed it."""
     if issubclass(category, UserWarning):
         say(f"warning: {message}")
+
+
+def open_streams() -> None:
+    """Make standard output and standard error such that anything may be written to them.
+
+    Where they are closed, the next file that is opened would get their place, and what libraries
+    print with it. Names of files may have characters that a console's encoding lacks.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def debugging() -> bool:

@@ -7,7 +7,6 @@ it is complete.
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -149,7 +148,7 @@ def _begin(target: Path) -> Path:
     with suppress(FileNotFoundError):
         os.lstat(target)
     suffix = target.suffix if len(target.suffix) <= _LONGEST_SUFFIX else ""
-    part = target.with_name(f".{secrets.token_hex(4)}.part{suffix}")
+    part = target.with_name(f".{os.urandom(4).hex()}.part{suffix}")
     part.open("xb").close()
     return part
 
