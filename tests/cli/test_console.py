@@ -22,6 +22,11 @@ class Clock:
         return self.now
 
 
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
@@ -64,10 +69,6 @@ def test_an_unknown_or_wrong_number_of_frames(
 def test_on_a_terminal_the_bar_is_on_standard_error_and_goes_away(
     clock: Clock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setenv("TERM", "xterm")
@@ -78,6 +79,22 @@ def test_on_a_terminal_the_bar_is_on_standard_error_and_goes_away(
     assert "60/90" in terminal.getvalue()
     assert terminal.getvalue().endswith("\x1b[2K")  # the line is wiped
     assert capsys.readouterr().out == ""
+
+
+def test_names_are_shown_as_they_are_and_escaped(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with ProgressBar("[/]\x1b[31m\n.mp4") as progress:
+        clock.now += 5.0
+        progress(200, 300)
+    shown = r"[/]\x1b[31m\n.mp4"
+    assert capsys.readouterr().err.startswith(f"chereme: {shown}: 200 of 300 frames")
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setenv("TERM", "xterm")
+    with ProgressBar("[/]\x1b[31m\n.mp4") as progress:
+        clock.now += 5.0
+        progress(200, 300)
+    assert shown in sys.stderr.getvalue()  # type: ignore[attr-defined]
 
 
 def test_an_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
