@@ -245,12 +245,7 @@ def describe_recording(source: Path, reader: VideoReader) -> tuple[dict[str, Any
         warnings.append(f"the file is damaged: {facts.bad_packets} packets could not be decoded")
     if facts.truncated:
         warnings.append("the file ends too early: what there is was read")
-    if len(facts.video_streams) > 1 and reader.chosen is None:
-        sizes = ", ".join(f"{n} is {w}x{h}" for n, (w, h) in enumerate(facts.video_streams))
-        warnings.append(
-            f"there are {len(facts.video_streams)} video streams ({sizes}): {facts.video_stream} "
-            "was read; for another give --video-stream N, in Python video_stream=N"
-        )
+    warnings += reader.remarks
     info = {
         "source": facts.source,
         "kind": kind,

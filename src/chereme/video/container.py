@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from chereme.errors import InputError, UsageError
 from chereme.formats.files import open_file
@@ -28,18 +28,29 @@ MAX_START = 1e6  # seconds from a recording's start to its first picture
 
 
 class ContainerSource:
-    """A video file. See :class:`chereme.video.source.Source`."""
+    """A video file. See :class:`chereme.video.source.Source`.
+
+    ``file``: what to read in the place of what is at ``path``.
+    """
 
     is_still = False
 
     def __init__(
-        self, path: Path, *, limits: Limits, rate: float, strict: bool, video_stream: int | None
+        self,
+        path: Path,
+        *,
+        limits: Limits,
+        rate: float,
+        strict: bool,
+        video_stream: int | None = None,
+        file: BinaryIO | None = None,
     ) -> None:
         self._name = str(path)
         self._strict = strict
         self.video_stream: int | None = None
+        self.remarks: tuple[str, ...] = ()
         self.bad_packets = 0
-        self._file = open_file(path)
+        self._file = open_file(path) if file is None else file
         try:
             self.truncated = is_cut(self._file)
             if strict and self.truncated:
@@ -108,6 +119,12 @@ class ContainerSource:
             )
         if wanted is None:
             stream = max(decodable, key=lambda s: s.width * s.height)
+            if len(streams) > 1:
+                sizes = ", ".join(f"{n} is {s.width}x{s.height}" for n, s in enumerate(streams))
+                self.remarks = (
+                    f"there are {len(streams)} video streams ({sizes}): {streams.index(stream)} "
+                    "was read; for another give --video-stream N, in Python video_stream=N",
+                )
         elif not 0 <= wanted < len(streams) or streams[wanted] not in decodable:
             there = ", ".join(str(n) for n, s in enumerate(streams) if s in decodable)
             raise UsageError(

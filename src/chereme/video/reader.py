@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -12,8 +13,13 @@ from chereme.errors import InputError, UsageError
 from chereme.formats.files import open_file
 from chereme.types import Frame, Video
 from chereme.video.container import ContainerSource
-from chereme.video.picture_header import read_header
-from chereme.video.pictures import PictureSource, numbered_pictures
+from chereme.video.picture_header import pixels_of_png, read_header
+from chereme.video.pictures import (
+    PictureSource,
+    WebpAnimation,
+    numbered_pictures,
+    read_picture,
+)
 from chereme.video.source import Limits, Source
 from chereme.video.upright import RgbConverter
 
@@ -52,10 +58,9 @@ class VideoReader:
         if not rate > 0:
             raise InputError(f"rate: expected frames per second above 0, got {rate}")
         self._rotate = check_rotate(rotate)
-        self.chosen = video_stream
         self._name = str(source)
         self._limits = limits or Limits()
-        self._source = _open_source(Path(source), self._limits, rate, strict, self.chosen)
+        self._source = _open_source(Path(source), self._limits, rate, strict, video_stream)
         self._converter = RgbConverter()
         self._clock = _Clock(1 / self._source.nominal_rate)
         self._size = (0, 0)
@@ -136,6 +141,11 @@ class VideoReader:
         """True for a single picture."""
         return self._source.is_still
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What was not read of the file, for people: other streams, other pictures."""
+        return self._source.remarks
+
     def close(self) -> None:
         """Release the file. Frames already read stay valid."""
         self._peeked = None
@@ -191,12 +201,25 @@ def _open_source(
     if not os.path.exists(path):
         raise InputError(f"{path}: no such file or folder; check the path")
     with open_file(path) as file:
-        head = file.read(16)
+        head = file.read(32)
     if not head:
         raise InputError(f"{path}: the file is empty (0 bytes); copy or download it again")
-    if read_header(head) is not None:
+    header = read_header(head)
+    if header is not None and header.codec == "webp" and header.animated:
+        return WebpAnimation(path, limits=limits, rate=rate, strict=strict)
+    if header is not None and header.codec == "png":
+        data = read_picture(path, limits, still=True)
+        if _animated(data):
+            film = io.BytesIO(pixels_of_png(data))
+            return ContainerSource(path, limits=limits, rate=rate, strict=strict, file=film)
+    if header is not None:
         return PictureSource([(0, path)], limits=limits, rate=rate, strict=strict)
     return ContainerSource(path, limits=limits, rate=rate, strict=strict, video_stream=video_stream)
+
+
+def _animated(data: bytes) -> bool:
+    header = read_header(data)
+    return header is not None and header.animated
 
 
 class _Clock:

@@ -88,6 +88,8 @@ class Source(Protocol):
     nominal_rate: float
     video_stream: int | None
     video_streams: tuple[tuple[int, int], ...]
+    remarks: tuple[str, ...]
+    """What was not read of the file, for people."""
 
     def decoded(self) -> Iterator[Decoded]:
         """Decoded pictures in the order in which they are shown."""

@@ -22,7 +22,7 @@ def is_cut(file: BinaryIO) -> bool:
         return _matroska_is_cut(file, size)
     if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
         return any(end > size for _, end in _iso_boxes(file, size))
-    if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
+    if head[:4] == b"RIFF" and head[8:12] in (b"AVI ", b"WEBP"):
         return int.from_bytes(head[4:8], "little") + 8 > size
     return False
 
