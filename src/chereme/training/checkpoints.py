@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 
 from chereme.errors import BundleError
+from chereme.models.checkpoint_files import load_tensors
 from chereme.models.fingerspelling import FingerspellingRecognizer
 from chereme.training.export import load_checkpoint
 
@@ -54,18 +54,17 @@ def read_checkpoint(
             does not fit.
     """
     prefix = "model."
+    expected = (
+        f"a checkpoint of {of}, with the entry {entry!r} and weights that fit it, as "
+        "'chereme train' writes"
+    )
+    checkpoint = load_tensors(path, expected=expected)
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
         state = checkpoint["state_dict"].items()
         yield checkpoint[entry], {k[len(prefix) :]: v for k, v in state if k.startswith(prefix)}
-    except FileNotFoundError as error:
-        raise BundleError(f"{path}: no such checkpoint") from error
-    except Exception as error:  # on bytes that are no checkpoint torch may stumble in any way
+    except Exception as error:  # a stranger's values may be missing, or fit in no way
         first = next(iter(str(error).splitlines()), type(error).__name__)
-        raise BundleError(
-            f"{path}: expected a checkpoint of {of}, with the entry {entry!r} and weights that fit "
-            f"it, as 'chereme train' writes; got something else ({first})"
-        ) from error
+        raise BundleError(f"{path}: expected {expected}; got something else ({first})") from error
 
 
 def take_weights(model: FingerspellingRecognizer, path: str | Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from lightning import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
-from chereme.errors import BundleError
+from chereme.models.checkpoint_files import load_tensors
 from chereme.training.memory import keep_freed_memory
 
 
@@ -50,17 +49,11 @@ def main(args: Sequence[str]) -> TrainingCLI:
         args=list(args),
     )
     resume: Any = cli.config["resume"]
-    try:
-        # A task without anything to learn (late fusion) has nothing but results to write.
-        if any(parameter.requires_grad for parameter in cli.model.parameters()):
-            cli.trainer.fit(
-                cli.model, datamodule=cli.datamodule, ckpt_path=resume, weights_only=True
-            )
-    except pickle.UnpicklingError as error:
-        raise BundleError(
-            f"{resume}: expected a checkpoint of tensors and plain values, as 'chereme train' "
-            "writes; it is damaged, or holds objects that could run code, and was not loaded"
-        ) from error
+    if resume is not None:
+        load_tensors(resume, mmap=True)  # what is refused is refused in our words, and now
+    # A task without anything to learn (late fusion) has nothing but results to write.
+    if any(parameter.requires_grad for parameter in cli.model.parameters()):
+        cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=resume, weights_only=True)
     output = Path(cli.config["output"])
     output.mkdir(parents=True, exist_ok=True)
     finish = getattr(cli.model, "finish", None)

@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from chereme.errors import BundleError, UsageError
+from chereme.models.checkpoint_files import load_tensors
 from chereme.models.fingerspelling import (
     FingerspellingConfig,
     FingerspellingRecognizer,
@@ -68,16 +69,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     Nothing but tensors and plain values is read: a checkpoint that holds other pickled objects is
     refused with a ``BundleError``, since unpickling them could run code.
     """
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise BundleError(f"{path}: no such checkpoint") from error
-    except Exception as error:  # on bytes that are no checkpoint torch may stumble in any way
-        raise BundleError(
-            f"{path}: expected a checkpoint of tensors and plain values, as 'chereme train' "
-            "writes; it cannot be read as one, or holds objects that could run code "
-            f"({_first_line(error)})"
-        ) from error
+    checkpoint = load_tensors(path)
     prefix = "model."
     try:
         described, state = checkpoint["recognizer"], checkpoint["state_dict"]

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from chereme.decoding.generation import PAPER_GENERATION
 from chereme.errors import BundleError
 from chereme.formats.tracks import track_spec
+from chereme.models.checkpoint_files import load_tensors
 from chereme.models.signx import Pose2Gloss, Video2Gloss
 from chereme.runtime.bundle import DECODER, ENCODER, MODEL_CARD, SEQUENCE, TRACKS
 from chereme.runtime.config import SCHEMA_VERSION, ContinuousConfig, parse_config
@@ -54,10 +55,10 @@ Model = Pose2Gloss | Video2Gloss
 def kind_of(checkpoint: str | Path) -> Kind | None:
     """What kind of SignX a file says to be the checkpoint of; None for another file."""
     try:
-        found = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
+        found = load_tensors(checkpoint, mmap=True)
         kind: Kind = found["signx"]["kind"]
         return kind
-    except Exception:  # on bytes that are no checkpoint torch may stumble in any way
+    except (BundleError, LookupError, TypeError):
         return None
 
 

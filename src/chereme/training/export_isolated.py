@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from chereme.errors import BundleError
 from chereme.hand_model import HandTemplate
+from chereme.models.checkpoint_files import load_tensors
 from chereme.models.hand_aware import HandAwareRecognizer
 from chereme.models.hand_aware.decoder import HandDecoder, turn
 from chereme.models.hand_aware.recognizer import UNIT
@@ -95,9 +96,9 @@ class JointClassifier(nn.Module):
 def kind_of(checkpoint: str | Path) -> str | None:
     """ "signbert" or "hand_aware" where a file says to be the checkpoint of such a recogniser."""
     try:
-        found = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
+        found = load_tensors(checkpoint, mmap=True)
         return next((kind for kind in ("signbert", "hand_aware") if kind in found), None)
-    except Exception:  # on bytes that are no checkpoint torch may stumble in any way
+    except (BundleError, LookupError, TypeError):
         return None
 
 

@@ -32,6 +32,7 @@ from chereme.data.prepare import Preparation, make_mediapipe
 from chereme.data.shards import UNSPLIT
 from chereme.errors import InputError, UsageError
 from chereme.metrics import UNRANKED, ranks
+from chereme.models.checkpoint_files import load_tensors
 from chereme.models.signbert import (
     EncoderConfig,
     GestureConfig,
@@ -358,6 +359,8 @@ def _train(
         # What of the clips there is to know has been said by now, and of all of them.
         warnings.simplefilter("ignore")
         going_on = str(last) if resumed and last.is_file() else None
+        if going_on is not None:
+            load_tensors(going_on, mmap=True)
         try:
             trainer.fit(task, datamodule=data, ckpt_path=going_on, weights_only=True)
         except SystemExit as stop:  # Lightning ends the program itself on Ctrl-C

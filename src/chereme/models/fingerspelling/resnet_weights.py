@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from chereme._imports import require
 from chereme.errors import BundleError, UsageError
+from chereme.models.checkpoint_files import load_tensors
 from chereme.models.fingerspelling.encoders import ResNetEncoder
 
 _FULL_WIDTHS = (64, 128, 256, 512)
@@ -88,8 +88,10 @@ def _read(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             state: Any = safetensors.load_file(path)
         else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # on bytes that are no such file, each library stumbles in its way
+            state = load_tensors(path, expected="a state dict of tensors")
+    except BundleError:
+        raise
+    except Exception as error:  # on bytes that are no such file safetensors stumbles in many ways
         raise BundleError(
             f"{path}: expected a state dict of tensors, got something else ({error})"
         ) from error
