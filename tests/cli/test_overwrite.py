@@ -29,7 +29,17 @@ FILES = [
     (("hand-model", "reconstruct", "none.mp4", "-o"), "mesh.mp4"),
     (("hand-model", "convert", "none.pkl", "-o"), "hand.safetensors"),
 ]
-FOLDERS = [(("export", "none.ckpt", "-o"), "bundle"), (("train", "none", "-o"), "model")]
+FOLDERS = [
+    (("export", "none.ckpt", "-o"), "bundle"),
+    (("train", "none", "-o"), "model"),
+    (("prepare", "folder", "--root", "none", "-o"), "shards"),
+    (("prepare", "signs", "--root", "none", "-o"), "signs"),
+    (("prepare", "rendered", "--clips", "10", "-o"), "shards"),
+    (("prepare", "photographs", "--clips", "10", "--root", "none", "-o"), "shards"),
+    (("prepare", "letters", "--clips", "10", "--exemplars", "none.npz", "-o"), "letters"),
+    (("prepare", "signing", "--clips", "10", "-o"), "sentences"),
+    (("synthesize", "--corpus", "10", "-o"), "clips"),
+]
 
 
 def run(*arguments: object) -> Result:

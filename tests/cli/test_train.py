@@ -31,11 +31,12 @@ def run(*arguments: object) -> Result:
 )
 def test_recipes_go_to_the_trainer(monkeypatch: pytest.MonkeyPatch, given: Any, handed_on: Any):
     trainer = pytest.importorskip("chereme.training.cli")
-    seen: list[list[str]] = []
-    monkeypatch.setattr(trainer, "main", seen.append)
-    result = run("train", *given)
-    assert result.exit_code == 0, result.stderr
-    assert seen == [handed_on]
+    seen: list[tuple[list[str], bool]] = []
+    monkeypatch.setattr(trainer, "main", lambda given, *, keep: seen.append((given, keep)))
+    for more in ((), ("--overwrite",)):
+        result = run("train", *given, *more)
+        assert result.exit_code == 0, result.stderr
+    assert seen == [(handed_on, True), (handed_on, False)]
 
 
 @pytest.mark.parametrize("given", [(), ("folder",), ("-o", "model")])

@@ -10,7 +10,13 @@ from pathlib import Path
 import pytest
 
 from chereme.errors import OutputError
-from chereme.formats.outputs import check_output, check_output_folder, new_file, write_file
+from chereme.formats.outputs import (
+    LOCK,
+    check_output,
+    check_output_folder,
+    new_file,
+    write_file,
+)
 
 
 def names(folder: Path) -> list[str]:
@@ -183,3 +189,13 @@ def test_folders(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot be written"):
         check_output_folder("/proc/nope")
     assert names(tmp_path / "new" / "bundle") == ["thesis.doc"]
+
+
+def test_a_folder_of_earlier_work_is_gone_on_with(tmp_path: Path) -> None:
+    (tmp_path / "manifest.csv").write_text("mine")
+    with pytest.raises(OutputError, match=r"is no empty folder \(manifest.csv\)"):
+        check_output_folder(tmp_path, resumed=True)
+    (tmp_path / LOCK).touch()
+    check_output_folder(tmp_path, resumed=True)
+    with pytest.raises(OutputError, match="is no empty folder"):
+        check_output_folder(tmp_path)

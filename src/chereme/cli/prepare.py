@@ -13,7 +13,7 @@ from chereme._imports import require
 from chereme.cli import options
 from chereme.cli.console import ProgressBar, say
 from chereme.errors import UsageError
-from chereme.formats.outputs import new_file
+from chereme.formats.outputs import check_output_folder, new_file
 
 EXEMPLARS, LETTERS, RENDERED, PHOTOGRAPHS = "exemplars", "letters", "rendered", "photographs"
 SIGNING = "signing"
@@ -231,12 +231,14 @@ def prepare(
     if dataset == LETTERS:
         others = {**of_runs, **of_crops, **of_readers, "--rate": rate, "--signers": signers}
         _refuse(dataset, {**others, "--root": root})
+        check_output_folder(output, overwrite=overwrite)
         _prepare_letters(exemplars, output, clips, dev, test, seed)
         return
     _refuse(dataset, of_letters)
     if dataset == SIGNING:
         others = {**of_runs, **of_crops, **of_readers, **kept, "--root": root, "--size": None}
         _refuse(dataset, others)
+        check_output_folder(output, overwrite=overwrite, resumed=True)
         _prepare_signing(output, clips, signers, seed, rate, size, workers)
         return
     if dataset in (RENDERED, PHOTOGRAPHS):
@@ -244,6 +246,7 @@ def prepare(
         _refuse(dataset, {**of_runs, **of_readers, **of_other})
         if clips is None:
             raise UsageError(f"{dataset}: expected --clips N, which says how many to make")
+        check_output_folder(output, overwrite=overwrite, resumed=True)
         teachers, settings = _teachers(teacher, checkpoint, vectors), _settings(size)
         made = require("chereme.training.made_clips", extra="train")
         if dataset == RENDERED:
@@ -261,6 +264,7 @@ def prepare(
     _refuse(dataset, {**of_made, "--signers": signers})
     poses = catalogue.into(dataset) == "poses"
     _refuse(dataset, {**of_crops, **of_runs} if poses else {"--rate": rate})
+    check_output_folder(output, overwrite=overwrite, resumed=True)
     # The teachers before the data set, whose reading may take long.
     teachers = [] if poses else _teachers(teacher, checkpoint, vectors)
     corpus = catalogue.open_corpus(dataset, _needed(root, dataset), dev=dev, test=test, **asked)

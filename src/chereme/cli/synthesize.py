@@ -12,7 +12,7 @@ from chereme._imports import require
 from chereme.cli import options
 from chereme.cli.console import ProgressBar, say
 from chereme.errors import UsageError
-from chereme.formats.outputs import check_output
+from chereme.formats.outputs import check_output, check_output_folder
 
 _VIDEOS = (".mp4", ".mov", ".mkv")
 _LANDMARKS = (".pose", ".npz")
@@ -90,6 +90,7 @@ def synthesize(
         module.write_clip(text, output, seed=seed, pictures=pictures)
         say(f"{output}: {text}")
         return
+    check_output_folder(output, overwrite=overwrite, resumed=True)
     with ProgressBar(output.name, unit="clips") as progress:
         module.write_corpus(
             corpus,

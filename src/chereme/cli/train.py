@@ -18,6 +18,7 @@ from chereme.formats.outputs import check_output_folder
 
 _TRAINER = "chereme.trainer"  # of the context: the arguments of the trainer's own command line
 _OF_TRAINER = re.compile(r"--(config\b|print_config\b|resume\b|[a-z_]+\.)|--$")
+_OVERWRITE = "--overwrite"
 
 
 class TrainCommand(TyperCommand):
@@ -100,7 +101,8 @@ def train(
     require("lightning", extra="train")
     if _TRAINER in context.meta:
         trainer = require("chereme.training.cli", extra="train")
-        trainer.main(_with_recipes(context.meta[_TRAINER]))
+        given = [argument for argument in context.meta[_TRAINER] if argument != _OVERWRITE]
+        trainer.main(_with_recipes(given), keep=len(given) == len(context.meta[_TRAINER]))
         return
     if folder is None or output is None:
         raise UsageError(

@@ -25,6 +25,7 @@ from chereme.data.shards import LIMIT, UNSPLIT, Sample, ShardWriter, clips_in
 from chereme.data.status import Row, StatusFile, read_status
 from chereme.errors import InputError, UsageError
 from chereme.formats.manifests import Item
+from chereme.formats.outputs import LOCK
 from chereme.hands.detector import MediaPipeDetector
 from chereme.runtime.observe import MakeDetector
 from chereme.types import FloatArray
@@ -306,8 +307,8 @@ def _settings_in(path: Path) -> dict[str, Any]:
 
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """Keep other processes from writing to the same tars; the system lets go if this one dies."""
-    with (folder / ".lock").open("w") as file:
+    """Keep other processes from writing to the same folder; the system lets go if this one dies."""
+    with (folder / LOCK).open("w") as file:
         if sys.platform != "win32":
             import fcntl
 

@@ -14,6 +14,9 @@ from pathlib import Path
 
 from chereme.errors import OutputError
 
+LOCK = ".lock"
+"""A file in each folder that long work goes on with when it is done again."""
+
 _LONGEST_SUFFIX = 16  # characters: the name while a file is being written must not become too long
 
 
@@ -39,21 +42,22 @@ def check_output(path: str | Path, *, overwrite: bool = False) -> None:
         _try_out(_target(path, overwrite))
 
 
-def check_output_folder(path: str | Path, *, overwrite: bool = False) -> None:
+def check_output_folder(
+    path: str | Path, *, overwrite: bool = False, resumed: bool = False
+) -> None:
     """Raise ``OutputError`` if no folder of new files can be made at ``path``.
 
-    A folder that holds something is no place for them, but with ``overwrite``.
+    A folder that holds something is no place for them, but with ``overwrite``, or where it is
+    ``resumed`` and is one of earlier work, with ``LOCK`` in it.
     """
     path = Path(path)
     with _telling(path):
         if os.path.lexists(path) and not path.is_dir():
             raise OutputError(f"{path}: expected a folder, but this is a file; give another name")
         _try_out(path / "file")
-        if (
-            path.exists()
-            and not overwrite
-            and (found := sorted(child.name for child in path.iterdir()))
-        ):
+        if overwrite or (resumed and os.path.lexists(path / LOCK)):
+            return
+        if path.exists() and (found := sorted(child.name for child in path.iterdir())):
             raise OutputError(
                 f"{path} is no empty folder ({', '.join(found[:3])}) and was left as it is: give "
                 "another name, or --overwrite to replace what is there"

@@ -19,6 +19,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from chereme.data.prepare import alone_in
 from chereme.data.words import ACOUSTIC_SHARES, TextSampler, is_held_out
 from chereme.errors import UsageError
 from chereme.formats.dot_npz import npz_bytes
@@ -169,11 +170,13 @@ def write_corpus(
     missing = [i for i, item in enumerate(items) if not item.path.exists()]
     done = count - len(missing)
     jobs = [(i, items[i].label, items[i].path, i % signers, seed, pictures) for i in missing]
-    for finished in _run(jobs, workers):
-        done += finished
-        if progress is not None:
-            progress(done, count)
-    write_manifest(items, folder / "manifest.csv")
+    folder.mkdir(parents=True, exist_ok=True)
+    with alone_in(folder):
+        for finished in _run(jobs, workers):
+            done += finished
+            if progress is not None:
+                progress(done, count)
+        write_manifest(items, folder / "manifest.csv")
     return items
 
 

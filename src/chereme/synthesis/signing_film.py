@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from chereme.data.prepare import alone_in
 from chereme.errors import UsageError
 from chereme.formats.manifests import Item, write_manifest
 from chereme.formats.tracks import PoseTracks, one_track, write_tracks
@@ -169,16 +170,17 @@ class FilmedSigning:
         """
         folder = Path(folder)
         items = [self.item(index, folder) for index in range(self.signing.clips)]
-        for part in {item.path.parent for item in items}:
+        for part in {folder, *(item.path.parent for item in items)}:
             part.mkdir(parents=True, exist_ok=True)
         missing = [i for i, item in enumerate(items) if not (item.video and item.video.exists())]
         done = len(items) - len(missing)
-        for _ in _run([(self, index, items[index]) for index in missing], workers):
-            done += 1
-            if progress is not None:
-                progress(done, len(items))
-        self._write_times(items, folder / "glosses.csv")
-        write_manifest(items, folder / "manifest.csv")
+        with alone_in(folder):
+            for _ in _run([(self, index, items[index]) for index in missing], workers):
+                done += 1
+                if progress is not None:
+                    progress(done, len(items))
+            self._write_times(items, folder / "glosses.csv")
+            write_manifest(items, folder / "manifest.csv")
         return items
 
     def _write_times(self, items: Sequence[Item], path: Path) -> None:
