@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -29,14 +30,44 @@ def run(*arguments: object) -> Result:
         (("--", "--help"), ["--help"]),
     ],
 )
-def test_recipes_go_to_the_trainer(monkeypatch: pytest.MonkeyPatch, given: Any, handed_on: Any):
+def test_recipes_go_to_the_trainer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: Any, handed_on: Any
+) -> None:
     trainer = pytest.importorskip("chereme.training.cli")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.yaml").touch()
     seen: list[tuple[list[str], bool]] = []
     monkeypatch.setattr(trainer, "main", lambda given, *, keep: seen.append((given, keep)))
     for more in ((), ("--overwrite",)):
         result = run("train", *given, *more)
         assert result.exit_code == 0, result.stderr
     assert seen == [(handed_on, True), (handed_on, False)]
+
+
+@pytest.mark.parametrize("more", [(), ("--resume", "last"), ("--overwrite",)])
+def test_a_training_is_not_replaced_unasked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...]
+) -> None:
+    trainer = pytest.importorskip("chereme.training.cli")
+
+    class Started(Exception):
+        """What was there did not stop it."""
+
+    def start() -> None:
+        raise Started
+
+    config = {"output": str(tmp_path), "resume": "last" if "--resume" in more else None}
+    fake = SimpleNamespace(config=config, model=SimpleNamespace(parameters=start))
+    monkeypatch.setattr(trainer, "TrainingCLI", lambda **_: fake)
+    (tmp_path / "last.ckpt").write_text("days of work")
+    result = run("train", "--trainer.max_epochs=3", *more)
+    if more:
+        assert isinstance(result.exception, Started)
+    else:
+        assert result.exit_code == 1
+        assert "holds a training (last.ckpt)" in result.stderr
+        assert "--resume" in result.stderr
+        assert "--overwrite" in result.stderr
 
 
 @pytest.mark.parametrize("given", [(), ("folder",), ("-o", "model")])
