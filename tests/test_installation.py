@@ -27,7 +27,8 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     told.mkdir(parents=True)
     (told / "METADATA").write_text(
         "Metadata-Version: 2.1\nName: chereme\nVersion: 0.1.0\n"
-        "Requires-Dist: av<20,>=18\nRequires-Dist: avatar>=1\nRequires-Dist: numpy<2,>=1.26\n"
+        "Requires-Dist: avatar>=1\nRequires-Dist: av<20,>=18\n"
+        "Requires-Dist: numpy<2,>=1.26; python_version < '4'\n"
         'Requires-Dist: onnx>=1.17; extra == "train"\n'
     )
     monkeypatch.setattr(_installation, "PACKAGE", site / "chereme")

@@ -10,7 +10,6 @@ import re
 import shlex
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -43,13 +42,15 @@ def install_command(extra: str | None = None) -> str:
 def reinstall_command(distribution: str) -> str:
     """The command that puts a version that chereme works with in the place of what is there."""
     if (root := clone()) is not None:  # newer than what is written down when it is installed
+        import tomllib
+
         project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
         requirements = project["dependencies"]
     else:
         found = _metadata()
         requirements = (found and found.requires) or []
     named = re.compile(rf"{re.escape(distribution)}(?![\w.-])")
-    wanted = [r for r in requirements if named.match(r) and "extra ==" not in r]
+    wanted = [r.partition(";")[0] for r in requirements if named.match(r) and "extra ==" not in r]
     return _pip("install", "--force-reinstall", "--no-deps", *(wanted or [distribution])[:1])
 
 
