@@ -22,6 +22,13 @@ from chereme.runtime.crops import pictures_of, read_crop_features
 from chereme.runtime.letter_times import letter_times
 from chereme.runtime.networks import Encode, landmark_encoder, log_probs_of
 from chereme.runtime.observe import MakeDetector, Observation, Progress, observe
+from chereme.runtime.orientation import (
+    advice,
+    is_turned,
+    likely_turn,
+    may_be_turned,
+    turn_observation,
+)
 from chereme.runtime.overlay import check_overlay, write_overlay
 from chereme.runtime.reading import (
     Heard,
@@ -158,10 +165,18 @@ class Recognizer:
             source, start=start, end=end, progress=watching, **self._observe_options
         )
         stages = Stages(observation.timings)
-        again = {"mirrored": self._observe_options["mirrored"], **observation.reading}
+        mirrored = self._observe_options["mirrored"]
         crop_progress = further[0] if pictures else None
-        encoder = partial(self._encoder, pictures, again, stages, crop_progress)
-        transcript = self._read(observation, chosen, readers, encoder, stages)
+
+        def read(seen: Observation) -> Transcript:
+            again = {"mirrored": mirrored, **seen.reading}
+            encoder = partial(self._encoder, pictures, again, stages, crop_progress)
+            return self._read(seen, chosen, readers, encoder, stages)
+
+        transcript = read(observation)
+        if self._observe_options["rotate"] is None:
+            observation, transcript = self._upright(observation, transcript, chosen, read)
+        again = {"mirrored": mirrored, **observation.reading}
         failure: CheremeError | OSError | None = None
         if overlay is not None:
             film = Path(overlay)
@@ -186,6 +201,31 @@ class Recognizer:
         if failure is not None:
             raise OutputError(f"no film: {failure}", transcript) from failure
         return transcript
+
+    def _upright(
+        self,
+        observation: Observation,
+        transcript: Transcript,
+        hand: Hand,
+        read: Callable[[Observation], Transcript],
+    ) -> tuple[Observation, Transcript]:
+        """What was seen and read, or the same turned where the recording lies on its side.
+
+        A still tells nothing: a P is a K that points down. Landmarks come from elsewhere and are
+        not turned; of them, and in doubt, a warning tells.
+        """
+        degrees = likely_turn(signing_hand(observation.landmarks, hand))
+        if not degrees or observation.is_still:
+            return observation, transcript
+        mirrored = self._observe_options["mirrored"]
+        other = turn_observation(observation, degrees, mirrored=mirrored)
+        again = read(other)
+        if observation.reading and is_turned(transcript.tokens, again.tokens):
+            return other, again
+        if may_be_turned(transcript.tokens, again.tokens):
+            told = advice(360 - degrees if mirrored else degrees)
+            return observation, replace(transcript, warnings=(*transcript.warnings, told))
+        return observation, transcript
 
     def _read(
         self,
