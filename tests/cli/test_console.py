@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 
 import pytest
 
 from chereme.cli import console
-from chereme.cli.console import ProgressBar, report
+from chereme.cli.console import ProgressBar, report, tell_json
 from chereme.errors import InputError
 
 
@@ -79,6 +80,13 @@ def test_on_a_terminal_the_bar_is_on_standard_error_and_goes_away(
     assert "60/90" in terminal.getvalue()
     assert terminal.getvalue().endswith("\x1b[2K")  # the line is wiped
     assert capsys.readouterr().out == ""
+
+
+def test_json_is_one_line_that_every_reader_takes(capsys: pytest.CaptureFixture[str]) -> None:
+    tell_json({"name": "é\n\x9b", "score": float("nan"), "all": [float("inf"), 1]})
+    line = capsys.readouterr().out
+    assert json.loads(line) == {"name": "é\n\x9b", "score": None, "all": [None, 1]}
+    assert "\x9b" not in line
 
 
 def test_names_are_shown_as_they_are_and_escaped(

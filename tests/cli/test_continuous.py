@@ -70,6 +70,38 @@ def test_every_format_of_one_input(folder: Path, model: Path) -> None:
     assert printed("vtt").startswith("WEBVTT\n")
 
 
+def test_all_formats_are_those_that_the_model_has_times_for(
+    folder: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    untimed = fake_signing.with_decoder(readers=("decoder",))
+    monkeypatch.setattr("chereme.runtime.continuous.load_continuous", lambda *_, **__: untimed)
+    arguments = ("recognize", folder / "one.npz", "--model", model)
+    assert run(*arguments, "-f", "all", "-o", tmp_path / "out").exit_code == 0
+    written = sorted(path.suffix for path in (tmp_path / "out").iterdir())
+    assert written == [".json", ".tsv", ".txt"]
+    for more in (("-f", "srt"), ("--into", "a.eaf"), ("-o", tmp_path / "a.eaf")):
+        refused = run("recognize", "none.npz", *arguments[2:], *more)
+        assert (refused.exit_code, refused.stdout) == (2, "")
+        assert "needs times, of which this model says none" in refused.stderr
+
+
+def test_into_adds_a_tier_of_glosses(folder: Path, model: Path, tmp_path: Path) -> None:
+    path = tmp_path / "a.eaf"
+    arguments = ("recognize", folder / "one.npz", "--model", model)
+    assert run(*arguments, "-o", path, "--probability", "value").exit_code == 0
+    before = read_eaf(path)
+    added = run(*arguments, "--into", path, "--tier", "read", "--probability", "tier")
+    assert (added.exit_code, added.stdout) == (0, "JOHN BUY\n")
+    after = read_eaf(path)
+    assert list(after.tiers) == ["glosses", "read", "read-probability"]
+    assert after.tiers["glosses"] == before.tiers["glosses"]
+    glosses, shares = (after.tiers[name].annotations for name in ("read", "read-probability"))
+    assert [a.value for a in glosses] == ["JOHN", "BUY"]
+    for old, new, share in zip(before.tiers["glosses"].annotations, glosses, shares, strict=True):
+        assert (old.start, old.end) == (new.start, new.end) == (share.start, share.end)
+        assert old.value == f"{new.value} {float(share.value):.2f}"
+
+
 def test_video(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from chereme.runtime import continuous
 

@@ -424,6 +424,16 @@ def test_into_a_file_that_cannot_be_is_found_before_the_reading(clips: Path, mod
     assert broken.read_bytes() == before[:500]
 
 
+def test_into_the_file_that_is_written_is_wrong_use(clips: Path, model: str) -> None:
+    path = annotation(clips, model)
+    before = path.read_bytes()
+    arguments = ("--model", model, "--into", path, "-o", path, "--overwrite")
+    result = run(clips / "vail.npz", *arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "leave out one" in result.stderr
+    assert path.read_bytes() == before
+
+
 def test_into_that_fails_on_the_way_takes_nothing_from_the_text(
     clips: Path, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

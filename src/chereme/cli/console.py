@@ -98,9 +98,12 @@ def tell(line: str) -> None:
 
 
 def tell_json(document: Any) -> None:
-    """A JSON document as one line on standard output, in ASCII where that is not UTF-8."""
-    text = json.dumps(document, ensure_ascii=not _is_utf8(sys.stdout), allow_nan=False)
-    typer.echo(escape_json(text))
+    """A JSON document as one line on standard output, in ASCII where that is not UTF-8.
+
+    NaN and infinity, which JSON has not, become null.
+    """
+    finite = json.loads(json.dumps(document), parse_constant=lambda name: None)
+    typer.echo(escape_json(json.dumps(finite, ensure_ascii=not _is_utf8(sys.stdout))))
 
 
 def _is_utf8(stream: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -200,6 +201,10 @@ def recognize(
     if into is not None:
         from chereme.formats.eaf_tiers import check_tiers
 
+        if any(os.path.realpath(path) == os.path.realpath(into) for path in jobs[0].files.values()):
+            raise UsageError(
+                f"{into} cannot be written by -o and get tiers by --into: leave out one"
+            )
         check_tiers(into, reader.spelled, style)
         jobs[0].into = into
     for job in jobs:
