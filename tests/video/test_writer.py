@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from chereme.errors import InputError, UsageError
+from chereme.errors import InputError, OutputError, UsageError
 from chereme.video import write_video
 
 
@@ -69,6 +69,15 @@ def test_wrong_frames_are_refused_and_leave_nothing(tmp_path, frames, options, m
     with pytest.raises(InputError, match=message):
         write_video(path, frames, 30, **options)
     assert not path.exists()
+
+
+def test_the_longest_name_that_fits_and_one_beyond(tmp_path, pictures):
+    path = tmp_path / ("x" * 251 + ".mp4")
+    write_video(path, pictures(2), 30)
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+    with pytest.raises(OutputError, match="File name too long"):
+        write_video(tmp_path / ("x" * 252 + ".mp4"), pictures(2), 30)
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
 
 
 def test_wrong_options(tmp_path, pictures):

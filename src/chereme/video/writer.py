@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chereme.errors import InputError, UsageError
+from chereme.errors import InputError, OutputError, UsageError
+from chereme.formats.outputs import new_file
 
 # Time units a second: exact for 24, 25, 30, 50, 60 and 30000/1001 frames/s, and few enough for
 # MPEG-4 part 2, which allows 65,535.
@@ -35,7 +36,8 @@ def write_video(
     is how many degrees clockwise a player shall turn the picture. ``quality`` is a constant rate
     factor: 0 best, 20 fine, 30 rough. The file appears, or replaces another, when it is complete.
 
-    Raises InputError for frames, times or a path that cannot be written.
+    Raises InputError for frames and times that cannot be written, another suffix and a folder that
+    is not there; OutputError for a path that cannot be written.
     """
     import av
 
@@ -46,17 +48,16 @@ def write_video(
         raise InputError(
             f"{path}: expected a file name that ends in {', '.join(SUFFIXES)}, got {path.suffix!r}"
         )
-    part = path.with_name(f".{path.stem}.part{path.suffix}")
-    try:
-        with av.open(str(part), "w", options={"movflags": "+faststart"}) as container:
-            _encode(container, frames, rate, timestamps, rotation, quality)
-        part.replace(path)
-    except av.FFmpegError as error:
-        raise InputError(
-            f"{path}: cannot be written ({error.strerror}); check the folder"
-        ) from error
-    finally:
-        part.unlink(missing_ok=True)
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: cannot be written (no such folder); check the folder")
+    with new_file(path, overwrite=True) as part:
+        try:
+            with av.open(str(part), "w", options={"movflags": "+faststart"}) as container:
+                _encode(container, frames, rate, timestamps, rotation, quality)
+        except av.FFmpegError as error:
+            raise OutputError(
+                f"{path}: cannot be written ({error.strerror}); check the space on the disk"
+            ) from error
 
 
 def _encode(
