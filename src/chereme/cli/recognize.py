@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from chereme.cli import options
-from chereme.cli.console import ProgressBar, tell_json, warn
+from chereme.cli.console import ProgressBar, say, tell_json, warn
 from chereme.cli.outputs import ALL, Job, parse_forms, plan
 from chereme.cli.readers import Letters, Reader, Signing, Signs
 from chereme.errors import UsageError
@@ -42,7 +42,7 @@ def recognize(
         list[Path],
         typer.Argument(
             metavar="INPUT",
-            help="Videos, images, folders of numbered frames, .pose or .npz files.",
+            help="Videos, images, folders of videos or of numbered frames, .pose or .npz files.",
             show_default=False,
         ),
     ],
@@ -152,6 +152,12 @@ def recognize(
     replaced without --overwrite. A bad input, or a file that cannot be written, does not stop the
     others.
     """
+    from chereme.runtime.observe import LANDMARK_SUFFIXES
+    from chereme.video.folders import expand
+
+    inputs, remarks = expand(inputs, LANDMARK_SUFFIXES)
+    for remark in remarks:
+        say(f"warning: {remark}")
     asked = parse_forms(forms or (), output, len(inputs))
     if skip_existing and (overwrite or (output is None and overlay is None)):
         raise UsageError(

@@ -18,7 +18,7 @@ from chereme.data.checks import shared_signers
 from chereme.errors import InputError, UsageError
 from chereme.formats.manifests import Item, write_manifest
 from chereme.text.alphabet import Alphabet
-from chereme.video.pictures import numbered_pictures
+from chereme.video.folders import numbered_pictures
 
 SPLITS = ("train", "dev", "test")
 
@@ -191,7 +191,7 @@ class CorpusBuilder:
         if not item.path.is_dir() or item.start is not None or item.end is not None:
             return item
         try:
-            numbers = [number for number, _ in numbered_pictures(item.path)]
+            numbers = [number for number, _ in numbered_pictures(item.path)[0]]
         except InputError as error:
             raise _Unusable("no series of frames in its folder", str(error)) from error
         missing, extra = _compare(numbers, item.frames, first_number)

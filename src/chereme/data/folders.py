@@ -13,7 +13,7 @@ from chereme.errors import InputError, UsageError
 from chereme.formats.manifests import SPLIT_NAMES, Item, Split, read_manifest
 from chereme.formats.paths import nfc
 from chereme.text.alphabet import Alphabet
-from chereme.video.pictures import SUFFIXES as PICTURE_SUFFIXES
+from chereme.video.folders import PICTURES
 
 
 def read(
@@ -119,7 +119,7 @@ def _folders(folder: Path) -> list[Path]:
 
 def _is_clip_or_picture(path: Path) -> bool:
     return (is_clip(path) and path.name.lower() not in _SYSTEM_FOLDERS) or (
-        path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".")
+        path.suffix.lower() in PICTURES and not path.name.startswith(".")
     )
 
 

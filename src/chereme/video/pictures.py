@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,11 +22,9 @@ from chereme.video.structure import is_cut
 if TYPE_CHECKING:
     import av
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
 # Times that a JPEG may go over its picture. Decoders go over all of it for each, however little it
 # says; progressive pictures of cameras and editors have about ten.
 MAX_SCANS = 256
-_NUMBER = re.compile(r"^(.*?)(\d+)$")
 
 
 class PictureSource:
@@ -40,11 +37,17 @@ class PictureSource:
     truncated = False
     video_stream: int | None = None
     video_streams: tuple[tuple[int, int], ...] = ()
-    remarks: tuple[str, ...] = ()
 
     def __init__(
-        self, files: list[tuple[int, Path]], *, limits: Limits, rate: float, strict: bool
+        self,
+        files: list[tuple[int, Path]],
+        *,
+        limits: Limits,
+        rate: float,
+        strict: bool,
+        remarks: tuple[str, ...] = (),
     ) -> None:
+        self.remarks = remarks
         self._files = files
         self._limits = limits
         self._strict = strict
@@ -177,31 +180,3 @@ class WebpAnimation:
 def read_picture(path: Path, limits: Limits, *, still: bool) -> bytes:
     """The content of a picture's file, of at most eight bytes a pixel of the limit."""
     return read_file(path, 8 * limits.pixels(still))
-
-
-def numbered_pictures(folder: Path) -> list[tuple[int, Path]]:
-    """The pictures of a folder in the order of their numbers, which end their names (0001.jpg).
-
-    Raises InputError if there are none, or more than one series.
-    """
-    series: dict[str, list[tuple[int, Path]]] = {}
-    for path in folder.iterdir():
-        match = _NUMBER.match(path.stem)
-        hidden = path.name.startswith(".")
-        if match and not hidden and path.suffix.lower() in SUFFIXES and path.is_file():
-            series.setdefault(match[1], []).append((int(match[2]), path))
-    if not series:
-        raise InputError(
-            f"{folder}: expected a folder of numbered frames (0001.jpg, 0002.jpg, ...; "
-            f"{' '.join(sorted(SUFFIXES))}), but there is none in it; give the folder that holds "
-            "the frames themselves"
-        )
-    names = [f"{prefix}N" for prefix in sorted(series)]
-    files = sorted(next(iter(series.values())))
-    numbers = {number for number, _ in files}
-    if len(series) > 1 or len(numbers) < len(files):
-        raise InputError(
-            f"{folder}: expected one series of numbered frames, but there are several "
-            f"({', '.join(names[:4])}, or one number twice); put each into a folder of its own"
-        )
-    return files

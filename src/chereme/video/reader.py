@@ -13,11 +13,11 @@ from chereme.errors import InputError, UsageError
 from chereme.formats.files import open_file
 from chereme.types import Frame, Video
 from chereme.video.container import ContainerSource
+from chereme.video.folders import numbered_pictures
 from chereme.video.picture_header import pixels_of_png, read_header
 from chereme.video.pictures import (
     PictureSource,
     WebpAnimation,
-    numbered_pictures,
     read_picture,
 )
 from chereme.video.source import Limits, Source
@@ -196,8 +196,8 @@ def _open_source(
 ) -> Source:
     # os.path and not pathlib, which raises for a name that is too long for the system.
     if os.path.isdir(path):
-        files = numbered_pictures(path)
-        return PictureSource(files, limits=limits, rate=rate, strict=strict)
+        files, remarks = numbered_pictures(path)
+        return PictureSource(files, limits=limits, rate=rate, strict=strict, remarks=remarks)
     if not os.path.exists(path):
         raise InputError(f"{path}: no such file or folder; check the path")
     with open_file(path) as file:
