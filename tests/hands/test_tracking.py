@@ -97,6 +97,63 @@ def test_a_hand_that_comes_back_elsewhere_is_the_same_hand(detection: Make) -> N
     assert sorted(other.handedness) == ["left", "right"]
 
 
+def test_hands_of_one_side_share_columns_but_for_a_cut(detection: Make) -> None:
+    """Of two shots the hands are parted, also where they are in the same place."""
+    for places in ((300, 300), (300, 900)):
+        tracker = HandTracker(1280, 720)
+        for number in range(60):
+            if number == 30:
+                tracker.cut()
+            tracker.update([detection(places[number // 30], 400)], number / RATE)
+        result = tracker.finish()
+        assert result.handedness == ("right", "right")
+        np.testing.assert_array_equal(result.confidence[:, 0, 0] > 0, np.arange(60) < 30)
+        np.testing.assert_array_equal(result.confidence[:, 1, 0] > 0, np.arange(60) >= 30)
+
+
+def test_a_jump_that_no_hand_makes_is_another_hand(detection: Make) -> None:
+    jump = track([[detection(300, 600)]] * 30 + [[detection(900, 200)]] * 30)
+    assert jump.handedness == ("right", "right")
+    # Of a hand that was lost for a moment it may well be the same.
+    lost = track([[detection(300, 600)]] * 30 + [[]] * 6 + [[detection(900, 200)]] * 30)
+    assert lost.handedness == ("right",)
+
+
+def test_unsure_hands_share_no_column_with_sure_ones(detection: Make) -> None:
+    sides = ["left", "right", "right"] * 10
+    doubtful = [[detection(900, 300, side)] for side in sides]
+    result = track([[detection(300, 600)]] * 40 + [[]] * 45 + doubtful)
+    assert result.handedness == ("right", "right")
+    assert result.handedness_score == pytest.approx((1.0, 2 / 3))
+
+
+def test_an_hour_of_hands_that_come_and_go_loses_none(detection: Make) -> None:
+    """A thousand trajectories, left and right, here and there, and nothing that is kept of them
+    but the past."""
+    rng = np.random.default_rng(5)
+    frames: list[list[Detection]] = []
+    expected = []
+    while len(frames) < 3600 * 10:  # 10 frames a second: 1.0 s is ten frames
+        side = "left" if rng.random() < 0.5 else "right"
+        x, y = rng.uniform([100, 100], [1200, 700])
+        seen = int(rng.integers(5, 40))
+        expected += [(len(frames) + number, side, x) for number in range(seen)]
+        frames += [[detection(x, y, side)]] * seen
+        frames += [[]] * int(rng.integers(4, 30))
+    tracker = HandTracker(1280, 720)
+    for number, hands in enumerate(frames):
+        tracker.update(hands, number / 10)
+        assert len(tracker._live) < 10
+    result = tracker.finish()
+    assert result.landmarks.shape[1] <= 8
+    where, column = np.nonzero(result.confidence[..., 0])
+    assert where.tolist() == [frame for frame, _, _ in expected]
+    assert [result.handedness[c] for c in column] == [side for _, side, _ in expected]
+    np.testing.assert_allclose(
+        result.landmarks[where, column, 0, 0], [x for _, _, x in expected], rtol=1e-6
+    )
+
+
 def test_no_hand_at_all_gives_no_track() -> None:
     result = track([[]] * 30)
     assert result.landmarks.shape == (30, 0, 21, 3)
@@ -115,7 +172,7 @@ def test_false_alarms_are_dropped_and_tracks_bounded(detection: Make) -> None:
     tracker = HandTracker(1280, 720, max_tracks=4)
     for number, hands in enumerate(frames):
         tracker.update(hands, number / RATE)
-        assert len(tracker._tracks) <= 64
+        assert len(tracker._live) <= 64
     result = tracker.finish()
     assert result.landmarks.shape[1] <= 4
     assert result.confidence[:, 0].all()  # the real hand comes first, unbroken

@@ -3,6 +3,10 @@
 MediaPipe's left/right label flips from frame to frame, and its order of hands means nothing. So
 detections of consecutive frames are joined by where they are, in units of the hand's own size, and
 the label is voted over the whole trajectory (Fingerspelling paper, section 3.1).
+
+In a long recording hands leave and come back, people take turns, and films are cut. A trajectory
+that was not seen for a second is finished and put aside. In the end the trajectories of one side
+share the columns of ``Landmarks``: one after the other, far enough apart in time to be read apart.
 """
 
 from __future__ import annotations
@@ -13,11 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chereme.errors import InputError
+from chereme.hands.cuts import CutFinder
 from chereme.hands.detector import Detection, HandDetector
 from chereme.hands.skeleton import KNUCKLES, WRIST, palm_size
 from chereme.types import NUM_JOINTS, Frame, Handedness, Landmarks
 
 PALM = (WRIST, *KNUCKLES)
+Vote = tuple[Handedness, float]  # and the share of the votes for it, 0.5..1
 # All distances are in palm lengths.
 # Mean over the joints below which two detections are one hand: of the same side they would have to
 # be two people's, of different sides they may be a signer's hands laid on each other.
@@ -29,19 +35,25 @@ MAX_REACH = 5.0
 # What a label against the track's vote costs when both are certain. It only tips the balance
 # between tracks that lie about equally near, as when hands touch; a doubtful label weighs nothing.
 LABEL_COST = 1.0
+# After so many seconds unseen, what is certain to be of the other side is another hand.
+ANOTHER_AFTER, CERTAIN = 0.3, 0.8
 MEMORY = 1.0  # seconds after which a hand that was not seen is a new fragment
 SAME_HAND_SHARE = 0.7  # a vote that is clear enough to join or part fragments that lie apart
-MAX_FRAGMENTS = 64
+AWAY = 10.0  # seconds after which a hand that comes back is voted on anew
+# No hand goes beyond MAX_REACH between two frames: of what is there at once the film was cut.
+AT_ONCE = 0.1
+SURE_SHARE = 0.8  # of the vote: hands that are sure to be of a side share no column with others
 # What MediaPipe takes for a hand and is none, an ear mostly, has no side: its label flips, with low
 # scores. Measured mean scores: hands 0.95 and more, ears 0.68.
 NO_SIDE_SCORE = 0.75
 NO_SIDE_SHARE = 0.75
 
 
-class _Track:
-    """One trajectory, or a fragment of one. Keeps arrays of floats only."""
+class _Fragment:
+    """One trajectory without long gaps. Keeps arrays of floats only."""
 
-    def __init__(self) -> None:
+    def __init__(self, shot: int) -> None:
+        self.shot = shot
         self.frames: list[int] = []
         self.times: list[float] = []
         self.landmarks: list[NDArray[np.float32]] = []
@@ -78,78 +90,126 @@ class _Track:
         """Where the palm should be: it goes on for a tenth of a second, then stays."""
         return self.centre + self.velocity * min(time - self.times[-1], 0.1)
 
-    def vote(self) -> tuple[Handedness, float]:
-        total = self.right + self.left
-        if self.right == self.left:
-            return "unknown", 0.5
-        winner: Handedness = "right" if self.right > self.left else "left"
-        return winner, max(self.right, self.left) / total
+    def vote(self) -> Vote:
+        return _vote(self.right, self.left)
 
-    def is_hand(self) -> bool:
-        score = (self.right + self.left) / len(self.frames)
-        return score >= NO_SIDE_SCORE or self.vote()[1] >= NO_SIDE_SHARE
 
-    def join(self, later: _Track) -> None:
-        for name in ("frames", "times", "landmarks", "world"):
-            getattr(self, name).extend(getattr(later, name))
+class _Hand:
+    """Fragments, one after the other, that are plausibly one hand."""
+
+    def __init__(self, first: _Fragment) -> None:
+        self.fragments = [first]
+        self.seen = len(first.frames)
+        self.right, self.left = first.right, first.left
+
+    def join(self, later: _Fragment) -> None:
+        self.fragments.append(later)
+        self.seen += len(later.frames)
         self.right += later.right
         self.left += later.left
-        self.velocity = later.velocity
+
+    @property
+    def last(self) -> _Fragment:
+        return self.fragments[-1]
+
+    def vote(self) -> Vote:
+        return _vote(self.right, self.left)
+
+    def is_hand(self) -> bool:
+        score = (self.right + self.left) / self.seen
+        return score >= NO_SIDE_SCORE or self.vote()[1] >= NO_SIDE_SHARE
+
+
+class _Column:
+    """Trajectories that share a column of ``Landmarks``; ``sure``: of their side."""
+
+    def __init__(self, side: Handedness, sure: bool) -> None:
+        self.side, self.sure = side, sure
+        self.fragments: list[_Fragment] = []
+        self.seen = 0
+        self.right = 0.0
+        self.left = 0.0
+
+    def add(self, fragment: _Fragment) -> None:
+        self.fragments.append(fragment)
+        self.seen += len(fragment.frames)
+        self.right += fragment.right
+        self.left += fragment.left
+
+    def is_free(self, fragment: _Fragment, distance: float = 0.0) -> bool:
+        """Whether all that is in it ended more than ``distance`` seconds before ``fragment``."""
+        last = self.fragments[-1]
+        return (
+            last.frames[-1] < fragment.frames[0] and fragment.times[0] - last.times[-1] > distance
+        )
 
 
 class HandTracker:
-    """Joins the detections of a recording, frame by frame, into at most ``max_tracks`` hands."""
+    """Joins the detections of a recording, frame by frame, into hands.
 
-    def __init__(self, width: int, height: int, *, max_tracks: int = 4) -> None:
+    ``max_tracks``: columns of the result at most; what no column has room for is left out, as where
+    more hands than these are seen at one time.
+    """
+
+    def __init__(self, width: int, height: int, *, max_tracks: int = 8) -> None:
         self._width = width
         self._height = height
         self._max_tracks = max_tracks
-        self._tracks: list[_Track] = []
+        self._live: list[_Fragment] = []
+        self._finished: list[_Fragment] = []
         self._timestamps: list[float] = []
+        self._shot = 0
+
+    def cut(self) -> None:
+        """The next frame begins another shot: no hand goes on into it."""
+        self._shot += 1
+        self._finished += self._live
+        self._live = []
 
     def update(self, detections: Sequence[Detection], timestamp: float) -> None:
         """The next frame's detections (none: ``[]``), at ``timestamp`` seconds."""
         frame = len(self._timestamps)
         self._timestamps.append(timestamp)
         hands = _without_duplicates(detections)
-        live = [track for track in self._tracks if timestamp - track.times[-1] <= MEMORY]
+        past = [fragment for fragment in self._live if timestamp - fragment.times[-1] > MEMORY]
+        if past:
+            self._finished += past
+            self._live = [fragment for fragment in self._live if fragment not in past]
+        live = list(self._live)
         costs = np.array(
-            [[_distance(track, hand, timestamp) for track in live] for hand in hands]
+            [[_distance(fragment, hand, timestamp) for fragment in live] for hand in hands]
         ).reshape(len(hands), len(live))
         for hand, chosen in zip(hands, _assign(costs), strict=True):
             if chosen is None:
-                self._tracks.append(_Track())
-            track = self._tracks[-1] if chosen is None else live[chosen]
-            track.add(frame, timestamp, hand)
-        if len(self._tracks) > MAX_FRAGMENTS:
-            self._tracks = _merged(self._tracks)
-            self._tracks.sort(key=lambda track: len(track.frames), reverse=True)
-            del self._tracks[MAX_FRAGMENTS // 2 :]
+                self._live.append(_Fragment(self._shot))
+            fragment = self._live[-1] if chosen is None else live[chosen]
+            fragment.add(frame, timestamp, hand)
 
     def finish(self) -> Landmarks:
-        """The hands seen, the longest-seen first; ``H`` is 0 if there were none.
+        """The hands seen, the longest-seen column first; ``H`` is 0 if there were none.
 
         Left out as false alarms are those that were seen in very few frames (less than an eighth of
         a short recording, four in a long one) and those that seem neither left nor right.
         """
         fewest = max(1, min(4, len(self._timestamps) // 8))
-        tracks = [
-            track
-            for track in _merged(self._tracks)
-            if len(track.frames) >= fewest and track.is_hand()
+        hands = [
+            hand
+            for hand in _merged([*self._finished, *self._live])
+            if hand.seen >= fewest and hand.is_hand()
         ]
-        tracks.sort(key=lambda track: len(track.frames), reverse=True)
-        tracks = tracks[: self._max_tracks]
-        shape = (len(self._timestamps), len(tracks), NUM_JOINTS)
+        columns = _columns(hands, self._max_tracks)
+        columns.sort(key=lambda column: column.seen, reverse=True)
+        shape = (len(self._timestamps), len(columns), NUM_JOINTS)
         landmarks = np.full((*shape, 3), np.nan, np.float32)
         world = np.full((*shape, 3), np.nan, np.float32)
         confidence = np.zeros(shape, np.float32)
-        for column, track in enumerate(tracks):
-            landmarks[track.frames, column] = track.landmarks
-            world[track.frames, column] = track.world
-            # Choice: MediaPipe Tasks gives no score per joint; a hand that it reports is seen.
-            confidence[track.frames, column] = 1.0
-        votes = [track.vote() for track in tracks]
+        for number, column in enumerate(columns):
+            for fragment in column.fragments:
+                landmarks[fragment.frames, number] = fragment.landmarks
+                world[fragment.frames, number] = fragment.world
+                # Choice: MediaPipe Tasks gives no score per joint; a hand that it reports is seen.
+                confidence[fragment.frames, number] = 1.0
+        votes = [_vote(column.right, column.left) for column in columns]
         return Landmarks(
             landmarks=landmarks,
             confidence=confidence,
@@ -163,19 +223,23 @@ class HandTracker:
 
 
 def track_hands(
-    frames: Iterable[Frame], detector: HandDetector, *, max_tracks: int = 4
+    frames: Iterable[Frame], detector: HandDetector, *, max_tracks: int = 8
 ) -> Landmarks:
-    """Find and follow the hands of a recording: ``(T, H, 21, 3)`` with one H per hand.
+    """Find and follow the hands of a recording: ``(T, H, 21, 3)``, hands of one side in one H.
 
-    Keeps landmarks, never pictures. ``detector`` is reset first. Raises ``InputError`` if there
-    are no frames.
+    Keeps landmarks, never pictures. ``detector`` is reset first, and where the film is cut. Raises
+    ``InputError`` if there are no frames.
     """
     tracker: HandTracker | None = None
+    cuts = CutFinder()
     detector.reset()
     for frame in frames:
         if tracker is None:
             height, width = frame.image.shape[:2]
             tracker = HandTracker(width, height, max_tracks=max_tracks)
+        if cuts.is_cut(frame):
+            detector.reset()
+            tracker.cut()
         tracker.update(detector.detect(frame.image, frame.timestamp), frame.timestamp)
     if tracker is None:
         raise InputError("expected at least one frame to look for hands in, got none")
@@ -187,7 +251,7 @@ def _centre(landmarks: NDArray[np.float32]) -> NDArray[np.float64]:
     return centre
 
 
-def _distance(track: _Track, hand: Detection, time: float) -> float:
+def _distance(track: _Fragment, hand: Detection, time: float) -> float:
     """Cost of a match: palm to expected palm in palm lengths; infinite where out of reach."""
     size = max(track.size, float(palm_size(hand.landmarks)))
     distance = float(np.linalg.norm(_centre(hand.landmarks) - track.expected(time))) / size
@@ -195,8 +259,12 @@ def _distance(track: _Track, hand: Detection, time: float) -> float:
     if distance > reach:
         return np.inf
     side, share = track.vote()
+    if side == hand.handedness:
+        return distance
     certainty = (2 * share - 1) * (2 * hand.score - 1)
-    return distance + (LABEL_COST * max(certainty, 0.0) if side != hand.handedness else 0.0)
+    if certainty >= CERTAIN and time - track.times[-1] > ANOTHER_AFTER:
+        return np.inf
+    return distance + LABEL_COST * max(certainty, 0.0)
 
 
 def _without_duplicates(detections: Sequence[Detection]) -> list[Detection]:
@@ -239,35 +307,80 @@ def _assign(costs: NDArray[np.float64]) -> list[int | None]:
     return best[2]
 
 
-def _merged(tracks: Sequence[_Track]) -> list[_Track]:
+def _vote(right: float, left: float) -> Vote:
+    if right == left:
+        return "unknown", 0.5
+    return ("right" if right > left else "left"), max(right, left) / (right + left)
+
+
+def _merged(fragments: Sequence[_Fragment]) -> list[_Hand]:
     """Join fragments, in the order of time, that are plausibly one hand."""
-    whole: list[_Track] = []
-    for later in sorted(tracks, key=lambda track: track.times[0]):
-        candidates = [track for track in whole if _plausibly_same(track, later)]
+    hands: list[_Hand] = []
+    recent: list[_Hand] = []
+    for later in sorted(fragments, key=lambda fragment: fragment.times[0]):
+        recent = [hand for hand in recent if later.times[0] - hand.last.times[-1] <= AWAY]
+        candidates = [hand for hand in recent if _plausibly_same(hand, later)]
         if candidates:
+            place = _centre(later.landmarks[0])
             nearest = min(
                 candidates,
-                key=lambda track: float(np.linalg.norm(track.centre - _centre(later.landmarks[0]))),
+                key=lambda hand: float(np.linalg.norm(hand.last.centre - place)),
             )
             nearest.join(later)
         else:
-            whole.append(later)
-    return whole
+            hand = _Hand(later)
+            hands.append(hand)
+            recent.append(hand)
+    return hands
 
 
-def _plausibly_same(earlier: _Track, later: _Track) -> bool:
-    """One after the other, of like size, and either of the same side for certain or close by and
-    not of opposite sides for certain."""
-    if earlier.frames[-1] >= later.frames[0]:
+def _plausibly_same(hand: _Hand, later: _Fragment) -> bool:
+    """In one shot, one after the other, of like size, and either of the same side for certain or
+    close by and not of opposite sides for certain."""
+    earlier = hand.last
+    if earlier.shot != later.shot or earlier.frames[-1] >= later.frames[0]:
         return False
     sizes = earlier.size, float(palm_size(later.landmarks[0]))
     if max(sizes) > 2.5 * min(sizes):
         return False
-    (side, share), (other_side, other_share) = earlier.vote(), later.vote()
-    if (
-        min(share, other_share) >= SAME_HAND_SHARE
-        and min(len(earlier.frames), len(later.frames)) > 2
-    ):
-        return side == other_side
     distance = float(np.linalg.norm(earlier.centre - _centre(later.landmarks[0]))) / max(sizes)
+    if distance > MAX_REACH and later.times[0] - earlier.times[-1] < AT_ONCE:
+        return False
+    (side, share), (other_side, other_share) = hand.vote(), later.vote()
+    if min(share, other_share) >= SAME_HAND_SHARE and min(hand.seen, len(later.frames)) > 2:
+        return side == other_side
     return distance <= MAX_REACH
+
+
+def _columns(hands: Sequence[_Hand], most: int) -> list[_Column]:
+    """Columns for the fragments of ``hands``, ``most`` of them at most.
+
+    A fragment goes where its hand was before; else to hands of its side that ended ``MEMORY``
+    seconds ago, so that the two are not read as one; else to a column of its own; and where there
+    is none left, right behind others of its side.
+    """
+    columns: list[_Column] = []
+    places: dict[int, _Column] = {}
+    pairs = [(hand, fragment) for hand in hands for fragment in hand.fragments]
+    for hand, fragment in sorted(pairs, key=lambda pair: pair[1].times[0]):
+        side, share = hand.vote()
+        sure = share >= SURE_SHARE
+        own = places.get(id(hand))
+        same_side = [column for column in columns if column.side == side]
+        alike = [column for column in same_side if column.sure == sure]
+        apart = [column for column in alike if column.is_free(fragment, MEMORY)]
+        if own is not None and own.is_free(fragment):
+            column = own
+        elif apart:
+            column = max(apart, key=lambda column: column.seen)
+        elif len(columns) < most:
+            column = _Column(side, sure)
+            columns.append(column)
+        else:
+            behind = [column for column in (*alike, *same_side) if column.is_free(fragment)]
+            if not behind:
+                continue
+            column = behind[0]
+        column.add(fragment)
+        places[id(hand)] = column
+    return columns
