@@ -10,7 +10,7 @@ zero coordinate.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -127,6 +127,18 @@ class HandTrack:
         """``(T,)`` True where the hand was seen."""
         seen: NDArray[np.bool_] = (self.confidence > 0).any(axis=1)
         return seen
+
+    def part(self, first: int, last: int) -> HandTrack:
+        """The frames from ``first`` to ``last``, both included."""
+        frames = slice(first, last + 1)
+        world = self.world_landmarks
+        return replace(
+            self,
+            landmarks=self.landmarks[frames],
+            confidence=self.confidence[frames],
+            timestamps=self.timestamps[frames],
+            world_landmarks=None if world is None else world[frames],
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -178,6 +178,30 @@ def test_a_long_pause_parts_words_and_is_not_encoded(bundle: Bundle, tmp_path: P
     assert sum(len(given) for given in spy.given) == 4 * 9
 
 
+def test_hands_that_take_turns_are_each_cut_as_they_are(bundle: Bundle, tmp_path: Path) -> None:
+    """First a right hand, then a left one: of no frame two crops."""
+    one, other = fakes.spell("vai__"), fakes.spell("__dab", left=True)
+    frames = len(one.timestamps)
+    points = np.full((2 * frames, 2, 21, 3), np.nan, np.float32)
+    points[:frames, 0], points[frames:, 1] = one.landmarks[:, 0], other.landmarks[:, 0]
+    both = replace(
+        one,
+        landmarks=points,
+        confidence=np.isfinite(points).all(axis=-1).astype(np.float32),
+        timestamps=np.arange(2 * frames) / fakes.RATE,
+        handedness=("right", "left"),
+    )
+    clip = tmp_path / "clip.mp4"
+    pictures = [*fakes.film(one, "vai__"), *fakes.film(other, "__dab", left=True)]
+    write_video(clip, pictures, fakes.RATE)
+    spy = Spy(bundle.encoder)
+    recognizer = Recognizer(replace(bundle, encoder=spy), make_detector=fakes.Detectors(both))
+    transcript = recognizer.recognize(clip)
+    assert transcript.text == "vai dab"
+    assert [s["hand"] for s in transcript.info["segments"]] == ["right", "left"]
+    assert sum(len(given) for given in spy.given) == 6 * 9
+
+
 @pytest.mark.parametrize(("fps", "share"), [(60.0, 0.5), (30.0, 1.0), (15.0, 1.0)])
 def test_each_frame_that_is_needed_is_encoded_once(
     bundle: Bundle, tmp_path: Path, fps: float, share: float

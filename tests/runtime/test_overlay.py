@@ -212,6 +212,30 @@ def test_landmark_files_are_drawn_on_a_plain_ground(tmp_path: Path, bundle: Bund
     assert wrong[0] < 0.3 * wrong[1]
 
 
+def test_the_hand_that_is_marked_may_change(tmp_path: Path) -> None:
+    times = [0.0, 0.1, 0.2]
+    one = hands(times)
+    both = replace(
+        one,
+        landmarks=np.concatenate([one.landmarks, one.landmarks + np.array([60, 0, 0])], axis=1),
+        confidence=np.repeat(one.confidence, 2, axis=1),
+        handedness=("right", "left"),
+    )
+    film = tmp_path / "film.mp4"
+    write_overlay(film, both, both, READ, signing=np.array([1, -1, 0]))
+    ground = np.full((240, 320, 3), PLAIN, np.uint8)
+    for image, signing in zip(images_of(film), (1, None, 0), strict=True):
+        wrong = [
+            int(
+                np.abs(
+                    image[:240].astype(int) - draw_hands(ground, both.landmarks[0], signing=n)
+                ).sum()
+            )
+            for n in (1, None, 0)
+        ]
+        assert (1, None, 0)[int(np.argmin(wrong))] == signing
+
+
 def test_landmarks_in_other_units_than_pixels_are_fitted(tmp_path: Path) -> None:
     found = hands([0.0, 0.1])
     scaled = replace(found, landmarks=found.landmarks / 200 - 0.9, width=1, height=1)

@@ -14,6 +14,8 @@ import fakes
 from chereme.errors import BundleError, InputError, UsageError
 from chereme.formats.poses import write_landmarks
 from chereme.formats.transcripts import write
+from chereme.hands.detector import Detection
+from chereme.hands.tracking import HandTracker
 from chereme.runtime.bundle import Bundle
 from chereme.runtime.config import Decoding, Segmentation, Still
 from chereme.runtime.recognizer import Recognizer
@@ -119,6 +121,118 @@ def test_long_gaps_part_words_and_short_ones_do_not(recognizer: Recognizer) -> N
     assert recognizer.recognize(
         replace(landmarks, confidence=confidence, landmarks=points)
     ).text == ("vaildab")
+
+
+WORDS = ("dab", "vail", "bad", "lad", "dial", "bald", "lid", "avid")
+
+
+def film_of(words: list[tuple[str, bool, float]], idle: bool = False) -> tuple[Landmarks, list]:
+    """What a tracker makes of takes ``(word, left, pause after it in seconds)`` of people who stand
+    anywhere, large or small, and when each begins; ``idle``: the other hand of each hangs down."""
+    rng = np.random.default_rng(7)
+    tracker = HandTracker(1280, 720)
+    begins, frame = [], 0
+    for word, left, pause in words:
+        size, place = rng.uniform(0.4, 1.0), rng.uniform([-150, -100], [500, 200])
+        begins.append(frame / fakes.RATE)
+        tracker.cut()
+        other = "right" if left else "left"
+        for points in fakes.spell(word, left=left).landmarks[:, 0]:
+            seen = [shown(points * size + [*place, 0], "left" if left else "right")]
+            if idle:
+                resting = fakes.draw_hand(" ", not left) * 0.4 + [900 if left else 0, 400, 0]
+                seen.append(shown(resting + rng.normal(0, 0.2, (21, 3)), other))
+            tracker.update(seen, frame / fakes.RATE)
+            frame += 1
+        for _ in range(round(pause * fakes.RATE)):
+            tracker.update([], frame / fakes.RATE)
+            frame += 1
+    return tracker.finish(), begins
+
+
+def shown(points: np.ndarray, side: str) -> Detection:
+    points = points.astype(np.float32)
+    return Detection(points, points / 1000, side, 0.95)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("idle", [False, True])
+def test_a_film_of_many_signers_is_read_as_its_takes_are(
+    recognizer: Recognizer, idle: bool
+) -> None:
+    """Left and right hands that come and go, with cuts (no pause at all) and pauses between."""
+    rng = np.random.default_rng(8)
+    takes = [
+        (str(rng.choice(WORDS)), bool(rng.random() < 0.5), float(rng.choice([0, 0, 0.7, 2.5])))
+        for _ in range(40)
+    ]
+    seen, begins = film_of(takes, idle)
+    transcript = recognizer.recognize(seen)
+    assert transcript.text == " ".join(word for word, _, _ in takes)
+    segments = transcript.info["segments"]
+    assert [s["hand"] for s in segments] == ["left" if left else "right" for _, left, _ in takes]
+    np.testing.assert_allclose([s["start"] for s in segments], begins, atol=0.05)
+    letters = iter(transcript.tokens)
+    alone = {word: recognizer.recognize(fakes.spell(word)).tokens for word in WORDS}
+    for (word, _, _), begin in zip(takes, begins, strict=True):
+        for token in alone[word]:
+            found = next(letters)
+            assert found.text == token.text
+            assert found.start - begin == pytest.approx(token.start, abs=0.1)
+
+
+def test_only_the_hand_that_is_asked_for_is_read_of_a_film(recognizer: Recognizer) -> None:
+    seen, _ = film_of([("dab", False, 1.0), ("vail", True, 1.0), ("lid", False, 1.0)])
+    assert recognizer.recognize(seen, hand="right").text == "dab lid"
+    assert recognizer.recognize(seen, hand="left").text == "vail"
+
+
+def test_an_unsure_hand_of_a_film_is_read_as_both_in_its_turn(recognizer: Recognizer) -> None:
+    sure, _ = film_of([("dab", False, 1.5)])
+    unsure = fakes.spell("vail", left=True)
+    frames = (len(sure.timestamps), len(unsure.timestamps))
+    points = np.full((sum(frames), 2, 21, 3), np.nan, np.float32)
+    points[: frames[0], 0] = sure.landmarks[:, 0]
+    points[frames[0] :, 1] = unsure.landmarks[:, 0]
+    film = Landmarks(
+        landmarks=points,
+        confidence=np.isfinite(points).all(axis=-1).astype(np.float32),
+        timestamps=np.arange(sum(frames)) / fakes.RATE,
+        width=1280,
+        height=720,
+        handedness=("right", "right"),
+        handedness_score=(1.0, 0.6),
+    )
+    transcript = recognizer.recognize(film)
+    assert transcript.text == "dab vail"
+    assert [s["hand"] for s in transcript.info["segments"]] == ["right", "left"]
+    assert transcript.info["handedness_by"] == "likelihood"
+
+
+@pytest.mark.slow
+def test_an_hour_loses_nothing(recognizer: Recognizer) -> None:
+    rng = np.random.default_rng(9)
+    takes = [
+        (str(rng.choice(WORDS)), bool(rng.random() < 0.5), float(rng.uniform(0.7, 5)))
+        for _ in range(900)
+    ]
+    seen, begins = film_of(takes)
+    assert begins[-1] > 3000
+    transcript = recognizer.recognize(seen)
+    assert transcript.text.split() == [word for word, _, _ in takes]
+
+
+def test_two_who_spell_at_once_are_told(recognizer: Recognizer) -> None:
+    one, other = fakes.spell("vaildabvail"), fakes.spell("dabvaildabv", left=True)
+    both = replace(
+        one,
+        landmarks=np.concatenate([one.landmarks, other.landmarks + np.array([300, 0, 0])], axis=1),
+        confidence=np.concatenate([one.confidence, other.confidence], axis=1),
+        handedness=("right", "left"),
+        width=1280,
+    )
+    transcript = recognizer.recognize(both)
+    assert transcript.text in ("vaildabvail", "dabvaildabv")
+    assert any("another hand moved about as much" in w for w in transcript.warnings)
 
 
 def test_no_hand_is_empty_with_the_reason(recognizer: Recognizer) -> None:

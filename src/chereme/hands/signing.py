@@ -28,6 +28,7 @@ SHORTEST_RUN = 4
 NOISE_SPEED = 0.25
 TOP_SPEED = 12.0
 TRAVEL_WEIGHT = 0.2
+SPREAD = 1.0  # seconds on both sides of a frame that tell how far the joints move about it
 BRIDGED_CONFIDENCE = 0.2
 # How sure the vote must be that a hand is NOT of the side asked for, to leave it out.
 CLEARLY_OTHER = 0.8
@@ -85,6 +86,28 @@ def motion(track: HandTrack) -> Motion:
         variance=variance,
         score=(articulation + TRAVEL_WEIGHT * travel) * variance**0.5,
     )
+
+
+def activity(track: HandTrack) -> NDArray[np.float64]:
+    """``(T,)``: how much of a hand's motion came with each frame, in palm lengths.
+
+    The score of :func:`motion` piece by piece: the path from the frame before times the spread of
+    the joints in the two seconds around. So a long recording in which a hand signs now and then
+    tells when.
+    """
+    times = track.timestamps
+    moved = np.zeros(len(times))
+    relative = track.landmarks[..., :2] - track.landmarks[:, WRIST : WRIST + 1, :2]
+    for run in _runs(track.present, times):
+        if len(run) < SHORTEST_RUN:
+            continue
+        size = float(np.median(palm_size(track.landmarks[run])))
+        joints = relative[run] / size
+        path = _steps(joints, times[run])
+        path += TRAVEL_WEIGHT * _steps(track.landmarks[run, :1, :2] / size, times[run])
+        spread = _spread_around(joints, times[run])
+        moved[run[1:]] = path * (spread[1:] + spread[:-1]) / 2
+    return moved
 
 
 def hand_tracks(landmarks: Landmarks) -> list[HandTrack]:
@@ -190,10 +213,39 @@ def _runs(seen: NDArray[np.bool_], times: NDArray[np.floating[Any]]) -> list[NDA
 
 def _path(joints: NDArray[np.floating[Any]], times: NDArray[np.floating[Any]]) -> float:
     """Length of the path of ``joints (N, J, 2)``, averaged over them, without noise and jumps."""
+    return float(_steps(joints, times).sum())
+
+
+def _steps(
+    joints: NDArray[np.floating[Any]], times: NDArray[np.floating[Any]]
+) -> NDArray[np.float64]:
+    """``(N - 1,)``: the pieces of the path of ``joints (N, J, 2)`` from frame to frame."""
     # Three-frame mean: trembling has no direction and cancels, movement stays.
     smooth = joints.copy()
     smooth[1:-1] = (joints[:-2] + joints[1:-1] + joints[2:]) / 3
     steps = np.diff(times)
     speed = np.linalg.norm(np.diff(smooth, axis=0), axis=-1).mean(axis=1) / steps
     speed[speed < NOISE_SPEED] = 0.0
-    return float((np.minimum(speed, TOP_SPEED) * steps).sum())
+    pieces: NDArray[np.float64] = np.minimum(speed, TOP_SPEED) * steps
+    return pieces
+
+
+def _spread_around(
+    joints: NDArray[np.floating[Any]], times: NDArray[np.floating[Any]]
+) -> NDArray[np.float64]:
+    """``(N,)``: square root of the variance of ``joints (N, J, 2)``, averaged over them, in the
+    ``SPREAD`` seconds on both sides of each frame."""
+    flat = joints.reshape(len(joints), -1).astype(np.float64)
+    sums, squares = (
+        np.concatenate([np.zeros((1, flat.shape[1])), np.cumsum(some, axis=0)])
+        for some in (flat, flat**2)
+    )
+    first = np.searchsorted(times, times - SPREAD)
+    last = np.searchsorted(times, times + SPREAD, side="right")
+    count = (last - first)[:, None]
+    variance = (squares[last] - squares[first]) / count
+    variance -= ((sums[last] - sums[first]) / count) ** 2
+    spread: NDArray[np.float64] = np.sqrt(
+        np.maximum(variance.reshape(*joints.shape).sum(axis=-1).mean(axis=1), 0.0)
+    )
+    return spread

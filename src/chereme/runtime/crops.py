@@ -29,12 +29,11 @@ from chereme.runtime.prefetch import prefetch
 from chereme.runtime.timing import Stages
 from chereme.types import FloatArray, Frame, HandTrack, Landmarks
 
-BLOCK = 16  # frames given to the encoder at once: bounds its memory, whatever the length
+BLOCK = 16  # crops given to the encoder at once: bounds its memory, whatever the length
 
 
 class Block(NamedTuple):
-    """``crops (N, K, 3, S, S)`` uint8: of N frames, K as seen or mirrored; ``last``: the index of
-    the last of these frames."""
+    """``crops (N, 3, S, S)`` uint8; ``last``: the index of the frame of the last of them."""
 
     crops: NDArray[np.uint8]
     last: int
@@ -54,31 +53,31 @@ def pictures_of(source: str | Path | Landmarks, config: Config) -> Path:
 
 def cut_crops(
     frames: Iterable[Frame],
-    track: HandTrack,
+    boxes: FloatArray,
     wanted: NDArray[np.bool_],
-    flips: Sequence[bool],
     config: Crop,
     *,
     mirrored: bool,
 ) -> Iterator[Block]:
-    """The crops of the hand in the ``wanted (T,)`` of ``frames``, in blocks.
+    """The crops of the hand in ``frames``, in blocks.
 
     Args:
-        frames: T of them, as read; ``mirrored``: they show a mirror image, the track does not.
-        track: the hand in these T frames, not flipped, its gaps bridged.
-        flips: for each of K crops of a frame, whether it is flipped (a left hand shown as a right).
+        frames: T of them, as read; ``mirrored``: they show a mirror image, the boxes do not.
+        boxes: ``(T, 4)``, of ``hand_box``.
+        wanted: ``(T, 2)``: whether a frame's crop is wanted as seen, and flipped (a left hand shown
+            as a right one).
     """
-    boxes = hand_box(track, padding=config.padding, smoothing=config.smoothing)
     crops: list[NDArray[np.uint8]] = []
     last = 0
     for index, frame in enumerate(frames):
-        if not wanted[index]:
+        if not wanted[index].any():
             continue
         image = frame.image[:, ::-1] if mirrored else frame.image
-        cut = [crop(image, boxes[index], config.size, flip) for flip in flips]
-        crops.append(np.stack(cut).transpose(0, 3, 1, 2))
+        for flip in np.flatnonzero(wanted[index]):
+            cut = crop(image, boxes[index], config.size, bool(flip))
+            crops.append(cut.transpose(2, 0, 1))
         last = index
-        if len(crops) == BLOCK:
+        if len(crops) >= BLOCK:
             yield Block(np.stack(crops), last)
             crops = []
     if crops:
@@ -89,14 +88,13 @@ def cut_crops(
 class CropFeatures:
     """The encoder's features of those frames of a recording that are to be read.
 
-    ``features (N, K, D)``; ``rows (T,)``: the row of each frame of the recording; ``times (T,)``
-    seconds; ``flips``: which of the K are of flipped crops.
+    ``features (N, D)``; ``rows (T, 2)``: the row of each frame of the recording, of its crop as
+    seen and of its flipped one; ``times (T,)`` seconds.
     """
 
     features: NDArray[np.float32]
     rows: NDArray[np.intp]
     times: FloatArray
-    flips: tuple[bool, ...]
     rate: float
 
     def of(self, piece: HandTrack) -> tuple[NDArray[np.float32], FloatArray]:
@@ -106,28 +104,28 @@ class CropFeatures:
         """
         at = sample_times(piece.timestamps, self.rate)
         present = piece.present[nearest(piece.timestamps, at)]
-        rows = self.rows[nearest(self.times, at)]
-        side = self.flips.index(piece.mirrored)
-        features = np.where(present[:, None], self.features[rows, side], np.float32(0))
+        rows = self.rows[nearest(self.times, at), int(piece.mirrored)]
+        features = np.where(present[:, None], self.features[rows], np.float32(0))
         return features, at
 
 
 def frames_to_encode(
     times: FloatArray, pieces: Iterable[HandTrack], rate: float
 ) -> NDArray[np.bool_]:
-    """``(T,)``: which of the frames at ``times`` a reading of ``pieces`` at ``rate`` looks at."""
-    wanted = np.zeros(len(times), bool)
+    """``(T, 2)``: which of the frames at ``times`` a reading of ``pieces`` at ``rate`` looks at, as
+    seen and flipped."""
+    wanted = np.zeros((len(times), 2), bool)
     for piece in pieces:
         at = sample_times(piece.timestamps, rate)
         present = piece.present[nearest(piece.timestamps, at)]
-        wanted[nearest(times, at[present])] = True
+        wanted[nearest(times, at[present]), int(piece.mirrored)] = True
     return wanted
 
 
 def read_crop_features(
     bundle: Bundle,
     source: Path,
-    track: HandTrack,
+    tracks: Sequence[HandTrack],
     pieces: Sequence[HandTrack],
     stages: Stages,
     *,
@@ -135,11 +133,12 @@ def read_crop_features(
     progress: Progress | None = None,
     **reading: Any,
 ) -> CropFeatures:
-    """Read ``source`` again and encode the crops of a hand that a reading of ``pieces`` looks at.
+    """Read ``source`` again and encode the crops of hands that a reading of ``pieces`` looks at.
 
     Args:
-        track: the hand as it was seen, not flipped, in all frames that ``observe`` looked at.
-        pieces: parts of it, at least one, flipped if they are read as a left hand.
+        tracks: hands as they were seen, not flipped, one after the other: together they are of all
+            frames that ``observe`` looked at.
+        pieces: parts of them, at least one, flipped if they are read as a left hand.
         stages: where the seconds of "crop" (reading and cutting) and "network" are added.
         mirrored: what ``observe`` was given for this source.
         progress: called with the frames done and the number of frames.
@@ -147,30 +146,31 @@ def read_crop_features(
     """
     preprocessing = bundle.config.preprocessing
     assert preprocessing.crop is not None  # the config of a model that reads crops has it
-    flips = tuple(sorted({piece.mirrored for piece in pieces}))
-    times = track.timestamps
+    times = np.concatenate([track.timestamps for track in tracks])
     wanted = frames_to_encode(times, pieces, preprocessing.rate)
-    until = times[: np.flatnonzero(wanted)[-1] + 1]
+    until = times[: np.flatnonzero(wanted.any(axis=1))[-1] + 1]
     frames = read_again(source, until, **reading)
-    bridged = bridge_gaps(track, bundle.config.segmentation.bridge)
-    blocks = cut_crops(frames, bridged, wanted, flips, preprocessing.crop, mirrored=mirrored)
+    box = partial(
+        hand_box, padding=preprocessing.crop.padding, smoothing=preprocessing.crop.smoothing
+    )
+    bridge = bundle.config.segmentation.bridge
+    boxes = np.concatenate([box(bridge_gaps(track, bridge)) for track in tracks])
+    blocks = cut_crops(frames, boxes, wanted, preprocessing.crop, mirrored=mirrored)
     features: list[NDArray[np.float32]] = []
     # The reading thread ends before what it reads is closed.
     with closing(frames), closing(prefetch(stages.iterate("crop", blocks), depth=2)) as ready:
         for block in ready:
-            crops = block.crops.reshape(-1, *block.crops.shape[2:])
             encoded = stages.run(
-                "network", partial(bundle.encoder.run, ["features"], {"frames": crops})
+                "network", partial(bundle.encoder.run, ["features"], {"frames": block.crops})
             )[0]
-            features.append(encoded.reshape(len(block.crops), len(flips), -1))
+            features.append(encoded.reshape(len(block.crops), -1))
             if progress is not None:
                 progress(block.last + 1, len(times))
     if progress is not None:
         progress(len(times), len(times))
     return CropFeatures(
         features=np.concatenate(features),
-        rows=np.cumsum(wanted) - 1,
+        rows=np.cumsum(wanted).reshape(wanted.shape) - 1,
         times=times,
-        flips=flips,
         rate=preprocessing.rate,
     )

@@ -67,7 +67,7 @@ def write_overlay(
     landmarks: Landmarks,
     transcript: Transcript,
     *,
-    signing: int | None = None,
+    signing: int | NDArray[np.integer] | None = None,
     mirrored: bool = False,
     limits: Limits | None = None,
     progress: Progress | None = None,
@@ -89,7 +89,8 @@ def write_overlay(
         landmarks, mirrored, limits: what ``observe`` gave for it and was given; a recording that
             shows a mirror image is drawn as it is.
         reading: the other options with which it was read, as in ``Observation.reading``.
-        signing: the column of the hand that is marked as the one that was read.
+        signing: the column of the hand that is marked as the one that was read; ``(T,)`` if it
+            changes, -1 where there is none.
         progress: called while the film is written.
 
     Raises ``UsageError`` as :func:`check_overlay`, ``InputError`` if the source has changed since
@@ -121,14 +122,16 @@ def _film(
     frames: Iterator[Frame],
     landmarks: Landmarks,
     captions: Captions,
-    signing: int | None,
+    signing: int | NDArray[np.integer] | None,
     progress: Progress | None,
 ) -> Iterator[NDArray[np.uint8]]:
     count = len(landmarks.timestamps)
+    columns = np.broadcast_to(-1 if signing is None else signing, count)
     for index, frame in enumerate(frames):
         image, scale = _shrunk(frame.image)
         joints = scale * landmarks.landmarks[index]
-        drawn = draw_hands(image, joints, landmarks.confidence[index], signing=signing)
+        marked = int(columns[index]) if columns[index] >= 0 else None
+        drawn = draw_hands(image, joints, landmarks.confidence[index], signing=marked)
         height, width = drawn.shape[:2]
         strip = strip_height(width, height)
         film_width = max(width + width % 2, NARROWEST)

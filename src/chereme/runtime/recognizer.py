@@ -1,6 +1,6 @@
 """The recogniser: a source in, a finished transcript out.
 
-source -> hands -> signing hand, shown as a right hand -> stretches between long gaps
+source -> hands -> turns of the signing hand, shown as a right hand -> stretches between long gaps
        -> features of landmarks, or crops of the hand (``chereme.runtime.crops``), or both
        -> encoder.onnx -> sequence.onnx -> beam search -> letters with times
 """
@@ -16,7 +16,9 @@ from typing import Any
 
 import chereme
 from chereme.errors import CheremeError, OutputError, UsageError
-from chereme.hands.signing import bridge_gaps, signing_column, signing_hand, to_right_hand
+from chereme.hands.signing import bridge_gaps, signing_hand, to_right_hand
+from chereme.hands.tracking import SURE_SHARE
+from chereme.hands.turns import Turn, signing_columns, signing_turns, turn_tracks
 from chereme.runtime.bundle import Bundle
 from chereme.runtime.crops import pictures_of, read_crop_features
 from chereme.runtime.letter_times import letter_times
@@ -50,18 +52,18 @@ from chereme.video.reader import check_rotate
 
 Pieces = tuple[HandTrack, ...]
 """One stretch as each of the bundles that read together is to see it."""
-MakeEncoder = Callable[[Bundle, HandTrack, Sequence[HandTrack]], Encode]
-"""Called with the track as it was seen and the pieces that will be read, shown as right hands."""
-
-SURE_HANDEDNESS = 0.8  # share of the vote; below it the hand is read as both
+MakeEncoder = Callable[[Bundle, Sequence[HandTrack], Sequence[HandTrack]], Encode]
+"""Called with the tracks of all turns as they were seen and the pieces that will be read, shown as
+right hands."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """A track read as one hand or the other."""
+    """A turn read as one hand or the other."""
 
     handedness: Handedness
     segments: tuple[Segment, ...]
+    unsure: bool
 
     @property
     def rank(self) -> tuple[bool, float]:
@@ -167,11 +169,16 @@ class Recognizer:
         stages = Stages(observation.timings)
         mirrored = self._observe_options["mirrored"]
         crop_progress = further[0] if pictures else None
+        # Who signs when does not depend on which way is up.
+        max_gap = readers.bundles[0].config.segmentation.max_gap
+        turns = stages.run(
+            "hands", lambda: signing_turns(observation.landmarks, chosen, max_gap=max_gap)
+        )
 
         def read(seen: Observation) -> Transcript:
             again = {"mirrored": mirrored, **seen.reading}
             encoder = partial(self._encoder, pictures, again, stages, crop_progress)
-            return self._read(seen, chosen, readers, encoder, stages)
+            return self._read(seen, turns, chosen, readers, encoder, stages)
 
         transcript = read(observation)
         if self._observe_options["rotate"] is None:
@@ -188,7 +195,7 @@ class Recognizer:
                         source,
                         observation.landmarks,
                         transcript,
-                        signing=signing_column(observation.landmarks, chosen),
+                        signing=signing_columns(turns, len(observation.landmarks.timestamps)),
                         progress=further[-1],
                         **again,
                     ),
@@ -230,13 +237,13 @@ class Recognizer:
     def _read(
         self,
         observation: Observation,
+        turns: Sequence[Turn],
         hand: Hand,
         readers: Readers,
         encoder: MakeEncoder,
         stages: Stages,
     ) -> Transcript:
         landmarks = observation.landmarks
-        track = stages.run("hands", lambda: signing_hand(landmarks, hand))
         info: dict[str, Any] = {
             **observation.info,
             "hands": hands_seen(landmarks),
@@ -249,25 +256,35 @@ class Recognizer:
         warnings = list(observation.warnings)
         if readers.warning is not None:
             warnings.append(readers.warning)
-        if track is None or not track.present.any():
+        if not turns:
             warnings.append(why_no_hand(landmarks, hand))
             return Transcript(text="", info=info, warnings=tuple(warnings))
-        coverage = float(track.present.mean())
-        sides = _sides(track, chosen=hand != "auto")
-        readings = self._read_as(sides, track, observation.is_still, readers, encoder, stages)
-        best = max(readings, key=lambda reading: reading.rank)
-        spoken = [segment for segment in best.segments if segment.text]
+        tracks = turn_tracks(landmarks, turns)
+        if hand != "auto":
+            tracks = [replace(track, handedness=hand) for track in tracks]
+        coverage = sum(int(track.present.sum()) for track in tracks) / len(landmarks.timestamps)
+        sides = [_sides(track, chosen=hand != "auto") for track in tracks]
+        readings = self._read_turns(tracks, sides, observation.is_still, readers, encoder, stages)
+        segments = [segment for reading in readings for segment in reading.segments]
+        spoken = [segment for segment in segments if segment.text]
+        longest = max(range(len(turns)), key=lambda number: int(tracks[number].present.sum()))
         info |= {
             "hand_coverage": round(coverage, 4),
-            "signing_hand": best.handedness,
-            "handedness_score": round(track.handedness_score, 4),
-            "handedness_by": "vote" if len(readings) == 1 else "likelihood",
+            "signing_hand": readings[longest].handedness,
+            "handedness_score": round(tracks[longest].handedness_score, 4),
+            "handedness_by": "likelihood" if any(r.unsure for r in readings) else "vote",
             "segments": [
-                {"text": s.text, "start": round(s.start, 3), "end": round(s.end, 3)}
-                for s in best.segments
+                {
+                    "text": segment.text,
+                    "start": round(segment.start, 3),
+                    "end": round(segment.end, 3),
+                    "hand": reading.handedness,
+                }
+                for reading in readings
+                for segment in reading.segments
             ],
         }
-        warnings += warnings_about(coverage, best.segments)
+        warnings += warnings_about(coverage, segments, rival=sum(turn.rival for turn in turns))
         return Transcript(
             text=" ".join(segment.text for segment in spoken),
             tokens=tuple(token for segment in spoken for token in segment.tokens),
@@ -275,23 +292,25 @@ class Recognizer:
             warnings=tuple(warnings),
         )
 
-    def _read_as(
+    def _read_turns(
         self,
-        sides: Sequence[Handedness],
-        track: HandTrack,
+        tracks: Sequence[HandTrack],
+        sides: Sequence[Sequence[Handedness]],
         is_still: bool,
         readers: Readers,
         encoder: MakeEncoder,
         stages: Stages,
     ) -> list[_Reading]:
-        """``track``, as seen, read as a hand of each of ``sides``."""
-        stretches = {side: _stretches(side, track, is_still, readers) for side in sides}
-        every = [pieces for side in sides for pieces in stretches[side]]
-        if not every:
-            return [_Reading(side, ()) for side in sides]
+        """The best reading of each of ``tracks``, as seen, as a hand of one of its ``sides``."""
+        stretches = [
+            {side: _stretches(side, track, is_still, readers) for side in some}
+            for track, some in zip(tracks, sides, strict=True)
+        ]
+        every = [pieces for turn in stretches for one in turn.values() for pieces in one]
         encodes = [
-            encoder(bundle, track, [pieces[number] for pieces in every])
+            encoder(bundle, tracks, [pieces[number] for pieces in every])
             for number, bundle in enumerate(readers.bundles)
+            if every
         ]
         searches = searches_of(readers, self._search_options)
 
@@ -299,7 +318,16 @@ class Recognizer:
             heard = stages.run("network", lambda: _hear(pieces, readers, encodes, searches))
             return stages.run("search", lambda: self._decode(heard, pieces[0], is_still, readers))
 
-        return [_Reading(side, tuple(read(pieces) for pieces in stretches[side])) for side in sides]
+        return [
+            max(
+                (
+                    _Reading(side, tuple(read(pieces) for pieces in one), unsure=len(turn) > 1)
+                    for side, one in turn.items()
+                ),
+                key=lambda reading: reading.rank,
+            )
+            for turn in stretches
+        ]
 
     def _decode(
         self, heard: Sequence[Heard], piece: HandTrack, is_still: bool, readers: Readers
@@ -324,13 +352,13 @@ class Recognizer:
         stages: Stages,
         progress: Progress | None,
         bundle: Bundle,
-        track: HandTrack,
+        tracks: Sequence[HandTrack],
         pieces: Sequence[HandTrack],
     ) -> Encode:
         if bundle.config.input == "landmarks":
             return landmark_encoder(bundle)
         found = read_crop_features(
-            bundle, pictures[0], track, pieces, stages, progress=progress, **again
+            bundle, pictures[0], tracks, pieces, stages, progress=progress, **again
         )
         return found.of
 
@@ -396,5 +424,5 @@ def _check_hand(hand: Hand) -> Hand:
 
 def _sides(track: HandTrack, chosen: bool) -> Sequence[Handedness]:
     """The hands that ``track`` may be: the vote's, or both if it is unsure and none was chosen."""
-    unsure = track.handedness == "unknown" or track.handedness_score < SURE_HANDEDNESS
+    unsure = track.handedness == "unknown" or track.handedness_score < SURE_SHARE
     return ("right", "left") if unsure and not chosen else (track.handedness,)

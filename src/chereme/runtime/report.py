@@ -12,6 +12,7 @@ from chereme.types import Landmarks
 
 Hand = Literal["auto", "left", "right"]
 LOW_COVERAGE = 0.5
+RIVAL_SECONDS = 1.0
 
 
 def why_no_hand(landmarks: Landmarks, hand: Hand) -> str:
@@ -40,8 +41,14 @@ def hands_seen(landmarks: Landmarks) -> list[dict[str, Any]]:
     ]
 
 
-def warnings_about(coverage: float, segments: Sequence[Segment]) -> list[str]:
-    """Why the text may be wrong or is empty; ``coverage``: share of the frames with the hand."""
+def warnings_about(
+    coverage: float, segments: Sequence[Segment], *, rival: float = 0.0
+) -> list[str]:
+    """Why the text may be wrong or is empty.
+
+    ``coverage``: share of the frames with the signing hand; ``rival``: seconds in which another
+    hand moved about as much.
+    """
     warnings = []
     if coverage < LOW_COVERAGE:
         warnings.append(f"the signing hand was seen in only {coverage:.0%} of the frames")
@@ -52,5 +59,10 @@ def warnings_about(coverage: float, segments: Sequence[Segment]) -> list[str]:
     elif not any(segment.text for segment in segments):
         warnings.append(
             f"a hand was seen in {coverage:.0%} of the frames, but no letters could be read"
+        )
+    if rival >= RIVAL_SECONDS:
+        warnings.append(
+            f"another hand moved about as much for {rival:.1f} s: only the one that moved most was "
+            "read"
         )
     return warnings

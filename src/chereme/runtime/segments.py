@@ -33,7 +33,7 @@ def split(track: HandTrack, config: Segmentation) -> list[HandTrack]:
     firsts = np.concatenate([seen[:1], seen[cuts + 1]])
     lasts = np.concatenate([seen[cuts], seen[-1:]])
     return [
-        _piece(track, first, last)
+        track.part(first, last)
         for first, last in zip(firsts.tolist(), lasts.tolist(), strict=True)
         if times[last] - times[first] + frame >= config.min_duration - _TOLERANCE
     ]
@@ -43,7 +43,7 @@ def cut_as(track: HandTrack, pieces: Sequence[HandTrack]) -> list[HandTrack]:
     """The stretches of ``track`` at the times of ``pieces`` of a track of the same frames."""
     times = track.timestamps
     ends = [np.searchsorted(times, [piece.timestamps[0], piece.timestamps[-1]]) for piece in pieces]
-    return [_piece(track, int(first), int(last)) for first, last in ends]
+    return [track.part(int(first), int(last)) for first, last in ends]
 
 
 def hold(track: HandTrack, duration: float, rate: float) -> HandTrack:
@@ -56,16 +56,4 @@ def hold(track: HandTrack, duration: float, rate: float) -> HandTrack:
         confidence=np.repeat(track.confidence, count, axis=0),
         timestamps=track.timestamps[0] + np.arange(count) / rate,
         world_landmarks=None if world is None else np.repeat(world, count, axis=0),
-    )
-
-
-def _piece(track: HandTrack, first: int, last: int) -> HandTrack:
-    part = slice(first, last + 1)
-    world = track.world_landmarks
-    return replace(
-        track,
-        landmarks=track.landmarks[part],
-        confidence=track.confidence[part],
-        timestamps=track.timestamps[part],
-        world_landmarks=None if world is None else world[part],
     )

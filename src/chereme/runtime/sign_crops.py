@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chereme.hands.both import SIDES, both_hands, choose_frames
+from chereme.hands.crop import hand_box
 from chereme.hands.signing import bridge_gaps, signing_hand, to_right_hand
 from chereme.runtime.crops import BLOCK, cut_crops
 from chereme.runtime.isolated_bundle import IsolatedBundle
@@ -84,13 +85,14 @@ def read_joints(
         options = {name: value for name, value in reading.items() if name != "mirrored"}
         until = times[: np.flatnonzero(wanted)[-1] + 1]
         frames = read_again(source, until, **options)
-        flips = [to_right_hand(track).mirrored]
-        blocks = cut_crops(frames, bridged, wanted, flips, given.crop, mirrored=reading["mirrored"])
+        boxes = hand_box(bridged, padding=given.crop.padding, smoothing=given.crop.smoothing)
+        as_shown = np.zeros((len(times), 2), bool)
+        as_shown[:, int(to_right_hand(track).mirrored)] = wanted
+        blocks = cut_crops(frames, boxes, as_shown, given.crop, mirrored=reading["mirrored"])
         # The reading thread ends before what it reads is closed.
         with closing(frames), closing(prefetch(stages.iterate("crop", blocks), depth=2)) as ready:
             made = [
-                stages.run("network", partial(encode_crops, bundle, block.crops[:, 0]))
-                for block in ready
+                stages.run("network", partial(encode_crops, bundle, block.crops)) for block in ready
             ]
         joints[wanted, place] = np.concatenate(made)
     return HandJoints(joints[chosen], present[chosen])
