@@ -280,6 +280,7 @@ class Scripted:
 
     hands: tuple[float, ...] = ()
     calls: dict[tuple[int, bool], int]
+    follows_hands = False
 
     def __init__(self, task: Path, *, max_hands: int, follows: bool, presence: float = 0.5) -> None:
         self.kind = (max_hands, follows)

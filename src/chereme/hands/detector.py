@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from chereme.errors import InputError
 from chereme.hands import views
+from chereme.hands.cuts import CutFinder
 from chereme.hands.landmarker import Landmarker, RawHand, find_hand_landmarker
 from chereme.hands.skeleton import palm_size
 from chereme.hands.views import View
@@ -141,6 +142,7 @@ class MediaPipeDetector:
         """Forget the recording so far."""
         self._size: tuple[int, int] | None = None
         self._last: list[Detection] = []
+        self._cuts = CutFinder()
         self._tries = 0
         self._proven: View | None = None
         self._moving = views.MovingPart()
@@ -170,7 +172,7 @@ class MediaPipeDetector:
         height, width = image.shape[:2]
         if self._still:
             return self._search_still(image)
-        if self._size != (width, height):
+        if self._size != (width, height) or self._cuts.is_cut(image):
             self.reset()
             self._size = (width, height)
         # At a low frame rate one step may be longer than ``lost_for``: count frames as well.
@@ -286,8 +288,17 @@ class MediaPipeDetector:
         return []
 
     def _look_anew(self, image: NDArray[np.uint8], view: View | None) -> list[Detection]:
-        strict = view is not None and (view.replicate or view.enlarges(image))
-        return self._look(self._strict_searcher if strict else self._searcher, image, view)
+        if view is not None and (view.replicate or view.enlarges(image)):
+            return self._look(self._strict_searcher, image, view)
+        if self._still:
+            return self._look(self._searcher, image, view)
+        # For the sake of memory, the follower that follows nothing just now is the one to search.
+        idle = self._alone or not self._follower.follows_hands
+        searcher = self._follower if idle else self._lone_follower
+        searcher.forget()
+        found = self._look(searcher, image, view)
+        searcher.forget()
+        return found
 
     def _look_on(
         self, follower: Landmarker, image: NDArray[np.uint8], view: View | None

@@ -227,8 +227,8 @@ def track_hands(
 ) -> Landmarks:
     """Find and follow the hands of a recording: ``(T, H, 21, 3)``, hands of one side in one H.
 
-    Keeps landmarks, never pictures. ``detector`` is reset first, and where the film is cut. Raises
-    ``InputError`` if there are no frames.
+    Keeps landmarks, never pictures. ``detector`` is reset first. Raises ``InputError`` if there
+    are no frames.
     """
     tracker: HandTracker | None = None
     cuts = CutFinder()
@@ -237,8 +237,7 @@ def track_hands(
         if tracker is None:
             height, width = frame.image.shape[:2]
             tracker = HandTracker(width, height, max_tracks=max_tracks)
-        if cuts.is_cut(frame):
-            detector.reset()
+        if cuts.is_cut(frame.image):
             tracker.cut()
         tracker.update(detector.detect(frame.image, frame.timestamp), frame.timestamp)
     if tracker is None:
