@@ -48,8 +48,9 @@ def sign(text: str, rate: float = RATE) -> PoseTracks:
 
 
 def span(place: int) -> tuple[float, float]:
-    """The seconds of the gloss number ``place`` of a clip."""
-    start = (place * (SIGN + PAUSE) + PAUSE) / RATE
+    """The seconds of the gloss number ``place`` of a clip, whose frames stand for half of the time
+    before and after them."""
+    start = (place * (SIGN + PAUSE) + PAUSE - 0.5) / RATE
     return start, start + SIGN / RATE
 
 

@@ -197,8 +197,9 @@ class IsolatedResult:
 class SignedGloss:
     """A gloss in continuous signing, and the model's probability for it, 0..1.
 
-    ``start`` and ``end``: the seconds in which the model is surest of it, which lie inside the sign
-    and may be shorter; None where the model has nothing that tells times.
+    ``start`` and ``end``: the seconds in which the model says it rather than nothing: the sign, if
+    the model was taught when glosses are signed (``configs/signx/times.yaml``), else no more than
+    an order; None where it has nothing that tells times.
     """
 
     gloss: str

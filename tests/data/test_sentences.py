@@ -68,6 +68,41 @@ def test_manifests_and_back(tmp_path):
     assert from_manifest(manifest, change=str.upper).sentences[0].words == ("JOHN", "NS-FS-MARY")
 
 
+def test_times_of_glosses_beside_a_manifest(tmp_path):
+    (tmp_path / "a.mp4").write_bytes(b"")
+    manifest, times = tmp_path / "manifest.csv", tmp_path / "glosses.csv"
+    manifest.write_text("path,label,id\na.mp4,john BUY,one\na.mp4,BUY,two\na.mp4,GO,three\n")
+    rows = "one,john,0.2,0.5\none,BUY,0.7,1\ntwo,JOHN,0,1\n"
+    times.write_text(f"id,gloss,start,end\n{rows}")
+    corpus = from_manifest(manifest)
+    assert [one.glosses for one in corpus.sentences] == [
+        (Gloss("john", 0.2, 0.5), Gloss("BUY", 0.7, 1.0)),
+        (Gloss("BUY"),),
+        (Gloss("GO"),),
+    ]
+    assert [finding.id for finding in corpus.findings] == ["two", "three"], "told"
+    upper = from_manifest(manifest, change=str.upper).sentences[0]
+    assert upper.glosses[0] == Gloss("JOHN", 0.2, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("id,gloss,begin,end\n", "expected the columns id,gloss,start,end"),
+        ("id,gloss,start,end\na,GO,now,2\n", "line 2: expected id,gloss,start,end with seconds"),
+        ("id,gloss,start,end\na,GO,1\n", "line 2: expected id,gloss,start,end with seconds"),
+        ("id,gloss,start,end\na,GO,3,2\n", "line 2: expected an end after the start"),
+        ("id,gloss,start,end\na,GO,nan,2\n", "line 2: expected an end after the start"),
+    ],
+)
+def test_damaged_times_of_glosses(tmp_path, text, message):
+    (tmp_path / "a.mp4").write_bytes(b"")
+    (tmp_path / "manifest.csv").write_text("path,label\na.mp4,GO\n")
+    (tmp_path / "glosses.csv").write_text(text)
+    with pytest.raises(InputError, match=message):
+        from_manifest(tmp_path / "manifest.csv")
+
+
 def test_tracks_of_a_sentence(tmp_path):
     path = tmp_path / "session.npz"
     write_tracks(one_track("test_sentences", np.arange(30).reshape(10, 3), 10.0), path)

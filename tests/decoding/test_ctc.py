@@ -3,7 +3,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chereme.decoding import align, ctc_log_likelihood, ctc_log_likelihoods, greedy
+from chereme.decoding import (
+    align,
+    ctc_log_likelihood,
+    ctc_log_likelihoods,
+    greedy,
+    said_or_silent,
+)
 from chereme.errors import InputError
 
 
@@ -142,3 +148,39 @@ def test_symbols_out_of_range_are_refused(golden, symbols):
 def test_impossible_symbols_cannot_be_aligned():
     with pytest.raises(InputError, match="probability 0"):
         align([[0.0, -np.inf, -np.inf]], [1])
+
+
+def test_doubt_of_what_is_said_is_none_of_when():
+    # Something is said in frames 1 to 4, of which the head is sure in one alone what it is.
+    probs = np.array(
+        [
+            [0.9, 0.1, 0.0, 0.0],
+            [0.4, 0.2, 0.2, 0.2],
+            [0.1, 0.8, 0.05, 0.05],
+            [0.3, 0.2, 0.25, 0.25],
+            [0.45, 0.1, 0.2, 0.25],
+            [0.8, 0.0, 0.1, 0.1],
+        ]
+    )
+    with np.errstate(divide="ignore"):
+        log_probs = np.log(probs)
+    (narrow,) = align(log_probs, [1])
+    assert (narrow.start_frame, narrow.end_frame) == (2, 3)
+    either = said_or_silent(log_probs, [1])
+    np.testing.assert_allclose(np.exp(either).sum(axis=1), 1.0)
+    np.testing.assert_allclose(np.exp(either[:, 0]), probs[:, 0])
+    (span,) = align(either, [1])
+    assert (span.start_frame, span.end_frame) == (1, 5)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(1, 3), max_size=6), st.integers(0, 6), st.integers(0, 2**31))
+def test_when_is_known_of_all_that_can_be_said(text, more, seed):
+    frames = 2 * len(text) + more + 1
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(size=(frames, 4)) * rng.choice([1.0, 300.0])
+    log_probs = logits - np.logaddexp.reduce(logits, axis=1)[:, None]
+    spans = align(said_or_silent(log_probs, text), text)
+    assert len(spans) == len(text)
+    edges = [edge for span in spans for edge in (span.start_frame, span.end_frame)]
+    assert edges == sorted(edges)

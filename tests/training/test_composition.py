@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from dataclasses import replace
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,14 @@ import pytest
 from chereme.data.sentences import Gloss, Sentence
 from chereme.errors import UsageError
 from chereme.formats.tracks import PoseTracks, TrackSpec, one_track, register_track
-from chereme.training.composition import Composer, Composition, Stretch, joined
+from chereme.training.composition import (
+    Composer,
+    Composition,
+    Stretch,
+    joined,
+    numbered,
+    shown_in,
+)
 
 PLACE = register_track(TrackSpec("test_composed", 1, "where a test's hand is"))
 KIND = register_track(TrackSpec("test_composed_kind", 1, "what a test sees", blends=False))
@@ -142,3 +150,33 @@ def test_joined_clips_go_in_a_straight_line() -> None:
 def test_shares_that_are_none_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="compose: expected shares from 0 to 1"):
         Composition(**options)
+
+
+def test_frames_know_which_gloss_they_show() -> None:
+    first = SENTENCES[0]
+    clip = one_track("test_composed", np.arange(17.0)[:, None], 10.0)
+    shown = shown_in(first, clip)
+    assert shown is not None
+    assert shown.tolist() == [0] * 5 + [-1] + [1] * 5 + [-1] + [2] * 5
+    assert shown_in(SENTENCES[3], clip) is None
+    late = replace(first, start=0.6, glosses=first.glosses[1:])
+    assert (shown_in(late, clip.part(0.6, 1.1)) == 0).all()
+
+
+def test_a_made_sentence_knows_it_too() -> None:
+    clips, said = [], 0
+    for part in (Stretch(0, 0, 1), Stretch(1, 2, 4)):  # I + JOHN NOW
+        whole = one_track("test_composed", np.arange(24.0)[:, None], 10.0)
+        whole = replace(whole, shown=shown_in(SENTENCES[part.sentence], whole))
+        span = ready(Composition()).span(part)
+        clip = whole.part(span.start / 10, span.stop / 10)
+        clips.append(numbered(clip, part, said))
+        said += part.last - part.first
+    made = joined(clips, 0.3)
+    order = [int(n) for n, _ in groupby(made.shown[made.shown >= 0])]  # type: ignore[index]
+    assert order == [0, 1, 2]
+    slow = made.at_places(np.arange(0, made.frames - 0.5, 0.5))
+    assert slow.shown is not None
+    assert abs((slow.shown == 1).sum() - 2 * (made.shown == 1).sum()) <= 1
+    unknown = replace(clips[0], shown=None)
+    assert joined([unknown, clips[1]], 0.3).shown is None

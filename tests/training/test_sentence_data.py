@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from itertools import chain
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,14 @@ from chereme.data.sentences import Sentence, words_of
 from chereme.errors import InputError, UsageError
 from chereme.formats.manifests import Item, write_manifest
 from chereme.formats.tracks import (
+    NO_GLOSS,
     PoseTracks,
     TrackSpec,
     one_track,
     register_track,
     write_tracks,
 )
+from chereme.models.signx import UNKNOWN
 from chereme.text.glosses import LONGEST, PAD, UNK
 from chereme.training.composition import Composition
 from chereme.training.sentence_data import (
@@ -88,6 +90,21 @@ def test_batches_are_padded_and_what_is_not_there_is_not_present() -> None:
     assert batch.present["test_face"].tolist() == [[False] * 5, [True] * 5]
     assert batch.tracks["test_hand"][0, 2].isnan().tolist() == [True, False]  # not known, no zero
     np.testing.assert_array_equal(batch.tracks["test_face"][1], face.values["test_face"])
+
+
+def test_frames_of_timed_sentences_know_their_gloss(tmp_path: Path) -> None:
+    given = (("a", "I GO", "train"), ("b", "YOU", "train"))
+    root = put(tmp_path, *given, a=clip("a", 60), b=clip("b", 30))
+    (root / "glosses.csv").write_text("id,gloss,start,end\na,I,0.2,0.6\na,GO,1,1.4\n")
+    data = ready(root, watch=False, batch_size=2, rate=10.0, augmentation=TrackAugmentation())
+    (batch,) = data.epoch_loader(0)
+    assert batch.shown is not None
+    timed, other = batch.ids.index("a"), batch.ids.index("b")
+    order = [int(n) for n, _ in groupby(batch.shown[timed, : batch.lengths[timed]].tolist())]
+    assert order == [NO_GLOSS, 0, NO_GLOSS, 1, NO_GLOSS]
+    assert (batch.shown[other] == UNKNOWN).all()
+    pieces = ready(root, watch=False, batch_size=2, units="pieces")
+    assert next(iter(pieces.epoch_loader(0))).shown is None, "pieces have no times"
 
 
 def test_an_epoch_repeats_itself_and_its_batches_are_of_like_length(tmp_path: Path) -> None:

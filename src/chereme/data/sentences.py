@@ -6,10 +6,11 @@ What the readers of continuous signing return (`boston104`, `signstream`, `phoen
 
 from __future__ import annotations
 
+import math
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
@@ -17,10 +18,12 @@ from chereme.data.corpus import Corpus, Finding
 from chereme.errors import InputError
 from chereme.formats.files import read_file
 from chereme.formats.manifests import Item, Split, read_manifest
+from chereme.formats.tables import read_rows
 from chereme.formats.track_files import open_tracks
 from chereme.formats.tracks import PoseTracks
 from chereme.text.glosses import LONGEST, as_gloss
 
+GLOSS_TIMES = "glosses.csv"
 UNKNOWN_TIME = "no times for its glosses"
 TOO_LONG = f"more than {LONGEST} glosses"
 
@@ -191,16 +194,25 @@ def from_manifest(
     change: Callable[[str], str] = str,
 ) -> SentenceCorpus:
     """The items of a manifest (:mod:`chereme.formats.manifests`) as sentences: a label is glosses
-    with spaces between. ``change`` is applied to each label first. InputError as the manifest's
-    reader, or if no item can be used."""
+    with spaces between. ``change`` is applied to each label first. A table ``glosses.csv`` beside
+    the manifest (``id,gloss,start,end``) says when they are signed. InputError as the manifest's
+    reader, for such a table that is damaged, or if no item can be used."""
     items = read_manifest(path)
     builder = SentenceBuilder(Path(path).stem, check_files=check_files)
+    times = read_times(Path(path).with_name(GLOSS_TIMES))
     for item in items:
+        glosses = words_of(change(item.label))
+        timed = times.get(item.id, [])
+        fits = [gloss.text for gloss in timed] == [one.text for one in words_of(item.label)]
+        if fits and len(timed) == len(glosses):
+            glosses = tuple(
+                replace(gloss, text=one.text) for gloss, one in zip(timed, glosses, strict=True)
+            )
         builder.add(
             Sentence(
                 id=item.id,
                 path=item.path,
-                glosses=words_of(change(item.label)),
+                glosses=glosses,
                 signer=item.signer,
                 split=item.split,
                 start=item.start,
@@ -208,9 +220,37 @@ def from_manifest(
                 language=item.language,
                 frames=item.frames,
                 video=item.video,
-            )
+            ),
+            UNKNOWN_TIME if times and not fits else "",
         )
     return builder.build()
+
+
+def read_times(path: Path) -> dict[str, list[Gloss]]:
+    """The glosses of each sentence by its id, of a table ``id,gloss,start,end`` (seconds), in the
+    order of its rows; none where there is no such file."""
+    if not path.is_file():
+        return {}
+    rows = read_rows(path)
+    _, header = next(rows, (1, []))
+    if header != ["id", "gloss", "start", "end"]:
+        raise InputError(f"{path}: expected the columns id,gloss,start,end, got {','.join(header)}")
+    found: dict[str, list[Gloss]] = {}
+    for line, cells in rows:
+        try:
+            name, gloss, start, end = cells
+            times = float(start), float(end)
+        except ValueError as error:
+            raise InputError(
+                f"{path}, line {line}: expected id,gloss,start,end with seconds, got "
+                f"{','.join(cells)}"
+            ) from error
+        if not 0 <= times[0] <= times[1] < math.inf:
+            raise InputError(
+                f"{path}, line {line}: expected an end after the start, got {start} to {end} s"
+            )
+        found.setdefault(name, []).append(Gloss(as_gloss(gloss), *times))
+    return found
 
 
 def read_bars(path: Path, needed: Iterable[str]) -> list[tuple[str, dict[str, str]]]:

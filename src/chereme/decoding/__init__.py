@@ -8,6 +8,7 @@ from chereme.decoding.ctc import (
     ctc_log_likelihood,
     ctc_log_likelihoods,
     greedy,
+    said_or_silent,
 )
 from chereme.decoding.language_model import LanguageModel, OnnxLanguageModel
 from chereme.decoding.rescoring import Voice, likeliest_text
@@ -25,4 +26,5 @@ __all__ = [
     "ctc_log_likelihoods",
     "greedy",
     "likeliest_text",
+    "said_or_silent",
 ]

@@ -15,6 +15,7 @@ from chereme.errors import InputError
 from chereme.text.alphabet import BLANK
 
 Log = NDArray[np.float64]
+_NEVER = -60.0  # a log-probability that is as good as none
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,21 @@ def ctc_log_likelihoods(log_probs: ArrayLike, texts: Sequence[Sequence[int]]) ->
     silent = lengths == 1  # the empty text ends in its one state
     last, one_before = alpha[rows, lengths - 1], alpha[rows, np.maximum(lengths - 2, 0)]
     return np.where(silent, last, np.logaddexp(last, one_before))
+
+
+def said_or_silent(log_probs: ArrayLike, symbols: Sequence[int]) -> Log:
+    """``log_probs`` where it is known that ``symbols`` are said, and the question is only when: all
+    that is not blank is shared out among them, so that doubt of which they are is none of whether
+    there is any."""
+    log_probs = np.maximum(check_log_probs(log_probs), _NEVER)
+    said = np.unique(check_symbols(symbols, log_probs.shape[1]))
+    silent = np.minimum(log_probs[:, BLANK], -1e-12)
+    either = np.full_like(log_probs, -np.inf)
+    either[:, BLANK] = silent
+    if len(said):
+        shares = log_probs[:, said] - np.logaddexp.reduce(log_probs[:, said], axis=1)[:, None]
+        either[:, said] = np.log(-np.expm1(silent))[:, None] + shares
+    return either
 
 
 def align(log_probs: ArrayLike, symbols: Sequence[int]) -> list[Span]:

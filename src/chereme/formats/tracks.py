@@ -129,6 +129,7 @@ register_track(
         blends=False,
     )
 )
+NO_GLOSS = -1
 PAPER_TRACKS = ("smplerx", "dwpose", "mediapipe", "primedepth", "sapiens")
 
 
@@ -140,12 +141,15 @@ class PoseTracks:
     one number is known. Raises InputError for no track, an unknown or wrongly shaped one, another
     number of frames, infinite numbers, or a rate that is none. ``start``: the time of the first
     frame, seconds; what tools write of a video does not tell it, and is taken to begin at 0.
+    ``shown (T,)``, of a sentence whose glosses have times: the number of the one that each frame
+    shows, or ``NO_GLOSS``.
     """
 
     rate: float
     values: Mapping[str, Floats]
     present: Mapping[str, Flags]
     start: float = 0.0
+    shown: NDArray[np.intp] | None = None
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.rate) and self.rate > 0):
@@ -223,7 +227,8 @@ class PoseTracks:
                 blended = (1 - weight) * track[before] + weight * track[after]
                 values[name] = np.where(np.isnan(blended), values[name], blended)
         present = {name: there[nearest] for name, there in self.present.items()}
-        return PoseTracks(self.rate, values, present, self.start)
+        shown = None if self.shown is None else self.shown[nearest]
+        return PoseTracks(self.rate, values, present, self.start, shown)
 
     def only(self, names: Iterable[str]) -> PoseTracks:
         """Those of the tracks ``names`` that there are. InputError if there is none."""
@@ -244,6 +249,7 @@ class PoseTracks:
             {name: change(track) for name, track in self.values.items()},
             {name: change(there) for name, there in self.present.items()},
             self.start,
+            None if self.shown is None else change(self.shown),
         )
 
 

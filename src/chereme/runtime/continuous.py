@@ -466,8 +466,10 @@ def load_continuous(model: str | Path, *, threads: int | None = None) -> Continu
 def _timed(gloss: ReadGloss, window: Window[T], given: _Given[T]) -> SignedGloss:
     if gloss.start is None or gloss.end is None:
         return SignedGloss(gloss.text, None, None, gloss.probability)
-    begun = given.time(window.items[gloss.start])
-    ended = given.time(window.items[gloss.end - 1]) + 1 / given.rate
+    # A frame stands for the time half-way from the one before to the one after.
+    half = 0.5 / given.rate
+    begun = max(given.time(window.items[gloss.start]) - half, given.time(window.items[0]))
+    ended = given.time(window.items[gloss.end - 1]) + half
     return SignedGloss(gloss.text, begun, ended, gloss.probability)
 
 

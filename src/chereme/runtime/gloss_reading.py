@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chereme.decoding import Hypothesis, Span, align, beam_search, greedy
+from chereme.decoding import Hypothesis, Span, align, beam_search, greedy, said_or_silent
 from chereme.decoding.ctc import ctc_log_likelihoods
 from chereme.decoding.generation import GenerationConfig, generate, may_follow
 from chereme.formats.tracks import PoseTracks
@@ -50,8 +50,8 @@ class Heard:
 class ReadGloss:
     """A gloss in frames ``start`` up to, not including, ``end``; None where no CTC head says where.
 
-    ``probability``: of CTC, the mean posterior over these frames; of the decoder, that of saying
-    this gloss after those before it. Of a gloss of several pieces, their product.
+    ``probability``: of CTC, the mean posterior over the frames in which it says the gloss; of the
+    decoder, that of saying it after those before. Of a gloss of several pieces, their product.
     """
 
     text: str
@@ -170,9 +170,9 @@ class GlossReader:
 
     def _by_ctc(self, log_probs: NDArray[np.float64], found: Sequence[Hypothesis]) -> Reading:
         symbols = found[0].symbols
-        spans = align(log_probs, symbols)
+        chances = [span.probability for span in align(log_probs, symbols)]
         return Reading(
-            self._glosses(symbols, [span.probability for span in spans], spans),
+            self._glosses(symbols, chances, _spans(log_probs, symbols)),
             tuple(self.vocabulary.decode(one.symbols) for one in found),
         )
 
@@ -186,7 +186,7 @@ class GlossReader:
                 f"the reading was cut off at {longest} glosses, the most that the model says of a "
                 "stretch",
             )
-        spans = None if heard.log_probs is None else align(heard.log_probs, symbols)
+        spans = None if heard.log_probs is None else _spans(heard.log_probs, symbols)
         chances = np.exp(self._log_chances((*symbols, EOS), heard)).tolist()
         return Reading(
             self._glosses(symbols, chances, spans),
@@ -207,3 +207,8 @@ class GlossReader:
             )
             for gloss, places in self.vocabulary.decode_places(symbols)
         )
+
+
+def _spans(log_probs: NDArray[np.float64], symbols: Symbols) -> list[Span]:
+    """The frames in which glosses are signed that were read."""
+    return align(said_or_silent(log_probs, symbols), symbols)

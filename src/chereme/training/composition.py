@@ -10,15 +10,16 @@ a join the hands go in a straight line.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from chereme.data.sentences import Sentence
 from chereme.errors import UsageError
-from chereme.formats.tracks import PoseTracks
+from chereme.formats.tracks import NO_GLOSS, PoseTracks
 
 _TRIES = 8  # made sentences that are too long are made anew
 
@@ -148,23 +149,53 @@ def joined(clips: Sequence[PoseTracks], bridge: float) -> PoseTracks:
     for start, length in zip(starts, lengths, strict=True):
         places.append(np.arange(start, start + length, dtype=np.float64))
         places.append(start + length - 1 + np.arange(1, between) / between)
+    shown = [clip.shown for clip in clips if clip.shown is not None]
     whole = PoseTracks(
         first.rate,
         {name: np.concatenate([clip.values[name] for clip in clips]) for name in first.values},
         {name: np.concatenate([clip.present[name] for clip in clips]) for name in first.values},
+        shown=np.concatenate(shown) if len(shown) == len(clips) else None,
     )
     return whole.at_places(np.concatenate(places[:-1]))
+
+
+def shown_in(sentence: Sentence, clip: PoseTracks) -> NDArray[np.intp] | None:
+    """``PoseTracks.shown`` of the clip of a sentence; None where a gloss has no times."""
+    times = _times(sentence)
+    if not times:
+        return None
+    shown = np.full(clip.frames, NO_GLOSS)
+    at = clip.start + np.arange(clip.frames) / clip.rate
+    for number, (start, end) in enumerate(times):
+        shown[(at >= start) & (at <= end)] = number
+    return shown
+
+
+def numbered(clip: PoseTracks, part: Stretch, before: int) -> PoseTracks:
+    """The clip of a stretch as a part of a sentence that has so many glosses before it."""
+    if clip.shown is None:
+        return clip
+    own = (clip.shown >= part.first) & (clip.shown < part.last)
+    return replace(clip, shown=np.where(own, clip.shown - part.first + before, NO_GLOSS))
 
 
 def _cuts(sentence: Sentence, frames: int, rate: float) -> tuple[int, ...]:
     """The frames at which glosses begin, and that after the last: between two of them half-way from
     the end of one to the start of the other. Nothing where times are lacking, out of order, or
     leave no frame to a gloss, nor where there is one gloss alone."""
-    times = [(gloss.start, gloss.end) for gloss in sentence.glosses]
-    known = [(start, end) for start, end in times if start is not None and end is not None]
-    if len(known) < len(times):
-        return ()
-    inner = [round(rate * (one[1] + other[0]) / 2) for one, other in pairwise(known)]
+    begin = sentence.start or 0.0
+    middles = [(one[1] + other[0]) / 2 for one, other in pairwise(_times(sentence))]
+    inner = [round(rate * (middle - begin)) for middle in middles]
     cuts = (0, *inner, frames)
     ordered = all(start < end for start, end in pairwise(cuts))
     return cuts if inner and ordered else ()
+
+
+def _times(sentence: Sentence) -> list[tuple[float, float]]:
+    """Start and end of each gloss, seconds; none unless all are known."""
+    known = [
+        (gloss.start, gloss.end)
+        for gloss in sentence.glosses
+        if gloss.start is not None and gloss.end is not None
+    ]
+    return known if len(known) == len(sentence.glosses) else []

@@ -25,8 +25,16 @@ from chereme.data import boston104
 from chereme.data.sentences import Gloss, Sentence, SentenceCorpus, from_manifest, sentence_tracks
 from chereme.errors import InputError, UsageError
 from chereme.formats.tracks import PAPER_RATE, TRACKS, Floats, PoseTracks, track_statistics
+from chereme.models.signx import UNKNOWN
 from chereme.text.glosses import LONGEST, PAD, GlossVocabulary, Units
-from chereme.training.composition import Composer, Composition, Stretch, joined
+from chereme.training.composition import (
+    Composer,
+    Composition,
+    Stretch,
+    joined,
+    numbered,
+    shown_in,
+)
 from chereme.training.shards import Epochs
 from chereme.training.track_augmentation import TrackAugmentation
 
@@ -38,7 +46,8 @@ _POOL = 8  # batches whose sentences are sorted by length together
 class SentenceBatch(NamedTuple):
     """``tracks``: ``(B, T, W)`` by name and ``present``: ``(B, T)`` bool, of all tracks that any of
     the sentences has; ``lengths (B,)`` in frames; ``glosses (B, L)`` int64, without ends, padded;
-    ``words``: the glosses as they were signed."""
+    ``words``: the glosses as they were signed. ``shown (B, T)`` int64: the place in the sentence of
+    the gloss that each frame shows, ``NO_GLOSS`` or ``UNKNOWN``; None where none has times."""
 
     ids: tuple[str, ...]
     tracks: dict[str, Tensor]
@@ -46,6 +55,7 @@ class SentenceBatch(NamedTuple):
     lengths: Tensor
     glosses: Tensor
     words: tuple[tuple[str, ...], ...]
+    shown: Tensor | None = None
 
 
 class SentenceClip(NamedTuple):
@@ -78,7 +88,18 @@ def collate_sentences(items: Sequence[SentenceClip]) -> SentenceBatch:
         torch.tensor(lengths),
         glosses,
         tuple(item.sentence.words for item in items),
+        _shown([item.clip for item in items], longest),
     )
+
+
+def _shown(clips: Sequence[PoseTracks], longest: int) -> Tensor | None:
+    if all(clip.shown is None for clip in clips):
+        return None
+    shown = torch.full((len(clips), longest), UNKNOWN)
+    for row, clip in enumerate(clips):
+        if clip.shown is not None:
+            shown[row, : clip.frames] = torch.from_numpy(clip.shown)
+    return shown
 
 
 def ctc_frames(ids: Sequence[int]) -> int:
@@ -236,6 +257,9 @@ class SentenceData(lightning.LightningDataModule):
         clip = clip if self.names is None else clip.only(self.names)
         if self.rate is not None and self.rate != clip.rate:
             clip = clip.at_rate(self.rate)
+        # Pieces of glosses have no times.
+        if self.units == "glosses":
+            clip = replace(clip, shown=shown_in(sentence, clip))
         if self.in_memory:
             self._kept[sentence.id] = clip
         return clip
@@ -345,12 +369,14 @@ class SentenceData(lightning.LightningDataModule):
         ids = tuple(self.vocabulary.encode([gloss.text for gloss in glosses]))
         if len(ids) > self.longest:  # of pieces
             return SentenceClip(sentence, self.tracks_of(sentence), self.ids["train"][index])
-        clips = []
+        clips, said = [], 0
         for part in parts:
             clip, span = self.tracks_of(training[part.sentence]), self._composer.span(part)
-            clips.append(
-                clip.part(clip.start + span.start / clip.rate, clip.start + span.stop / clip.rate)
+            clip = clip.part(
+                clip.start + span.start / clip.rate, clip.start + span.stop / clip.rate
             )
+            clips.append(numbered(clip, part, said))
+            said += part.last - part.first
         # Its glosses have no times any more.
         own = replace(sentence, glosses=tuple(Gloss(gloss.text) for gloss in glosses), frames=None)
         return SentenceClip(own, joined(clips, self._composer.config.bridge), ids)

@@ -170,7 +170,7 @@ class Pose2GlossTask(SentenceTask):
         out = self.model(
             batch.tracks, batch.present, batch.lengths, batch.glosses, teacher_forcing=forced
         )
-        losses = self.model.losses(out, self.progress)
+        losses = self.model.losses(out, self.progress, batch.shown)
         self._check(losses.total, batch, ~out.logits.isfinite().flatten(1).all(1))
         # Else Lightning takes longer over them than a small network over its step.
         if (self.global_step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]

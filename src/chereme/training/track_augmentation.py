@@ -7,7 +7,7 @@ places in the picture only of tracks that hold such (`GEOMETRY`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -160,7 +160,7 @@ class TrackAugmentation:
             present[name] = self._kept(clip.present[name], rng)
         if not any(there.any() for there in present.values()):
             present = dict(clip.present)
-        return PoseTracks(clip.rate, values, present)
+        return replace(clip, values=values, present=present)
 
     def _drifted(self, track: Floats, name: str, rate: float, rng: np.random.Generator) -> Floats:
         """Each part on a way of its own."""

@@ -10,8 +10,18 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from chereme.errors import UsageError
+from chereme.formats.tracks import NO_GLOSS
 from chereme.models.signx import Coefficients, LossConfig, Schedule, answers, weights_at
-from chereme.models.signx.losses import l_contrast, l_ctc, l_ngram, l_noise, l_text, l_word
+from chereme.models.signx.losses import (
+    UNKNOWN,
+    l_contrast,
+    l_ctc,
+    l_ngram,
+    l_noise,
+    l_text,
+    l_time,
+    l_word,
+)
 from chereme.text.glosses import EOS
 
 V = 8
@@ -40,6 +50,7 @@ def test_weights_of_table_2_at_start_middle_and_end() -> None:
             "l_contrast": 1.0,
             "l_ngram": 0.6,
             "l_ctc": 0.0,
+            "l_time": 0.0,
         }
     assert config.label_smoothing == 0.1
 
@@ -174,3 +185,14 @@ def test_learnable_coefficients_of_equation_12() -> None:
 def test_an_unknown_reading_is_refused(logits: Tensor) -> None:
     with pytest.raises(UsageError, match="word_of: expected token or sentence"):
         l_word(logits, ANSWERS, torch.randn(V, 3), "word")  # type: ignore[arg-type]
+
+
+def test_a_gloss_is_said_while_it_is_signed(logits: Tensor) -> None:
+    glosses = torch.tensor([[4, 5], [6, 0]])
+    shown = torch.tensor([[0, NO_GLOSS, 1, 1], [NO_GLOSS, 0, UNKNOWN, UNKNOWN]])
+    log_probs = logits.log_softmax(-1)
+    wanted = [(0, 0, 4), (0, 1, 0), (0, 2, 5), (0, 3, 5), (1, 0, 0), (1, 1, 6)]
+    by_hand = -sum(log_probs[place] for place in wanted) / len(wanted)
+    torch.testing.assert_close(l_time(logits, glosses, shown), by_hand)
+    assert l_time(logits, glosses, torch.full((2, 4), UNKNOWN)) == 0
+    assert l_time(certain([[4, 0, 5, 5], [0, 6, 1, 1]]), glosses, shown) < 1e-6

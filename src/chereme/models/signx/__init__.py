@@ -15,6 +15,7 @@ from chereme.models.signx.decoder import (
 )
 from chereme.models.signx.diffusion import DiffusionConfig, InverseDiffusion, Noised, noise_levels
 from chereme.models.signx.losses import (
+    UNKNOWN,
     Coefficients,
     LossConfig,
     Pose2GlossLosses,
@@ -38,6 +39,7 @@ __all__ = [
     "PRESETS",
     "STAGE_1",
     "STAGE_2",
+    "UNKNOWN",
     "WIDTHS",
     "Coefficients",
     "ContextConfig",

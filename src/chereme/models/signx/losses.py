@@ -15,7 +15,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from chereme.errors import UsageError
+from chereme.formats.tracks import NO_GLOSS
 from chereme.text.glosses import EOS, PAD, UNK
+
+UNKNOWN = -2
+"""What a frame shows whose sentence has no times, and what is no frame at all."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,8 @@ class LossConfig:
 
     ``teacher_forcing``, ``fed_at_once``: the ratio of `decoder.mixed_inputs`, and how.
     ``ngram_weight``: Table 2 has it, Eq. 12 does not; ``ngrams``: the lengths compared (choice: the
-    paper gives none). ``ctc_weight``: of the CTC head, which the paper has not. ``word_of``: see
+    paper gives none). ``ctc_weight``: of the CTC head, which the paper has not; ``time_weight``: of
+    when it says a gloss, of sentences with times. ``word_of``: see
     `l_word`. ``temperature``: tau of Eq. 11 (choice: that of CLIP). ``both_ways``: Eq. 11 from
     texts to poses as well. ``learnable``: coefficients of Eq. 12 that are learnt, see
     `Coefficients`.
@@ -59,6 +64,7 @@ class LossConfig:
     contrast_weight: float = 1.0
     ngram_weight: float = 0.6
     ctc_weight: float = 0.0
+    time_weight: float = 0.0
     label_smoothing: float = 0.1
     word_of: Literal["token", "sentence"] = "token"
     temperature: float = 0.07
@@ -77,6 +83,7 @@ class Pose2GlossLosses(NamedTuple):
     l_contrast: Tensor
     l_ngram: Tensor
     l_ctc: Tensor
+    l_time: Tensor
 
 
 def l_noise(noise: Tensor, predicted: Tensor, mask: Tensor) -> Tensor:
@@ -191,6 +198,19 @@ def l_ctc(logits: Tensor, lengths: Tensor, glosses: Tensor) -> Tensor:
     return (loss / counts.clamp_min(1)).mean()
 
 
+def l_time(logits: Tensor, glosses: Tensor, shown: Tensor) -> Tensor:
+    """Cross entropy of the CTC head ``(B, T, V)`` with what each frame shows: the place of a gloss
+    in ``glosses (B, L)``, ``NO_GLOSS``, or ``UNKNOWN``, which does not count; mean over the frames.
+
+    CTC is content wherever a gloss is said, if in order, and learns to say it before the sign or
+    long after it. So it is said all the while that it is signed, and not between.
+    """
+    targets = glosses.gather(1, shown.clamp_min(0)).masked_fill(shown == NO_GLOSS, PAD)
+    known = shown != UNKNOWN
+    losses = F.cross_entropy(logits.transpose(1, 2), targets, reduction="none")
+    return losses.where(known, 0.0).sum() / known.sum().clamp_min(1)
+
+
 class Coefficients(nn.Module):
     """Learnable lambda of Eq. 12: ``sum of weight (lambda L - ln lambda)``, lambda = exp(-s).
 
@@ -222,4 +242,5 @@ def weights_at(config: LossConfig, progress: float) -> dict[str, float]:
         "l_contrast": config.contrast_weight,
         "l_ngram": config.ngram_weight,
         "l_ctc": config.ctc_weight,
+        "l_time": config.time_weight,
     }

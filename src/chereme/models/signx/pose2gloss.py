@@ -39,6 +39,7 @@ from chereme.models.signx.losses import (
     l_ngram,
     l_noise,
     l_text,
+    l_time,
     l_word,
     weights_at,
 )
@@ -212,9 +213,11 @@ class Pose2Gloss(nn.Module):
             self.text_embedding(text),
         )
 
-    def losses(self, output: Pose2GlossOutput, progress: float) -> Pose2GlossLosses:
+    def losses(
+        self, output: Pose2GlossOutput, progress: float, shown: Tensor | None = None
+    ) -> Pose2GlossLosses:
         """The losses and their total (Eq. 12), weighted as when ``progress`` of the training, 0 to
-        1, is done."""
+        1, is done. ``shown (B, T)``: see `l_time`."""
         config, weights = self.config.loss, weights_at(self.config.loss, progress)
         logits, wanted, zero = output.logits, output.answers, output.logits.new_zeros(())
         found = dict.fromkeys(weights, zero)
@@ -238,6 +241,8 @@ class Pose2Gloss(nn.Module):
         if config.ctc_weight and output.ctc is not None:
             glosses = wanted[:, :-1].masked_fill(wanted[:, :-1] == EOS, PAD)
             found["l_ctc"] = l_ctc(output.ctc, output.mask.sum(1), glosses)
+            if config.time_weight and shown is not None:
+                found["l_time"] = l_time(output.ctc, glosses, shown)
         if self.coefficients is not None:
             total = self.coefficients(found, weights)
         else:
