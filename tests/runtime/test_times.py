@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import av
 import fake_signing
 import numpy as np
 import pytest
@@ -234,3 +235,34 @@ def test_the_reported_recording(shared_cases: Path) -> None:
     assert (second.stdout, "streams" in second.stderr) == ("hello\n", False)
     sideways = str(shared_cases / "video" / "hello_on_its_side_90.mp4")
     assert run(app, ["recognize", sideways, "--rotate", "90"]).stdout == "hello\n"
+
+
+# -- several cameras -------------------------------------------------------------------------------
+def test_every_reading_is_of_the_chosen_stream(
+    bundle: Bundle, seen: Landmarks, tmp_path: Path
+) -> None:
+    fakes.recording(tmp_path / "hand.mp4", WORD)
+    black = np.zeros((720, 1280, 3), np.uint8)
+    write_video(tmp_path / "wall.mp4", [black] * len(seen.timestamps), 30.0)
+    clip = tmp_path / "cameras.mkv"
+    with (
+        av.open(str(tmp_path / "wall.mp4")) as wall,
+        av.open(str(tmp_path / "hand.mp4")) as hand,
+        av.open(str(clip), "w") as new,
+    ):
+        streams = [new.add_stream_from_template(old.streams.video[0]) for old in (wall, hand)]
+        for old, stream in zip((wall, hand), streams, strict=True):
+            for packet in old.demux(video=0):
+                if packet.size:
+                    packet.stream = stream
+                    new.mux(packet)
+    detectors = fakes.Detectors(seen)
+    recognizer = Recognizer(bundle, make_detector=detectors, video_stream=1)
+    transcript = recognizer.recognize(clip, overlay=tmp_path / "film.mp4")
+    assert transcript.text == WORD
+    assert transcript.info["video_stream"] == 1
+    with open_video(tmp_path / "film.mp4") as film:
+        assert next(film).image[:480, :640].max() > 100
+    other = Recognizer(bundle, make_detector=detectors).recognize(clip)
+    assert other.info["video_stream"] == 0
+    assert any("2 video streams" in warning for warning in other.warnings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -192,3 +193,15 @@ def test_what_cannot_be_is_refused(folder: Path, tmp_path: Path) -> None:
     data.image_size = SIZE
     with pytest.raises(InputError, match="videos are on disk"):
         data.setup()
+
+
+def test_pictures_before_the_first_that_is_wanted_are_not_kept(tmp_path: Path) -> None:
+    path = tmp_path / "long.mp4"
+    write_video(path, (np.full((64, 64, 3), n % 200, np.uint8) for n in range(400)), RATE)
+    tracemalloc.start()
+    try:
+        pictures_at(path, [398 / RATE, 399 / RATE], 224)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 10 * 224 * 224 * 3  # of ten pictures, not of 400

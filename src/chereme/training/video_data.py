@@ -55,10 +55,10 @@ def pictures_at(path: str | Path, times: Sequence[float], size: int) -> Pictures
     width = height = 0
     with open_video(path) as video:
         for frame in video:
-            # One beyond the last, which may be nearer to it, and one before the first.
+            # One beyond the last, which may be nearer to it.
             if stamps and stamps[-1] >= times[-1]:
                 break
-            if frame.timestamp <= times[0]:
+            if frame.timestamp <= times[0]:  # and one before the first
                 images.clear()
                 stamps.clear()
             images.append(square_picture(frame.image, size))

@@ -141,7 +141,12 @@ class ContainerSource:
         if self._stream.frames > 0:
             return int(self._stream.frames)
         if self._container.duration:
-            return int(self._container.duration / 1e6 * self.nominal_rate) or 1
+            seconds = self._container.duration / 1e6
+            if self._stream.start_time is not None and self._container.start_time is not None:
+                late = float(self._stream.start_time * self._stream.time_base)
+                late -= self._container.start_time / 1e6
+                seconds -= late if 0 < late < seconds else 0
+            return int(seconds * self.nominal_rate) or 1
         return None
 
     def decoded(self) -> Iterator[Decoded]:
