@@ -226,10 +226,25 @@ def test_a_file_that_begins_like_the_other_format_of_the_runtime() -> None:
 
 
 def test_a_network_that_fails_is_told_of() -> None:
-    shape = numpy_helper.from_array(np.array([7, -1, 3], np.int64), "s")
-    content = model([helper.make_node("Reshape", ["x", "s"], ["y"])], [shape])
+    place = numpy_helper.from_array(np.array([7], np.int64), "i")
+    content = model([helper.make_node("Gather", ["x", "i"], ["y"])], [place])
     with pytest.raises(BundleError, match=r"some\.onnx: the network failed"):
         run(content.SerializeToString())
+
+
+@pytest.mark.parametrize("shape", [[], ["N", "M"]])
+def test_outputs_without_their_sizes_are_refused(shape: list) -> None:
+    content = adding()
+    content.graph.output[0].CopyFrom(helper.make_tensor_value_info("y", TensorProto.FLOAT, shape))
+    with pytest.raises(BundleError, match=r"(say their sizes|cannot load)"):
+        run(content.SerializeToString())
+
+
+def test_outputs_are_numbers_of_the_declared_sizes() -> None:
+    whole = model([helper.make_node("Shape", ["x"], ["y"])])
+    whole.graph.output[0].type.tensor_type.elem_type = TensorProto.INT64
+    with pytest.raises(BundleError, match=r"expected 'y' as numbers of .*got int64 of \(1,\)"):
+        run(whole.SerializeToString())
 
 
 OPEN = """

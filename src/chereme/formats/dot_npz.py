@@ -64,6 +64,9 @@ def _check_headers(file: ArrayFile) -> None:
             raise InputError(f"{name}: expected shape {wanted[name]}, got {header.shape}")
         if header.dtype.kind not in "biuf":
             raise InputError(f"{name}: expected numbers, got {header.dtype}")
+    for name in ("width", "height", "fps", "timestamps", "handedness_score"):
+        if name in file.headers and file.headers[name].dtype.kind not in "biuf":
+            raise InputError(f"{name}: expected numbers, got {file.headers[name].dtype}")
     others = sum(file.headers[n].bytes for n in set(_KNOWN) & file.headers.keys() - set(_NUMBERS))
     if others > _MAX_OTHER_BYTES:
         raise LimitError(f"expected arrays of at most {_MAX_OTHER_BYTES:,} bytes, got {others:,}")

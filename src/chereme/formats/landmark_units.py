@@ -33,6 +33,7 @@ _PLAUSIBLE_DEPTH = (0.08, 1.0)
 
 MAX_HAND_FRAMES = 1_500_000  # four hours of two hands at 50 frames/s
 MAX_HANDS = 1000
+_WIDEST = 1 << 20  # pixels
 _PLAUSIBLE_RATE = (1.0, 240.0)  # frames/s
 
 
@@ -92,7 +93,7 @@ def frame_size(width: float, height: float, xyz: Array) -> tuple[int, int]:
     """Width and height in pixels as stated; what is not stated reaches to the outermost joint."""
     sizes = []
     for stated, coordinate in ((width, xyz[..., 0]), (height, xyz[..., 1])):
-        if math.isfinite(stated) and stated >= 1:
+        if math.isfinite(stated) and 1 <= stated <= _WIDEST:
             sizes.append(round(stated))
         else:
             reach = np.nanmax(coordinate) if np.isfinite(coordinate).any() else 1.0

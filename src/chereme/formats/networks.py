@@ -140,10 +140,20 @@ def _varint(content: bytes, place: int, end: int) -> tuple[int, int]:
 
 
 class Network:
-    """A session of ONNX Runtime, whose errors are of this package."""
+    """A session of ONNX Runtime, whose errors are of this package.
+
+    Its outputs are numbers of the shapes that it declares. BundleError where it declares none.
+    """
 
     def __init__(self, session: Any, path: Path) -> None:
         self._session, self.path = session, path
+        ports = [*session.get_inputs(), *session.get_outputs()]
+        if odd := [port for port in ports if not port.type.startswith("tensor(") or not port.shape]:
+            raise BundleError(
+                f"{path}: expected inputs and outputs that say their sizes, got "
+                f"{odd[0].name[:40]!r}, {odd[0].type}, without; export it again"
+            )
+        self._shapes = {port.name: port.shape for port in session.get_outputs()}
 
     def get_inputs(self) -> list[Any]:
         """The inputs: ``name``, ``type`` and ``shape`` of each."""
@@ -156,11 +166,23 @@ class Network:
     def run(self, outputs: Sequence[str] | None, feed: Mapping[str, Any]) -> list[Any]:
         """The ``outputs`` (None: all). BundleError where the network fails."""
         try:
-            return list(self._session.run(outputs, feed))
+            found = list(self._session.run(outputs, feed))
         except Exception as error:  # onnxruntime's exceptions share no base class
             raise BundleError(
                 f"{self.path}: the network failed ({_short(error)}); fetch or export it again"
             ) from error
+        for name, array in zip(outputs or self._shapes, found, strict=True):
+            shape = self._shapes[name]  # a size that the file leaves open is a name
+            fits = len(shape) == array.ndim and all(
+                not isinstance(size, int) or size == real
+                for size, real in zip(shape, array.shape, strict=True)
+            )
+            if not fits or array.dtype.kind != "f":
+                raise BundleError(
+                    f"{self.path}: expected {name!r} as numbers of {shape}, as the file says, got "
+                    f"{array.dtype} of {array.shape}; fetch or export it again"
+                )
+        return found
 
 
 def open_network(content: bytes, path: Path, threads: int | None) -> Network:

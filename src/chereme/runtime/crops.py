@@ -24,6 +24,7 @@ from chereme.hands.normalise import nearest, sample_times
 from chereme.hands.signing import bridge_gaps
 from chereme.runtime.bundle import Bundle
 from chereme.runtime.config import Config, Crop
+from chereme.runtime.networks import encode_frames
 from chereme.runtime.observe import Progress, is_landmark_file, read_again
 from chereme.runtime.prefetch import prefetch
 from chereme.runtime.timing import Stages
@@ -160,10 +161,7 @@ def read_crop_features(
     # The reading thread ends before what it reads is closed.
     with closing(frames), closing(prefetch(stages.iterate("crop", blocks), depth=2)) as ready:
         for block in ready:
-            encoded = stages.run(
-                "network", partial(bundle.encoder.run, ["features"], {"frames": block.crops})
-            )[0]
-            features.append(encoded.reshape(len(block.crops), -1))
+            features.append(stages.run("network", partial(encode_frames, bundle, block.crops)))
             if progress is not None:
                 progress(block.last + 1, len(times))
     if progress is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -104,7 +105,7 @@ class ContainerSource:
         streams = [s for s in self._container.streams.video if _is_film(s)]
         # A single picture beside a film is what stands for it where it is not played (avif).
         streams = [s for s in streams if s.frames != 1] or streams
-        self.video_streams = tuple((s.width, s.height) for s in streams)
+        self.video_streams = tuple(map(_size, streams))
         if not streams:
             self._refuse_without_index()
             kinds = ", ".join(sorted({s.type for s in self._container.streams})) or "nothing"
@@ -118,9 +119,9 @@ class ContainerSource:
                 f"{self._name}: there is no decoder for its video codec; convert it to H.264 mp4"
             )
         if wanted is None:
-            stream = max(decodable, key=lambda s: s.width * s.height)
+            stream = max(decodable, key=lambda s: math.prod(_size(s)))
             if len(streams) > 1:
-                sizes = ", ".join(f"{n} is {s.width}x{s.height}" for n, s in enumerate(streams))
+                sizes = ", ".join(f"{n} is {w}x{h}" for n, (w, h) in enumerate(self.video_streams))
                 self.remarks = (
                     f"there are {len(streams)} video streams ({sizes}): {streams.index(stream)} "
                     "was read; for another give --video-stream N, in Python video_stream=N",
@@ -244,6 +245,11 @@ def _metadata_options() -> dict[str, str]:
     import av
 
     return {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+
+
+def _size(stream: av.VideoStream) -> tuple[int, int]:
+    """Width and height as stored; 0 where no decoder knows the codec."""
+    return (0, 0) if stream.codec_context is None else (stream.width, stream.height)
 
 
 def _is_film(stream: av.VideoStream) -> bool:
