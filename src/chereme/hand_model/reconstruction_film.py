@@ -114,6 +114,7 @@ def write_reconstruction(
     errors: list[list[float]] = [[] for _ in hands]
     with closing(again):
         views = _watched(_views(hands, again, reconstruct, mirrored), errors, len(times), progress)
+        output.parent.mkdir(parents=True, exist_ok=True)
         if output.suffix.lower() in FILMS:
             film = (_even(_page(frame, columns=1)) for frame in views)
             write_video(output, film, film_rate(times), timestamps=film_times(times))
