@@ -234,9 +234,7 @@ def test_a_language_model_of_another_alphabet_is_refused(folder: Path) -> None:
 
 def test_a_newer_schema_says_upgrade(folder: Path) -> None:
     edit(folder, lambda data: data.update(schema_version=SCHEMA_VERSION + 1, something_new=1))
-    with pytest.raises(
-        BundleError, match=r"version 5 is newer than 4.*install a newer chereme"
-    ):
+    with pytest.raises(BundleError, match=r"version 5 is newer than 4.*install a newer chereme"):
         Bundle.load(folder)
 
 
