@@ -215,6 +215,19 @@ def test_limits_and_streams_are_options(tmp_path: Path) -> None:
         assert result.exit_code == 0, result.output
 
 
+@pytest.mark.parametrize("command", [("prepare", "signs", "--root"), ("train",)])
+def test_limits_of_clips_to_learn_from(command: tuple[str, ...], tmp_path: Path) -> None:
+    for sign in ("a", "b"):
+        (tmp_path / "signs" / sign).mkdir(parents=True)
+        write_landmarks(fakes.spell(sign), tmp_path / "signs" / sign / "clip.npz")
+    result = CliRunner().invoke(
+        app,
+        [*command, str(tmp_path / "signs"), "-o", str(tmp_path / "out"), "--max-frames", "3"],
+    )
+    assert result.exit_code == 1
+    assert "raise the limit with --max-frames" in result.stderr
+
+
 # -- the cases of the reports ----------------------------------------------------------------------
 def test_the_reported_recording(shared_cases: Path) -> None:
     run = CliRunner().invoke

@@ -129,6 +129,11 @@ def reconstruct(
     ] = 6,
     mirrored: options.Mirrored = False,
     rate: options.Rate = None,
+    rotate: options.Rotate = None,
+    video_stream: options.VideoStream = None,
+    max_pixels: options.MaxPixels = None,
+    max_seconds: options.MaxSeconds = None,
+    max_frames: options.MaxFrames = None,
     strict: options.Strict = False,
 ) -> None:
     """Show the hands of INPUT as pictures, detected joints and meshes, side by side.
@@ -161,6 +166,9 @@ def reconstruct(
             frames=frames,
             mirrored=mirrored,
             rate=rate,
+            rotate=rotate,
+            video_stream=video_stream,
+            limits=options.limits(max_pixels, max_seconds, max_frames),
             strict=strict,
             progress=progress,
         )

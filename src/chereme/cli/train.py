@@ -87,6 +87,9 @@ def train(
     seed: Annotated[
         int, typer.Option(metavar="N", help="The same seed gives the same split and model.")
     ] = 0,
+    max_pixels: options.MaxPixels = None,
+    max_seconds: options.MaxSeconds = None,
+    max_frames: options.MaxFrames = None,
     overwrite: options.Overwrite = False,
 ) -> None:
     """Teach chereme your own signs: chereme train FOLDER -o MODEL.
@@ -122,6 +125,7 @@ def train(
         test=not everything,
         workers=workers,
         seed=seed,
+        limits=options.limits(max_pixels, max_seconds, max_frames),
         bars=ProgressBar,
         say=say,
         **({} if rate is None else {"rate": rate}),

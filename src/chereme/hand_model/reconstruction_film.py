@@ -68,6 +68,8 @@ def write_reconstruction(
     rate: float | None = None,
     strict: bool = False,
     limits: Limits | None = None,
+    rotate: int | None = None,
+    video_stream: int | None = None,
     make_detector: MakeDetector | None = None,
     progress: Progress | None = None,
 ) -> Reconstructed:
@@ -84,8 +86,8 @@ def write_reconstruction(
         output: the film or picture. Its folder is made.
         source: a video, an image or a folder of frames.
         reconstruct: `LandmarkFit`, or a network that does.
-        mirrored, rate, strict, limits, make_detector: see ``observe``. A recording that shows a
-            mirror image is flipped back.
+        mirrored, rate, strict, limits, rotate, video_stream, make_detector: see ``observe``. A
+            recording that shows a mirror image is flipped back.
         progress: called while the source is read, the first and the second time.
 
     Raises:
@@ -101,6 +103,8 @@ def write_reconstruction(
         strict=strict,
         rate=rate,
         limits=limits,
+        rotate=rotate,
+        video_stream=video_stream,
         make_detector=make_detector,
         progress=progress,
     )

@@ -51,6 +51,7 @@ from chereme.training.pose_data import UNKNOWN, PoseData
 from chereme.training.sign_report import Guess, Report, draw_confusions, write_report
 from chereme.training.sign_splits import Division, divide
 from chereme.training.signbert import IsolatedTask, load_signbert
+from chereme.video import Limits
 
 Bar = Callable[[int, int | None], None]
 Bars = Callable[[str, str], AbstractContextManager[Bar]]
@@ -123,6 +124,7 @@ def train_signs(
     rate: float | None = None,
     workers: int = 1,
     seed: int = 0,
+    limits: Limits | None = None,
     make_detector: MakeDetector = make_mediapipe,
     bars: Bars = no_bars,
     say: Callable[[str], None] = lambda message: None,
@@ -141,6 +143,7 @@ def train_signs(
         rate: frames a second of folders of frames (default 30), and of landmark files in the place
             of what they say.
         workers: processes that look for hands.
+        limits: the largest clips to accept.
         bars: makes progress bars.
         say: is told what has to be known, line by line.
 
@@ -165,6 +168,7 @@ def train_signs(
             work / "poses",
             rate=rate,
             workers=workers,
+            limits=limits,
             make_detector=make_detector,
             progress=bar,
         )
