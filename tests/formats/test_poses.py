@@ -276,6 +276,19 @@ class TestRoundTrip:
         assert (back.confidence[:, 1] > 0).all(axis=1).tolist() == [True, False, True, True, False]
         assert np.nanmax(np.abs(back.landmarks[:, 1] - hands[0])) < 1e-3
 
+    def test_tracks_of_one_side_fill_each_other_s_gaps(self, tmp_path):
+        """As of a film in which one signer comes after the other."""
+        given = some_landmarks(frames=6, handedness=("right", "right"))
+        confidence = np.isfinite(given.landmarks).all(axis=-1).astype(np.float32)
+        confidence[3:, 0] = confidence[:3, 1] = 0
+        given = dataclasses.replace(given, confidence=confidence)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            write_landmarks(given, tmp_path / "a.pose")
+        right = read_landmarks(tmp_path / "a.pose").landmarks[:, 1]
+        np.testing.assert_allclose(right[:3], given.landmarks[:3, 0], rtol=1e-3)
+        np.testing.assert_allclose(right[3:], given.landmarks[3:, 1], rtol=1e-3)
+
     def test_two_tracks_of_one_side_keep_the_longer_and_say_so(self, tmp_path):
         given = some_landmarks(handedness=("right", "right"))
         with pytest.warns(UserWarning, match=r"track 0 \(right, seen in 5 frames\) is left out"):

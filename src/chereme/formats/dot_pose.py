@@ -265,7 +265,7 @@ def pose_bytes(landmarks: Landmarks) -> bytes:
             "write .npz to keep the times",
             stacklevel=3,
         )
-    tracks = _one_track_a_side(landmarks)
+    tracks = _tracks_of_sides(landmarks)
     components, hands, scores = [], [], []
     for side, colour in (("left", (0, 255, 0)), ("right", (0, 128, 255))):
         components.append(
@@ -277,9 +277,11 @@ def pose_bytes(landmarks: Landmarks) -> bytes:
                 "XYZC",
             )
         )
-        track = tracks.get(side)
-        hand = np.zeros((len(xyz), NUM_JOINTS, 3)) if track is None else xyz[:, track]
-        score = np.zeros((len(xyz), NUM_JOINTS)) if track is None else confidence[:, track]
+        hand = np.zeros((len(xyz), NUM_JOINTS, 3), np.float32)
+        score = np.zeros((len(xyz), NUM_JOINTS), np.float32)
+        for track in tracks[side]:
+            free = ~(score > 0).any(axis=1)
+            hand[free], score[free] = xyz[free, track], confidence[free, track]
         hands.append(np.where(score[..., None] > 0, hand, 0.0))
         scores.append(score)
     body = body_class(
@@ -294,37 +296,42 @@ def pose_bytes(landmarks: Landmarks) -> bytes:
     return buffer.getvalue()
 
 
-def _one_track_a_side(landmarks: Landmarks) -> dict[str, int]:
-    """Side -> index of the track that a file with one left and one right hand keeps."""
-    coverage = (landmarks.confidence > 0).any(axis=2).sum(axis=0)
+def _tracks_of_sides(landmarks: Landmarks) -> dict[str, list[int]]:
+    """Side -> the tracks that a file with one left and one right hand keeps: the one seen most, and
+    others where that one is not seen. Warns of what is lost."""
+    seen = (landmarks.confidence > 0).any(axis=2)
+    coverage = seen.sum(axis=0)
     best_first = sorted(range(len(coverage)), key=lambda track: -coverage[track])
     known = [track for track in best_first if landmarks.handedness[track] != "unknown"]
     unknown = [track for track in best_first if landmarks.handedness[track] == "unknown"]
     scores = landmarks.handedness_score or (1.0,) * len(coverage)
-    tracks: dict[str, int] = {}
+    tracks: dict[str, list[int]] = {"left": [], "right": []}
     for track in known + unknown:
         side: str | None = landmarks.handedness[track]
         if side == "unknown":
-            side = next((free for free in ("right", "left") if free not in tracks), None)
+            side = next((free for free in ("right", "left") if not tracks[free]), None)
             if side and coverage[track]:
                 warnings.warn(
                     f".pose: track {track} is of unknown handedness, written as the {side} hand",
                     stacklevel=4,
                 )
-        if side and side not in tracks:
-            tracks[side] = track
-            if scores[track] < SURE and coverage[track]:
-                warnings.warn(
-                    f".pose: whether track {track} is the {side} hand is doubtful "
-                    f"({scores[track]:.0%} of the frames), which the file cannot say; write .npz "
-                    "to keep it",
-                    stacklevel=4,
-                )
-        elif coverage[track]:
+        lost = int(coverage[track])
+        if side:
+            lost = int((seen[:, track] & seen[:, tracks[side]].any(axis=1)).sum())
+            if lost < coverage[track] or not tracks[side]:
+                tracks[side].append(track)
+                if scores[track] < SURE and coverage[track]:
+                    warnings.warn(
+                        f".pose: whether track {track} is the {side} hand is doubtful "
+                        f"({scores[track]:.0%} of the frames), which the file cannot say; write "
+                        ".npz to keep it",
+                        stacklevel=4,
+                    )
+        if lost:
             warnings.warn(
                 f".pose holds one left and one right hand: track {track} "
-                f"({landmarks.handedness[track]}, seen in {coverage[track]} frames) is left out; "
-                "write .npz to keep all",
+                f"({landmarks.handedness[track]}, seen in {lost} frames) is left out where another "
+                "is seen; write .npz to keep all",
                 stacklevel=4,
             )
     return tracks
