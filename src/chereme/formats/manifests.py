@@ -39,7 +39,7 @@ SPLIT_NAMES: dict[str, Split] = {
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One recording, or the part of it from ``start`` to ``end``, in seconds.
+    """A recording, or the part of it from ``start`` to ``end``, seconds as a player shows them.
 
     ``start`` None is the beginning, ``end`` None the end of the recording. ``label`` is what is
     signed; it is empty for a recording in which nothing is. ``id`` is unique in its manifest.
