@@ -19,6 +19,7 @@ from child import NEEDS_PROC, run_child
 
 MEGABYTES = 150  # a small picture or a slow recording, whatever comes with it
 LARGE_MEGABYTES = 900  # a video in 8K
+WEBP_MEGABYTES = 1300  # an animated WebP of as many pixels
 READ = """
 import sys
 from chereme.video import open_video
@@ -106,3 +107,14 @@ def test_films_as_cameras_and_telephones_make_them(
     ended = run_child(READ, tmp_path / "film.mp4")
     assert ended.output == "4"
     assert ended.peak < megabytes
+
+
+@NEEDS_PROC
+@pytest.mark.slow
+def test_an_animated_webp_of_the_largest_size(tmp_path: Path) -> None:
+    first, *others = [Image.new("RGB", (5900, 5900), (40 * n, 0, 0)) for n in range(3)]
+    options = {"duration": 40, "quality": 10, "method": 0}
+    first.save(tmp_path / "large.webp", save_all=True, append_images=others, **options)
+    ended = run_child(READ, tmp_path / "large.webp")
+    assert ended.output == "3"
+    assert ended.peak < WEBP_MEGABYTES
