@@ -102,8 +102,8 @@ def _scores(arrays: dict[str, NDArray[Any]]) -> tuple[float, ...] | None:
     if "handedness_score" not in arrays:
         return None
     scores = np.atleast_1d(np.array(arrays["handedness_score"], np.float64))
-    if not ((scores >= 0) & (scores <= 1)).all():
-        raise InputError("handedness_score: expected shares from 0 to 1, got others")
+    if scores.ndim != 1 or not ((scores >= 0) & (scores <= 1)).all():
+        raise InputError("handedness_score: expected shares (H,) from 0 to 1, got others")
     return tuple(map(float, scores))
 
 
