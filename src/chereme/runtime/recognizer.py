@@ -32,6 +32,7 @@ from chereme.runtime.orientation import (
     turn_observation,
 )
 from chereme.runtime.overlay import check_overlay, write_overlay
+from chereme.runtime.plausibility import judge
 from chereme.runtime.reading import (
     Heard,
     Search,
@@ -40,7 +41,13 @@ from chereme.runtime.reading import (
     read_segment_together,
     read_still_together,
 )
-from chereme.runtime.report import Hand, hands_seen, warnings_about, why_no_hand
+from chereme.runtime.report import (
+    Hand,
+    hands_seen,
+    palm_share,
+    warnings_about,
+    why_no_hand,
+)
 from chereme.runtime.searching import SearchOptions, decoding_info, searches_of
 from chereme.runtime.segments import cut_as, hold, split
 from chereme.runtime.streams import Readers, Streams
@@ -265,6 +272,15 @@ class Recognizer:
         coverage = sum(int(track.present.sum()) for track in tracks) / len(landmarks.timestamps)
         sides = [_sides(track, chosen=hand != "auto") for track in tracks]
         readings = self._read_turns(tracks, sides, observation.is_still, readers, encoder, stages)
+        heard = [segment for reading in readings for segment in reading.segments]
+        judged = [
+            judge(reading.segments, track, landmarks)
+            for reading, track in zip(readings, tracks, strict=True)
+        ]
+        readings = [
+            replace(reading, segments=kept)
+            for reading, (kept, _) in zip(readings, judged, strict=True)
+        ]
         segments = [segment for reading in readings for segment in reading.segments]
         spoken = [segment for segment in segments if segment.text]
         longest = max(range(len(turns)), key=lambda number: int(tracks[number].present.sum()))
@@ -284,7 +300,9 @@ class Recognizer:
                 for segment in reading.segments
             ],
         }
-        warnings += warnings_about(coverage, segments, rival=sum(turn.rival for turn in turns))
+        rival = sum(turn.rival for turn in turns)
+        warnings += warnings_about(coverage, heard, rival=rival, palm=palm_share(tracks))
+        warnings += sorted({doubt for _, doubts in judged for doubt in doubts})
         return Transcript(
             text=" ".join(segment.text for segment in spoken),
             tokens=tuple(token for segment in spoken for token in segment.tokens),

@@ -1,0 +1,242 @@
+"""Letters read where nobody spells, and letters lost where somebody does.
+
+    python benchmarks/inventions.py --root ../shared/data
+
+Real signs, two-handed alphabets and idle hands must give no letters, or a warning that this is
+unlikely to be fingerspelling; words composed from the hands of people that training never saw,
+letters held by others and real recordings of spelling must lose none and raise no such warning. A
+line a collection: letters a minute before and after judgement (``chereme.runtime.plausibility``),
+correct letters lost by it, and the share of the clips with letters that a warning marks. People
+whose clips the thresholds were chosen on stand on lines of their own.
+"""
+
+import argparse
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+import chereme
+from chereme.data.exemplars import Exemplars
+from chereme.formats.poses import read_landmarks
+from chereme.hands.skeleton import mirror
+from chereme.metrics import edit_counts
+from chereme.runtime import plausibility
+from chereme.runtime.observe import observe
+from chereme.runtime.recognizer import Recognizer
+from chereme.synthesis import Speller, to_landmarks
+from chereme.types import Landmarks, Transcript
+
+RATE = 20.0  # frames a second of webcam recordings that state none
+CHOSEN = (
+    "traduttore alex",
+    "traduttore danial",
+    "libras",
+    *("hawkcodesz", "t32rahman", "meyyappan", "longhongvo23", "hackmit", "lolzorus"),
+)
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One recording: what it is of, whose, and what it spells ('' where nothing)."""
+
+    group: str
+    person: str
+    text: str
+    landmarks: Landmarks
+
+
+def signs(root: Path) -> Iterator[Clip]:
+    """Whole signs, both hands."""
+    for name in ("traduttore_words", "kelhuynh_signs", "libras_signs"):
+        with np.load(root / "sequences" / f"{name}.npz") as file:
+            hands, label = file["hands"], file["label"]
+            signer = np.broadcast_to(file["signer"], label.shape)
+            aspect = float(file["aspect"]) if "aspect" in file else 16 / 9
+        for sequence, sign, person in zip(hands, label, signer, strict=True):
+            if len(sign) < 2:  # letters, and '-' for nothing
+                continue
+            who = name.split("_")[0]
+            who += f" {person}" if who == "traduttore" else ""
+            clip = two_hands(sequence[1 if who.startswith("traduttore") else 0 :], aspect)
+            if clip is not None:
+                yield Clip("signs", who, "", clip)
+
+
+def two_hands(sequence: np.ndarray, aspect: float) -> Landmarks | None:
+    """``(T, 2, 21, 3)`` image fractions, zeros where not found, as pixels of a 720p camera."""
+    size = np.array([720 * aspect, 720, 720 * aspect])
+    seen = (sequence != 0).any(axis=(2, 3))
+    if not seen.any():
+        return None
+    return Landmarks(
+        np.where(seen[..., None, None], sequence * size, np.nan).astype(np.float32),
+        np.repeat(seen[..., None], 21, axis=2).astype(np.float32),
+        np.arange(len(sequence)) / RATE,
+        round(720 * aspect),
+        720,
+        ("left", "right"),
+    )
+
+
+def people(root: Path) -> Iterator[tuple[str, Exemplars]]:
+    """Photographs of letters by people that training never saw, as right hands."""
+    files = [
+        *sorted((root / "letters_people").glob("*.landmarks.npz")),
+        *sorted((root / "letters_people_dev").glob("*.landmarks.npz")),
+    ]
+    for path in files:
+        with np.load(path) as file:
+            points = file["landmarks"].astype(np.float64)
+            label, wh = file["label"], file["frame_wh"].astype(np.float64)
+        points[..., 0] *= (wh[:, 0] / wh[:, 1])[:, None]
+        points[..., 2] *= (wh[:, 0] / wh[:, 1])[:, None]
+        good = np.isfinite(points).all(axis=(1, 2))
+        points, label = points[good], label[good]
+        flat = points[np.isin(label, list("abef"))]
+        if np.median(flat[:, 5, 0] - flat[:, 17, 0]) < 0:  # the thumb on the other side
+            points = mirror(points, None)
+        name = path.name.split(".")[0]
+        yield (
+            name,
+            Exemplars(
+                points,
+                label,
+                np.full(len(label), name),
+                np.arange(len(label)),
+                np.zeros((0, 24, 21, 3)),
+                np.zeros(0, "<U1"),
+                np.zeros(0, "<U16"),
+            ),
+        )
+
+
+def spelled(root: Path, each: int) -> Iterator[Clip]:
+    """Words composed of one person's letters, and that hand idle."""
+    from chereme.data.words import Shares, TextSampler
+
+    sampler = TextSampler(
+        shares=Shares(0.5, 0.15, 0.15, 0.15, 0.05, 0.0, 0.0), split="held_out", max_length=12
+    )
+    for name, exemplars in people(root):
+        speller, rng = Speller(exemplars), np.random.default_rng(3)
+        made = 0
+        while made < each:
+            text = sampler.sample(rng)
+            if set(text) <= set(speller.letters) and len(text) > 1:
+                made += 1
+                yield Clip("composed", name, text, to_landmarks(speller.spell(text, rng)))
+        for _ in range(each // 4):
+            yield Clip("idle", name, "", to_landmarks(speller.idle(rng)))
+
+
+def held(root: Path) -> Iterator[Clip]:
+    """One letter, held or moving, by three people."""
+    with np.load(root / "sequences" / "traduttore_letters.npz") as file:
+        hands, label, signer = file["hands"], file["label"], file["signer"]
+        aspect = float(file["aspect"])
+    for number in range(0, len(hands), 5):
+        if len(label[number]) == 1 and label[number] != "-":
+            clip = two_hands(hands[number, 1:], aspect)
+            if clip is not None:
+                who = f"traduttore {signer[number]}"
+                yield Clip("held letters", who, str(label[number]), clip)
+
+
+def recordings(root: Path) -> Iterator[Clip]:
+    """Real recordings of spelling, and of Indian spelling with two hands."""
+    folder = root / "fingerspelling_dev"
+    with (folder / "manifest.csv").open() as file:
+        for row in csv.DictReader(file):
+            path = folder / row["path"]
+            found = read_landmarks(path) if path.suffix != ".mp4" else observe(path).landmarks
+            yield Clip("real spelling", row["signer"], row["label"], found)
+    for path in sorted((root / "formats" / "isl_fingerspelling").glob("*.mp4")):
+        yield Clip("two-handed alphabet", "news", "", observe(path).landmarks)
+    for path in sorted((root / "formats" / "video").glob("*.mp4")):
+        yield Clip("signing on video", path.stem[:5], "", observe(path).landmarks)
+
+
+def synthetic(each: int) -> Iterator[Clip]:
+    """What is no hand: landmarks that tremble, drift and jump."""
+    for number in range(each):
+        rng = np.random.default_rng(number)
+        shape = rng.normal(0, 60, (1, 21, 3))
+        drift = np.cumsum(rng.normal(0, 3 * (number % 4), (60, 1, 3)), axis=0)
+        points = shape + drift + rng.normal(0, 2 + 6 * (number % 3), (60, 21, 3)) + [640, 360, 0]
+        yield Clip(
+            "no hand",
+            "noise",
+            "",
+            Landmarks(
+                points[:, None].astype(np.float32),
+                np.ones((60, 1, 21), np.float32),
+                np.arange(60) / 30,
+                1280,
+                720,
+                ("right",),
+            ),
+        )
+
+
+def clips(root: Path, each: int) -> Iterator[Clip]:
+    """All of it."""
+    yield from recordings(root)
+    yield from signs(root)
+    yield from held(root)
+    yield from spelled(root, each)
+    yield from synthetic(each)
+
+
+def read(recognizer: Recognizer, clip: Clip) -> tuple[Transcript, Transcript]:
+    """A clip without and with judgement."""
+    bounds = plausibility.NO_SPELLING, plausibility.UNLIKELY
+    plausibility.NO_SPELLING = plausibility.UNLIKELY = -np.inf
+    before = recognizer.recognize(clip.landmarks)
+    plausibility.NO_SPELLING, plausibility.UNLIKELY = bounds
+    return before, recognizer.recognize(clip.landmarks)
+
+
+def line(name: str, rows: list[tuple[Clip, Transcript, Transcript]]) -> str:
+    """One row of the table."""
+    seconds = sum(float(clip.landmarks.timestamps[-1]) for clip, _, _ in rows)
+    letters = [sum(len(row[i].tokens) for row in rows) for i in (1, 2)]
+    right = [
+        sum(
+            len(clip.text) - counts.substitutions - counts.deletions
+            for clip, *read in rows
+            if clip.text
+            for counts in [edit_counts(clip.text, read[i].text)]
+        )
+        for i in (0, 1)
+    ]
+    spoken = [after for _, _, after in rows if after.text]
+    warned = sum(plausibility.DOUBT in after.warnings for after in spoken)
+    spelled = sum(len(clip.text) for clip, _, _ in rows)
+    minutes = [f"{60 * count / seconds:.0f}" for count in letters]
+    lost = f"{right[0] - right[1]} of {right[0]}" if spelled else ""
+    return f"| {name} | {len(rows)} | {' | '.join(minutes)} | {lost} | {warned} of {len(spoken)} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--root", type=Path, required=True)
+    parser.add_argument("--model", default="fingerspelling")
+    parser.add_argument("--each", type=int, default=15, help="composed words a person")
+    options = parser.parse_args()
+    recognizer = chereme.load(options.model)
+    groups: dict[str, list[tuple[Clip, Transcript, Transcript]]] = {}
+    for clip in clips(options.root, options.each):
+        chosen = clip.person in CHOSEN and clip.group in ("signs", "held letters", "composed")
+        name = clip.group + (" (chosen on)" if chosen else "")
+        groups.setdefault(name, []).append((clip, *read(recognizer, clip)))
+    print("| | clips | letters a minute before | after | right letters lost | warned |")
+    print("|---|---|---|---|---|---|")
+    for name, rows in groups.items():
+        print(line(name, rows), flush=True)
+
+
+if __name__ == "__main__":
+    main()
