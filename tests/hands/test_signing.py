@@ -6,6 +6,7 @@ import pytest
 
 from chereme.errors import UsageError
 from chereme.hands.signing import (
+    activity,
     bridge_gaps,
     hand_tracks,
     motion,
@@ -54,6 +55,23 @@ def test_motion_of_a_known_movement(spelling: np.ndarray) -> None:
     assert result.articulation == pytest.approx(path, rel=0.1)
     assert result.travel == 0.0
     assert result.coverage == 1.0
+
+
+def test_activity_is_the_score_of_motion_frame_by_frame(
+    spelling: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a hand that moves alike all the time; nothing where it is not seen."""
+    track = hand_tracks(recording(spelling))[0]
+    moved = activity(track)
+    assert moved.sum() == pytest.approx(motion(track).score, rel=0.02)
+    assert moved[:45].sum() == pytest.approx(moved[45:].sum(), rel=0.05)
+    monkeypatch.setattr("chereme.hands.signing.BLOCK", 7)
+    np.testing.assert_allclose(activity(track), moved, rtol=1e-6)
+    hidden = spelling.copy()
+    hidden[30:60] = np.nan
+    seen = activity(hand_tracks(recording(hidden))[0])
+    assert (seen[30:61] == 0).all()
+    assert seen.sum() == pytest.approx(2 / 3 * moved.sum(), rel=0.1)
 
 
 def test_motion_is_in_hand_sizes(hand: MakeHand) -> None:

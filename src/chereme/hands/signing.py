@@ -29,6 +29,7 @@ NOISE_SPEED = 0.25
 TOP_SPEED = 12.0
 TRAVEL_WEIGHT = 0.2
 SPREAD = 1.0  # seconds on both sides of a frame that tell how far the joints move about it
+BLOCK = 4096  # frames of which sums are kept at once
 BRIDGED_CONFIDENCE = 0.2
 # How sure the vote must be that a hand is NOT of the side asked for, to leave it out.
 CLEARLY_OTHER = 0.8
@@ -235,17 +236,21 @@ def _spread_around(
 ) -> NDArray[np.float64]:
     """``(N,)``: square root of the variance of ``joints (N, J, 2)``, averaged over them, in the
     ``SPREAD`` seconds on both sides of each frame."""
-    flat = joints.reshape(len(joints), -1).astype(np.float64)
-    sums, squares = (
-        np.concatenate([np.zeros((1, flat.shape[1])), np.cumsum(some, axis=0)])
-        for some in (flat, flat**2)
-    )
     first = np.searchsorted(times, times - SPREAD)
     last = np.searchsorted(times, times + SPREAD, side="right")
-    count = (last - first)[:, None]
-    variance = (squares[last] - squares[first]) / count
-    variance -= ((sums[last] - sums[first]) / count) ** 2
-    spread: NDArray[np.float64] = np.sqrt(
-        np.maximum(variance.reshape(*joints.shape).sum(axis=-1).mean(axis=1), 0.0)
-    )
+    spread = np.empty(len(joints))
+    for begin in range(0, len(joints), BLOCK):  # so that long recordings take little memory
+        part = slice(begin, begin + BLOCK)
+        low, high = first[part][0], last[part][-1]
+        flat = joints[low:high].reshape(high - low, -1).astype(np.float64)
+        sums, squares = (
+            np.concatenate([np.zeros((1, flat.shape[1])), np.cumsum(some, axis=0)])
+            for some in (flat, flat**2)
+        )
+        before, after = first[part] - low, last[part] - low
+        count = (after - before)[:, None]
+        variance = (squares[after] - squares[before]) / count
+        variance -= ((sums[after] - sums[before]) / count) ** 2
+        of_joints = variance.reshape(-1, *joints.shape[1:]).sum(axis=-1)
+        spread[part] = np.sqrt(np.maximum(of_joints.mean(axis=1), 0.0))
     return spread
