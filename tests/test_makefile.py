@@ -17,6 +17,9 @@ ROOT = Path(__file__).resolve().parents[1]
 CHANGED = '#!/bin/sh\nexec {python} -c "{line}\n$2"\n'
 HALF = '#!/bin/sh\n[ "$1" != -c ] || {{ echo yes; exit; }}\nmkdir -p .venv/bin\n{then}\n'
 
+# Without what the make that runs the tests says to those below it.
+ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
+
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
 
 
@@ -37,7 +40,12 @@ def python(folder: Path, text: str) -> Path:
 
 def make(clone: Path, python: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["make", f"PYTHON={python}", "demo"], cwd=clone, capture_output=True, text=True, timeout=60
+        ["make", f"PYTHON={python}", "demo"],
+        cwd=clone,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
 
 
@@ -80,7 +88,9 @@ def test_what_was_begun_and_failed_is_taken_away(clone: Path) -> None:
 def test_what_was_interrupted_is_taken_away(clone: Path) -> None:
     slow = python(clone, HALF.format(then="sleep 60"))
     command = ["make", f"PYTHON={slow}", "demo"]
-    with subprocess.Popen(command, cwd=clone, stderr=-3, start_new_session=True) as running:
+    with subprocess.Popen(
+        command, cwd=clone, env=ENVIRONMENT, stderr=subprocess.DEVNULL, start_new_session=True
+    ) as running:
         while not (clone / ".venv" / "bin").exists():
             assert running.poll() is None
             time.sleep(0.05)
