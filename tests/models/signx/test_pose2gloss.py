@@ -13,10 +13,12 @@ from torch import nn
 from torch.nn import functional as F
 
 from chereme.errors import InputError, UsageError
+from chereme.formats.tracks import NO_GLOSS
 from chereme.models.signx import (
     PRESETS,
     STAGE_1,
     STAGE_2,
+    UNKNOWN,
     DiffusionConfig,
     GenerationConfig,
     LossConfig,
@@ -131,7 +133,8 @@ def test_the_total_is_equation_12(small: Pose2GlossConfig, make_batch: MakeBatch
     model = build(small)
     out = model(*make_batch(), generator=seeded())
     losses = model.losses(out, 0.25)
-    assert all(value.item() > 0 for value in losses)
+    assert losses.l_time == 0  # no times are given
+    assert all(value.item() > 0 for value in losses[:-1])
     wanted = 0.75 * losses.l_noise + losses.l_text + losses.l_word + losses.l_contrast
     wanted = wanted + 0.6 * losses.l_ngram + losses.l_ctc
     assert losses.total.item() == pytest.approx(wanted.item(), rel=1e-5)
@@ -141,7 +144,23 @@ def test_the_total_is_equation_12(small: Pose2GlossConfig, make_batch: MakeBatch
     model.config = replace(small, loss=replace(small.loss, **off))  # type: ignore[arg-type]
     found = model.losses(out, 1.0)
     assert found.total.item() == losses.l_text.item()
-    assert [v.item() for v in found[3:]] == [0.0] * 4
+    assert [v.item() for v in found[3:]] == [0.0] * 5
+
+
+def test_the_ctc_head_is_taught_when_glosses_are_signed(
+    small: Pose2GlossConfig, make_batch: MakeBatch
+) -> None:
+    timed = replace(small, loss=replace(small.loss, time_weight=2.0))
+    model, batch = build(timed), make_batch()
+    out = model(*batch, generator=seeded())
+    shown = torch.full(out.mask.shape, UNKNOWN)
+    without = model.losses(out, 0.25, shown)
+    assert without.l_time == 0
+    shown[:, :2] = 0
+    shown[:, 2] = NO_GLOSS
+    losses = model.losses(out, 0.25, shown)
+    assert losses.l_time > 0
+    assert losses.total.item() == pytest.approx((without.total + 2 * losses.l_time).item())
 
 
 def test_the_switch_of_diffusion(small: Pose2GlossConfig, make_batch: MakeBatch) -> None:
