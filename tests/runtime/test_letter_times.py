@@ -151,3 +151,27 @@ def test_letters_stay_in_order_inside_and_as_they_were_read(data):
         assert token.start < token.end
     for one, other in pairwise(found):
         assert one.end <= other.start
+
+
+@pytest.mark.slow
+def test_times_of_what_the_bundled_model_reads():
+    import chereme
+    from chereme.synthesis import corpus, to_landmarks
+    from chereme.synthesis.handshapes import to_exemplars
+
+    recognizer = chereme.load("fingerspelling", stream="landmarks")
+    every = []
+    for number in range(4):
+        shapes = to_exemplars(corpus.signer(number, 5).handshapes, corpus.open_hand())
+        speller, rng = Speller(shapes, mixing=0.0), np.random.default_rng(number)
+        for text in ("flow", "valid", "buoy", "silly"):
+            clip = speller.spell(text, rng, SpellingStyle(letter_seconds=0.35, jitter=0.005))
+            found = recognizer.recognize(to_landmarks(clip))
+            if found.text == text:
+                pairs = zip(found.tokens, clip.spans, strict=True)
+                every += [(t.start - a, t.end - b) for t, (_, a, b) in pairs]
+    starts, ends = np.abs(np.array(every)).T
+    assert len(starts) >= 20
+    assert np.median(starts) <= 0.02
+    assert np.quantile(starts, 0.9) <= 0.08
+    assert np.quantile(ends, 0.9) <= 0.12
