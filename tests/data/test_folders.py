@@ -142,6 +142,13 @@ def test_layouts_that_are_neither(tree, names, said):
         folders.read_tree(tree(*names))
 
 
+def test_frames_without_a_folder_for_their_clip_are_no_photographs(tree):
+    root = tree(*(f"hello/000{n}.jpg" for n in (1, 2, 3)), "bye/IMG_1.jpg", "bye/IMG_2.jpg")
+    corpus = folders.read_tree(root)
+    assert [i.id for i in corpus.items] == ["bye/IMG_1.jpg", "bye/IMG_2.jpg"]
+    assert [(f.id, f.reason) for f in corpus.findings] == [("hello", "no clip in its folder")]
+
+
 def test_a_folder_of_one_sign_is_no_wrapping(tree):
     frames = [f"hello/clip{n}/000{m}.jpg" for n in (1, 2) for m in (1, 2)]
     corpus = folders.read_tree(tree(*frames))

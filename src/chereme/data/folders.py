@@ -56,14 +56,18 @@ def read_tree(
     """Read ``<gloss>/<clip>``: a folder for each sign, called by its gloss, with its clips.
 
     A clip is a video file, a folder of numbered frames, a file of landmarks (``.pose``, ``.npz``),
-    or a photograph, which is a clip of one frame; other files are not looked at. Where the folders
-    in ``root`` are called as splits are (``chereme.formats.manifests.SPLIT_NAMES``), and nothing
-    else, the folders of the signs are in these and the clips have this split; otherwise they have
-    none (see :mod:`chereme.data.splits`). A single folder around all of this is passed through.
-    Hidden folders, and those that systems make (``__MACOSX``), are not looked at. ``signer`` is a
-    regular expression that is searched for in ``<gloss>/<clip>``, whose only group is the name of
-    the signer, as ``/([^_]+)_``; clips in which it is not found have no signer. ``check_frames``
-    and ``least_frames`` as in :class:`CorpusBuilder`.
+    or a photograph, which is a clip of one frame; other files are not looked at. Pictures that are
+    called by numbers alone are no photographs, but frames without a folder for their clip.
+
+    Where the folders in ``root`` are called as splits are
+    (``chereme.formats.manifests.SPLIT_NAMES``), and nothing else, the folders of the signs are in
+    these and the clips have this split; otherwise they have none (see
+    :mod:`chereme.data.splits`). A single folder around all of this is passed through. Hidden
+    folders, and those that systems make (``__MACOSX``), are not looked at.
+
+    ``signer`` is a regular expression that is searched for in ``<gloss>/<clip>``, whose only group
+    is the name of the signer, as ``/([^_]+)_``; clips in which it is not found have no signer.
+    ``check_frames`` and ``least_frames`` as in :class:`CorpusBuilder`.
 
     Dropped and counted: folders of signs without any clip, and folders in them without frames.
     Raises InputError if there is no clip, or the folders are of another layout; UsageError for an
@@ -76,9 +80,14 @@ def read_tree(
     )
     times: Counter[str] = Counter()
     for split, gloss in _sign_folders(_inside(root)):
-        clips = sorted(path for path in gloss.iterdir() if _is_clip_or_picture(path))
+        clips = sorted(path for path in gloss.iterdir() if is_sign_clip(path))
+        frames = [path for path in clips if path.stem.isdecimal() and _is_picture(path)]
+        # Which clips such pictures are the frames of, nobody can tell.
+        loose = len(frames) > 1
+        clips = [path for path in clips if path not in frames] if loose else clips
         if not clips:
-            builder.drop(gloss.relative_to(root).as_posix(), "no clip in its folder")
+            detail = "its frames need a folder for each clip" if loose else ""
+            builder.drop(gloss.relative_to(root).as_posix(), "no clip in its folder", detail)
         for clip in clips:
             id = nfc(clip.relative_to(root).as_posix())
             times[id] += 1  # two names that differ in their Unicode form alone
@@ -117,15 +126,18 @@ def _folders(folder: Path) -> list[Path]:
         ) from error
 
 
-def _is_clip_or_picture(path: Path) -> bool:
-    return (is_clip(path) and path.name.lower() not in _SYSTEM_FOLDERS) or (
-        path.suffix.lower() in PICTURES and not path.name.startswith(".")
-    )
+def is_sign_clip(path: Path) -> bool:
+    """Whether ``path``, in the folder of a sign, is taken for a clip of it, see `read_tree`."""
+    return (is_clip(path) and path.name.lower() not in _SYSTEM_FOLDERS) or _is_picture(path)
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in PICTURES and not path.name.startswith(".")
 
 
 def _holds_files(folder: Path) -> bool:
     """Whether there are clips, or pictures, in a folder itself."""
-    return any(not path.is_dir() and _is_clip_or_picture(path) for path in folder.iterdir())
+    return any(not path.is_dir() and is_sign_clip(path) for path in folder.iterdir())
 
 
 def _inside(folder: Path) -> Path:

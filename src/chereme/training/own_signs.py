@@ -26,7 +26,7 @@ from lightning import Callback, Trainer
 
 from chereme.data.catalogue import open_corpus
 from chereme.data.corpus import Corpus
-from chereme.data.metadata import is_clip
+from chereme.data.folders import is_sign_clip
 from chereme.data.pose_clips import CLIPS, POSES, Entry, PoseCorpus, prepare_poses, relabel
 from chereme.data.prepare import Preparation, make_mediapipe
 from chereme.data.shards import UNSPLIT
@@ -226,7 +226,7 @@ def _read(folder: Path, signer: str | None) -> tuple[Corpus, tuple[str, ...]]:
     empty = [f.id for f in corpus.findings if f.reason == "no clip in its folder"]
     if not listed:
         glosses = {item.path.parent for item in corpus.items} | {folder / name for name in empty}
-        others = [p for g in sorted(glosses) for p in sorted(g.iterdir()) if not is_clip(p)]
+        others = [p for g in sorted(glosses) for p in sorted(g.iterdir()) if not is_sign_clip(p)]
         if odd := [p.relative_to(folder).as_posix() for p in others if p.name[0] != "."]:
             notes.append(
                 f"{len(odd):,} files are no clips (videos, folders of frames, .pose, .npz) and are "
