@@ -12,9 +12,11 @@ whose clips the thresholds were chosen on stand on lines of their own.
 
 import argparse
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
@@ -24,10 +26,12 @@ from chereme.formats.poses import read_landmarks
 from chereme.hands.skeleton import mirror
 from chereme.metrics import edit_counts
 from chereme.runtime import plausibility
+from chereme.runtime import recognizer as module
 from chereme.runtime.observe import observe
+from chereme.runtime.reading import Segment
 from chereme.runtime.recognizer import Recognizer
 from chereme.synthesis import Speller, to_landmarks
-from chereme.types import Landmarks, Transcript
+from chereme.types import Landmarks, Token, Transcript
 
 RATE = 20.0  # frames a second of webcam recordings that state none
 CHOSEN = (
@@ -48,14 +52,18 @@ class Clip:
     landmarks: Landmarks
 
 
+Read = tuple[Clip, list[Token], Transcript]
+"""A clip, its letters before judgement, and its transcript."""
+
+
 def signs(root: Path) -> Iterator[Clip]:
-    """Whole signs, both hands."""
+    """Whole signs, both hands: every third recording."""
     for name in ("traduttore_words", "kelhuynh_signs", "libras_signs"):
         with np.load(root / "sequences" / f"{name}.npz") as file:
             hands, label = file["hands"], file["label"]
             signer = np.broadcast_to(file["signer"], label.shape)
             aspect = float(file["aspect"]) if "aspect" in file else 16 / 9
-        for sequence, sign, person in zip(hands, label, signer, strict=True):
+        for sequence, sign, person in zip(hands[::3], label[::3], signer[::3], strict=True):
             if len(sign) < 2:  # letters, and '-' for nothing
                 continue
             who = name.split("_")[0]
@@ -137,7 +145,7 @@ def held(root: Path) -> Iterator[Clip]:
     with np.load(root / "sequences" / "traduttore_letters.npz") as file:
         hands, label, signer = file["hands"], file["label"], file["signer"]
         aspect = float(file["aspect"])
-    for number in range(0, len(hands), 5):
+    for number in range(0, len(hands), 10):
         if len(label[number]) == 1 and label[number] != "-":
             clip = two_hands(hands[number, 1:], aspect)
             if clip is not None:
@@ -190,28 +198,30 @@ def clips(root: Path, each: int) -> Iterator[Clip]:
     yield from synthetic(each)
 
 
-def read(recognizer: Recognizer, clip: Clip) -> tuple[Transcript, Transcript]:
-    """A clip without and with judgement."""
-    bounds = plausibility.NO_SPELLING, plausibility.UNLIKELY
-    plausibility.NO_SPELLING = plausibility.UNLIKELY = -np.inf
-    before = recognizer.recognize(clip.landmarks)
-    plausibility.NO_SPELLING, plausibility.UNLIKELY = bounds
-    return before, recognizer.recognize(clip.landmarks)
+def read(recognizer: Recognizer, clip: Clip) -> tuple[list[Token], Transcript]:
+    """The letters of a clip before judgement, and what is read with it."""
+    heard: list[Token] = []
+
+    def judge(segments: Sequence[Segment], *of: Any) -> Any:
+        heard.extend(token for segment in segments for token in segment.tokens)
+        return plausibility.judge(segments, *of)
+
+    with patch.object(module, "judge", judge):
+        return heard, recognizer.recognize(clip.landmarks)
 
 
-def line(name: str, rows: list[tuple[Clip, Transcript, Transcript]]) -> str:
+def line(name: str, rows: list[Read]) -> str:
     """One row of the table."""
     seconds = sum(float(clip.landmarks.timestamps[-1]) for clip, _, _ in rows)
-    letters = [sum(len(row[i].tokens) for row in rows) for i in (1, 2)]
-    right = [
-        sum(
-            len(clip.text) - counts.substitutions - counts.deletions
-            for clip, *read in rows
-            if clip.text
-            for counts in [edit_counts(clip.text, read[i].text)]
-        )
-        for i in (0, 1)
+    letters = [
+        sum(len(before) for _, before, _ in rows),
+        sum(len(after.tokens) for _, _, after in rows),
     ]
+    right = [0, 0]
+    for clip, before, after in rows:
+        for number, tokens in enumerate((before, after.tokens)):
+            counts = edit_counts(clip.text, "".join(token.text for token in tokens))
+            right[number] += len(clip.text) - counts.substitutions - counts.deletions
     spoken = [after for _, _, after in rows if after.text]
     warned = sum(plausibility.DOUBT in after.warnings for after in spoken)
     spelled = sum(len(clip.text) for clip, _, _ in rows)
@@ -224,10 +234,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--root", type=Path, required=True)
     parser.add_argument("--model", default="fingerspelling")
-    parser.add_argument("--each", type=int, default=15, help="composed words a person")
+    parser.add_argument("--each", type=int, default=10, help="composed words a person")
     options = parser.parse_args()
-    recognizer = chereme.load(options.model)
-    groups: dict[str, list[tuple[Clip, Transcript, Transcript]]] = {}
+    recognizer = chereme.load(options.model, rotate=0)
+    groups: dict[str, list[Read]] = {}
     for clip in clips(options.root, options.each):
         chosen = clip.person in CHOSEN and clip.group in ("signs", "held letters", "composed")
         name = clip.group + (" (chosen on)" if chosen else "")

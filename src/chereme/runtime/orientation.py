@@ -20,7 +20,7 @@ POINTS_UP = 50.0
 # Share of the frames in which the hand must point one way to be read as if that were up.
 SAME_WAY = 0.5
 # What the letters of the turned recording must be: so many more sure ones, of so high a mean
-# probability, so many different ones.
+# probability, so many different ones. The counts behind them stand in the model card.
 GAIN = 1.0
 SURENESS = 0.85
 DIFFERENT = 2
