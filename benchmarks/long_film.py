@@ -101,7 +101,8 @@ def film(path: Path, takes: Sequence[Take]) -> None:
     """Write the takes one after the other."""
     shown = [time for take in takes for time, _ in pictures(take)]
     images = (image for take in takes for _, image in pictures(take))
-    write_video(path, images, RATE, timestamps=shown)
+    # So good that the film and a clip alone hold nearly the same pictures.
+    write_video(path, images, RATE, timestamps=shown, quality=5)
 
 
 def letters_in(transcript: Transcript, start: float, end: float) -> list[Token]:
