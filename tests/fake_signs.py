@@ -18,6 +18,7 @@ from chereme.types import Landmarks
 
 RATE, FRAMES = 25.0, 8
 # Of each gloss: what the left hand, the right hand, and no hand at all speak for.
+OTHER = "OTHER"
 SCORES = {"BOTH": (3.0, 2.0, -1.0), "LEFT": (4.0, -4.0, 0.5), "RIGHT": (-4.0, 3.0, 1.0)}
 
 
@@ -73,8 +74,10 @@ def signs_config(**changes: object) -> IsolatedConfig:
 def make_signs(
     folder: Path, scores: dict[str, tuple[float, float, float]] = SCORES, **changes: object
 ) -> IsolatedBundle:
-    """Write the fake bundle to ``folder`` and load it; ``scores``: of its glosses, in order."""
-    config = signs_config(**{"classes": tuple(scores), **changes})
+    """Write the fake bundle to ``folder`` and load it; ``scores``: of its glosses, in order, and
+    then of OTHER signs where it knows of them."""
+    classes = tuple(gloss for gloss in scores if gloss != OTHER)
+    config = signs_config(**{"classes": classes, **changes})
     return write_isolated(folder, config, {"classifier.onnx": classifier_network(scores)})
 
 

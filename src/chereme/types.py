@@ -177,8 +177,9 @@ class IsolatedResult:
     """What one clip of a single sign shows.
 
     ``glosses``: every sign that the model knows, the likeliest first; none, with a warning that
-    says why, where no hand was seen. ``start`` and ``end``: seconds of the first and the last frame
-    in which a hand was seen.
+    says why, where no hand was seen. What their probabilities lack to 1 is that of another sign, or
+    none. ``answered``: the likeliest is probable enough to be the answer; if not, a warning says
+    why. ``start`` and ``end``: seconds of the first and the last frame in which a hand was seen.
     """
 
     glosses: tuple[RankedGloss, ...] = ()
@@ -186,11 +187,17 @@ class IsolatedResult:
     end: float | None = None
     info: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    answered: bool = True
 
     @property
     def text(self) -> str:
-        """The likeliest gloss; empty where nothing was read."""
-        return self.glosses[0].gloss if self.glosses else ""
+        """The likeliest gloss; empty where nothing was read, or no sign that the model knows."""
+        return self.answers[0].gloss if self.answers else ""
+
+    @property
+    def answers(self) -> tuple[RankedGloss, ...]:
+        """``glosses``; none where the likeliest is no answer."""
+        return self.glosses if self.answered else ()
 
 
 @dataclass(frozen=True, slots=True)

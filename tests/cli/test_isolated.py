@@ -14,6 +14,7 @@ import fakes
 from chereme.cli import app
 from chereme.formats.poses import write_landmarks
 from chereme.runtime import registry
+from chereme.runtime.config import Abstention
 from fake_signs import probabilities, signing
 
 CLIPS = {
@@ -79,6 +80,73 @@ def test_no_hand_is_an_empty_line(folder: Path, model: Path) -> None:
     )
     assert (read["text"], read["glosses"], read["start"]) == ("", [], None)
     assert read["warnings"]
+
+
+# -- no answer ------------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def doubting(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model, which answers nothing below a probability that the left hand alone has not."""
+    folder = tmp_path_factory.mktemp("doubting") / "signs"
+    assert probabilities(1, 0)["LEFT"] < 0.94 < probabilities(0, 1)["RIGHT"]
+    how = Abstention(min_probability=0.94)
+    return fake_signs.make_signs(folder, abstention=how).directory
+
+
+def test_without_an_answer_the_text_is_empty_in_every_form(folder: Path, doubting: Path) -> None:
+    left, both = folder / "left.npz", folder / "both.npz"
+    result = run("recognize", left, "--model", doubting)
+    assert (result.exit_code, result.stdout) == (0, "\n")
+    assert "no sign that the model knows, or none clearly: the likeliest, 'LEFT'" in result.stderr
+    several = run("recognize", left, both, "--model", doubting, "--top", 1)
+    assert several.stdout == f"{left}\t\n{both}\tBOTH\n"
+    table = run("recognize", left, "--model", doubting, "-f", "tsv").stdout
+    assert table == "rank\tgloss\tprobability\tstart\tend\n"
+    read = json.loads(run("recognize", left, "--model", doubting, "-f", "json").stdout)
+    assert (read["text"], read["glosses"][0]["gloss"]) == ("", "LEFT")
+    assert "--min-probability" in read["warnings"][0]
+    always = run("recognize", left, "--model", doubting, "--min-probability", "0", "--top", 1)
+    assert always.stdout.startswith("LEFT\t")
+    assert always.stderr == ""
+
+
+def test_the_threshold_is_of_single_signs(folder: Path, model: Path, tmp_path: Path) -> None:
+    letters = fakes.make_bundle(tmp_path / "letters").directory
+    for verb in (("recognize", folder / "both.npz"), ("evaluate", "--data", tmp_path / "no.csv")):
+        (tmp_path / "no.csv").write_text(f"path,label\n{folder / 'both.npz'},a\n")
+        result = run(*verb, "--model", letters, "--min-probability", "0.5")
+        assert (result.exit_code, "--min-probability is of single signs" in result.stderr) == (2, 1)
+    wrong = run("recognize", folder / "both.npz", "--model", model, "--min-probability", "2")
+    assert wrong.exit_code == 2
+
+
+def test_evaluation_counts_what_is_not_answered(folder: Path, doubting: Path) -> None:
+    (folder / "doubts.csv").write_text(
+        "path,label,id\n"
+        "both.npz,BOTH,1\n"  # right
+        "both.npz,RIGHT,2\n"  # wrong
+        "left.npz,LEFT,3\n"  # not answered: wrong
+        "left.npz,NEITHER,4\n"  # not answered, and not known: right
+        "left.npz,,5\n"  # not answered, and nothing to be known: right
+        "right.npz,,6\n"  # answered: wrong
+        "nobody.npz,,7\n"  # no hand, and nothing to be known: right
+    )
+    given = ("evaluate", "--model", doubting, "--data", folder / "doubts.csv")
+    score = json.loads(run(*given, "-f", "json").stdout)
+    assert (score["items"], score["items_read"], score["items_unlabelled"]) == (7, 7, 3)
+    assert (score["items_abstained"], score["items_empty"]) == (3, 1)
+    assert score["answered"] == pytest.approx(100 * 3 / 7, abs=0.01)
+    assert score["accuracy"] == pytest.approx(100 * 4 / 7, abs=0.01)
+    assert score["accuracy_answered"] == pytest.approx(100 * 1 / 3, abs=0.01)
+    assert score["false_rejections"] == pytest.approx(100 * 1 / 3, abs=0.01)
+    assert score["false_acceptances"] == pytest.approx(100 * 1 / 4, abs=0.01)
+    # What is ranked first does not depend on the threshold.
+    assert score["top1"] == pytest.approx(100 * 2 / 4)
+    table = run(*given).stdout
+    assert "answered         42.9 % of all items, from a probability of" in table
+    assert "LEFT read as nothing: 1" in table
+    always = json.loads(run(*given, "-f", "json", "--min-probability", "0").stdout)
+    assert (always["items_read"], always["items_abstained"]) == (4, 0)
+    assert always["top1"] == score["top1"]
 
 
 def test_json_and_tsv(folder: Path, model: Path) -> None:

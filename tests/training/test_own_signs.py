@@ -16,10 +16,13 @@ from chereme.data.pose_clips import PoseClip, PoseCorpus
 from chereme.errors import BundleError, InputError, UsageError
 from chereme.formats.poses import write_landmarks
 from chereme.models.signbert import SignBertConfig
+from chereme.runtime.isolated import IsolatedRecognizer, load_isolated
 from chereme.runtime.isolated_bundle import IsolatedBundle
 from chereme.synthesis.isolated import IsolatedSigns
 from chereme.training import own_signs
+from chereme.training.abstention import UNTESTED
 from chereme.training.own_signs import Plan, plan, train_signs, work_folder
+from chereme.training.pose_data import PoseData
 from chereme.types import Landmarks
 from fake_clips import ColourDetectors, write_frames
 
@@ -68,6 +71,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
         config.encoder, gesture=gesture, dim=12, heads=2, layers=1, feed_forward=16, dropout=0.0
     )
     monkeypatch.setattr(own_signs, "network", lambda: replace(config, encoder=encoder))
+    monkeypatch.setattr(own_signs, "OTHER_CLIPS", (12, 12))
 
 
 @pytest.fixture
@@ -109,7 +113,7 @@ def test_a_folder_becomes_a_model_that_reads_its_signs(made: Path, tmp_path: Pat
     assert (len(report.trained), len(report.guesses)) == (24, 6)
     assert sum(guess.place == 1 for guess in report.guesses) >= 5
     assert ("looking for hands", 30) in done
-    assert max(count for name, count in done if name == "training") == 120
+    assert max(count for name, count in done if name == "training") == 160
     bundle = IsolatedBundle.load(tmp_path / "model")
     assert bundle.config.classes == report.glosses == ("sign-0000", "sign-0001", "sign-0002")
     assert bundle.config.metrics[0]["value"] == report.scores()[0]["value"] >= 80
@@ -136,19 +140,19 @@ def test_what_is_done_is_not_done_again(
     monkeypatch.setattr(own_signs, "_Bar", Counted)
     stop, whole = 0, {"epochs": 3, "signer": "/([^_]+)_"}
     teach(made, **whole)
-    assert steps == list(range(1, 10))
+    assert steps == list(range(1, 13))  # of 24 clips of signs, and 12 of others
     weights = torch.load(work_folder(tmp_path / "model") / "last.ckpt", weights_only=True)
     steps.clear()
     teach(made, **whole)
     assert steps == []
     shutil.rmtree(work_folder(tmp_path / "model"))
-    stop = 5  # in the second epoch
+    stop = 6  # in the second epoch
     with pytest.raises(KeyboardInterrupt):
         teach(made, **whole)
     stop = 0
     steps.clear()
     teach(made, **whole)
-    assert steps[0] == 4
+    assert steps[0] == 5
     again = torch.load(work_folder(tmp_path / "model") / "last.ckpt", weights_only=True)
     for name, value in weights["state_dict"].items():
         assert torch.equal(value, again["state_dict"][name]), name
@@ -165,6 +169,84 @@ def test_a_pretraining_is_fine_tuned(teach: Callable[..., Any], made: Path, tmp_
     assert report.about["learning_rate"] == plan(24, pretrained=True).learning_rate
     with pytest.raises(BundleError, match="no such checkpoint"):
         teach(made, initial=tmp_path / "nothing.ckpt")
+
+
+# -- signs that it does not know ------------------------------------------------------------------
+@pytest.mark.slow
+def test_signs_that_it_does_not_know_are_not_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Six made-up signs are learnt; most clips of six others get no answer, most of these do."""
+    monkeypatch.setattr(own_signs, "FEWEST", 99)  # no further trainings
+    folder = tmp_path / "signs"
+    unknown, known = [], []
+    for clip in IsolatedSigns(120, glosses=12, signers=10, noise=False):
+        if clip.entry.label >= "sign-0006":
+            unknown.append(landmarks(clip))
+            continue
+        known.append(landmarks(clip))
+        who = clip.entry.signer.replace("_", "-")
+        path = folder / clip.entry.label / f"{who}_{clip.entry.id[-4:]}.npz"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_landmarks(known[-1], path)
+    train_signs(folder, tmp_path / "model", signer="/([^_]+)_", epochs=25)
+    model = load_isolated(tmp_path / "model")
+    assert model.config.abstention.other
+    abstains, always = IsolatedRecognizer(model), IsolatedRecognizer(model, min_probability=0)
+    answered = [
+        np.mean([bool(abstains.recognize(clip).text) for clip in clips])
+        for clips in (known, unknown)
+    ]
+    assert answered[0] > 0.8
+    assert answered[1] < 0.35
+    assert all(always.recognize(clip).text for clip in unknown)
+    card = (tmp_path / "model" / "MODEL_CARD.md").read_text()
+    assert "There is no answer where no gloss has a probability of" in card
+
+
+@pytest.fixture
+def six(tmp_path: Path) -> Path:
+    """Six signs by three signers."""
+    for number in range(6):
+        for place, who in enumerate(("ann", "bob", "cat")):
+            path = tmp_path / "signs" / f"sign {number}" / f"{who}_1.npz"
+            sign(path, seed=10 * number + place)
+    return tmp_path / "signs"
+
+
+def test_each_sign_is_left_out_once(
+    teach: Callable[..., Any], six: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report, _ = teach(six, signer="/(.*)_")
+    assert report.unknown.signs == tuple(f"sign {number}" for number in range(6))
+    assert (report.unknown.unknown, report.unknown.known) == (6, 12)
+    left = [PoseData([str(work_folder(report.model) / "poses")], dev=[], without=["sign 0"])]
+    left[0].setup()
+    assert left[0].classes == tuple(f"sign {number}" for number in range(1, 6))
+    monkeypatch.setattr(own_signs, "FEW_CLIPS", 0)
+    report, _ = teach(six, signer="/(.*)_", seed=1)
+    assert (len(report.unknown.signs), report.unknown.unknown) == (2, 2)
+    text = (work_folder(report.model) / "report.md").read_text()
+    assert "other signs that are given an answer (false acceptance)" in text
+    assert "known signs that are rejected (false rejection)" in text
+    described = report.description()
+    assert described["abstention"]["other"] is True
+    assert {"false_acceptances", "false_rejections"} <= described["metrics"][-1].keys()
+
+
+def test_the_rule_of_the_test_is_that_of_all_clips(
+    teach: Callable[..., Any], signs: Path, tmp_path: Path
+) -> None:
+    untested, said = teach(signs, test=False)
+    assert untested.abstention == UNTESTED.abstention
+    assert "train without --all first" in said + " ".join(untested.notes)
+    tested, _ = teach(signs)
+    assert "strangers will be rejected more often" in " ".join(tested.notes)
+    final, _ = teach(signs, test=False)
+    assert final.abstention == tested.abstention != untested.abstention
+    bundle = IsolatedBundle.load(tmp_path / "model")
+    assert bundle.config.abstention == final.abstention
+    assert "was not measured" in (work_folder(final.model) / "report.md").read_text()
 
 
 def test_few_clips_are_seen_often() -> None:

@@ -82,6 +82,7 @@ def evaluate(
     ] = None,
     overwrite: options.Overwrite = False,
     read_with: options.ReadWith = None,
+    min_probability: options.MinProbability = None,
     beam_width: options.BeamWidth = None,
     lm: options.UseLm = True,
     greedy: options.Greedy = False,
@@ -116,6 +117,8 @@ def evaluate(
         "limits": options.limits(max_pixels, max_seconds, max_frames),
     }
     task = "isolated" if fuse else task_of(names[0])
+    if min_probability is not None and task != "isolated":
+        raise UsageError(f"--min-probability is of single signs, but the model is for {task}")
     if read_with is not None and task != "continuous":
         raise UsageError(f"--read-with is of continuous signing, but the model is for {task}")
     with ProgressBar(data.name, unit="items") as progress:
@@ -124,7 +127,8 @@ def evaluate(
                 raise UsageError(
                     "--beam-width, --greedy and --no-lm are of letters, but the model is for signs"
                 )
-            result, lines = _score_signs(names, stream, threads, reading, items, progress)
+            settings = reading | {"min_probability": min_probability}
+            result, lines = _score_signs(names, stream, threads, settings, items, progress)
         elif task == "continuous":
             if not lm or stream is not options.Stream.auto:
                 raise UsageError(
@@ -354,11 +358,28 @@ def _print_signs(result: dict[str, Any]) -> None:
     for k in (1, 2, 5):
         tell(f"top-{k}            {percent(f'top{k}')}")
         tell(f"  per class      {percent(f'top{k}_class')}")
+    if result["min_probability"] > 0:
+        _print_answers(result)
+    nothing = "nothing" if result["items_abstained"] else "no hand"
     for row in result["confusion"][:SHOWN]:
-        read = "no hand" if row["read"] is None else row["read"]
+        read = nothing if row["read"] is None else row["read"]
         tell(f"{row['label']} read as {read}: {row['count']}")
     for signer, row in result["per_signer"].items():
         tell(f"signer {signer}: top-1 {row['top1']:.1f} % of {row['items']} items")
+
+
+def _print_answers(result: dict[str, Any]) -> None:
+    def percent(key: str) -> str:
+        return "-" if result[key] is None else f"{result[key]:.1f} %"
+
+    tell(
+        f"answered         {percent('answered')} of all items, from a probability of "
+        f"{result['min_probability']:.2f} on"
+    )
+    tell(f"  right          {percent('accuracy')} of all items, with no answer to unknown ones")
+    tell(f"                 {percent('accuracy_answered')} of the answers")
+    tell(f"  rejected       {percent('false_rejections')} of the items of known glosses")
+    tell(f"  accepted       {percent('false_acceptances')} of the others")
 
 
 def _some(names: Iterable[str]) -> str:

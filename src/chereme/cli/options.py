@@ -68,6 +68,17 @@ UseLm = Annotated[bool, typer.Option("--lm/--no-lm", help="Use the letter langua
 Greedy = Annotated[
     bool, typer.Option("--greedy", help="Best letter of each frame: no search, no language model.")
 ]
+MinProbability = Annotated[
+    float | None,
+    typer.Option(
+        metavar="P",
+        min=0.0,
+        max=1.0,
+        help="Of an isolated sign: give no answer where no gloss has this probability (0: always "
+        "give the likeliest).",
+        show_default="of the model",
+    ),
+]
 Mirrored = Annotated[
     bool, typer.Option("--mirrored", help="The recording is a mirror image, as of many webcams.")
 ]

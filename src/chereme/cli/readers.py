@@ -110,7 +110,7 @@ class Signs:
         from chereme.formats.glosses import write_glosses
 
         if several:
-            return "\t".join(escape(gloss) for gloss, _ in result.glosses[: self.top])
+            return "\t".join(escape(gloss) for gloss, _ in result.answers[: self.top])
         return write_glosses(result, None, "txt", self.top).rstrip("\n")
 
     def document(

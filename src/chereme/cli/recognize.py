@@ -77,6 +77,7 @@ def recognize(
         int,
         typer.Option(metavar="K", min=1, help="Glosses to give for an isolated sign."),
     ] = 5,
+    min_probability: options.MinProbability = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -176,6 +177,7 @@ def recognize(
     search: dict[str, Any] = {"beam_width": beam_width, "greedy": greedy}
     of_letters = {"--no-lm": not lm, "--overlay": overlay is not None}
     of_search = {"--beam-width": beam_width is not None, "--greedy": greedy}
+    of_signs = {"--min-probability": min_probability is not None}
     of_signing = {"--read-with": read_with is not None}
     of_hands = {
         "--hand": hand is not options.Hand.auto,
@@ -185,14 +187,17 @@ def recognize(
     if found == Task.isolated:
         _refuse(of_letters | of_search, "letters", chosen, "single signs")
         _refuse(of_signing, "continuous signing", chosen, "single signs")
-        reader = Signs(chosen, stream, threads, common | {"hand": hand.value}, top)
+        settings = common | {"hand": hand.value, "min_probability": min_probability}
+        reader = Signs(chosen, stream, threads, settings, top)
     elif found == Task.continuous:
         _refuse(of_letters, "letters", chosen, "continuous signing")
         _refuse(of_hands, "models of hands", chosen, "continuous signing")
+        _refuse(of_signs, "single signs", chosen, "continuous signing")
         chosen_reader = None if read_with is None else read_with.value
         reader = Signing(chosen, threads, common | search | {"read_with": chosen_reader})
     else:
         _refuse(of_signing, "continuous signing", chosen, "letters")
+        _refuse(of_signs, "single signs", chosen, "letters")
         settings = common | search | {"lm": lm, "hand": hand.value}
         reader = Letters(chosen, stream, threads, settings)
     if asked == (ALL,):

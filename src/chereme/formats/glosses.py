@@ -35,16 +35,17 @@ def check_form(fmt: str) -> None:
 
 
 def _txt(result: IsolatedResult, source: str | Path | None, top: int) -> str:
-    """One line a gloss: it and its probability."""
-    return "".join(f"{escape(g.gloss)}\t{g.probability:.4f}\n" for g in result.glosses[:top])
+    """One line a gloss: it and its probability; none where there is no answer."""
+    return "".join(f"{escape(g.gloss)}\t{g.probability:.4f}\n" for g in result.answers[:top])
 
 
 def _tsv(result: IsolatedResult, source: str | Path | None, top: int) -> str:
-    """One line a gloss: its rank from 1, it, its probability, start and end in seconds."""
+    """One line a gloss: its rank from 1, it, its probability, start and end in seconds; none
+    where there is no answer."""
     lines = ["rank\tgloss\tprobability\tstart\tend"]
     lines += [
         f"{rank}\t{escape(gloss)}\t{probability:.4f}\t{result.start:.3f}\t{result.end:.3f}"
-        for rank, (gloss, probability) in enumerate(result.glosses[:top], start=1)
+        for rank, (gloss, probability) in enumerate(result.answers[:top], start=1)
     ]
     return "\n".join(lines) + "\n"
 

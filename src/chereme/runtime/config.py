@@ -21,8 +21,8 @@ from chereme.formats.tracks import TrackSpec
 from chereme.hands.both import Sampling
 from chereme.text.glosses import GlossVocabulary, Units
 
-# 1: landmarks; 2: crops too; 3: isolated signs; 4: continuous signing.
-SCHEMA_VERSION = 4
+# 1: landmarks; 2: crops too; 3: isolated signs; 4: continuous signing; 5: abstention.
+SCHEMA_VERSION = 5
 TASKS = ("fingerspelling", "isolated", "continuous")
 MAX_RATE = 240.0  # frames a second; as other limits here, it holds a hostile bundle's memory
 MAX_FRAMES = 4096  # of a clip; attention takes memory with its square
@@ -206,6 +206,36 @@ class ClipPreprocessing:
 
 
 @dataclass(frozen=True, slots=True)
+class Abstention:
+    """When a model of isolated signs gives no answer.
+
+    ``temperature``: its log-probabilities are divided by it, and normalised again (Guo et al. 2017,
+    *On calibration of modern neural networks*, Eq. 9). ``other``: the network gives one more of
+    them, the last: that the clip shows none of the glosses. There is no answer where the likeliest
+    gloss has a probability below ``min_probability``. The defaults are those of a model that always
+    answers.
+    """
+
+    temperature: float = 1.0
+    other: bool = False
+    min_probability: float = 0.0
+
+    def __post_init__(self) -> None:
+        _expect(
+            0.01 <= self.temperature <= 100,
+            "abstention.temperature",
+            "0.01 to 100",
+            self.temperature,
+        )
+        _expect(
+            0 <= self.min_probability <= 1,
+            "abstention.min_probability",
+            "0 to 1",
+            self.min_probability,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class IsolatedConfig:
     """The whole description of a model of isolated signs.
 
@@ -221,6 +251,7 @@ class IsolatedConfig:
     licence: Licence
     training_data: tuple[Mapping[str, Any], ...]
     metrics: tuple[Mapping[str, Any], ...]
+    abstention: Abstention = field(default_factory=Abstention)
     files: Mapping[str, str] = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 import chereme
 from chereme.errors import UsageError
 from chereme.hands.both import both_hands, choose_frames, sign_span
-from chereme.runtime.config import ClipPreprocessing
+from chereme.runtime.config import Abstention, ClipPreprocessing
 from chereme.runtime.crops import pictures_of
 from chereme.runtime.isolated_bundle import CROP_PORTS, LANDMARK_PORTS, OUTPUT, IsolatedBundle
 from chereme.runtime.observe import MakeDetector, Observation, Progress, observe
@@ -49,6 +49,8 @@ class IsolatedRecognizer:
         strict: fail at the first damage of a video instead of reading the rest.
         rate: frames a second of folders of frames (default 30), and of landmark files in the place
             of what they say.
+        min_probability: the answer is empty where no gloss has so much; None: as the model's
+            training has settled it (of several models the mean), 0: always the likeliest.
         limits: the largest video to accept.
         rotate: degrees clockwise (0, 90, 180, 270) by which to turn the pictures, beyond what the
             file says.
@@ -57,7 +59,7 @@ class IsolatedRecognizer:
         make_detector: another hand detector than MediaPipe's: called once per video, with True if
             that is a single picture; what it makes is closed after.
 
-    Raises ``UsageError`` for models of other glosses.
+    Raises ``UsageError`` for models of other glosses, or a ``min_probability`` that is none.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class IsolatedRecognizer:
         mirrored: bool = False,
         strict: bool = False,
         rate: float | None = None,
+        min_probability: float | None = None,
         limits: Limits | None = None,
         rotate: int | None = None,
         video_stream: int | None = None,
@@ -81,6 +84,12 @@ class IsolatedRecognizer:
         self._columns = [_columns(self.bundles[0], bundle) for bundle in self.bundles]
         self.hand = _check_hand(hand)
         check_rotate(rotate)
+        if min_probability is None:
+            settled = [bundle.config.abstention.min_probability for bundle in self.bundles]
+            min_probability = float(np.mean(settled))
+        if not 0 <= min_probability <= 1:
+            raise UsageError(f"min_probability: expected 0 to 1, got {min_probability:g}")
+        self.min_probability = min_probability
         self._observe_options: dict[str, Any] = {
             "mirrored": mirrored,
             "strict": strict,
@@ -111,6 +120,7 @@ class IsolatedRecognizer:
             "stream": "+".join(inputs),
             "model": {"name": self.name, "sha256": self.sha256},
             "models": describe(self.bundles),
+            "min_probability": self.min_probability,
         }
 
     def recognize(
@@ -126,7 +136,8 @@ class IsolatedRecognizer:
 
         ``start`` and ``end`` (seconds) limit the reading to a part; ``hand`` takes the place of the
         recogniser's own for this input. There are no glosses, and a warning says why, where no hand
-        was seen. Raises ``InputError`` for what cannot be read at all.
+        was seen; they are no answer, and a warning says why, where none is probable enough. Raises
+        ``InputError`` for what cannot be read at all.
 
         A model that reads crops of the hands needs the pictures, and reads the source a second
         time; landmarks are a ``UsageError`` for it.
@@ -179,8 +190,8 @@ class IsolatedRecognizer:
                 return None
             return stages.run("network", lambda: classify_joints(bundle, hands))
 
-        probabilities = self._sum([log_probs(bundle) for bundle in self.bundles])
-        if probabilities is None:
+        found = self._mean([log_probs(bundle) for bundle in self.bundles])
+        if found is None:
             # Of the hand asked for there is none, or none in the frames that are read.
             other = "none of the frames that the model reads shows a hand"
             warnings.append(other if hand == "auto" else why_no_hand(landmarks, hand))
@@ -195,34 +206,56 @@ class IsolatedRecognizer:
             len(seen), observation.info["fps"], [b.config.preprocessing for b in self.bundles]
         )
         # Equal probabilities in the order of the glosses, whatever the sort.
-        order = np.argsort(-probabilities, kind="stable")
+        order = np.argsort(-found, kind="stable")
+        glosses = tuple(RankedGloss(self.glosses[i], float(found[i])) for i in order)
+        answered = glosses[0].probability >= self.min_probability
+        if not answered:
+            warnings.append(self._doubt(glosses[0]))
         times = landmarks.timestamps
         return IsolatedResult(
-            glosses=tuple(RankedGloss(self.glosses[i], float(probabilities[i])) for i in order),
+            glosses=glosses,
             start=float(times[span.start]),
             end=float(times[span.stop - 1]),
             info=info,
             warnings=tuple(warnings),
+            answered=answered,
         )
 
-    def _sum(self, log_probs: Sequence[NDArray[np.float64] | None]) -> NDArray[np.float64] | None:
+    def _doubt(self, likeliest: RankedGloss) -> str:
+        """Why ``likeliest`` is no answer."""
+        return (
+            "no sign that the model knows, or none clearly: the likeliest, "
+            f"{likeliest.gloss!r}, has a probability of {likeliest.probability:.2f}, below "
+            f"{self.min_probability:.2f} (--min-probability)"
+        )
+
+    def _mean(self, log_probs: Sequence[NDArray[np.float64] | None]) -> NDArray[np.float64] | None:
         """The mean probabilities ``(K,)`` of what each bundle says; None where none saw a hand."""
         said = [
-            np.exp(one)[columns]
-            for one, columns in zip(log_probs, self._columns, strict=True)
+            probabilities(bundle.config.abstention, one)[columns]
+            for bundle, one, columns in zip(self.bundles, log_probs, self._columns, strict=True)
             if one is not None
         ]
         if not said:
             return None
-        total = np.sum(said, axis=0)
-        mean: NDArray[np.float64] = total / total.sum()
+        mean: NDArray[np.float64] = np.mean(said, axis=0)
         return mean
+
+
+def probabilities(abstention: Abstention, log_probs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of log-probabilities ``(..., K)`` as a network gives them, or ``(..., K + 1)`` where the last
+    is that of other signs, the calibrated probabilities of all of them."""
+    scaled = log_probs / abstention.temperature
+    shares = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+    normalised: NDArray[np.float64] = shares / shares.sum(axis=-1, keepdims=True)
+    return normalised
 
 
 def classify(
     bundle: IsolatedBundle, joints: FloatArray, confidence: FloatArray
 ) -> NDArray[np.float64]:
-    """What a model of landmarks says of one clip: log-probabilities ``(K,)``, from its joints
+    """What a model of landmarks says of one clip: log-probabilities ``(K,)`` (or one more, of other
+    signs, see ``Abstention``), from its joints
     ``(T, 2, 21, 2)`` in pixels, anything where not seen, and confidences ``(T, 2, 21)``."""
     preprocessing = bundle.config.preprocessing
     chosen = choose_frames(len(joints), preprocessing.frames, preprocessing.sampling, None)

@@ -31,7 +31,8 @@ class IsolatedBundle:
 
     ``classifier`` of a model that reads landmarks: ``joints (B, T, 2, 21, 2)`` float32 pixels of
     the left and the right hand, x right, y down, ``confidence (B, T, 2, 21)`` float32, 0 where a
-    joint was not seen, ``mask (B, T)`` bool, False for padding -> ``log_probs (B, K)``.
+    joint was not seen, ``mask (B, T)`` bool, False for padding -> ``log_probs (B, K)``; with
+    ``abstention.other`` of the config ``(B, K + 1)``, and the last is that of no sign among the K.
 
     Of one that reads pictures of H hands, ``encoder``: ``frames (N, 3, S, S)`` uint8 RGB, crops of
     right hands, left ones mirrored -> ``joints (N, 21, 3)``; and ``classifier``: ``joints
@@ -77,10 +78,11 @@ class IsolatedBundle:
                 "hands are read, as its third size; export the bundle again"
             )
         gives = classifier.get_outputs()[0].shape
-        if gives[1:] != [len(config.classes)]:
+        other = config.abstention.other
+        if gives[1:] != [len(config.classes) + other]:
             raise BundleError(
                 f"{where / CLASSIFIER} gives log-probabilities of {gives}, but {CONFIG} names "
-                f"{len(config.classes)} signs; export the bundle again"
+                f"{len(config.classes)} signs{' and others' * other}; export the bundle again"
             )
         return cls(where, config, sha256, classifier, encoder)
 

@@ -78,7 +78,12 @@ def evaluate_signs(
     hand was seen, and those of a gloss that the model does not know (``unknown_glosses``), count as
     read wrongly; items without a label are left out. Intervals are 95 % bootstraps over signers
     where there are two or more, else over items. ``confusion`` lists what was taken for what, the
-    most frequent first; ``read`` is None where no hand was seen.
+    most frequent first; ``read`` is None where there was no answer.
+
+    These are of what is ranked first, answer or not. Of answers tell ``answered``, the share of the
+    items that have one, ``accuracy`` of all items and ``accuracy_answered`` of those. Items of a
+    gloss that the model does not know are right there without an answer; so are those without a
+    label, which are read too where the model abstains (``min_probability`` above 0).
 
     Raises ``InputError`` if there are no items with a label or none could be read.
     """
@@ -89,8 +94,10 @@ def evaluate_signs(
             "without; check the manifest and split"
         )
     began = time.perf_counter()
-    predictions = predict_signs(recognizer, labelled, progress)
-    read = [p for p in predictions if p.result is not None]
+    asked = items if recognizer.min_probability > 0 else labelled
+    predictions = predict_signs(recognizer, asked, progress)
+    every = [p for p in predictions if p.result is not None]
+    read = [p for p in every if p.item.label]
     if not read:
         raise InputError(
             f"none of the {len(labelled)} items could be read; the first: {predictions[0].error}"
@@ -111,10 +118,11 @@ def evaluate_signs(
         "stream": recognizer.info["stream"],
         "models": recognizer.info["models"],
         "items": len(items),
-        "items_read": len(read),
+        "items_read": len(every),
         "items_unlabelled": len(items) - len(labelled),
         "unreadable": [{"id": p.item.id, "error": p.error} for p in predictions if p.error],
-        "items_empty": sum(gloss is None for gloss in first),
+        "items_empty": sum(p.result is not None and not p.result.glosses for p in every),
+        **_answers(every, recognizer),
         "items_unknown": unknown.total(),
         "unknown_glosses": dict(sorted(unknown.items())),
         "glosses": len(set(labels)),
@@ -149,6 +157,28 @@ def _accuracies(
         bounds = top_k_interval(places, labels, k, per="class", groups=groups)
         table[f"top{k}_class_interval"] = [round(bound, 2) for bound in bounds]
     return table
+
+
+def _answers(every: Sequence[SignPrediction], recognizer: IsolatedRecognizer) -> dict[str, Any]:
+    """What is told of answers, and of where there is none."""
+    texts = np.array([p.result.text if p.result else "" for p in every])
+    unlikely = np.array([p.result is not None and not p.result.answered for p in every])
+    known = np.array([p.item.label in recognizer.glosses for p in every])
+    answered = texts != ""
+    right = np.where(known, texts == np.array([p.item.label for p in every]), ~answered)
+
+    def percent(values: np.ndarray) -> float | None:
+        return round(100.0 * float(values.mean()), 2) if len(values) else None
+
+    return {
+        "min_probability": recognizer.min_probability,
+        "items_abstained": int(unlikely.sum()),
+        "answered": percent(answered),
+        "accuracy": percent(right),
+        "accuracy_answered": percent(right[answered]),
+        "false_rejections": percent(~answered[known]),
+        "false_acceptances": percent(answered[~known]),
+    }
 
 
 def _per_signer(read: Sequence[SignPrediction]) -> dict[str, dict[str, Any]]:

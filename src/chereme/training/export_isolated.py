@@ -26,8 +26,9 @@ from chereme.models.hand_aware.decoder import HandDecoder, turn
 from chereme.models.hand_aware.recognizer import UNIT
 from chereme.models.signbert import HandPoses, SignBertRecognizer
 from chereme.models.signbert.decoder import landmark_template
+from chereme.models.signbert.distances import ClassDistances
 from chereme.runtime.bundle import CLASSIFIER, ENCODER, MODEL_CARD
-from chereme.runtime.config import SCHEMA_VERSION, IsolatedConfig, parse_config
+from chereme.runtime.config import SCHEMA_VERSION, Abstention, IsolatedConfig, parse_config
 from chereme.runtime.isolated_bundle import CROP_PORTS, LANDMARK_PORTS, OUTPUT, write_isolated
 from chereme.training.export import to_onnx
 from chereme.training.hand_aware import load_hand_aware
@@ -48,14 +49,17 @@ class Networks(NamedTuple):
 class LandmarkClassifier(nn.Module):
     """Joints of both hands, as a bundle's network takes them -> log-probabilities ``(B, K)``."""
 
-    def __init__(self, model: SignBertRecognizer) -> None:
+    def __init__(self, model: SignBertRecognizer, distances: ClassDistances | None = None) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.distances = model, distances
 
     def forward(self, joints: Tensor, confidence: Tensor, mask: Tensor) -> Tensor:
         # Not len(), which tracing would take for a constant.
         right = torch.tensor([False, True], device=joints.device).expand(joints.shape[0], 2)
-        logits: Tensor = self.model(HandPoses(joints, confidence, right, mask))
+        pooled = self.model.pool(HandPoses(joints, confidence, right, mask))
+        logits: Tensor = self.model.head.classifier(pooled)
+        if self.distances is not None:
+            logits = self.distances.widen(logits, pooled)
         return logits.log_softmax(-1)
 
 
@@ -108,6 +112,7 @@ def export_isolated(
     *,
     description: str | Path | Mapping[str, Any] | None = None,
     model_card: str | Path | None = None,
+    distances: ClassDistances | None = None,
 ) -> Path:
     """Write the bundle of a checkpoint, after comparing its networks with PyTorch's; where it is.
 
@@ -116,8 +121,9 @@ def export_isolated(
             ``chereme.training.hand_aware``, of the kind "hands".
         folder: of the bundle; an older bundle there is replaced.
         description: what training cannot know, as a mapping or a JSON file: name, licence,
-            training_data, metrics (as in ``chereme.runtime.config.IsolatedConfig``).
+            training_data, metrics, abstention (as in ``chereme.runtime.config.IsolatedConfig``).
         model_card: Markdown that goes along; None: one is written from what is known.
+        distances: of a recogniser of SignBERT that was trained on other signs as well.
 
     Raises:
         BundleError: another checkpoint or description, or the networks give other
@@ -140,7 +146,7 @@ def export_isolated(
                 "fine-tune it first: chereme train --config configs/signbert/finetune.yaml"
             )
         config = _config(loaded.about, Path(folder), description)
-        networks = landmark_networks(loaded.model)
+        networks = landmark_networks(loaded.model, distances)
     if not networks.difference <= TOLERANCE:
         raise BundleError(
             f"{checkpoint}: the exported network gives other log-probabilities than PyTorch's, by "
@@ -155,9 +161,11 @@ def export_isolated(
     return write_isolated(folder, config, {**networks.files, MODEL_CARD: card}).directory
 
 
-def landmark_networks(model: SignBertRecognizer) -> Networks:
+def landmark_networks(
+    model: SignBertRecognizer, distances: ClassDistances | None = None
+) -> Networks:
     """``classifier.onnx`` of SignBERT."""
-    served = LandmarkClassifier(model).eval()
+    served = LandmarkClassifier(model, distances).eval()
     ports = (*LANDMARK_PORTS, OUTPUT)
     free = {0: "clips", 1: "frames"}
     network = to_onnx(served, landmark_examples(2, 5), ports, free, {0: "clips"})
@@ -268,6 +276,10 @@ def _config(
         "input": "landmarks" if model is None else "rgb",
         "classes": list(about["classes"]),
         "preprocessing": preprocessing,
+        "abstention": {
+            **described.get("abstention", {}),
+            "other": bool(about.get("other", False)),
+        },
     }
     where = str(description) if isinstance(description, str | Path) else "description"
     config = parse_config(described, where)
@@ -289,8 +301,7 @@ def _card(config: IsolatedConfig) -> str:
         f"# {config.name}",
         "",
         f"Recognises single signs, one a clip, from {what}: it ranks its "
-        f"{len(config.classes)} glosses. Face and body are not read. A clip of any other sign is "
-        "ranked as if it were one of these.",
+        f"{len(config.classes)} glosses. Face and body are not read. {_others(config.abstention)}",
         "",
         f"It reads {how}, or all of a shorter one. The clips it was trained on have about "
         f"{given.rate:g} frames a second.",
@@ -307,3 +318,13 @@ def _card(config: IsolatedConfig) -> str:
             "- " + "; ".join(f"{key}: {value}" for key, value in entry.items()) for entry in entries
         ] or ["Not stated."]
     return "\n".join(lines) + "\n"
+
+
+def _others(abstention: Abstention) -> str:
+    """What becomes of signs that the model does not know."""
+    if not abstention.min_probability:
+        return "A clip of any other sign is ranked as if it were one of these."
+    return (
+        f"There is no answer where no gloss has a probability of {abstention.min_probability:.2f} "
+        "(--min-probability), as is meant for clips of other signs. Not all of these are found out."
+    )

@@ -27,7 +27,15 @@ from lightning import Callback, Trainer
 from chereme.data.catalogue import open_corpus
 from chereme.data.corpus import Corpus
 from chereme.data.folders import is_sign_clip
-from chereme.data.pose_clips import CLIPS, POSES, Entry, PoseCorpus, prepare_poses, relabel
+from chereme.data.pose_clips import (
+    CLIPS,
+    POSES,
+    Entry,
+    PoseCorpus,
+    prepare_poses,
+    relabel,
+    write_poses,
+)
 from chereme.data.prepare import Preparation, make_mediapipe
 from chereme.data.shards import UNSPLIT
 from chereme.errors import InputError, UsageError
@@ -38,10 +46,12 @@ from chereme.models.signbert import (
     GestureConfig,
     HeadConfig,
     SignBertConfig,
-    SignBertRecognizer,
 )
 from chereme.runtime.bundle import CONFIG
+from chereme.runtime.config import Abstention
 from chereme.runtime.observe import MakeDetector
+from chereme.synthesis.other_signs import other_signs
+from chereme.training.abstention import UNTESTED, Heard, Rule, hear, measure, settle
 from chereme.training.checkpoints import LastCheckpoint
 from chereme.training.export_isolated import export_isolated
 from chereme.training.memory import keep_freed_memory
@@ -58,7 +68,10 @@ Bars = Callable[[str, str], AbstractContextManager[Bar]]
 """Makes a progress bar of a name and a unit; it is called with what is done and what is to do."""
 
 REPORT, PICTURE = "report.md", "confusion.png"
-_LAST, _RUN = "last.ckpt", "run.json"
+_LAST, _RUN, _RULE = "last.ckpt", "run.json", "abstention.json"
+FEWEST = 6  # signs, of which some can be left out of a training
+FEW_CLIPS = 300  # to train on: of so many each sign is left out once, of more a third of them
+OTHER_CLIPS = (150, 3000)  # of other signs: as many as are trained on, but within these bounds
 
 
 def no_bars(name: str, unit: str) -> AbstractContextManager[Bar]:
@@ -180,10 +193,16 @@ def train_signs(
         say(note)
     trained = sum(division.split(entry) == "train" for entry in entries)
     how = plan(trained, pretrained=initial is not None, epochs=epochs)
-    data = _data(work, how, seed)
+    others = write_others(work, trained, seed)
+    run = Run(work, others, how, initial, seed)
     with bars("training", "steps") as bar:
-        _train(work, data, how, initial, seed, bar)
-    guesses = _guess(work / _LAST, data)
+        data = run.train(work, bar)
+    heard, distances = hear(work / _LAST, data)
+    left_out = [
+        _left_out(run, number, names, bars) for number, names in enumerate(_folds(entries, seed))
+    ]
+    rule, doubts = _rule(work, data.classes, heard, division)
+    distances.scale *= rule.scale
     report = Report(
         name=model.resolve().name,
         model=model,
@@ -191,13 +210,16 @@ def train_signs(
         preparation=preparation,
         entries=entries,
         division=division,
-        guesses=guesses,
-        notes=(*notes, *more),
+        guesses=_guesses(heard, data.classes),
+        notes=(*notes, *more, *doubts),
         about={**asdict(how), "frames": data.frames, "initial": str(initial or "none")},
+        abstention=rule.abstention,
+        known=measure([heard]),
+        unknown=measure(left_out),
     )
-    export_isolated(work / _LAST, model, description=report.description())
-    write_report(report, work / REPORT, PICTURE if guesses else None)
-    if guesses:
+    export_isolated(work / _LAST, model, description=report.description(), distances=distances)
+    write_report(report, work / REPORT, PICTURE if report.guesses else None)
+    if report.guesses:
         draw_confusions(report, work / PICTURE)
     return report
 
@@ -298,17 +320,6 @@ def _some(names: Sequence[str], count: int = 5) -> str:
 
 
 # -- training --------------------------------------------------------------------------------------
-def _data(work: Path, how: Plan, seed: int) -> PoseData:
-    return PoseData(
-        [str(work / "poses")],
-        dev=[],
-        sampling="spread",
-        batch_size=how.batch_size,
-        seed=seed,
-        augmentation=PoseAugmentation(),
-    )
-
-
 class _Task(IsolatedTask):
     """Nothing is watched: of few clips the best epoch would be chance, and its score too good."""
 
@@ -324,51 +335,86 @@ class _Bar(Callback):
         self.bar(trainer.global_step, int(trainer.estimated_stepping_batches))
 
 
-def _train(
-    work: Path, data: PoseData, how: Plan, initial: str | Path | None, seed: int, bar: Bar
-) -> None:
-    """Train to the end, or go on with a run of the same clips and settings."""
-    config = network()
-    settings = {
-        **asdict(how),
-        "seed": seed,
-        "network": asdict(config.encoder),
-        "poses": _digest(work / "poses", initial),
-    }
-    run, last = work / _RUN, work / _LAST
-    resumed = run.is_file() and run.read_text(encoding="utf-8") == json.dumps(settings)
-    if not resumed:
-        last.unlink(missing_ok=True)
-        run.write_text(json.dumps(settings), encoding="utf-8")
-    keep_freed_memory()
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    torch.manual_seed(seed)
-    optimiser = OptimiserConfig(
-        "adamw", how.learning_rate, weight_decay=0.01, schedule="one_cycle", warm_up=0.15
-    )
-    task = _Task(config, "scratch" if initial is None else str(initial), optimiser=optimiser)
-    trainer = Trainer(
-        default_root_dir=work,
-        max_epochs=how.epochs,
-        devices=1,
-        gradient_clip_val=5.0,
-        limit_val_batches=0,
-        num_sanity_val_steps=0,
-        logger=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        callbacks=[_Bar(bar)],
-    )
-    with warnings.catch_warnings():
-        # What of the clips there is to know has been said by now, and of all of them.
-        warnings.simplefilter("ignore")
-        going_on = str(last) if resumed and last.is_file() else None
-        if going_on is not None:
-            load_tensors(going_on, mmap=True)
-        try:
-            trainer.fit(task, datamodule=data, ckpt_path=going_on, weights_only=True)
-        except SystemExit as stop:  # Lightning ends the program itself on Ctrl-C
-            raise KeyboardInterrupt from stop
+@dataclass(frozen=True)
+class Run:
+    """What all trainings on the clips of a folder ``work`` have in common; ``others``: a folder of
+    clips of other signs, None to learn nothing of them."""
+
+    work: Path
+    others: Path | None
+    how: Plan
+    initial: str | Path | None = None
+    seed: int = 0
+
+    def train(self, folder: Path, bar: Bar, without: Sequence[str] = ()) -> PoseData:
+        """Train to the end in ``folder``, or go on with a run of the same clips and settings; what
+        was trained on. ``without``: glosses that are left out."""
+        poses, config = self.work / "poses", network()
+        data = PoseData(
+            [str(poses)],
+            dev=[],
+            sampling="spread",
+            batch_size=self.how.batch_size,
+            seed=self.seed,
+            augmentation=PoseAugmentation(),
+            others=[] if self.others is None else [str(self.others)],
+            without=without,
+        )
+        settings = {
+            **asdict(self.how),
+            "seed": self.seed,
+            "network": asdict(config.encoder),
+            "poses": _digest(poses, self.initial),
+            "without": list(without),
+            "others": self.others and self.others.name,
+        }
+        folder.mkdir(parents=True, exist_ok=True)
+        run, last = folder / _RUN, folder / _LAST
+        resumed = run.is_file() and run.read_text(encoding="utf-8") == json.dumps(settings)
+        if not resumed:
+            last.unlink(missing_ok=True)
+            run.unlink(missing_ok=True)
+            run.write_text(json.dumps(settings), encoding="utf-8")
+        keep_freed_memory()
+        logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+        torch.manual_seed(self.seed)
+        optimiser = OptimiserConfig(
+            "adamw", self.how.learning_rate, weight_decay=0.01, schedule="one_cycle", warm_up=0.15
+        )
+        begun = "scratch" if self.initial is None else str(self.initial)
+        task = _Task(config, begun, optimiser=optimiser)
+        trainer = Trainer(
+            default_root_dir=folder,
+            max_epochs=self.how.epochs,
+            devices=1,
+            gradient_clip_val=5.0,
+            limit_val_batches=0,
+            num_sanity_val_steps=0,
+            logger=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            callbacks=[_Bar(bar)],
+        )
+        with warnings.catch_warnings():
+            # What of the clips there is to know has been said by now, and of all of them.
+            warnings.simplefilter("ignore")
+            going_on = str(last) if resumed and last.is_file() else None
+            if going_on is not None:
+                load_tensors(going_on, mmap=True)
+            try:
+                trainer.fit(task, datamodule=data, ckpt_path=going_on, weights_only=True)
+            except SystemExit as stop:  # Lightning ends the program itself on Ctrl-C
+                raise KeyboardInterrupt from stop
+        return data
+
+
+def write_others(work: Path, clips: int, seed: int) -> Path:
+    """A folder of clips of other signs, for so many ``clips`` to train on."""
+    count = int(np.clip(clips, *OTHER_CLIPS))
+    folder = work / f"others-{count}-{seed}"
+    if not (folder / CLIPS).is_file():
+        write_poses(other_signs(count, seed), folder)
+    return folder
 
 
 def _digest(poses: Path, initial: str | Path | None) -> str:
@@ -381,18 +427,64 @@ def _digest(poses: Path, initial: str | Path | None) -> str:
     return digest.hexdigest()
 
 
-def _guess(checkpoint: Path, data: PoseData) -> tuple[Guess, ...]:
-    """What is read in the clips of the split test."""
-    model = load_signbert(checkpoint).model
-    assert isinstance(model, SignBertRecognizer)  # as it was trained above
-    guesses: list[Guess] = []
-    entries = iter(data.entries("test"))
-    for batch in data.whole("test"):
-        with torch.no_grad():
-            logits = model(batch.poses).float().numpy()
-        known = (batch.classes != UNKNOWN).numpy()
-        places = np.full(len(logits), UNRANKED)
-        places[known] = ranks(logits[known], batch.classes.numpy()[known])
-        for row, place in zip(logits, places, strict=True):
-            guesses.append(Guess(next(entries), data.classes[int(row.argmax())], int(place)))
-    return tuple(guesses)
+# -- the test --------------------------------------------------------------------------------------
+def _guesses(heard: Heard, glosses: Sequence[str]) -> tuple[Guess, ...]:
+    """The gloss that is ranked first in each clip, and the place of the right one."""
+    scores, known = heard.logits[:, :-1], heard.classes != UNKNOWN
+    places = np.full(len(scores), UNRANKED)
+    places[known] = ranks(scores[known], heard.classes[known])
+    return tuple(
+        Guess(entry, glosses[int(row.argmax())], int(place))
+        for entry, row, place in zip(heard.entries, scores, places, strict=True)
+    )
+
+
+def _folds(entries: Sequence[Entry], seed: int) -> list[tuple[str, ...]]:
+    """Glosses that are left out of a training each, to see what is made of signs that it does not
+    know: a third of them, and of few clips each third once. None where they or the clips of the
+    test are too few."""
+    trained = Counter(entry.label for entry in entries if entry.split == "train")
+    tested = {entry.label for entry in entries if entry.split == "test"} & trained.keys()
+    if len(trained) < FEWEST or len(tested) < 2:
+        return []
+    glosses = np.random.default_rng(seed).permutation(sorted(trained)).tolist()
+    thirds = [tuple(sorted(glosses[number::3])) for number in range(3)]
+    return thirds if trained.total() <= FEW_CLIPS else thirds[:1]
+
+
+def _left_out(run: Run, number: int, glosses: tuple[str, ...], bars: Bars) -> Heard:
+    """What a recogniser that was trained without ``glosses`` says of the clips of the test."""
+    folder = run.work / f"without_{number + 1}"
+    with bars(f"training without {len(glosses)} signs ({number + 1})", "steps") as bar:
+        data = run.train(folder, bar, glosses)
+    return hear(folder / _LAST, data)[0]
+
+
+def _rule(
+    work: Path, glosses: Sequence[str], heard: Heard, division: Division
+) -> tuple[Rule, tuple[str, ...]]:
+    """When no answer is given, and what to know of it.
+
+    A test settles it; a training on all clips goes by the test before it, of the same glosses.
+    """
+    kept = work / _RULE
+    if heard.known.entries:
+        found = settle(heard)
+        about = {"classes": list(glosses), **asdict(found)}
+        kept.write_text(json.dumps(about), encoding="utf-8")
+        if division.by == "clip":
+            return found, (
+                "The threshold below which no answer is given was settled on other clips of the "
+                "same signers: strangers will be rejected more often.",
+            )
+        return found, ()
+    if kept.is_file():
+        about = json.loads(kept.read_text(encoding="utf-8"))
+        if about["classes"] == list(glosses):
+            note = "The threshold below which no answer is given is that of the test before."
+            return Rule(about["scale"], Abstention(**about["abstention"])), (note,)
+    return UNTESTED, (
+        "The threshold below which no answer is given "
+        f"({UNTESTED.abstention.min_probability:g}) was not settled on any clip; train without "
+        "--all first.",
+    )

@@ -30,6 +30,7 @@ from chereme.training.shards import Epochs
 Split = Literal["train", "dev", "test"]
 Place = tuple[int, int]  # folder, clip in it
 UNKNOWN = -1  # the class of a gloss that training has no clip of
+OTHERS = 0.5  # clips of other signs in an epoch, for each of the glosses
 
 
 class PoseBatch(NamedTuple):
@@ -66,6 +67,7 @@ class _Clips(Dataset[tuple[PoseClip, int]]):
     def __init__(self, data: PoseData, places: Sequence[Place], epoch: int | None) -> None:
         self._corpora, self._places = data.corpora, places
         self._number = {name: number for number, name in enumerate(data.classes)}
+        self._others = data.folders_of_others
         self._frames, self._sampling = data.frames, data.sampling
         self._seed, self._epoch = data.seed, epoch
         self._augmentation = data.augmentation
@@ -87,6 +89,8 @@ class _Clips(Dataset[tuple[PoseClip, int]]):
         clip = PoseClip(entry, clip.joints[chosen], clip.confidence[chosen])
         if rng is not None and self._augmentation is not None:
             clip = self._augmentation.changed(clip, rng)
+        if folder in self._others:
+            return clip, len(self._number)
         return clip, self._number.get(entry.label, UNKNOWN)
 
 
@@ -103,6 +107,10 @@ class PoseData(lightning.LightningDataModule):
         share_seed: which.
         hold_out: share of the training clips of each gloss that is watched, where no folder has the
             split dev.
+        others: folders of clips that show none of the glosses. In each epoch others of them are
+            trained on as well, half as many as there are clips of the glosses, with a class of
+            their own, the last.
+        without: glosses that are not trained on.
         batch_size: clips a step and process.
         augmentation: of training clips; None: they stay as they are, as in the papers.
         steps_per_epoch: batches after which an epoch ends; None: when all clips have been seen.
@@ -126,6 +134,8 @@ class PoseData(lightning.LightningDataModule):
         workers: int = 0,
         seed: int = 0,
         augmentation: PoseAugmentation | None = None,
+        others: list[str] | None = None,
+        without: Sequence[str] = (),
     ) -> None:
         super().__init__()
         if not poses:
@@ -144,6 +154,8 @@ class PoseData(lightning.LightningDataModule):
         self.batch_size, self.steps_per_epoch = batch_size, steps_per_epoch
         self.workers, self.seed = workers, seed
         self.augmentation = augmentation
+        self.others = list(dict.fromkeys(others or []))
+        self.without = frozenset(without)
         self.labelled = True
         self.classes: tuple[str, ...] = ()
 
@@ -166,7 +178,13 @@ class PoseData(lightning.LightningDataModule):
             self.labelled = self.trainer.lightning_module.labelled  # type: ignore[assignment]
         splits: tuple[Split, ...] = ("train", "dev", "test")
         names = list(dict.fromkeys(name for split in splits for name in self.folders(split)))
-        self.corpora = [PoseCorpus(name) for name in names]
+        self.folders_of_others = range(len(names), len(names) + len(self.others))
+        self.corpora = [PoseCorpus(name) for name in (*names, *self.others)]
+        self._of_others = [
+            (folder, number)
+            for folder in self.folders_of_others
+            for number in range(len(self.corpora[folder]))
+        ]
         unlabelled = 0
         self.places: dict[str, list[Place]] = {}
         for split in splits:
@@ -175,7 +193,7 @@ class PoseData(lightning.LightningDataModule):
                 (names.index(name), number)
                 for name in self.folders(split)
                 for number, entry in enumerate(self.corpora[names.index(name)].entries)
-                if entry.split in wanted
+                if entry.split in wanted and (split != "train" or entry.label not in self.without)
             ]
             self.places[split] = [p for p in found if not self.labelled or self.entry(p).label]
             unlabelled += len(found) - len(self.places[split])
@@ -283,15 +301,28 @@ class PoseData(lightning.LightningDataModule):
         return (1, 0) if trainer is None else (trainer.world_size, trainer.global_rank)
 
     @property
+    def _count(self) -> int:
+        """Clips of an epoch."""
+        clips = len(self.places["train"])
+        return clips + (round(OTHERS * clips) if self._of_others else 0)
+
+    def _seen(self, epoch: int) -> list[Place]:
+        """The clips of an epoch, not yet in their order."""
+        places, others = self.places["train"], self._of_others
+        rng, count = np.random.default_rng([self.seed, epoch, 1]), self._count - len(places)
+        drawn = rng.choice(len(others), count, replace=count > len(others)) if others else ()
+        return [*places, *(others[number] for number in drawn)]
+
+    @property
     def steps(self) -> int:
         """Batches of an epoch, the same in every process."""
         size = self._size
-        steps = len(self.places["train"]) // (size * self._world[0])
+        steps = self._count // (size * self._world[0])
         return steps if self.steps_per_epoch is None else min(steps, self.steps_per_epoch)
 
     @property
     def _size(self) -> int:
-        clips, world = len(self.places["train"]), self._world[0]
+        clips, world = self._count, self._world[0]
         if clips < world:
             raise UsageError(
                 f"poses: expected at least one clip for each of {world} processes, got {clips}"
@@ -304,7 +335,7 @@ class PoseData(lightning.LightningDataModule):
 
     def epoch_loader(self, epoch: int, skip: int = 0) -> Iterator[Any]:
         """The batches of an epoch from number ``skip`` on."""
-        places, size, (world, rank) = self.places["train"], self._size, self._world
+        places, size, (world, rank) = self._seen(epoch), self._size, self._world
         order = np.random.default_rng([self.seed, epoch]).permutation(len(places))[rank::world]
         batches = [order[i * size : (i + 1) * size].tolist() for i in range(skip, self.steps)]
         return iter(self._loader(self.clips(places, epoch), batches))

@@ -6,7 +6,7 @@ import shlex
 import warnings
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ import numpy as np
 from chereme.data.pose_clips import Entry
 from chereme.data.prepare import Preparation
 from chereme.metrics import top_k, top_k_interval
+from chereme.runtime.config import Abstention
+from chereme.training.abstention import REJECTED, UNTESTED, Measured
 from chereme.training.sign_splits import Division
 
 _GROUPS = 5  # signers: of fewer, clips are drawn for the interval, and not signers
@@ -34,7 +36,9 @@ class Guess:
 @dataclass(frozen=True)
 class Report:
     """All that is told of a training. ``entries`` are the clips that were prepared, ``guesses``
-    what was read in those of the test; ``about``: settings, by name."""
+    what was read in those of the test; ``about``: settings, by name. ``abstention``: when no answer
+    is given; ``known``: how that does on the test, ``unknown``: on that of recognisers that were
+    trained without some of the signs."""
 
     name: str
     model: Path
@@ -45,6 +49,9 @@ class Report:
     guesses: tuple[Guess, ...]
     notes: tuple[str, ...] = ()
     about: Mapping[str, Any] = field(default_factory=dict)
+    abstention: Abstention = UNTESTED.abstention
+    known: Measured | None = None
+    unknown: Measured | None = None
 
     @property
     def trained(self) -> tuple[Entry, ...]:
@@ -79,7 +86,7 @@ class Report:
                 scored = top_k(places, labels, k)
                 found.append(
                     {
-                        "test_set": f"{len(places)} clips of {self._who()}",
+                        "test_set": f"{len(places)} clips of {self.who}",
                         "metric": f"top-{k} accuracy, per cent",
                         "value": round(scored.per_instance, 1),
                         "per_class": round(scored.per_class, 1),
@@ -88,7 +95,9 @@ class Report:
                 )
         return found
 
-    def _who(self) -> str:
+    @property
+    def who(self) -> str:
+        """Of whom the clips of the test are."""
         return {
             "signer": "signers that were not trained on",
             "clip": "the signers that were trained on",
@@ -104,7 +113,16 @@ class Report:
             "clips": len(self.trained),
             "signers": signers or "not known",
         }
-        return {"name": self.name, "training_data": [about], "metrics": self.scores()}
+        metrics = self.scores()
+        for measured, of in ((self.known, "all signs"), (self.unknown, "recognisers without some")):
+            if measured is not None:
+                metrics.append({"test_set": f"abstention: {self.who}, {of}", **measured.to_dict()})
+        return {
+            "name": self.name,
+            "training_data": [about],
+            "metrics": metrics,
+            "abstention": asdict(self.abstention),
+        }
 
     def summary(self) -> str:
         """The score in a line."""
@@ -135,14 +153,21 @@ def write_report(report: Report, path: Path, picture: str | None) -> None:
     lines += [f"| {name} | {_cell(value)} |" for name, value in told.items()]
     lines += ["", "## How well it reads", "", *_scored(report), ""]
     lines += [f"- {note}" for note in report.notes]
-    lines += ["", *_per_sign(report), ""]
+    lines += [
+        "",
+        *_per_sign(report),
+        "",
+        "## When it gives no answer",
+        "",
+        *_abstaining(report),
+        "",
+    ]
     if picture is not None:
         lines += [f"![What was signed, and what was read]({picture})", ""]
     lines += [*_unused(report), "## How to use it", "", "```console", f"$ {report.command}", "```"]
     lines += [
         "",
-        "A clip shows one sign, cut out about as the clips above are. Any other sign is read as "
-        "one of these, too: look at the probability.",
+        "A clip shows one sign, cut out about as the clips above are.",
     ]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
@@ -159,6 +184,53 @@ def _scored(report: Report) -> list[str]:
         for score in scores
     ]
     return [*lines, "", f"Guessing would be right in {100 / len(report.glosses):.2g} %."]
+
+
+def _abstaining(report: Report) -> list[str]:
+    how = report.abstention
+    lines = [
+        f"Where no sign has a probability of {how.min_probability:.2f}, after a temperature of "
+        f"{how.temperature:.2f}, there is no answer. Another threshold: `--min-probability P`; 0 "
+        "always gives the likeliest sign.",
+    ]
+    if report.known is not None:
+        before, after = report.known.calibration
+        lines += [
+            "",
+            f"The threshold is the highest that rejects at most {100 * REJECTED:.0f} % of the "
+            "clips of the test. Each half was measured with what the other half settled:",
+            "",
+            "| | |",
+            "|---|---|",
+            f"| known signs that are rejected | {100 * report.known.rejected:.1f} % of "
+            f"{report.known.known:,} clips |",
+            f"| right answers | {100 * report.known.right:.1f} % of those given |",
+            f"| expected calibration error | {100 * before:.1f} %, {100 * after:.1f} % with the "
+            "temperature |",
+        ]
+    left = report.unknown
+    if left is None or left.accepted is None:
+        return [
+            *lines,
+            "",
+            "How many clips of other signs are given an answer was not measured: for that, some "
+            "signs are left out of a training, and there have to be six or more, and a test.",
+        ]
+    return [
+        *lines,
+        "",
+        f"Signs that it does not know: {len(left.signs)} signs were left out of a training, and "
+        f"their clips are of {report.who}.",
+        "",
+        "| | |",
+        "|---|---|",
+        f"| other signs that are given an answer (false acceptance) | {100 * left.accepted:.1f} % "
+        f"of {left.unknown:,} clips |",
+        f"| known signs that are rejected (false rejection) | {100 * left.rejected:.1f} % of "
+        f"{left.known:,} clips |",
+        f"| a known sign is more probable than another one | {100 * (left.separation or 0):.1f} % "
+        "of pairs |",
+    ]
 
 
 def _per_sign(report: Report) -> list[str]:

@@ -13,6 +13,7 @@ What a checkpoint holds beside what Lightning writes is plain values and tensors
         "frames": of a clip that are read, "sampling": how they are chosen
         "rate": frames a second of the training clips,
         "classes": list of the glosses, in the order of the logits; of a recogniser alone
+        "other": True where the last logit, one more, is that of other signs
     }
 """
 
@@ -147,6 +148,7 @@ class _Task(lightning.LightningModule):
             "sampling": data.sampling,
             "rate": data.rate,
             **({"classes": list(data.classes)} if self.labelled else {}),
+            **({"other": True} if data.others else {}),
         }
 
     @abstractmethod
@@ -281,7 +283,8 @@ class IsolatedTask(_Task):
         self._heard: list[tuple[np.ndarray, np.ndarray]] = []
 
     def setup(self, stage: str) -> None:
-        classes, config = len(self._data.classes), self.model.config
+        data, config = self._data, self.model.config
+        classes = len(data.classes) + bool(data.others)
         if config.head.classes != classes:
             # Known from the data alone. A checkpoint that training goes on from fills it after.
             head = replace(config.head, classes=classes)

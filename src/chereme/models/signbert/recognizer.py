@@ -109,11 +109,14 @@ class PredictionHead(nn.Module):
         score = score.where(mask, torch.finfo(score.dtype).min)
         return score.softmax(-1).where(mask, 0.0)
 
+    def pool(self, features: Tensor, mask: Tensor) -> Tensor:
+        """``(B, T, H, D)`` and ``mask (B, T)`` -> what is classified ``(B, H D)``."""
+        weights = self.attention(features, mask)
+        return (weights.unsqueeze(-1) * features.flatten(2)).sum(1)
+
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
         """``(B, T, H, D)`` and ``mask (B, T)`` -> logits ``(B, classes)``."""
-        weights = self.attention(features, mask)
-        pooled = (weights.unsqueeze(-1) * features.flatten(2)).sum(1)
-        logits: Tensor = self.classifier(self.dropout(pooled))
+        logits: Tensor = self.classifier(self.dropout(self.pool(features, mask)))
         return logits
 
 
@@ -143,9 +146,16 @@ class SignBertRecognizer(nn.Module):
             UsageError: clips of another number of hands than the head's.
             InputError: shapes that do not fit together.
         """
+        logits: Tensor = self.head(*self._encode(poses))
+        return logits
+
+    def pool(self, poses: HandPoses) -> Tensor:
+        """What the last layer is given of each clip ``(B, H D)``; raises as ``forward`` does."""
+        return self.head.pool(*self._encode(poses))
+
+    def _encode(self, poses: HandPoses) -> tuple[Tensor, Tensor]:
         tokens = self.encoder.tokens(poses)
         hands = tokens.joints.shape[2]
         if hands != self.config.head.hands:
             raise UsageError(f"hands: expected clips of {self.config.head.hands}, got {hands}")
-        logits: Tensor = self.head(self.encoder(tokens), tokens.mask)
-        return logits
+        return self.encoder(tokens), tokens.mask
