@@ -52,7 +52,7 @@ def test_the_rule_is_of_known_signs_alone() -> None:
     assert rule == settle(kept)
     assert rule.scale == np.median(kept.distances)
     assert rule.abstention.temperature == fit_temperature(
-        kept.scores(rule.scale), kept.classes.tolist()
+        kept.logits[:, :-1], kept.classes.tolist()
     )
     assert rule.abstention.other
     rejected = kept.best(rule) < rule.abstention.min_probability

@@ -88,6 +88,11 @@ class Heard:
         best: NDArray[np.float64] = found[:, :-1].max(-1)
         return best
 
+    def among_known(self, how: Abstention) -> NDArray[np.float64]:
+        """The same ``(N,)``, if it were known that the clip shows one of the glosses."""
+        best: NDArray[np.float64] = probabilities(how, self.logits[:, :-1]).max(-1)
+        return best
+
     def right(self) -> NDArray[np.bool_]:
         """``(N,)``: the likeliest gloss is what the clip shows."""
         right: NDArray[np.bool_] = self.logits[:, :-1].argmax(-1) == self.classes
@@ -120,14 +125,15 @@ def hear(checkpoint: Path, data: PoseData) -> tuple[Heard, ClassDistances]:
 def settle(heard: Heard) -> Rule:
     """Scale, temperature and threshold, from clips that were not trained on.
 
-    The scale is their median distance. The threshold is the highest that rejects at most
+    The scale is their median distance. The temperature is fitted among the known signs: how likely
+    others are, clips of known signs cannot tell. The threshold is the highest that rejects at most
     ``REJECTED`` of the clips of known signs. ``UNTESTED`` without such a clip.
     """
     known = heard.known
     if not known.entries:
         return UNTESTED
     scale = max(float(np.median(known.distances)), 1e-3)
-    temperature = fit_temperature(known.scores(scale), known.classes.tolist())
+    temperature = fit_temperature(known.logits[:, :-1], known.classes.tolist())
     how = Rule(scale, Abstention(temperature, other=True))
     threshold = acceptance_threshold(known.best(how), REJECTED)
     # Rounded down: the clip that settled it is accepted.
@@ -147,8 +153,9 @@ def halves(entries: Sequence[Entry]) -> NDArray[np.bool_]:
 @dataclass(frozen=True)
 class Measured:
     """What the rule does to clips that it was not settled on. ``calibration``: the expected
-    calibration error before and after. ``rejected``: of ``known`` clips. ``accepted``: of
-    ``unknown`` clips of left-out ``signs``, and ``separation`` of both."""
+    calibration error among the known signs, before and after the temperature. ``rejected``: of
+    ``known`` clips. ``accepted``: of ``unknown`` clips of left-out ``signs``, and ``separation`` of
+    both."""
 
     known: int
     rejected: float
@@ -177,7 +184,7 @@ class Measured:
 def measure(runs: Sequence[Heard]) -> Measured | None:
     """The figures of one or several recognisers, each with a rule of its own; None of too few clips
     to halve them."""
-    before, after, right, best, unknown, bests = [], [], [], [], [], []
+    before, after, right, best, knowns, unknown, bests = [], [], [], [], [], [], []
     signs: set[str] = set()
     for heard in runs:
         known, others = heard.known, heard.unknown
@@ -189,10 +196,11 @@ def measure(runs: Sequence[Heard]) -> Measured | None:
             if not settled.any() or not asked.any():
                 continue
             how, part = settle(known.part(settled)), known.part(asked)
-            before.append(part.best(Rule(how.scale, Abstention(other=True))))
-            after.append(part.best(how))
+            before.append(part.among_known(Abstention()))
+            after.append(part.among_known(how.abstention))
             right.append(part.right())
-            best.append(after[-1] >= how.abstention.min_probability)
+            knowns.append(part.best(how))
+            best.append(knowns[-1] >= how.abstention.min_probability)
             bests.append(others.best(how))
             unknown.append(bests[-1] >= how.abstention.min_probability)
     if not before:
@@ -208,5 +216,7 @@ def measure(runs: Sequence[Heard]) -> Measured | None:
         signs=tuple(sorted(signs)),
         unknown=len(found) // 2,
         accepted=float(found.mean()) if len(found) else None,
-        separation=separation(np.concatenate(after), np.concatenate(bests)) if len(found) else None,
+        separation=separation(np.concatenate(knowns), np.concatenate(bests))
+        if len(found)
+        else None,
     )

@@ -205,8 +205,8 @@ def _abstaining(report: Report) -> list[str]:
             f"| known signs that are rejected | {100 * report.known.rejected:.1f} % of "
             f"{report.known.known:,} clips |",
             f"| right answers | {100 * report.known.right:.1f} % of those given |",
-            f"| expected calibration error | {100 * before:.1f} %, {100 * after:.1f} % with the "
-            "temperature |",
+            f"| expected calibration error among these signs | {100 * before:.1f} %, "
+            f"{100 * after:.1f} % with the temperature |",
         ]
     left = report.unknown
     if left is None or left.accepted is None:
