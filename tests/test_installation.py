@@ -13,7 +13,7 @@ import pytest
 
 from chereme import _installation
 from chereme._installation import find_recipe, install_command, reinstall_command
-from chereme.errors import UsageError
+from chereme.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -106,7 +106,7 @@ def test_recipes_are_found_from_everywhere(tmp_path: Path, monkeypatch: pytest.M
     assert find_recipe(recipe) == recipe
     for missing in ("configs/none.yaml", "configs", "mine.yaml"):
         (tmp_path / "configs").rename(tmp_path / "moved")
-        with pytest.raises(UsageError, match="no such file"):
+        with pytest.raises(InputError, match="no such file"):
             find_recipe(missing)
         (tmp_path / "moved").rename(tmp_path / "configs")
 

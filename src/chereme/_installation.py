@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from chereme.errors import UsageError
+from chereme.errors import InputError
 
 PACKAGE = Path(__file__).resolve().parent
 RECIPES = "configs"
@@ -57,7 +57,7 @@ def reinstall_command(distribution: str) -> str:
 def find_recipe(path: str) -> str:
     """``path``; or, where it begins with ``configs`` and is not here, that file of chereme's own.
 
-    Raises ``UsageError`` if there is no such file.
+    Raises ``InputError`` if there is no such file.
     """
     if Path(path).exists():
         return path
@@ -65,7 +65,7 @@ def find_recipe(path: str) -> str:
     parts = Path(path).parts
     if parts[:1] == (RECIPES,) and shipped.joinpath(*parts[1:]).is_file():
         return str(shipped.joinpath(*parts[1:]))
-    raise UsageError(f"{path}: no such file; the recipes that come with chereme are in {shipped}")
+    raise InputError(f"{path}: no such file; the recipes that come with chereme are in {shipped}")
 
 
 def _metadata() -> importlib.metadata.Distribution | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -68,45 +68,27 @@ def export(
     from chereme.runtime.bundle import read_config
 
     require("torch", extra="train")
-    check_output_folder(output, overwrite=overwrite)
     isolated = require("chereme.training.export_isolated", extra="train")
     continuous = require("chereme.training.export_continuous", extra="train")
     description = description and Path(find_recipe(str(description)))
     model_card = model_card and Path(find_recipe(str(model_card)))
-    if continuous.kind_of(checkpoint) is not None:
-        for name, value in {"--lm": lm, "--crops": crops}.items():
-            if value:
-                raise UsageError(
-                    f"{name} is of models that read letters, but {checkpoint} reads continuous "
-                    "signing; leave it out"
-                )
-        continuous.export_continuous(
-            checkpoint,
-            output,
-            description=description,
-            model_card=model_card,
-            int8=int8,
-            half=half,
-        )
-    elif isolated.kind_of(checkpoint) is not None:
-        given = {"--lm": lm, "--crops": crops, "--int8": int8, "--half": half}
-        if wrong := [name for name, value in given.items() if value]:
-            raise UsageError(
-                f"{wrong[0]} is of models that read letters, but {checkpoint} recognises isolated "
-                "signs; leave it out"
-            )
-        isolated.export_isolated(checkpoint, output, description=description, model_card=model_card)
+    of_letters = {"--lm": lm, "--crops": crops}
+    reads_signing = continuous.kind_of(checkpoint) is not None
+    reads_signs = not reads_signing and isolated.kind_of(checkpoint) is not None
+    if reads_signing:
+        _refuse(of_letters, f"{checkpoint} reads continuous signing")
+    elif reads_signs:
+        further = {"--int8": int8, "--half": half}
+        _refuse(of_letters | further, f"{checkpoint} recognises isolated signs")
+    check_output_folder(output, overwrite=overwrite)
+    described: dict[str, Any] = {"description": description, "model_card": model_card}
+    if reads_signing:
+        continuous.export_continuous(checkpoint, output, int8=int8, half=half, **described)
+    elif reads_signs:
+        isolated.export_isolated(checkpoint, output, **described)
     else:
-        require("chereme.training.export", extra="train").export(
-            checkpoint,
-            output,
-            lm=lm,
-            description=description,
-            model_card=model_card,
-            crops=crops,
-            int8=int8,
-            half=half,
-        )
+        export_letters = require("chereme.training.export", extra="train").export
+        export_letters(checkpoint, output, lm=lm, crops=crops, int8=int8, half=half, **described)
     config, sha256 = read_config(output)
     for metric in config.metrics:
         if "letters_changed" in metric:
@@ -121,3 +103,9 @@ def export(
                 f"up to {metric['log_probability_difference']:g}"
             )
     say(f"{output}: {config.name}, sha256 {sha256}")
+
+
+def _refuse(of_letters: dict[str, Any], but: str) -> None:
+    """UsageError for an option that the checkpoint is not for."""
+    if wrong := [name for name, given in of_letters.items() if given]:
+        raise UsageError(f"{wrong[0]} is of models that read letters, but {but}; leave it out")

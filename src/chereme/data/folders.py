@@ -148,6 +148,8 @@ def _inside(folder: Path) -> Path:
             break
         # Folders of frames are clips, so that the one folder may be a sign.
         inner = _folders(tops[0])
+        if tops[0].name.lower() in SPLIT_NAMES and not _are_splits(inner):
+            break  # the one split that there is
         frames = all(_holds_files(path) and not _holds_videos(path) for path in inner)
         named = tops[0].name.lower() in _WRAPPERS or _are_splits(inner)
         if not inner or (frames and not named):
