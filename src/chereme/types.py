@@ -23,6 +23,11 @@ FloatArray = NDArray[np.floating[Any]]
 NUM_JOINTS = 21
 
 
+RAREST = 2.0
+"""Seconds between two frames that are still of one motion; what lies further apart are single
+pictures, between which nobody knows what was shown."""
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """One upright picture: ``image (H, W, 3)`` uint8 RGB, shown at ``timestamp`` seconds."""
@@ -38,8 +43,9 @@ class Video:
     ``width``/``height`` are of the upright frame; ``rotation`` is the angle in degrees, clockwise,
     that was applied to make it so. ``start`` is the time of the first frame, ``duration`` the
     seconds from there to the end of the last, which is taken to stay as long as others do on
-    average (0 for a picture). ``fps`` is the effective rate, the number of frames but one over the
-    seconds between the first and the last, ``None`` below two frames. ``video_stream`` is the
+    average (0 for a picture). ``fps`` is the effective rate, the steps from frame to frame over the
+    seconds that they take, ``None`` below two frames; steps longer than `RAREST` count only where
+    there are no others. ``video_stream`` is the
     number of the stream that was read, from 0, and ``video_streams`` holds width and height of all
     that there are; of pictures there are none. ``truncated`` is True if the container or the last
     packets ended before they should have.

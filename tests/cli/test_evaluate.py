@@ -41,6 +41,20 @@ def manifest(tmp_path: Path) -> Path:
     return tmp_path / "data.csv"
 
 
+@pytest.mark.parametrize("name", ["dev", "val", "Validation"])
+def test_a_split_by_any_of_its_names(manifest: Path, model: str, name: str) -> None:
+    manifest.write_text(manifest.read_text().replace(",test\n", ",valid\n"))
+    result = run("--model", model, "--data", manifest, "--split", name, "--format", "json")
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["split"] == "dev"
+
+
+def test_a_name_of_no_split(manifest: Path, model: str) -> None:
+    result = run("--model", model, "--data", manifest, "--split", "some")
+    assert result.exit_code == 2
+    assert "--split: expected train, dev (val, validation) or test, got 'some'" in result.stderr
+
+
 def test_scores_of_a_split(manifest: Path, model: str, tmp_path: Path) -> None:
     lines = tmp_path / "read.jsonl"
     result = run(

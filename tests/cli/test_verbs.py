@@ -76,6 +76,13 @@ def test_help_is_quick() -> None:
     assert min(seconds) < 0.5
 
 
+@pytest.mark.parametrize("arguments", [["recognize", ""], ["landmarks", "a.npz", "-o", ""]])
+def test_an_empty_argument_is_not_the_current_folder(arguments: list[str]) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert "an argument is empty ('')" in result.stderr
+
+
 def test_no_verb_shows_the_help() -> None:
     result = run()
     assert result.exit_code == 2

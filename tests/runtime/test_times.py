@@ -26,9 +26,9 @@ from chereme.runtime.continuous import ContinuousRecognizer
 from chereme.runtime.isolated import IsolatedRecognizer
 from chereme.runtime.observe import observe
 from chereme.runtime.recognizer import Recognizer
-from chereme.runtime.segments import RAREST, split
+from chereme.runtime.segments import split
 from chereme.runtime.sign_frames import HELD, sampled
-from chereme.types import Frame, HandTrack, Landmarks
+from chereme.types import RAREST, Frame, HandTrack, Landmarks
 from chereme.video import Limits, open_video, write_video
 
 LATE = 2.0

@@ -276,11 +276,13 @@ def test_whatever_lies_there_is_told_of(teach: Callable[..., Any], signs: Path) 
     (signs / "yes" / "notes.txt").write_text("no clip")
     (signs / "yes" / "ann_9.mp4").write_bytes(b"no video")
     (signs / "README.md").write_text("")
+    sign(signs / "lost.npz")
     report, said = teach(signs, signer="/([a-z]+)_")
     for told in (
         "signs without any clip, which the model will not know: empty",
         "1 files are no clips (videos, folders of frames, .pose, .npz) and are left out: "
         "yes/notes.txt",
+        "1 clips lie in no folder of a sign and are left out: lost.npz",
         "10 of 13 clips prepared",
         "1 no clip in its folder",
         "1 cannot be read",

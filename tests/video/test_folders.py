@@ -55,7 +55,11 @@ def test_frames_are_ordered_by_the_number_that_differs(tmp_path: Path, names: li
         (["cam1_1.jpg", "cam1_2.jpg", "cam2_1.jpg", "cam2_2.jpg"], r"several \(camN_N"),
         (["1.jpg", "01.jpg"], "one number twice"),
         (["1.jpg", "1.png"], "one number twice"),
-        (["a.jpg", "b.jpg"], "expected a folder of numbered frames"),
+        (
+            ["a.jpg", "b.jpg"],
+            r"none of its 2 pictures has a number \(a\.jpg, b\.jpg\); give single",
+        ),
+        (["a.txt"], "expected a folder of numbered frames.* but there is none in it"),
         (["a.mp4", "b.mov"], r"a folder of 2 videos \(a\.mp4, b\.mov\); give these one by one"),
     ],
 )
@@ -91,7 +95,10 @@ def test_inputs_of_a_folder(tmp_path: Path) -> None:
         empty,
         missing,
     ]
-    assert remarks == [f"{both}: its 1 videos are read, not its pictures"]
+    assert remarks == [
+        f"{films}: folders in it (more) are not looked into; give them too",
+        f"{both}: videos in it (1) are read, pictures are not",
+    ]
 
 
 def test_a_folder_is_read_file_by_file(tmp_path: Path) -> None:
@@ -128,7 +135,7 @@ def test_a_folder_of_videos(tmp_path: Path, pictures) -> None:
         str(films / "9.mp4"),
         str(films / "10.mp4"),
     ]
-    assert "its 2 videos are read, not its pictures" in result.stderr
+    assert "videos in it (2) are read, pictures are not" in result.stderr
 
 
 def test_a_folder_that_cannot_be_read(tmp_path: Path) -> None:

@@ -93,6 +93,23 @@ def test_timestamps_of_a_variable_rate_are_exact(tmp_path, pictures, number_of):
     assert video.facts.duration == pytest.approx(ticks[-1] / 60_000 * 9 / 8)  # and the last frame
 
 
+@pytest.mark.parametrize(
+    ("times", "fps"),
+    [
+        ([0, 0.04, 0.08, 9.08, 9.12], 25.0),  # a pause of nine seconds is no motion
+        ([0, 0.5, 2.5], 2 / 2.5),
+        ([0, 10, 30], 2 / 30),  # single pictures
+    ],
+)
+def test_the_rate_is_that_of_frames_that_show_a_motion(tmp_path, pictures, times, fps):
+    path = tmp_path / "pause.mp4"
+    write_video(path, pictures(len(times)), 30, timestamps=times)
+    with open_video(path) as video:
+        list(video)
+    assert video.facts.fps == pytest.approx(fps)
+    assert video.facts.duration == pytest.approx(times[-1] + 1 / fps)
+
+
 class Pipe:
     """A target that cannot seek, as a network stream."""
 
@@ -204,7 +221,7 @@ def test_over_the_time_limit_stops_there(tmp_path, pictures):
     seen: list[float] = []
     with (
         open_video(path, limits=Limits(max_seconds=0.5)) as video,
-        pytest.raises(LimitError, match=r"over the limit of 0\.5 s"),
+        pytest.raises(LimitError, match=r"lasts 0\.5[1-9] s at least, over the limit of 0\.5 s"),
     ):
         seen.extend(frame.timestamp for frame in video)
     with open_video(path, limits=Limits(max_seconds=None)) as video:

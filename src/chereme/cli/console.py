@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import typer
 from typer.core import TyperGroup
 
-from chereme.errors import CheremeError
+from chereme.errors import CheremeError, UsageError
 from chereme.text.escapes import escape, escape_json
 
 if TYPE_CHECKING:
@@ -34,6 +34,11 @@ class CheremeGroup(TyperGroup):
         try:
             with warnings.catch_warnings():
                 warnings.showwarning = _show_warning
+                if "" in ctx.args:  # as a path this would be the current folder
+                    raise UsageError(
+                        "an argument is empty (''): if it comes from a variable of the shell, that "
+                        "variable is not set"
+                    )
                 return super().invoke(ctx)
         except CheremeError as error:
             if debugging():

@@ -26,14 +26,6 @@ SHOWN = 10  # of what was taken for something else, in the table for people
 LISTED = 5  # glosses of an item, in the file of predictions
 
 
-class Split(StrEnum):
-    """Parts of a data set."""
-
-    train = "train"
-    dev = "dev"
-    test = "test"
-
-
 class Format(StrEnum):
     """Forms of the result."""
 
@@ -68,8 +60,10 @@ def evaluate(
     ] = False,
     stream: options.ReadStream = options.Stream.auto,
     split: Annotated[
-        Split | None,
-        typer.Option(metavar="SPLIT", help="train, dev or test.", show_default="all items"),
+        str | None,
+        typer.Option(
+            metavar="SPLIT", help="train, dev (or val, validation), test.", show_default="all items"
+        ),
     ] = None,
     form: Annotated[
         Format, typer.Option("--format", "-f", metavar="FORM", help="txt or json.")
@@ -97,19 +91,22 @@ def evaluate(
 
     Recordings that are missing or cannot be read are counted, named, and left out of the score.
     """
-    from chereme.formats.manifests import read_manifest
+    from chereme.formats.manifests import read_manifest, split_named
     from chereme.formats.outputs import check_output, write_file
     from chereme.runtime.registry import task_of
 
+    part = split_named(split) if split is not None else None
+    if split is not None and part is None:
+        raise UsageError(f"--split: expected train, dev (val, validation) or test, got {split!r}")
     if predictions is not None:
         check_output(predictions, overwrite=overwrite)
     names = _models(models or [], model, fuse)
     items = read_manifest(data)
-    if split is not None:
+    if part is not None:
         splits = sorted({item.split or "none" for item in items})
-        items = [item for item in items if item.split == split]
+        items = [item for item in items if item.split == part]
         if not items:
-            raise UsageError(f"{data} has no items of split {split}; it has: {', '.join(splits)}")
+            raise UsageError(f"{data} has no items of split {part}; it has: {', '.join(splits)}")
     search: dict[str, Any] = {"beam_width": beam_width, "greedy": greedy}
     reading: dict[str, Any] = {
         "rotate": rotate,
@@ -141,7 +138,7 @@ def evaluate(
             search["lm"] = lm
             settings = search | reading
             result, lines = _score_letters(names[0], stream, threads, settings, items, progress)
-    result |= {"data": str(data), "split": split}
+    result |= {"data": str(data), "split": part}
     failed = bool(result["unreadable"])
     if predictions is not None:
         text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)

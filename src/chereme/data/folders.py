@@ -13,7 +13,7 @@ from chereme.errors import InputError, UsageError
 from chereme.formats.manifests import SPLIT_NAMES, Item, Split, read_manifest
 from chereme.formats.paths import nfc
 from chereme.text.alphabet import Alphabet
-from chereme.video.folders import PICTURES
+from chereme.video.folders import PICTURES, SYSTEM_FOLDERS
 
 
 def read(
@@ -105,7 +105,6 @@ def read_tree(
     return builder.build()
 
 
-_SYSTEM_FOLDERS = ("__macosx", "__pycache__", "$recycle.bin", "system volume information", "@eadir")
 _NO_SIGNS = ("images", "labels", "annotations", "masks")  # of collections for object detection
 
 
@@ -117,7 +116,7 @@ def _folders(folder: Path) -> list[Path]:
             for path in folder.iterdir()
             if path.is_dir()
             and not path.name.startswith(".")
-            and path.name.lower() not in _SYSTEM_FOLDERS
+            and path.name.lower() not in SYSTEM_FOLDERS
         )
     except OSError as error:
         raise InputError(
@@ -128,7 +127,7 @@ def _folders(folder: Path) -> list[Path]:
 
 def is_sign_clip(path: Path) -> bool:
     """Whether ``path``, in the folder of a sign, is taken for a clip of it, see `read_tree`."""
-    return (is_clip(path) and path.name.lower() not in _SYSTEM_FOLDERS) or _is_picture(path)
+    return (is_clip(path) and path.name.lower() not in SYSTEM_FOLDERS) or _is_picture(path)
 
 
 def _is_picture(path: Path) -> bool:

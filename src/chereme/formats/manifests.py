@@ -205,9 +205,14 @@ def _item(row: dict[str, str], finder: FileFinder, where: str) -> Item:
     )
 
 
+def split_named(name: str) -> Split | None:
+    """The split that people call ``name``, None if it is called otherwise."""
+    return SPLIT_NAMES.get(name.lower())
+
+
 def _split(row: dict[str, str], where: str) -> Split | None:
     text = row.get("split")
-    split = SPLIT_NAMES.get(text.lower()) if text else None
+    split = split_named(text) if text else None
     if text and split is None:
         raise InputError(
             f"{where}, column split: expected train, dev (val, valid, validation), test or "

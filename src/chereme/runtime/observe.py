@@ -21,7 +21,7 @@ from chereme.hands.skeleton import mirror, turn
 from chereme.hands.tracking import track_hands
 from chereme.runtime.prefetch import prefetch
 from chereme.runtime.timing import Stages
-from chereme.types import Frame, Handedness, Landmarks
+from chereme.types import RAREST, Frame, Handedness, Landmarks
 from chereme.video import Limits, VideoReader, open_video
 from chereme.video.reader import check_rotate
 
@@ -266,7 +266,9 @@ def describe_recording(source: Path, reader: VideoReader) -> tuple[dict[str, Any
 def _from_landmarks(landmarks: Landmarks, source: str) -> Observation:
     times = landmarks.timestamps
     passed = float(times[-1] - times[0])
-    fps = (len(times) - 1) / passed if passed > 0 else None
+    steps = np.diff(times)
+    moving = steps[steps <= RAREST] if (steps <= RAREST).any() else steps
+    fps = len(moving) / float(moving.sum()) if passed > 0 else None
     slow = fps is not None and fps < LOW_FPS
     warnings = (f"only {fps:.1f} frames a second: quick letters may be lost",) if slow else ()
     info = {

@@ -8,11 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from chereme.runtime.config import Segmentation
-from chereme.types import HandTrack
+from chereme.types import RAREST, HandTrack
 
 # Timestamps are not exact to the last bit: a gap of just the limit must not end a word by chance.
 _TOLERANCE = 1e-6
-RAREST = 2.0  # seconds between frames that are still of one motion
 
 
 def split(track: HandTrack, config: Segmentation) -> list[HandTrack]:
@@ -20,7 +19,7 @@ def split(track: HandTrack, config: Segmentation) -> list[HandTrack]:
 
     A gap is the time between two frames with the hand, beyond the one frame that is usual. What is
     shorter than ``config.min_duration`` is dropped: a hand that flits past spells nothing. Frames
-    further apart than ``RAREST`` are single pictures, between which nobody knows what was shown.
+    further apart than ``RAREST`` are single pictures.
     """
     seen = np.flatnonzero(track.present)
     if len(seen) == 0:

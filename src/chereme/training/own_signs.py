@@ -249,6 +249,12 @@ def _read(folder: Path, signer: str | None) -> tuple[Corpus, tuple[str, ...]]:
     if not listed:
         glosses = {item.path.parent for item in corpus.items} | {folder / name for name in empty}
         others = [p for g in sorted(glosses) for p in sorted(g.iterdir()) if not is_sign_clip(p)]
+        above = {p for gloss in glosses for p in gloss.parents if p.is_relative_to(folder)}
+        loose = [p for top in sorted(above) for p in sorted(top.iterdir()) if p.is_file()]
+        if lost := [p.name for p in loose if is_sign_clip(p)]:
+            notes.append(
+                f"{len(lost):,} clips lie in no folder of a sign and are left out: {_some(lost)}"
+            )
         if odd := [p.relative_to(folder).as_posix() for p in others if p.name[0] != "."]:
             notes.append(
                 f"{len(odd):,} files are no clips (videos, folders of frames, .pose, .npz) and are "

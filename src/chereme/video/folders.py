@@ -46,6 +46,8 @@ FILMS = frozenset(
         ".apng",
     ]
 )
+SYSTEM_FOLDERS = ("__macosx", "__pycache__", "$recycle.bin", "system volume information", "@eadir")
+"""Folders that people did not make, in lower case."""
 _DIGITS = re.compile(r"(\d+)")
 _NAMED = 4  # names in a message
 
@@ -68,7 +70,11 @@ def expand(inputs: Iterable[Path], others: Collection[str] = ()) -> tuple[list[P
         pictures = [file for file in files if file.suffix.lower() in PICTURES]
         rest = [file for file in files if file.suffix.lower() in others]
         if films and pictures:
-            remarks.append(f"{path}: its {len(films)} videos are read, not its pictures")
+            remarks.append(f"{path}: videos in it ({len(films)}) are read, pictures are not")
+        if films and (deeper := _folders_in(path)):
+            remarks.append(
+                f"{path}: folders in it ({_some(deeper)}) are not looked into; give them too"
+            )
         paths += films or ([path] if pictures else rest) or [path]
     return paths, remarks
 
@@ -80,7 +86,7 @@ def numbered_pictures(folder: Path) -> tuple[list[tuple[int, Path]], tuple[str, 
     differs. InputError if there are none, or more than one series.
     """
     series: dict[tuple[str, ...], list[tuple[tuple[int, ...], Path]]] = {}
-    without = 0
+    unnumbered = []
     films = []
     for path in _files_in(folder):
         if path.suffix.lower() in FILMS:
@@ -88,7 +94,7 @@ def numbered_pictures(folder: Path) -> tuple[list[tuple[int, Path]], tuple[str, 
         if path.suffix.lower() in PICTURES:
             parts = _DIGITS.split(path.stem)
             if len(parts) == 1:
-                without += 1
+                unnumbered.append(path.name)
                 continue
             numbers = tuple(map(int, parts[1::2]))
             series.setdefault(tuple(parts[::2]), []).append((numbers, path))
@@ -97,6 +103,12 @@ def numbered_pictures(folder: Path) -> tuple[list[tuple[int, Path]], tuple[str, 
             raise InputError(
                 f"{folder}: expected a recording, got a folder of {len(films)} videos "
                 f"({_some(films)}); give these one by one"
+            )
+        if unnumbered:
+            raise InputError(
+                f"{folder}: expected a folder of numbered frames (0001.jpg, 0002.jpg, ...), but "
+                f"none of its {len(unnumbered)} pictures has a number ({_some(unnumbered)}); give "
+                "single photos one by one, or number the frames of a recording"
             )
         raise InputError(
             f"{folder}: expected a folder of numbered frames (0001.jpg, 0002.jpg, ...; "
@@ -111,7 +123,7 @@ def numbered_pictures(folder: Path) -> tuple[list[tuple[int, Path]], tuple[str, 
             f"{folder}: expected one series of numbered frames, but there are several "
             f"({_some(names)}, or one number twice); put each into a folder of its own"
         )
-    remarks = (f"{without} pictures without a number were left out",) if without else ()
+    remarks = (f"{len(unnumbered)} pictures without a number were left out",) if unnumbered else ()
     return [(numbers[place], path) for numbers, path in files], remarks
 
 
@@ -140,6 +152,12 @@ def _files_in(folder: Path) -> list[Path]:
     files = [folder / name for name in names if not name.startswith(".")]
     files = [path for path in files if os.path.isfile(path)]
     return sorted(files, key=lambda path: _as_counted(path.name))
+
+
+def _folders_in(folder: Path) -> list[str]:
+    """The names of the folders in a folder that people put there."""
+    found = sorted(path.name for path in folder.iterdir() if path.is_dir())
+    return [name for name in found if name[0] != "." and name.lower() not in SYSTEM_FOLDERS]
 
 
 def _as_counted(name: str) -> tuple[tuple[str, int], ...]:

@@ -11,7 +11,7 @@ from typing import Self
 
 from chereme.errors import InputError, UsageError
 from chereme.formats.files import open_file
-from chereme.types import Frame, Video
+from chereme.types import RAREST, Frame, Video
 from chereme.video.container import ContainerSource
 from chereme.video.folders import numbered_pictures
 from chereme.video.picture_header import pixels_of_png, read_header
@@ -67,6 +67,7 @@ class VideoReader:
         self._rotation = 0
         self._count = 0
         self._first = self._last = 0.0
+        self._steps, self._moving = 0, 0.0  # those of one motion, and the seconds that they take
         self._frames = self._read()
         try:
             self._peeked = next(self._frames, None)
@@ -106,6 +107,10 @@ class VideoReader:
         frame, self._peeked = self._peeked, None
         if frame is None:
             frame = next(self._frames)
+        step = frame.timestamp - self._last
+        if self._count and step <= RAREST:
+            self._steps += 1
+            self._moving += step
         self._count += 1
         self._last = frame.timestamp
         return frame
@@ -114,7 +119,8 @@ class VideoReader:
     def facts(self) -> Video:
         """What reading has shown so far: complete when the iteration has ended."""
         passed = self._last - self._first if self._count else 0.0
-        fps = (self._count - 1) / passed if self._count > 1 else None
+        moving = (self._steps, self._moving) if self._steps else (self._count - 1, passed)
+        fps = moving[0] / moving[1] if self._count > 1 else None
         step = 0.0 if self.is_still or not self._count else 1 / (fps or self._source.nominal_rate)
         return Video(
             source=self._name,

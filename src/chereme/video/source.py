@@ -51,7 +51,7 @@ class Limits:
         """Raise LimitError if a recording that lasts as long is over the limit."""
         if self.max_seconds is not None and seconds > self.max_seconds:
             raise LimitError(
-                f"{name}: the recording lasts {seconds:.1f} s at least, over the limit of "
+                f"{name}: the recording lasts {seconds:.2f} s at least, over the limit of "
                 f"{self.max_seconds:g} s; cut it into parts, or raise the limit with "
                 "--max-seconds, in Python with Limits.max_seconds"
             )
