@@ -30,6 +30,13 @@ def test_what_cannot_be_imported_is_named(
     assert advice in str(caught.value)
 
 
+def test_of_our_own_modules_the_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "chereme.hand_model.rotations", raising=False)
+    with pytest.raises(MissingDependencyError, match="needs the library 'torch'"):
+        require("chereme.hand_model.rotations")
+
+
 def test_a_library_waits_until_something_of_it_is_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

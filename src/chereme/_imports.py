@@ -23,7 +23,10 @@ def require(module: str, extra: str | None = None) -> ModuleType:
         with _deferred(*_UNUSED.get(module.partition(".")[0], ())):
             return importlib.import_module(module)
     except (ImportError, OSError) as error:  # OSError: a part that is loaded by ctypes
-        what = f"this needs the library {module!r}, which could not be imported ({error})"
+        lacking = module  # of one of our own modules, the library that this needs
+        if module.startswith("chereme.") and isinstance(error, ModuleNotFoundError):
+            lacking = error.name or module
+        what = f"this needs the library {lacking!r}, which could not be imported ({error})"
         if "cannot open shared object file" in str(error):
             raise MissingDependencyError(
                 f"{what}; it is there, but a library of the system is not: install the package "

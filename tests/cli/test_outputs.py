@@ -108,7 +108,12 @@ def test_a_name_of_a_file_says_its_format(clips: Path, model: str, form: str) ->
         (("-f", "srt,vtt"), "several formats do not fit one output: give a folder with -o DIR"),
         (("-f", "all"), "several formats"),
         (("-f", "srt,docx", "-o", "out"), "expected some of txt, json, srt, vtt, tsv, eaf"),
-        (("-f", "", "-o", "out"), "expected some of txt"),
+        (("-f", "", "-o", "out"), "an argument is empty"),
+        (("-o", "reading.docx"), "-o reading.docx: expected a folder, or a file that ends in .txt"),
+        (
+            ("-o", "sub/reading.mp4", "-f", "srt"),
+            "-o sub/reading.mp4: expected a folder, or a file",
+        ),
         (("-f", "srt,", "-o", "out"), "expected some of txt"),
         (("--skip-existing",), "--skip-existing is of files that -o"),
         (("--skip-existing", "--overwrite", "-o", "out"), "and not with --overwrite"),

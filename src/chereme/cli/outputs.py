@@ -13,6 +13,10 @@ from chereme.errors import CheremeError, OutputError, UsageError
 
 FORMS = ("txt", "json", "srt", "vtt", "tsv", "eaf")
 ALL = "all"
+_DOCUMENTS = (
+    *(".csv", ".xls", ".xlsx", ".ods", ".doc", ".docx", ".odt", ".rtf", ".md", ".pdf", ".html"),
+    *(".xml", ".textgrid", ".ass", ".ssa", ".sbv", ".ttml", ".jsonl", ".pose", ".npz"),
+)
 
 
 @dataclass(slots=True)
@@ -103,6 +107,8 @@ def parse_forms(given: Sequence[str], output: Path | None, inputs: int) -> tuple
                 "--format, or give a folder"
             )
         return (own,)
+    if output is not None:
+        _check_folder(output)
     if output is None and (len(forms) > 1 or forms == (ALL,)):
         raise UsageError("several formats do not fit one output: give a folder with -o DIR")
     if output is None and inputs > 1 and forms not in ((), ("txt",), ("json",)):
@@ -110,6 +116,17 @@ def parse_forms(given: Sequence[str], output: Path | None, inputs: int) -> tuple
             f"several inputs as {forms[0]} do not fit one output: give a folder with -o DIR"
         )
     return forms or ("txt",)
+
+
+def _check_folder(output: Path) -> None:
+    """UsageError for a name that looks like that of a file, but is not one that is written."""
+    from chereme.video.folders import FILMS, PICTURES
+
+    if output.suffix.lower() in {*_DOCUMENTS, *FILMS, *PICTURES} and not os.path.lexists(output):
+        raise UsageError(
+            f"-o {output}: expected a folder, or a file that ends in .{', .'.join(FORMS)}; if "
+            "it is the name of a folder, make that first"
+        )
 
 
 def is_one_file(output: Path) -> bool:
