@@ -161,6 +161,15 @@ def test_a_rate_goes_before_what_a_landmark_file_says(
     assert Recognizer(bundle).recognize(tmp_path / f"fast{suffix}").text != "vail"
 
 
+def test_a_pause_does_not_make_a_file_slow(bundle: Bundle) -> None:
+    paused = fakes.spell("vail")
+    late = np.where(np.arange(len(paused.timestamps)) > 20, 60.0, 0.0)
+    paused = replace(paused, timestamps=paused.timestamps + late)
+    transcript = Recognizer(bundle).recognize(paused)
+    assert transcript.info["fps"] == pytest.approx(fakes.RATE)
+    assert not any("frames a second" in warning for warning in transcript.warnings)
+
+
 @pytest.mark.parametrize("rate", [0, -1, float("nan"), float("inf")])
 def test_rates_that_are_none(tmp_path: Path, bundle: Bundle, rate: float) -> None:
     write_landmarks(fakes.spell("vail"), tmp_path / "a.npz")
