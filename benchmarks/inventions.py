@@ -2,8 +2,9 @@
 
     python benchmarks/inventions.py --root ../shared/data
 
-Real signs, two-handed alphabets and idle hands must give no letters, or a warning that this is
-unlikely to be fingerspelling; words composed from the hands of people that training never saw,
+Rooms, objects and faces without hands, as photographs and as films by a hand that shakes, real
+signs, two-handed alphabets and idle hands must give no letters, or a warning that this is unlikely
+to be fingerspelling; words composed from the hands of people that training never saw,
 letters held by others and real recordings of spelling must lose none and raise no such warning. A
 line a collection: letters a minute before and after judgement (``chereme.runtime.plausibility``),
 correct letters lost by it, and the share of the clips with letters that a warning marks. People
@@ -18,20 +19,25 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import cv2
 import numpy as np
 
 import chereme
 from chereme.data.exemplars import Exemplars
 from chereme.formats.poses import read_landmarks
+from chereme.hands.detector import MediaPipeDetector
 from chereme.hands.skeleton import mirror
+from chereme.hands.tracking import track_hands
 from chereme.metrics import edit_counts
+from chereme.rendering import clutter
+from chereme.rendering.film import srgb_encode
 from chereme.runtime import plausibility
 from chereme.runtime import recognizer as module
 from chereme.runtime.observe import observe
 from chereme.runtime.reading import Segment
 from chereme.runtime.recognizer import Recognizer
 from chereme.synthesis import Speller, to_landmarks
-from chereme.types import Landmarks, Token, Transcript
+from chereme.types import Frame, Landmarks, Token, Transcript
 
 RATE = 20.0  # frames a second of webcam recordings that state none
 CHOSEN = (
@@ -40,6 +46,17 @@ CHOSEN = (
     "libras",
     *("hawkcodesz", "t32rahman", "meyyappan", "longhongvo23", "hackmit", "lolzorus"),
 )
+
+
+# Pictures of the package scikit-image that show no hand.
+PICTURES = (
+    *("astronaut.png", "brick.png", "cell.png", "chelsea.png", "chessboard_RGB.png", "coffee.png"),
+    *("clock_motion.png", "coins.png", "color.png", "grass.png", "gravel.png", "horse.png"),
+    *("hubble_deep_field.jpg", "ihc.png", "logo.png", "moon.png", "motorcycle_left.png"),
+    *("page.png", "phantom.png", "retina.jpg", "rocket.jpg", "text.png"),
+)
+FILM_RATE, FILM_FRAMES = 24.0, 48
+FILM_SIZE = (480, 360)  # width, height
 
 
 @dataclass(frozen=True)
@@ -189,8 +206,53 @@ def synthetic(each: int) -> Iterator[Clip]:
         )
 
 
+def empty(rooms: int) -> Iterator[Clip]:
+    """Photographs without hands and rooms drawn by chance: each as a still and as a film."""
+    import matplotlib
+    import skimage
+
+    folder = Path(skimage.__file__).parent / "data"
+    files = [folder / name for name in PICTURES]
+    files.append(Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg")
+    pictures = {path.name: np.ascontiguousarray(cv2.imread(str(path))[..., ::-1]) for path in files}
+    for number in range(rooms):
+        room = clutter(np.random.default_rng(number), 800, 600)
+        pictures[f"room {number}"] = (255 * srgb_encode(np.clip(room, 0, 1))).astype(np.uint8)
+    with MediaPipeDetector(still=True) as looks, MediaPipeDetector() as watches:
+        for number, (name, picture) in enumerate(pictures.items()):
+            still = track_hands([Frame(picture, 0.0)], looks)
+            yield Clip("no hand in a picture", name, "", still)
+            film = filmed(picture, np.random.default_rng(number))
+            yield Clip("no hand on film", name, "", track_hands(film, watches))
+
+
+def filmed(picture: np.ndarray, rng: np.random.Generator) -> Iterator[Frame]:
+    """A part of ``picture`` by a camera that pans, zooms and shakes, in changing light, noisy."""
+    size = np.array(FILM_SIZE)
+    room = np.array(picture.shape[1::-1])
+    zooms = float((room / size).min()) * rng.uniform(0.3, 1.0, 2)
+    places = rng.uniform(0, 1, (2, 2))
+    shake = np.cumsum(rng.normal(0, rng.choice([0.0, 0.5, 1.5]), (FILM_FRAMES, 2)), axis=0)
+    flicker, noise, phase = rng.uniform(0, 0.25), rng.uniform(0, 10), rng.uniform(0, 6)
+    for number, part in enumerate(np.linspace(0, 1, FILM_FRAMES)):
+        zoom = zooms[0] ** (1 - part) * zooms[1] ** part
+        place = (1 - part) * places[0] + part * places[1]
+        left, top = place * (room - zoom * size) + (shake[number] - shake.mean(axis=0)) * zoom
+        seen = cv2.warpAffine(
+            picture,
+            np.array([[zoom, 0, left], [0, zoom, top]]),
+            FILM_SIZE,
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REFLECT,
+        )
+        light = 1 + flicker * np.sin(phase + number / 6)
+        image = np.clip(seen * light + rng.normal(0, noise, seen.shape), 0, 255)
+        yield Frame(image.astype(np.uint8), number / FILM_RATE)
+
+
 def clips(root: Path, each: int) -> Iterator[Clip]:
     """All of it."""
+    yield from empty(each)
     yield from recordings(root)
     yield from signs(root)
     yield from held(root)
@@ -225,7 +287,8 @@ def line(name: str, rows: list[Read]) -> str:
     spoken = [after for _, _, after in rows if after.text]
     warned = sum(plausibility.DOUBT in after.warnings for after in spoken)
     spelled = sum(len(clip.text) for clip, _, _ in rows)
-    minutes = [f"{60 * count / seconds:.0f}" for count in letters]
+    # Of stills there are letters, but no minutes.
+    minutes = [f"{60 * count / seconds:.0f}" if seconds else str(count) for count in letters]
     lost = f"{right[0] - right[1]} of {right[0]}" if spelled else ""
     return f"| {name} | {len(rows)} | {' | '.join(minutes)} | {lost} | {warned} of {len(spoken)} |"
 

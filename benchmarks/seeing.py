@@ -1,0 +1,139 @@
+"""Recordings on their side, and signers who are small in the picture.
+
+    python benchmarks/seeing.py --root ../shared/data [--each 10]
+
+First table: what becomes of recordings that stand upright, and of such as lie on their side. The
+example clip and the real words on video are turned as pictures and their hands found anew; of the
+others, and of words composed from the hands of people that training never saw, the landmarks are
+turned, and judged as if they came from pictures. Second table: the example clip and two real words,
+made small in a picture of 1920 x 1080 pixels before a blurred background; the camera is still or
+shakes by up to 4 pixels. In how many of the frames is the hand found, if those in which it is found
+in the clip alone are 100 %?
+"""
+
+import argparse
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+
+import cv2
+import numpy as np
+from inventions import held, signs, spelled
+from inventions import recordings as real
+
+import chereme
+from chereme.hands.detector import MediaPipeDetector
+from chereme.hands.signing import signing_hand
+from chereme.hands.tracking import track_hands
+from chereme.runtime.observe import observe, turned
+from chereme.runtime.orientation import is_turned, likely_turn, may_be_turned
+from chereme.runtime.recognizer import Recognizer
+from chereme.runtime.report import palm_share
+from chereme.types import Frame, Landmarks
+from chereme.video import open_video
+
+EXAMPLE = Path(__file__).parents[1] / "examples" / "hello.mp4"
+SIDES = (90, 180, 270)
+WIDTH, HEIGHT = 1920, 1080
+SHARES = (0.5, 0.25, 0.1, 0.06)  # of the height that the clip takes
+SHAKES = (0, 4)  # pixels, each way, anew in each frame
+PLACE = (0.9, 0.7)  # of the clip, down and across: 0 to 1
+
+
+def words(root: Path) -> list[Path]:
+    """Real spelling on video."""
+    return [EXAMPLE, *sorted((root / "fingerspelling_dev" / "video").glob("*.mp4"))]
+
+
+def verdict(recognizer: Recognizer, landmarks: Landmarks, needed: int) -> str:
+    """What the recogniser makes of them, which ``needed`` degrees clockwise would set upright."""
+    degrees = likely_turn(signing_hand(landmarks))
+    if not degrees:
+        return "neither"
+    as_it_is = recognizer.recognize(landmarks).tokens
+    when_turned = recognizer.recognize(turned(landmarks, degrees)).tokens
+    if is_turned(as_it_is, when_turned):
+        return "turned" if degrees == needed else "turned wrongly"
+    return "warned" if may_be_turned(as_it_is, when_turned) else "neither"
+
+
+def recordings(root: Path, each: int) -> Iterator[tuple[str, Landmarks, int]]:
+    """Group, landmarks, and the degrees that would set them upright."""
+    for clip in chain(real(root), signs(root), held(root), spelled(root, each)):
+        yield f"{clip.group}, upright", clip.landmarks, 0
+    for path in words(root):
+        for side in SIDES:
+            yield "words on video, on their side", observe(path, rotate=side).landmarks, 360 - side
+    for clip in spelled(root, each):
+        if clip.group == "composed":
+            for side in SIDES:
+                yield "composed, on their side", turned(clip.landmarks, side), 360 - side
+
+
+def orientation(root: Path, each: int) -> None:
+    """Print the first table."""
+    recognizer = chereme.load(rotate=0)
+    counts: dict[str, Counter[str]] = {}
+    for group, landmarks, needed in recordings(root, each):
+        counts.setdefault(group, Counter())[verdict(recognizer, landmarks, needed)] += 1
+    print("| | recordings | turned upright | turned wrongly | warned about | neither |")
+    print("|---|---|---|---|---|---|")
+    for group, count in counts.items():
+        columns = [count[name] for name in ("turned", "turned wrongly", "warned", "neither")]
+        print(f"| {group} | {count.total()} | {' | '.join(map(str, columns))} |")
+
+
+def placed(frames: list[Frame], share: float, shake: int) -> Iterator[Frame]:
+    """The clip, ``share`` of the height of a large picture."""
+    rng = np.random.default_rng(0)
+    height = round(HEIGHT * share)
+    width = round(height * frames[0].image.shape[1] / frames[0].image.shape[0])
+    top, left = round((HEIGHT - height) * PLACE[0]), round((WIDTH - width) * PLACE[1])
+    coarse = rng.integers(60, 120, (HEIGHT // 8, WIDTH // 8, 3)).astype(np.uint8)
+    behind = cv2.resize(cv2.GaussianBlur(coarse, (0, 0), 3), (WIDTH, HEIGHT))
+    for frame in frames:
+        picture = behind.copy()
+        small = cv2.resize(frame.image, (width, height), interpolation=cv2.INTER_AREA)
+        picture[top : top + height, left : left + width] = small
+        move = tuple(rng.integers(-shake, shake + 1, 2))
+        yield Frame(np.ascontiguousarray(np.roll(picture, move, (0, 1))), frame.timestamp)
+
+
+def seen(frames: Iterable[Frame]) -> tuple[float, float]:
+    """Share of the frames with the signing hand; its palm as a share of the longer side."""
+    with MediaPipeDetector() as detector:
+        track = signing_hand(track_hands(frames, detector))
+    return (0.0, np.nan) if track is None else (float(track.present.mean()), palm_share([track]))
+
+
+def small(root: Path) -> None:
+    """Print the second table."""
+    films = [list(open_video(path)) for path in words(root)[::2]]
+    alone = sum(seen(frames)[0] for frames in films)
+    print("| clip's height | palm, of the longer side | still camera | shaking camera |")
+    print("|---|---|---|---|")
+    for share in SHARES:
+        found, palms = [], []
+        for shake in SHAKES:
+            each = [seen(placed(frames, share, shake)) for frames in films]
+            found.append(sum(coverage for coverage, _ in each) / alone)
+            palms += [palm for _, palm in each]
+        columns = " | ".join(f"{100 * part:.0f} %" for part in found)
+        print(
+            f"| {100 * share:.0f} % | {100 * np.nanmedian(palms):.1f} % | {columns} |", flush=True
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--root", type=Path, required=True)
+    parser.add_argument("--each", type=int, default=10, help="composed words a person")
+    options = parser.parse_args()
+    orientation(options.root, options.each)
+    print()
+    small(options.root)
+
+
+if __name__ == "__main__":
+    main()
