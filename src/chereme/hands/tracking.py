@@ -222,13 +222,12 @@ class HandTracker:
         )
 
 
-def track_hands(
+def follow_hands(
     frames: Iterable[Frame], detector: HandDetector, *, max_tracks: int = 8
-) -> Landmarks:
-    """Find and follow the hands of a recording: ``(T, H, 21, 3)``, hands of one side in one H.
+) -> HandTracker:
+    """A tracker that has seen the hands of all ``frames``; ``detector`` is reset first.
 
-    Keeps landmarks, never pictures. ``detector`` is reset first. Raises ``InputError`` if there
-    are no frames.
+    Keeps landmarks, never pictures. Raises ``InputError`` if there are no frames.
     """
     tracker: HandTracker | None = None
     cuts = CutFinder()
@@ -242,7 +241,14 @@ def track_hands(
         tracker.update(detector.detect(frame.image, frame.timestamp), frame.timestamp)
     if tracker is None:
         raise InputError("expected at least one frame to look for hands in, got none")
-    return tracker.finish()
+    return tracker
+
+
+def track_hands(
+    frames: Iterable[Frame], detector: HandDetector, *, max_tracks: int = 8
+) -> Landmarks:
+    """The hands of a recording: ``(T, H, 21, 3)``, hands of one side in one H; see follow_hands."""
+    return follow_hands(frames, detector, max_tracks=max_tracks).finish()
 
 
 def _centre(landmarks: NDArray[np.float32]) -> NDArray[np.float64]:

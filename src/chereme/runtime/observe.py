@@ -18,7 +18,7 @@ from chereme.errors import InputError, UsageError
 from chereme.formats.poses import read_landmarks
 from chereme.hands.detector import Detection, HandDetector, MediaPipeDetector
 from chereme.hands.skeleton import mirror, turn
-from chereme.hands.tracking import track_hands
+from chereme.hands.tracking import follow_hands
 from chereme.runtime.prefetch import prefetch
 from chereme.runtime.timing import Stages
 from chereme.types import RAREST, Frame, Handedness, Landmarks
@@ -222,7 +222,9 @@ def _from_video(
                 prefetch(stages.iterate("read", frames_in(reader, str(source), span)))
             ) as frames,
         ):
-            landmarks = track_hands(frames, detector)
+            tracker = follow_hands(frames, detector)
+        # A long film's landmarks take the memory that the detector has left.
+        landmarks = tracker.finish()
         facts = reader.facts
         is_still = reader.is_still or facts.frames == 1
     info, damage = describe_recording(source, reader)
