@@ -334,6 +334,28 @@ def test_a_reader_that_goes_away(clips: Path, model: str) -> None:
     _, stderr = program.communicate(timeout=120)
     assert (program.returncode, stderr) == (1, b"")
     assert (clips / "out" / "vail.txt").read_text() == "vail\n"
+    assert names(clips / "out") == ["dab.txt", "vail.txt"]
+
+
+def test_a_full_disk_behind_what_is_printed_takes_no_file(clips: Path, model: str) -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [*PROGRAM, clips / "vail.npz", clips / "dab.npz", "--model", model, "-o", clips / "o"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            timeout=120,
+        )
+    assert (done.returncode, done.stderr.count(b"\n")) == (1, 1), done.stderr
+    assert b"No space left on device" in done.stderr
+    assert names(clips / "o") == ["dab.txt", "vail.txt"]
+
+
+@pytest.mark.timeout(60)
+def test_a_pipe_that_nobody_reads_takes_nothing_from_the_text(clips: Path, model: str) -> None:
+    os.mkfifo(pipe := clips / "pipe.srt")
+    result = run(clips / "vail.npz", "--model", model, "-o", pipe)
+    assert (result.exit_code, result.stdout) == (1, "vail\n")
+    assert "pipe.srt: nobody reads from this pipe" in result.stderr
 
 
 @pytest.mark.parametrize("closed", ["0", "1", "2", "012"])

@@ -207,10 +207,11 @@ def test_times_come_from_slots_neighbours_and_parents(tmp_path):
 
 
 def test_the_first_video_that_is_there(tmp_path):
-    """By MIME type, or else by suffix; another machine's folders are left away."""
+    """Neither MIME type nor suffix may say sound; another machine's folders are left away."""
     links = (
         '<MEDIA_DESCRIPTOR MEDIA_URL="file:///x/clip.wav" MIME_TYPE="audio/x-wav" TIME_ORIGIN="1"/>'
         '<MEDIA_DESCRIPTOR MEDIA_URL="file:///x/clip.MP3" MIME_TYPE="unknown"/>'
+        '<MEDIA_DESCRIPTOR MEDIA_URL="file:///x/voice.wav" MIME_TYPE="video/mp4"/>'
         '<MEDIA_DESCRIPTOR MEDIA_URL="file:///x/gone.mp4" MIME_TYPE="video/mp4" TIME_ORIGIN="20"/>'
         '<MEDIA_DESCRIPTOR MEDIA_URL="file:///C:/x/clip.mov" TIME_ORIGIN="-300"/>'
         '<MEDIA_DESCRIPTOR MEDIA_URL="file:///x/voice.wav" MIME_TYPE="audio/x-wav" '

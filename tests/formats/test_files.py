@@ -64,6 +64,28 @@ def test_files_of_the_system_that_have_no_size_are_read_up_to_the_limit(tmp_path
         read_file(path, 4)
 
 
+def test_a_file_of_the_system_that_has_nothing_at_the_moment(tmp_path, monkeypatch) -> None:
+    path = tmp_path / "kmsg"
+    path.touch()
+
+    class Waiting:
+        """What a file that may not wait says where there is nothing yet."""
+
+        def __enter__(self) -> Waiting:
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+        def fileno(self) -> int:
+            return os.open(path, os.O_RDONLY)
+
+        def read(self, _: int) -> None:
+            return None
+
+    monkeypatch.setattr("chereme.formats.files.open_file", lambda _: Waiting())
+    assert read_file(path) == b""
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [

@@ -167,11 +167,18 @@ def test_a_folder_and_a_file_that_are_read_only(tmp_path: Path) -> None:
         tmp_path.chmod(0o700)
 
 
+@pytest.mark.timeout(20)
 def test_devices_are_written_to(tmp_path: Path) -> None:
     write_file("/dev/null", b"text")
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     check_output(pipe)  # does not wait for somebody who reads
+    with pytest.raises(OutputError, match="nobody reads from this pipe"):
+        write_file(pipe, b"text")
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_file(pipe, b"text")
+    assert os.read(reader, 10) == b"text"
+    os.close(reader)
     assert names(tmp_path) == ["pipe"]
 
 

@@ -38,3 +38,24 @@ def test_the_largest_table(tmp_path):
         file.truncate(MAX_BYTES + 1)
     with pytest.raises(LimitError, match=r"t\.csv: expected at most 67,108,864 bytes"):
         list(read_rows(tmp_path / "t.csv"))
+
+
+@pytest.mark.parametrize(
+    "first", ["sep=;", '"sep=;"', '"sep=;";;', "sep=;;;", " SEP=; ", "sep=\t", '"sep=\t"']
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_first_line_that_names_the_separator(tmp_path, first, encoding):
+    separator = "\t" if "\t" in first else ";"
+    path = tmp_path / "t.csv"
+    path.write_bytes(f"{first}\r\na,b{separator}c\r\nsep=;{separator}d\r\n".encode(encoding))
+    rows = [cells for _, cells in read_rows(path)]
+    assert rows[0] == ["a,b", "c"]
+    assert len(rows) == 2  # no other row is taken for one
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le"])
+def test_utf_16_without_a_mark_is_named(tmp_path, encoding):
+    path = tmp_path / "t.csv"
+    path.write_bytes("path,label\na,b\n".encode(encoding))
+    with pytest.raises(InputError, match="without a byte-order mark; save"):
+        list(read_rows(path))

@@ -46,6 +46,33 @@ def test_an_animation_is_read_with_its_times(tmp_path, pictures, number_of, suff
     assert not video.facts.truncated
 
 
+@pytest.mark.parametrize("timed", [(), (1,), (0, 4)])
+def test_pictures_of_a_gif_that_have_no_times_are_read_one_by_one(
+    tmp_path, pictures, number_of, timed
+) -> None:
+    path, film = tmp_path / "film.gif", b""
+    images = [Image.fromarray(image) for image in pictures(6)]
+    palette = Image.fromarray(np.concatenate(pictures(6))).quantize(16)
+    for number, image in enumerate(images):
+        image.quantize(palette=palette, dither=Image.Dither.NONE).save(path, optimize=False)
+        data = path.read_bytes()
+        begin = data.index(b"\x2c\0\0\0\0\x60\0\x40\0")
+        film = film or data[:begin]
+        film += b"\x21\xf9\4\0\5\0\0\0" * (number in timed) + data[begin:-1]
+    path.write_bytes(film + b";")
+    with open_video(path) as video:
+        frames = list(video)
+    assert [number_of(frame.image) for frame in frames] == pytest.approx(range(6), abs=1)
+
+
+def test_a_png_film_of_no_pictures_is_the_picture_that_it_holds(tmp_path, pictures) -> None:
+    path = tmp_path / "film.png"
+    Image.fromarray(pictures(1)[0]).save(path, save_all=True, default_image=True)
+    assert b"acTL" in path.read_bytes()
+    with open_video(path) as video:
+        assert len(list(video)) == 1
+
+
 @pytest.mark.parametrize("suffix", [".webp", ".png", ".gif"])
 def test_a_still_of_the_same_kind_stays_one(tmp_path, pictures, suffix) -> None:
     path = tmp_path / f"photo{suffix}"

@@ -220,6 +220,7 @@ def recognize(
         jobs[0].into = into
     for job in jobs:
         job.check(overwrite=overwrite, skip_existing=skip_existing)
+    unprinted: OSError | None = None
     for job in jobs:
         if job.done:
             continue
@@ -236,7 +237,14 @@ def recognize(
             with job.failing():
                 _annotate(job.into, reader, result, style, job.source)
         filed = output is not None or (into is not None and asked == ("eaf",))
-        _print(reader, result, job, asked, style, several=len(inputs) > 1, filed=filed)
+        try:
+            _print(reader, result, job, asked, style, several=len(inputs) > 1, filed=filed)
+        except OSError as error:  # nobody reads what is printed, or it has no room
+            if not any((other.files or other.film or other.into) for other in jobs):
+                raise
+            unprinted = error
+    if unprinted is not None:
+        raise unprinted
     if any(job.failed for job in jobs):
         raise typer.Exit(1)
 

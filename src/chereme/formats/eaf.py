@@ -50,7 +50,7 @@ class LinkedMedia:
     """A recording that an ELAN file links: where it may lie, each place as it is written.
 
     ``origin``: seconds of the recording at which the time line of the annotations has its 0.
-    ``is_video``: as its MIME type says, or its suffix where that says neither.
+    ``is_video``: neither its MIME type nor its suffix says that it is sound.
     """
 
     places: tuple[str, ...]
@@ -156,8 +156,7 @@ def _media(path: Path, header: ElementTree.Element) -> tuple[LinkedMedia, ...]:
         if places:
             mime = descriptor.get("MIME_TYPE", "").lower().partition("/")[0]
             sound = places[-1].lower().endswith(_SOUNDS)
-            is_video = mime == "video" or (mime != "audio" and not sound)
-            media.append(LinkedMedia(places, is_video, origin))
+            media.append(LinkedMedia(places, mime != "audio" and not sound, origin))
         # Sound cut out of a video has its time line. Of use where the video itself is not linked.
         if source := descriptor.get("EXTRACTED_FROM"):
             sources.append(LinkedMedia((source,), not source.lower().endswith(_SOUNDS), origin))

@@ -38,7 +38,8 @@ def read_file(path: str | Path, max_bytes: int = MAX_BYTES) -> bytes:
     with open_file(path) as file:
         try:
             size = os.fstat(file.fileno()).st_size
-            content = b"" if size > max_bytes else file.read(max_bytes + 1)
+            # None: a file of the system, as /proc/kmsg, that has nothing at the moment.
+            content = b"" if size > max_bytes else file.read(max_bytes + 1) or b""
         except OSError as error:
             raise InputError(
                 f"{path}: cannot be read ({error.strerror}); check the disk"

@@ -6,6 +6,7 @@ it is complete.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -73,7 +74,8 @@ def new_file(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
     path = Path(path)
     check_output(path, overwrite=overwrite)
     if _is_stream(path):
-        yield path
+        with _telling(path), _somebody_reads(path):
+            yield path
         return
     target = _target(path, overwrite)
     made = _missing_folders(target)
@@ -119,6 +121,24 @@ def _telling(path: Path) -> Iterator[None]:
 def _is_stream(path: Path) -> bool:
     """A device, a pipe or a socket."""
     return path.exists() and not path.is_file() and not path.is_dir()
+
+
+@contextmanager
+def _somebody_reads(path: Path) -> Iterator[None]:
+    """Opens a pipe for the time of the block: to write to one that nobody reads waits for ever."""
+    if not path.is_fifo():
+        yield
+        return
+    try:
+        pipe = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno != errno.ENXIO:
+            raise
+        raise OutputError(f"{path}: nobody reads from this pipe; start its reader first") from None
+    try:
+        yield
+    finally:
+        os.close(pipe)
 
 
 def _target(path: Path, overwrite: bool) -> Path:

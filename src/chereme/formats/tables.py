@@ -23,6 +23,8 @@ _MARKS = (  # UTF-32 first: its mark begins with that of UTF-16
 )
 MAX_BYTES = 64 << 20  # a million rows
 _SEPARATORS = ",;\t"
+# Excel fills its rows up with separators; other programs quote what holds one.
+_NAMED = re.compile(rf' *"?sep=([{_SEPARATORS}])"?[ {_SEPARATORS}]*', re.IGNORECASE)
 
 
 def read_rows(path: str | Path) -> Iterator[tuple[int, list[str]]]:
@@ -38,6 +40,11 @@ def read_rows(path: str | Path) -> Iterator[tuple[int, list[str]]]:
     try:
         data = read_file(path, MAX_BYTES)
         encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8-sig")
+        if encoding == "utf-8-sig" and b"\0" in data[:4]:
+            raise InputError(
+                f"{path}: expected UTF-8 text, got zero bytes, as in UTF-16 without a byte-order "
+                "mark; save the table as CSV in UTF-8"
+            )
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
         raise InputError(
@@ -45,15 +52,16 @@ def read_rows(path: str | Path) -> Iterator[tuple[int, list[str]]]:
             f"position {error.start}; save the table as CSV in UTF-8"
         ) from error
     first = next((line for line in text.splitlines() if line.strip()), "")
-    named = first.strip().lower().removeprefix("sep=")
-    separator = named if len(named) == 1 and named in _SEPARATORS else _most_frequent(first)
+    named = _NAMED.fullmatch(first)
+    separator = named[1] if named else _most_frequent(first)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     line = 1  # of the row's beginning; quoted cells may hold line ends
     try:
         for cells in reader:
-            says_separator = separator.join(cells).strip().lower() == f"sep={separator}"
-            if any(cell.strip() for cell in cells) and not says_separator:
-                yield line, cells
+            if any(cell.strip() for cell in cells):
+                if not named:
+                    yield line, cells
+                named = None  # the row that names the separator is no row of the table
             line = reader.line_num + 1
     except csv.Error as error:
         raise InputError(f"{path}, line {line}: expected CSV, got a bad row ({error})") from error

@@ -92,7 +92,8 @@ def _png(data: bytes) -> PictureHeader:
     for kind, start, end in _png_chunks(data):
         if kind == b"eXIf":
             orientation = _exif_orientation(data[start + 8 : end - 4])
-        animated |= kind == b"acTL"
+        # One of no frames is a picture for every program that shows it.
+        animated |= kind == b"acTL" and data[start + 8 : start + 12] != bytes(4)
     return PictureHeader("png", width, height, orientation, animated)
 
 

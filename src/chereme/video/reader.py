@@ -14,6 +14,7 @@ from chereme.formats.files import open_file
 from chereme.types import RAREST, Frame, Video
 from chereme.video.container import ContainerSource
 from chereme.video.folders import numbered_pictures
+from chereme.video.gif import GIF, timed_gif
 from chereme.video.picture_header import pixels_of_png, read_header
 from chereme.video.pictures import (
     PictureSource,
@@ -207,7 +208,8 @@ def _open_source(
     if not os.path.exists(path):
         raise InputError(f"{path}: no such file or folder; check the path")
     with open_file(path) as file:
-        head = file.read(32)
+        # Files of the system, as /proc/kmsg, have no size, and cannot be read twice.
+        head = file.read(32) if os.fstat(file.fileno()).st_size else b""
     if not head:
         raise InputError(f"{path}: the file is empty (0 bytes); copy or download it again")
     header = read_header(head)
@@ -220,7 +222,10 @@ def _open_source(
             return ContainerSource(path, limits=limits, rate=rate, strict=strict, file=film)
     if header is not None:
         return PictureSource([(0, path)], limits=limits, rate=rate, strict=strict)
-    return ContainerSource(path, limits=limits, rate=rate, strict=strict, video_stream=video_stream)
+    gif = timed_gif(path) if head.startswith(GIF) else None
+    return ContainerSource(
+        path, limits=limits, rate=rate, strict=strict, video_stream=video_stream, file=gif
+    )
 
 
 def _animated(data: bytes) -> bool:
