@@ -74,13 +74,17 @@ class Preprocessing:
 class Decoding:
     """Defaults of the beam search, tuned on validation; see ``chereme.decoding.beam_search``.
 
-    Letters whose probability lies below ``min_probability`` are left out of the text.
+    Letters whose probability lies below ``min_probability`` are left out of the text, and all of a
+    stretch whose mean probability lies below ``min_mean_probability``: that is no spelling (see
+    :mod:`chereme.runtime.plausibility`). How sure a network is of letters is its own, so that both
+    are settings of the model.
     """
 
     beam_width: int = 5
     alpha: float = 0.0
     beta: float = 0.0
     min_probability: float = 0.0
+    min_mean_probability: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +162,7 @@ class BundleConfig:
         _between("decoding.alpha", decoding.alpha, -MAX_WEIGHT, MAX_WEIGHT)
         _between("decoding.beta", decoding.beta, -MAX_WEIGHT, MAX_WEIGHT)
         _between("decoding.min_probability", decoding.min_probability, 0, 1)
+        _between("decoding.min_mean_probability", decoding.min_mean_probability, 0, 1)
         for name in ("bridge", "max_gap", "min_duration"):
             _between(f"segmentation.{name}", getattr(cut, name), 0, 3600)
         _between("still.duration", self.still.duration, 0, 60)

@@ -25,10 +25,12 @@ from chereme.types import HandTrack, Landmarks
 SURENESS_WEIGHT = 0.85
 OTHER_HAND_WEIGHT = -1.5
 BIAS = -2.0
-# Below: no letters. With no hand beside it that is a mean probability of 0.41, with one 0.80.
-NO_SPELLING = -2.3
-# Below: the letters stand, with a warning. These are 0.72 and 0.94.
+# Below: the letters stand, with a warning. With no hand beside it that is a mean probability of
+# 0.72, with one 0.94.
 UNLIKELY = -1.2
+# What a hand beside it all the time adds to the mean probability below which there are no letters:
+# two hands that work together rather than one that spells.
+OTHER_HAND_ADDS = 0.34
 # Palm lengths between two palms that touch or nearly do.
 BESIDE = 2.5
 PALM = (WRIST, *KNUCKLES)
@@ -43,11 +45,12 @@ DOUBT = (
 
 
 def judge(
-    segments: Sequence[Segment], track: HandTrack, landmarks: Landmarks
+    segments: Sequence[Segment], track: HandTrack, landmarks: Landmarks, least: float
 ) -> tuple[tuple[Segment, ...], list[str]]:
     """``segments`` without the letters of those that are certainly no spelling, and warnings.
 
-    ``track`` is the hand that was read, as seen, among the hands of ``landmarks``.
+    ``track`` is the hand that was read, as seen, among the hands of ``landmarks``. ``least``: the
+    mean probability of letters that the model asks of spelling; 0 leaves all letters.
     """
     kept, warnings = [], []
     beside = other_hand_beside(track, landmarks)
@@ -55,11 +58,11 @@ def judge(
         inside = (track.timestamps >= segment.start) & (track.timestamps <= segment.end)
         inside &= track.present
         share = float(beside[inside].mean()) if inside.any() else 0.0
-        score = spelling_score([token.probability for token in segment.tokens], share)
-        if score < NO_SPELLING:
+        probabilities = [token.probability for token in segment.tokens]
+        if least > 0 and probabilities and np.mean(probabilities) < least + OTHER_HAND_ADDS * share:
             segment = replace(segment, tokens=())
             warnings.append(NOTHING)
-        elif score < UNLIKELY:
+        elif spelling_score(probabilities, share) < UNLIKELY:
             warnings.append(DOUBT)
         kept.append(segment)
     return tuple(kept), sorted(set(warnings))

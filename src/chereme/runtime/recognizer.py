@@ -14,6 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import chereme
 from chereme.errors import CheremeError, OutputError, UsageError
 from chereme.hands.signing import bridge_gaps, signing_hand, to_right_hand
@@ -273,8 +275,14 @@ class Recognizer:
         sides = [_sides(track, chosen=hand != "auto") for track in tracks]
         readings = self._read_turns(tracks, sides, observation.is_still, readers, encoder, stages)
         heard = [segment for reading in readings for segment in reading.segments]
+        least = float(
+            np.average(
+                [bundle.config.decoding.min_mean_probability for bundle in readers.bundles],
+                weights=readers.weights,
+            )
+        )
         judged = [
-            judge(reading.segments, track, landmarks)
+            judge(reading.segments, track, landmarks, least)
             for reading, track in zip(readings, tracks, strict=True)
         ]
         readings = [
