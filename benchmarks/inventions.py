@@ -264,9 +264,9 @@ def read(recognizer: Recognizer, clip: Clip) -> tuple[list[Token], Transcript]:
     """The letters of a clip before judgement, and what is read with it."""
     heard: list[Token] = []
 
-    def judge(segments: Sequence[Segment], *of: Any) -> Any:
+    def judge(segments: Sequence[Segment], *of: Any, **settings: Any) -> Any:
         heard.extend(token for segment in segments for token in segment.tokens)
-        return plausibility.judge(segments, *of)
+        return plausibility.judge(segments, *of, **settings)
 
     with patch.object(module, "judge", judge):
         return heard, recognizer.recognize(clip.landmarks)

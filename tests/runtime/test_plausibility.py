@@ -54,38 +54,44 @@ def two(apart: float, frames: slice = slice(None)) -> Landmarks:
 
 
 @pytest.mark.parametrize(
-    ("probability", "beside", "text", "warning"),
+    ("probability", "beside", "rival", "text", "warning"),
     [
-        (0.95, False, "vil", []),
-        (0.75, False, "vil", []),
-        (0.6, False, "vil", [DOUBT]),
-        (0.35, False, "", [NOTHING]),
-        (0.99, True, "vil", []),
-        (0.93, True, "vil", [DOUBT]),
-        (0.8, True, "vil", [DOUBT]),
-        (0.7, True, "", [NOTHING]),
+        (0.95, False, 0.0, "vil", []),
+        (0.75, False, 0.0, "vil", []),
+        (0.75, False, 1.0, "vil", []),
+        (0.6, False, 0.0, "vil", [DOUBT]),
+        (0.35, False, 0.0, "", [NOTHING]),
+        (0.99, True, 0.0, "vil", []),
+        (0.93, True, 0.5, "vil", [DOUBT]),
+        (0.6, True, 0.0, "vil", [DOUBT]),
+        (0.6, True, 0.5, "", [NOTHING]),
+        (0.9, True, 1.0, "", [NOTHING]),
     ],
 )
 def test_sureness_and_the_other_hand_decide(
-    probability: float, beside: bool, text: str, warning: list[str]
+    probability: float, beside: bool, rival: float, text: str, warning: list[str]
 ) -> None:
     landmarks = two(1.5 if beside else 5.0)
     track = hand_tracks(landmarks)[0]
-    (judged,), warnings = judge([segment(probability)], track, landmarks, LEAST)
+    (judged,), warnings = judge([segment(probability)], track, landmarks, least=LEAST, rival=rival)
     assert (judged.text, warnings) == (text, warning)
 
 
 def test_each_stretch_is_judged_alone_and_a_warning_given_once() -> None:
     landmarks = two(5.0)
     track = hand_tracks(landmarks)[0]
-    judged, warnings = judge([segment(p) for p in (0.3, 0.95, 0.2)], track, landmarks, LEAST)
+    judged, warnings = judge(
+        [segment(p) for p in (0.3, 0.95, 0.2)], track, landmarks, least=LEAST, rival=0.0
+    )
     assert [one.text for one in judged] == ["", "vil", ""]
     assert warnings == [NOTHING]
 
 
 def test_a_model_that_says_nothing_of_spelling_keeps_all_letters() -> None:
     landmarks = two(1.5)
-    judged, warnings = judge([segment(0.2)], hand_tracks(landmarks)[0], landmarks, 0.0)
+    judged, warnings = judge(
+        [segment(0.2)], hand_tracks(landmarks)[0], landmarks, least=0.0, rival=1.0
+    )
     assert (judged[0].text, warnings) == ("vil", [DOUBT])
 
 
@@ -93,7 +99,10 @@ def test_silence_is_no_invention() -> None:
     assert spelling_score([], 1.0) == math.inf
     landmarks = fakes.spell("v")
     silent = segment(0.3, "")
-    assert judge([silent], hand_tracks(landmarks)[0], landmarks, LEAST) == ((silent,), [])
+    assert judge([silent], hand_tracks(landmarks)[0], landmarks, least=LEAST, rival=0.0) == (
+        (silent,),
+        [],
+    )
 
 
 @pytest.mark.parametrize(("apart", "expected"), [(1.5, True), (2.4, True), (2.6, False)])

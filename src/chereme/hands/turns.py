@@ -48,6 +48,11 @@ class Turn:
     last: int
     rival: float = 0.0
 
+    def rival_share(self, times: NDArray[np.floating[Any]]) -> float:
+        """``rival`` as a share of the turn; ``times (T,)``: seconds of the recording's frames."""
+        seconds = float(times[self.last] - times[self.first])
+        return min(self.rival / seconds, 1.0) if seconds > 0 else 0.0
+
 
 def signing_turns(
     landmarks: Landmarks,

@@ -28,9 +28,10 @@ BIAS = -2.0
 # Below: the letters stand, with a warning. With no hand beside it that is a mean probability of
 # 0.72, with one 0.94.
 UNLIKELY = -1.2
-# What a hand beside it all the time adds to the mean probability below which there are no letters:
-# two hands that work together rather than one that spells.
-OTHER_HAND_ADDS = 0.34
+# What another hand that is beside it and moves as much, all the time, adds to the mean probability
+# below which there are no letters: two hands that work together do not spell with one. A hand that
+# rests beside it adds nothing, for letters that are left out are lost.
+OTHER_HAND_ADDS = 0.6
 # Palm lengths between two palms that touch or nearly do.
 BESIDE = 2.5
 PALM = (WRIST, *KNUCKLES)
@@ -45,12 +46,18 @@ DOUBT = (
 
 
 def judge(
-    segments: Sequence[Segment], track: HandTrack, landmarks: Landmarks, least: float
+    segments: Sequence[Segment],
+    track: HandTrack,
+    landmarks: Landmarks,
+    *,
+    least: float,
+    rival: float,
 ) -> tuple[tuple[Segment, ...], list[str]]:
     """``segments`` without the letters of those that are certainly no spelling, and warnings.
 
     ``track`` is the hand that was read, as seen, among the hands of ``landmarks``. ``least``: the
-    mean probability of letters that the model asks of spelling; 0 leaves all letters.
+    mean probability of letters that the model asks of spelling; 0 leaves all letters. ``rival``:
+    share of the time in which another hand moves as much.
     """
     kept, warnings = [], []
     beside = other_hand_beside(track, landmarks)
@@ -59,7 +66,8 @@ def judge(
         inside &= track.present
         share = float(beside[inside].mean()) if inside.any() else 0.0
         probabilities = [token.probability for token in segment.tokens]
-        if least > 0 and probabilities and np.mean(probabilities) < least + OTHER_HAND_ADDS * share:
+        needed = least + OTHER_HAND_ADDS * share * rival if least > 0 else 0.0
+        if probabilities and np.mean(probabilities) < needed:
             segment = replace(segment, tokens=())
             warnings.append(NOTHING)
         elif spelling_score(probabilities, share) < UNLIKELY:

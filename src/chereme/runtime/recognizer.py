@@ -275,6 +275,7 @@ class Recognizer:
         sides = [_sides(track, chosen=hand != "auto") for track in tracks]
         readings = self._read_turns(tracks, sides, observation.is_still, readers, encoder, stages)
         heard = [segment for reading in readings for segment in reading.segments]
+        times = landmarks.timestamps
         least = float(
             np.average(
                 [bundle.config.decoding.min_mean_probability for bundle in readers.bundles],
@@ -282,8 +283,8 @@ class Recognizer:
             )
         )
         judged = [
-            judge(reading.segments, track, landmarks, least)
-            for reading, track in zip(readings, tracks, strict=True)
+            judge(reading.segments, track, landmarks, least=least, rival=turn.rival_share(times))
+            for reading, track, turn in zip(readings, tracks, turns, strict=True)
         ]
         readings = [
             replace(reading, segments=kept)
