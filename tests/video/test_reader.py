@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chereme.errors import InputError, LimitError
+from chereme.errors import InputError, LimitError, UsageError
 from chereme.video import Limits, VideoReader, open_video, write_video
 from chereme.video.reader import _Clock
 
@@ -226,6 +226,14 @@ def test_over_the_time_limit_stops_there(tmp_path, pictures):
         seen.extend(frame.timestamp for frame in video)
     with open_video(path, limits=Limits(max_seconds=None)) as video:
         assert len(list(video)) == 30
+
+
+@pytest.mark.parametrize("value", [0, -1, float("nan")])
+@pytest.mark.parametrize("name", ["max_pixels", "max_seconds", "max_frames"])
+def test_limits_are_above_zero(name, value):
+    option = "--" + name.replace("_", "-")
+    with pytest.raises(UsageError, match=f"{option}: expected a number above 0, got {value}"):
+        Limits(**{name: value})
 
 
 @pytest.mark.parametrize("rate", [0, -1, float("nan")])

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from chereme.errors import LimitError
+from chereme.errors import LimitError, UsageError
 from chereme.video.upright import Orientation
 
 if TYPE_CHECKING:
@@ -18,13 +18,21 @@ class Limits:
     """How large an input may be; ``max_seconds`` and ``max_frames`` None are no limit.
 
     Of recordings and of files of landmarks alike. A single photo may be larger than the frames of a
-    recording: telephones take 12 to 50 Mpx, and film in 8K.
+    recording: telephones take 12 to 50 Mpx, and film in 8K. Raises ``UsageError`` for a limit that
+    is not above 0.
     """
 
     max_pixels: int = 8192 * 4320
     max_still_pixels: int = 8192 * 6144
     max_seconds: float | None = 4 * 3600
     max_frames: int | None = 1_000_000
+
+    def __post_init__(self) -> None:
+        for name in ("max_pixels", "max_still_pixels", "max_seconds", "max_frames"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:  # NaN fails this too
+                option = "--" + name.replace("_still", "").replace("_", "-")
+                raise UsageError(f"{option}: expected a number above 0, got {value}")
 
     def pixels(self, still: bool) -> int:
         """The limit for one picture: of a recording, or single."""
