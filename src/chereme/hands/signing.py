@@ -7,6 +7,7 @@ lengths, such that a near and a far hand compare.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Literal
@@ -130,6 +131,18 @@ def hand_tracks(landmarks: Landmarks) -> list[HandTrack]:
     ]
 
 
+def columns_of(tracks: Sequence[HandTrack], hand: Literal["auto", "left", "right"]) -> list[int]:
+    """Which of ``tracks`` may be the signing ``hand``: all that are ever seen, those of the side,
+    or, if there is none at all, those whose side the detector was unsure of."""
+    if hand not in ("auto", "left", "right"):
+        raise UsageError(f"hand: expected 'auto', 'left' or 'right', got {hand!r}")
+    columns = [column for column, track in enumerate(tracks) if track.present.any()]
+    if hand == "auto":
+        return columns
+    agreeing = [c for c in columns if tracks[c].handedness == hand]
+    return agreeing or [c for c in columns if tracks[c].handedness_score < CLEARLY_OTHER]
+
+
 def signing_column(
     landmarks: Landmarks, hand: Literal["auto", "left", "right"] = "auto"
 ) -> int | None:
@@ -139,13 +152,8 @@ def signing_column(
     ``left`` and ``right`` take the signer's hand of that side, the one that moved most if several;
     a hand whose side the detector was unsure of is taken as what the user says.
     """
-    if hand not in ("auto", "left", "right"):
-        raise UsageError(f"hand: expected 'auto', 'left' or 'right', got {hand!r}")
     tracks = hand_tracks(landmarks)
-    columns = [column for column, track in enumerate(tracks) if track.present.any()]
-    if hand != "auto":
-        agreeing = [c for c in columns if tracks[c].handedness == hand]
-        columns = agreeing or [c for c in columns if tracks[c].handedness_score < CLEARLY_OTHER]
+    columns = columns_of(tracks, hand)
     if not columns:
         return None
     return max(columns, key=lambda c: (motion(tracks[c]).score, int(tracks[c].present.sum())))

@@ -15,8 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from chereme.errors import UsageError
-from chereme.hands.signing import CLEARLY_OTHER, activity, hand_tracks
+from chereme.hands.signing import activity, columns_of, hand_tracks
 from chereme.types import HandTrack, Landmarks
 
 MAX_GAP = 0.5  # seconds
@@ -67,13 +66,8 @@ def signing_turns(
     side, or, if there is none at all, of those whose side the detector was unsure of. A hand that
     was not seen for more than ``max_gap`` seconds has left, and ends its turn.
     """
-    if hand not in ("auto", "left", "right"):
-        raise UsageError(f"hand: expected 'auto', 'left' or 'right', got {hand!r}")
     tracks = hand_tracks(landmarks)
-    columns = [column for column, track in enumerate(tracks) if track.present.any()]
-    if hand != "auto":
-        agreeing = [c for c in columns if tracks[c].handedness == hand]
-        columns = agreeing or [c for c in columns if tracks[c].handedness_score < CLEARLY_OTHER]
+    columns = columns_of(tracks, hand)
     if not columns:
         return []
     times = landmarks.timestamps
