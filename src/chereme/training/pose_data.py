@@ -156,6 +156,7 @@ class PoseData(lightning.LightningDataModule):
         self.augmentation = augmentation
         self.others = list(dict.fromkeys(others or []))
         self.without = frozenset(without)
+        self._of_others: list[Place] = []
         self.labelled = True
         self.classes: tuple[str, ...] = ()
 
