@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from chereme.cli import options
 from chereme.cli.console import ProgressBar
+from chereme.errors import UsageError
 from chereme.text.escapes import escape
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ class Signs:
         return write_glosses(result, source, form, self.top)
 
     def elan(self, result: Any) -> ElanReading:
-        raise NotImplementedError  # eaf is none of its forms
+        raise UsageError("a single sign is ranked glosses, which ELAN has no tiers for")
 
 
 class Signing:
