@@ -32,7 +32,7 @@ from typing import Any
 
 import numpy as np
 
-from chereme.data import boston104
+from chereme.datasets import boston104
 from chereme.formats.manifests import Item, write_manifest
 from chereme.formats.tracks import write_tracks
 from chereme.metrics import accuracy_interval, pool

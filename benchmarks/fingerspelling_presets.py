@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from chereme.models.fingerspelling import PRESETS, FingerspellingRecognizer, preset
-from chereme.runtime.bundle import ENCODER, SEQUENCE, open_network
+from chereme.recognition.bundle import ENCODER, SEQUENCE, open_network
+from chereme.systems.fingerspelling.export import example_frames, onnx_networks
+from chereme.systems.fingerspelling.presets import PRESETS, preset
+from chereme.systems.fingerspelling.recognizer import FingerspellingRecognizer
 from chereme.training.compression import half_weights, int8_encoder
-from chereme.training.export import example_frames, onnx_networks
 
 FRAMES = 24
 

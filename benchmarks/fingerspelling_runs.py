@@ -15,10 +15,10 @@ from typing import Any, Protocol
 
 import torch
 
-from chereme.data.shards import read_shards
+from chereme.datasets.shards import read_shards
 from chereme.metrics import edit_counts
+from chereme.systems.fingerspelling.task import LateFusionTask
 from chereme.training.cli import main as train
-from chereme.training.recognition import LateFusionTask
 from chereme.training.scoring import best_path, letter_scores, read_batch, write_metrics
 from chereme.training.shards import ShardData
 

@@ -23,26 +23,22 @@ from typing import Any
 import numpy as np
 import torch
 
-from chereme.data.clips import CropSettings
+from chereme.datasets.clips import CropSettings
 from chereme.metrics import top_k
 from chereme.metrics.bootstrap import percentiles
-from chereme.models.hand_aware import (
-    HandAwareConfig,
-    HandAwareRecognizer,
-    late_fusion,
-    preset,
-)
 from chereme.synthesis.filmed_signs import FilmedSigns, ambiguous, known
+from chereme.synthesis.shards import write_clips
+from chereme.systems.hand_aware.data import SignData, SignInputs
+from chereme.systems.hand_aware.presets import preset
+from chereme.systems.hand_aware.recognizer import HandAwareConfig, HandAwareRecognizer, late_fusion
+from chereme.systems.hand_aware.task import load_hand_aware
 from chereme.training.cli import main as train
-from chereme.training.hand_aware import load_hand_aware
 from chereme.training.isolated_scoring import (
     Predictions,
     Reprojection,
     places_of,
     score_reprojection,
 )
-from chereme.training.made_clips import write_clips
-from chereme.training.sign_data import SignData, SignInputs
 
 RUNS = Path("runs/hand_aware")
 CONFIGS = "configs/hand_aware"

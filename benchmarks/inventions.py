@@ -6,9 +6,10 @@ Rooms, objects and faces without hands, as photographs and as films by a hand th
 signs, two-handed alphabets and idle hands must give no letters, or a warning that this is unlikely
 to be fingerspelling; words composed from the hands of people that training never saw,
 letters held by others and real recordings of spelling must lose none and raise no such warning. A
-line a collection: letters a minute before and after judgement (``chereme.runtime.plausibility``),
-correct letters lost by it, and the share of the clips with letters that a warning marks. People
-whose clips the thresholds were chosen on stand on lines of their own.
+line a collection: letters a minute before and after judgement
+(``chereme.recognition.plausibility``), correct letters lost by it, and the share of the clips with
+letters that a warning marks. People whose clips the thresholds were chosen on stand on lines of
+their own.
 """
 
 import argparse
@@ -23,20 +24,20 @@ import cv2
 import numpy as np
 
 import chereme
-from chereme.data.exemplars import Exemplars
+from chereme.datasets.exemplars import Exemplars
 from chereme.formats.poses import read_landmarks
 from chereme.hands.detector import MediaPipeDetector
 from chereme.hands.skeleton import mirror
 from chereme.hands.tracking import track_hands
 from chereme.metrics import edit_counts
-from chereme.rendering import clutter
-from chereme.rendering.film import srgb_encode
-from chereme.runtime import plausibility
-from chereme.runtime import recognizer as module
-from chereme.runtime.observe import observe
-from chereme.runtime.reading import Segment
-from chereme.runtime.recognizer import Recognizer
+from chereme.recognition import fingerspelling as module
+from chereme.recognition import plausibility
+from chereme.recognition.ctc_letters import Segment
+from chereme.recognition.fingerspelling import Recognizer
+from chereme.recognition.hand_landmarks import detect_hands
 from chereme.synthesis import Speller, to_landmarks
+from chereme.synthesis.rendering import clutter
+from chereme.synthesis.rendering.film import srgb_encode
 from chereme.types import Frame, Landmarks, Token, Transcript
 
 RATE = 20.0  # frames a second of webcam recordings that state none
@@ -140,7 +141,7 @@ def people(root: Path) -> Iterator[tuple[str, Exemplars]]:
 
 def spelled(root: Path, each: int) -> Iterator[Clip]:
     """Words composed of one person's letters, and that hand idle."""
-    from chereme.data.words import Shares, TextSampler
+    from chereme.datasets.words import Shares, TextSampler
 
     sampler = TextSampler(
         shares=Shares(0.5, 0.15, 0.15, 0.15, 0.05, 0.0, 0.0), split="held_out", max_length=12
@@ -176,12 +177,12 @@ def recordings(root: Path) -> Iterator[Clip]:
     with (folder / "manifest.csv").open() as file:
         for row in csv.DictReader(file):
             path = folder / row["path"]
-            found = read_landmarks(path) if path.suffix != ".mp4" else observe(path).landmarks
+            found = read_landmarks(path) if path.suffix != ".mp4" else detect_hands(path).landmarks
             yield Clip("real spelling", row["signer"], row["label"], found)
     for path in sorted((root / "formats" / "isl_fingerspelling").glob("*.mp4")):
-        yield Clip("two-handed alphabet", "news", "", observe(path).landmarks)
+        yield Clip("two-handed alphabet", "news", "", detect_hands(path).landmarks)
     for path in sorted((root / "formats" / "video").glob("*.mp4")):
-        yield Clip("signing on video", path.stem[:5], "", observe(path).landmarks)
+        yield Clip("signing on video", path.stem[:5], "", detect_hands(path).landmarks)
 
 
 def synthetic(each: int) -> Iterator[Clip]:

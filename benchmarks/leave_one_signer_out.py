@@ -21,18 +21,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from chereme.data.exemplars import MOVING, Exemplars
-from chereme.data.words import Shares, TextSampler
+from chereme.datasets.exemplars import MOVING, Exemplars
+from chereme.datasets.words import Shares, TextSampler
 from chereme.decoding import OnnxLanguageModel, beam_search, greedy
 from chereme.decoding.tuning import tune
 from chereme.hands.normalise import landmark_features
 from chereme.metrics import accuracy_interval, edit_counts, pool
-from chereme.runtime.config import Still
-from chereme.runtime.reading import read_still
+from chereme.recognition.config import Still
+from chereme.recognition.ctc_letters import read_still
 from chereme.synthesis.spelling import Speller
+from chereme.systems.fingerspelling.export import load_checkpoint
 from chereme.text import ASL_LETTERS
 from chereme.training.cli import main as train
-from chereme.training.export import load_checkpoint
 from chereme.types import HandTrack
 
 CONFIG = Path(__file__).parents[1] / "configs" / "fingerspelling" / "landmarks.yaml"

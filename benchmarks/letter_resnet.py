@@ -20,13 +20,12 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from chereme.data.shards import read_shards
-from chereme.models.fingerspelling import ResNetEncoderConfig
-from chereme.models.fingerspelling.encoders import ResNetEncoder
-from chereme.models.fingerspelling.resnet_weights import torchvision_name
+from chereme.datasets.shards import read_shards
+from chereme.nn.resnet import ResNetEncoder, ResNetEncoderConfig
+from chereme.nn.resnet_weights import torchvision_name
 from chereme.text import ASL_LETTERS
 from chereme.training.augmentation import Augmentation
-from chereme.training.batches import ClipMaker, Inputs
+from chereme.training.batches import ClipTransform, Inputs
 
 
 def frames(
@@ -36,7 +35,7 @@ def frames(
 
     ``looks``: how often each clip is taken, each time changed at random; 0: once, as it is.
     """
-    maker = ClipMaker(Inputs(size, None, 1, len(ASL_LETTERS)), ASL_LETTERS)
+    maker = ClipTransform(Inputs(size, None, 1, len(ASL_LETTERS)), ASL_LETTERS)
     rng = np.random.default_rng(seed)
     crops, letters = [], []
     for folder in folders:

@@ -22,14 +22,14 @@ import numpy as np
 import torch
 from signbert_runs import letter_clips
 
-from chereme.data.exemplars import DIGITS, Exemplars, joined
-from chereme.data.pose_clips import Entry, PoseClip, write_poses
+from chereme.datasets.exemplars import DIGITS, Exemplars, joined
+from chereme.datasets.pose_clips import Entry, PoseClip, write_poses
 from chereme.synthesis.letters import LOOK_ALIKES, LetterClips
 from chereme.synthesis.letters import write as write_clips
+from chereme.systems.signbert.data import PoseData
+from chereme.systems.signbert.task import load_signbert
 from chereme.training.cli import main as train
 from chereme.training.isolated_scoring import places_of, score_glosses
-from chereme.training.pose_data import PoseData
-from chereme.training.signbert import load_signbert
 
 CONFIG = Path(__file__).parents[1] / "configs" / "signbert" / "letters.yaml"
 FOLDS = (("hand3", "hand4", "hand5"), ("wild",), ("recording",))

@@ -24,8 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chereme.metrics import edit_counts
-from chereme.runtime.recognizer import Recognizer
-from chereme.runtime.streams import load_streams
+from chereme.recognition.fingerspelling import Recognizer
+from chereme.recognition.streams import load_streams
 from chereme.types import Token, Transcript
 from chereme.video import open_video, write_video
 

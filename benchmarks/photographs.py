@@ -26,7 +26,7 @@ import cv2
 import numpy as np
 
 import chereme
-from chereme.data.exemplars import LETTERS, MOVING
+from chereme.datasets.exemplars import LETTERS, MOVING
 from chereme.metrics import accuracy_interval, edit_counts, pool
 from chereme.video import write_video
 

@@ -19,11 +19,11 @@ import numpy as np
 import torch
 
 from chereme.hand_model import HandLayer, HandTemplate
-from chereme.rendering import (
+from chereme.hands.camera import Camera
+from chereme.synthesis.rendering import (
     SKIN,
     Arm,
     ArmShape,
-    Camera,
     Film,
     Light,
     Lighting,
@@ -31,8 +31,8 @@ from chereme.rendering import (
     SkinTone,
     Subdivision,
     clutter,
-    develop,
     render,
+    tone_map,
 )
 
 # Palm to the camera, fingers up: rows are the camera's axes in the hand's.
@@ -61,7 +61,7 @@ class Clip:
         if self.finer is not None:
             meshes[0] = self.finer.mesh(meshes[0])
         seen = render(meshes, self.camera, LIGHTING, self.background)
-        return develop(seen.image, FILM, np.random.default_rng(number))
+        return tone_map(seen.image, FILM, np.random.default_rng(number))
 
 
 def make_clip(size: int, *, fine: bool) -> Clip:

@@ -26,10 +26,10 @@ import chereme
 from chereme.hands.detector import MediaPipeDetector
 from chereme.hands.signing import signing_hand
 from chereme.hands.tracking import track_hands
-from chereme.runtime.observe import observe, turned
-from chereme.runtime.orientation import is_turned, likely_turn, may_be_turned
-from chereme.runtime.recognizer import Recognizer
-from chereme.runtime.report import palm_share
+from chereme.recognition.fingerspelling import Recognizer
+from chereme.recognition.hand_landmarks import detect_hands, turned
+from chereme.recognition.orientation import is_turned, likely_turn, may_be_turned
+from chereme.recognition.report import palm_share
 from chereme.types import Frame, Landmarks
 from chereme.video import open_video
 
@@ -64,7 +64,11 @@ def recordings(root: Path, each: int) -> Iterator[tuple[str, Landmarks, int]]:
         yield f"{clip.group}, upright", clip.landmarks, 0
     for path in words(root):
         for side in SIDES:
-            yield "words on video, on their side", observe(path, rotate=side).landmarks, 360 - side
+            yield (
+                "words on video, on their side",
+                detect_hands(path, rotate=side).landmarks,
+                360 - side,
+            )
     for clip in spelled(root, each):
         if clip.group == "composed":
             for side in SIDES:

@@ -20,20 +20,22 @@ import numpy as np
 import torch
 from signbert_plans import Plan
 
-from chereme.data.exemplars import MOVING, Exemplars
-from chereme.data.pose_clips import Entry, PoseClip, PoseCorpus, write_poses
+from chereme.datasets.exemplars import MOVING, Exemplars
+from chereme.datasets.pose_clips import Entry, PoseClip, PoseCorpus, write_poses
 from chereme.errors import InputError
 from chereme.metrics import joint_errors, ranks
-from chereme.models.signbert import OPERATIONS, HandPoses, SignBertPretraining, Tokens, to_pixels
 from chereme.synthesis.isolated import IsolatedSigns
-from chereme.training.cli import main as train
-from chereme.training.pose_data import PoseBatch, PoseData
-from chereme.training.reconstruction import (
+from chereme.systems.signbert.data import PoseBatch, PoseData
+from chereme.systems.signbert.masking import OPERATIONS
+from chereme.systems.signbert.recognizer import SignBertPretraining
+from chereme.systems.signbert.reconstruction_scores import (
     Reconstructed,
     reconstruct,
     reconstruction_scores,
 )
-from chereme.training.signbert import load_signbert
+from chereme.systems.signbert.task import load_signbert
+from chereme.systems.signbert.tokens import HandPoses, Tokens, to_pixels
+from chereme.training.cli import main as train
 
 _TRUE_SEED = 14  # of the population whose true joints are known
 _LETTER_FRAMES = 6

@@ -27,11 +27,11 @@ from chereme.formats.tracks import read_tracks
 from chereme.metrics import accuracy_interval, pool
 from chereme.metrics.bootstrap import percentiles, resampled_totals
 from chereme.metrics.translation import gloss_edits
-from chereme.runtime.config import Windows
-from chereme.runtime.continuous import ContinuousRecognizer, load_continuous
-from chereme.training.composition import joined
-from chereme.training.export_continuous import export_continuous
-from chereme.training.video2pose import load_video2gloss
+from chereme.recognition.config import Windows
+from chereme.recognition.continuous import ContinuousRecognizer, load_continuous
+from chereme.systems.signx.export import export_continuous
+from chereme.systems.signx.sentence_mixing import joined
+from chereme.systems.signx.video_task import load_video2gloss
 from chereme.types import Frame
 from chereme.video import open_video
 

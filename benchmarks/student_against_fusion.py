@@ -30,12 +30,13 @@ import torch
 
 from chereme.cli.bench import waving_hand
 from chereme.hands.detector import MediaPipeDetector
-from chereme.models.fingerspelling import FingerspellingRecognizer, preset, table_2
-from chereme.runtime.bundle import ENCODER, SEQUENCE, open_network
-from chereme.runtime.crops import BLOCK
+from chereme.recognition.bundle import ENCODER, SEQUENCE, open_network
+from chereme.recognition.crops import BLOCK
+from chereme.systems.fingerspelling.export import onnx_networks
+from chereme.systems.fingerspelling.presets import preset, table_2
+from chereme.systems.fingerspelling.recognizer import FingerspellingRecognizer
 from chereme.teachers.hamer import Hamer, HamerTeacher
 from chereme.training.compression import int8_encoder
-from chereme.training.export import onnx_networks
 
 RATE = 30.0
 DETECTION = "hand detection (MediaPipe)"

@@ -26,14 +26,14 @@ from typing import Any
 import numpy as np
 
 import chereme
-from chereme.data import boston104
-from chereme.data.exemplars import MOVING, Exemplars
-from chereme.data.sentences import from_manifest, sentence_tracks
-from chereme.data.words import Shares, TextSampler
+from chereme.datasets import boston104
+from chereme.datasets.exemplars import MOVING, Exemplars
+from chereme.datasets.sentences import from_manifest, sentence_tracks
+from chereme.datasets.words import Shares, TextSampler
 from chereme.hands.skeleton import mirror
 from chereme.metrics.edits import edit_pairs
-from chereme.runtime import recognizer as letters
-from chereme.runtime.continuous import ContinuousRecognizer, load_continuous
+from chereme.recognition import fingerspelling as letters
+from chereme.recognition.continuous import ContinuousRecognizer, load_continuous
 from chereme.synthesis import Speller, SpellingStyle, to_landmarks
 from chereme.types import Token
 
@@ -241,9 +241,9 @@ lengths of the true span. "As said" is where CTC says it, "found" what is told. 
 the hands, the signers or the sentences.
 
 A letter begins half-way from the one before (or from rest), and ends where the hand leaves it: so
-the clips are made, and so `chereme.runtime.letter_times` finds it, in the landmarks of the hand,
-whichever stream reads. Both take the hand to go from hold to hold with minimum jerk. Of hands of
-people that is a model, if a good one: nobody has timed their letters here.
+the clips are made, and so `chereme.recognition.letter_times` finds it, in the landmarks of the
+hand, whichever stream reads. Both take the hand to go from hold to hold with minimum jerk. Of hands
+of people that is a model, if a good one: nobody has timed their letters here.
 
 Glosses of RWTH-BOSTON-104 are read at 10 frames a second, and 31 of 112 are signed once. Without
 `times.yaml` the same network says 19 % of them within the sign (starts 0.28 s off, 90 % within

@@ -29,11 +29,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from chereme.data.pose_clips import CLIPS, Entry, PoseClip, write_poses
+from chereme.datasets.pose_clips import CLIPS, Entry, PoseClip, write_poses
 from chereme.metrics.calibration import acceptance_threshold, separation
-from chereme.runtime.config import Abstention
-from chereme.training.abstention import Heard, Rule, hear, measure, settle
-from chereme.training.own_signs import Run, no_bars, plan, write_others
+from chereme.recognition.config import Abstention
+from chereme.systems.own_signs.abstention import Rule, ValOutputs, hear, measure, settle
+from chereme.systems.own_signs.recipe import Run, no_bars, plan, write_others
 
 ASPECTS = {"cam": 1.88, "danial": 1.79, "team": 16 / 9, "libras": 16 / 9}
 PEOPLE = ("cam", "danial")
@@ -130,21 +130,25 @@ def folds(
             )
 
 
-def asked(folder: Path, others: bool, epochs: int | None, bar: Any) -> Heard:
+def asked(folder: Path, others: bool, epochs: int | None, bar: Any) -> ValOutputs:
     """What a recogniser says of the clips of a fold, trained with ``others`` or as before."""
     clips = sum(1 for line in (folder / "poses" / CLIPS).open() if ",train," in line)
     run = Run(
         folder, write_others(folder, clips, 0) if others else None, plan(clips, epochs=epochs)
     )
     where = folder / ("others" if others else "plain")
-    heard, _ = hear(where / "last.ckpt", run.train(where, bar))
+    val_outputs, _ = hear(where / "last.ckpt", run.train(where, bar))
     if not others:
-        never = np.full((len(heard.logits), 1), _NEVER)
-        heard = replace(heard, logits=np.concatenate([heard.logits, never], axis=1))
-    return heard
+        never = np.full((len(val_outputs.logits), 1), _NEVER)
+        val_outputs = replace(
+            val_outputs, logits=np.concatenate([val_outputs.logits, never], axis=1)
+        )
+    return val_outputs
 
 
-def scores(plain: Heard, used: Heard, known: NDArray[np.bool_]) -> dict[str, NDArray[np.float64]]:
+def scores(
+    plain: ValOutputs, used: ValOutputs, known: NDArray[np.bool_]
+) -> dict[str, NDArray[np.float64]]:
     """Of each clip how surely it shows a known sign, by each method."""
     always, rule = Rule(1.0, Abstention(other=True)), settle(used.part(known))
     largest = plain.logits.max(1)

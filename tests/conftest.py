@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 import chereme  # noqa: F401  before a test imports onnxruntime: it says that nothing is sent
 
 if TYPE_CHECKING:
-    from chereme.data.exemplars import Exemplars
+    from chereme.datasets.exemplars import Exemplars
 
 # How fast examples are drawn says how busy the machine is, nothing of what is tested.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -66,7 +66,7 @@ def exemplars() -> Exemplars:
     """Handshapes drawn by rule: 26 letters and a silent hand, of two signers, two pictures each."""
     from scipy.spatial.transform import Rotation
 
-    from chereme.data.exemplars import Exemplars
+    from chereme.datasets.exemplars import Exemplars
     from chereme.synthesis.articulation import decode
 
     rng = np.random.default_rng(7)

@@ -17,8 +17,8 @@ from onnx import TensorProto, helper
 from chereme.decoding.generation import GenerationConfig
 from chereme.formats.tracks import PoseTracks, TrackSpec, one_track, register_track
 from chereme.hands.detector import Detection
-from chereme.runtime.config import ContinuousConfig, SigningPreprocessing, Windows
-from chereme.runtime.continuous_bundle import ContinuousBundle, write_continuous
+from chereme.recognition.config import ContinuousConfig, SigningPreprocessing, Windows
+from chereme.recognition.continuous_bundle import ContinuousBundle, write_continuous
 from chereme.text.glosses import EOS, GlossVocabulary
 from chereme.types import Frame
 from fakes import LICENCE, draw_hand, network

@@ -12,8 +12,8 @@ import numpy as np
 from onnx import TensorProto, helper
 
 import fakes
-from chereme.runtime.config import ClipPreprocessing, IsolatedConfig
-from chereme.runtime.isolated_bundle import IsolatedBundle, write_isolated
+from chereme.recognition.config import ClipPreprocessing, IsolatedConfig
+from chereme.recognition.isolated_bundle import IsolatedBundle, write_isolated
 from chereme.types import Landmarks
 
 RATE, FRAMES = 25.0, 8

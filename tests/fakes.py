@@ -17,8 +17,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from chereme.hands.normalise import landmark_features
 from chereme.hands.skeleton import mirror
-from chereme.runtime.bundle import Bundle, write_bundle
-from chereme.runtime.config import (
+from chereme.recognition.bundle import Bundle, write_bundle
+from chereme.recognition.config import (
     BundleConfig,
     Crop,
     Decoding,

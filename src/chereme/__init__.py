@@ -13,13 +13,15 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from chereme._version import __version__
+
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from chereme.runtime.continuous import ContinuousRecognizer
-    from chereme.runtime.isolated import IsolatedRecognizer
-    from chereme.runtime.recognizer import Recognizer
-    from chereme.runtime.streams import Stream
+    from chereme.recognition.continuous import ContinuousRecognizer
+    from chereme.recognition.fingerspelling import Recognizer
+    from chereme.recognition.isolated import IsolatedRecognizer
+    from chereme.recognition.streams import Stream
     from chereme.types import ContinuousResult, IsolatedResult, Transcript
 
 # Nothing leaves the machine. These libraries report how they are used, and write down who they are
@@ -30,7 +32,6 @@ os.environ |= {
     "RAY_USAGE_STATS_ENABLED": "0",
 }
 
-__version__ = "0.1.0"
 __all__ = [
     "ContinuousResult",
     "IsolatedResult",
@@ -50,28 +51,28 @@ def load(
 
     ``stream`` is what reads a recording: "landmarks" of the hand, pictures of it ("rgb"), both
     ("fused"), or the bundled model's best ("auto"); a bundle in a folder reads what it was trained
-    on. ``options`` are those of :class:`chereme.runtime.recognizer.Recognizer`: ``hand``,
+    on. ``options`` are those of :class:`chereme.recognition.fingerspelling.Recognizer`: ``hand``,
     ``beam_width``, ``lm``, ``mirrored``, ``strict`` and so on, or of
-    :class:`chereme.runtime.isolated.IsolatedRecognizer`, or of
-    :class:`chereme.runtime.continuous.ContinuousRecognizer`. Raises ``UsageError`` if there is no
-    such model or it does not read the stream, ``BundleError`` if it is damaged.
+    :class:`chereme.recognition.isolated.IsolatedRecognizer`, or of
+    :class:`chereme.recognition.continuous.ContinuousRecognizer`. Raises ``UsageError`` if there is
+    no such model or it does not read the stream, ``BundleError`` if it is damaged.
     """
-    from chereme.runtime.registry import task_of
+    from chereme.recognition.registry import task_of
 
     task = task_of(model)
     if task == "continuous":
         from chereme.errors import UsageError
-        from chereme.runtime.continuous import ContinuousRecognizer, load_continuous
+        from chereme.recognition.continuous import ContinuousRecognizer, load_continuous
 
         if stream != "auto":
             raise UsageError(f"stream: {stream!r} is of models of hands; leave it out")
         return ContinuousRecognizer(load_continuous(model), **options)
     if task == "isolated":
-        from chereme.runtime.isolated import IsolatedRecognizer, load_isolated
+        from chereme.recognition.isolated import IsolatedRecognizer, load_isolated
 
         return IsolatedRecognizer(load_isolated(model, stream), **options)
-    from chereme.runtime.recognizer import Recognizer
-    from chereme.runtime.streams import load_streams
+    from chereme.recognition.fingerspelling import Recognizer
+    from chereme.recognition.streams import load_streams
 
     return Recognizer(load_streams(model, stream), **options)
 

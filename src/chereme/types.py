@@ -152,7 +152,7 @@ class Token:
     """A letter (or gloss), its time span in seconds, and the model's probability for it, 0..1.
 
     A letter begins half-way from the one before, or from rest, and ends where the hand leaves it
-    (``chereme.runtime.letter_times``); a picture has no duration, its letter is at 0.
+    (``chereme.recognition.letter_times``); a picture has no duration, its letter is at 0.
     """
 
     text: str

@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import fake_signing
 import numpy as np
 import pytest
-from fake_signing import sign
 from typer.testing import CliRunner, Result
 
 import chereme
+import fake_signing
 from chereme.cli import app
 from chereme.formats.eaf import read_eaf
 from chereme.formats.tracks import write_tracks
-from chereme.runtime.continuous import ContinuousRecognizer
+from chereme.recognition.continuous import ContinuousRecognizer
+from fake_signing import sign
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def test_all_formats_are_those_that_the_model_has_times_for(
     folder: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     untimed = fake_signing.with_decoder(readers=("decoder",))
-    monkeypatch.setattr("chereme.runtime.continuous.load_continuous", lambda *_, **__: untimed)
+    monkeypatch.setattr("chereme.recognition.continuous.load_continuous", lambda *_, **__: untimed)
     arguments = ("recognize", folder / "one.npz", "--model", model)
     assert run(*arguments, "-f", "all", "-o", tmp_path / "out").exit_code == 0
     written = sorted(path.suffix for path in (tmp_path / "out").iterdir())
@@ -103,7 +103,7 @@ def test_into_adds_a_tier_of_glosses(folder: Path, model: Path, tmp_path: Path) 
 
 
 def test_video(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from chereme.runtime import continuous
+    from chereme.recognition import continuous
 
     hands = fake_signing.Hands()
     monkeypatch.setattr(continuous, "MediaPipeDetector", lambda still: hands)

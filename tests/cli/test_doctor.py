@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-import chereme.runtime.bundle
+import chereme.recognition.bundle
 from chereme.cli import app
 from chereme.hands.detector import MediaPipeDetector
 
@@ -63,7 +63,7 @@ def test_a_detector_that_finds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_network_that_does_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chereme.runtime.bundle, "open_network", fails)
+    monkeypatch.setattr(chereme.recognition.bundle, "open_network", fails)
     line = complaint(doctor())
     assert "onnxruntime reads letters: [no] onnxruntime" in line
     assert "unexpected keyword" in line

@@ -162,9 +162,9 @@ def test_reconstruct(tmp_path: Path, shared_data: Path) -> None:
 
 
 def test_reconstruct_by_a_network(tmp_path: Path, shared_data: Path) -> None:
-    from chereme.models.blocks.st_gcn import StGcnConfig
-    from chereme.models.fingerspelling import ResNetEncoderConfig
-    from chereme.models.hand_aware import HandAwareConfig, HandAwareRecognizer
+    from chereme.nn.resnet import ResNetEncoderConfig
+    from chereme.nn.st_gcn import StGcnConfig
+    from chereme.systems.hand_aware.recognizer import HandAwareConfig, HandAwareRecognizer
 
     config = HandAwareConfig(
         classes=2,
@@ -181,7 +181,7 @@ def test_reconstruct_by_a_network(tmp_path: Path, shared_data: Path) -> None:
 
 
 def test_reconstruct_says_which_models_make_no_hands(tmp_path: Path) -> None:
-    from chereme.models.hand_aware import HandKeypointConfig, HandKeypointRecognizer
+    from chereme.systems.hand_aware.baselines import HandKeypointConfig, HandKeypointRecognizer
 
     source, page = tmp_path / "clip.mp4", tmp_path / "mesh.jpg"
     partner = HandKeypointRecognizer(HandKeypointConfig(classes=2))

@@ -13,8 +13,8 @@ import fake_signs
 import fakes
 from chereme.cli import app
 from chereme.formats.poses import write_landmarks
-from chereme.runtime import registry
-from chereme.runtime.config import Abstention
+from chereme.recognition import registry
+from chereme.recognition.config import Abstention
 from fake_signs import probabilities, signing
 
 CLIPS = {

@@ -72,7 +72,7 @@ def test_several_formats_of_one_reading(
 def test_each_input_is_read_once_for_all_formats(
     clips: Path, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from chereme.runtime.recognizer import Recognizer
+    from chereme.recognition.fingerspelling import Recognizer
 
     reads, recognize = [], Recognizer.recognize
 
@@ -249,7 +249,7 @@ def test_a_film_that_fails_on_the_way_takes_nothing_from_the_text(
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("chereme.runtime.overlay.write_video", full)
+    monkeypatch.setattr("chereme.recognition.overlay.write_video", full)
     out = clips / "out"
     result = run(clips / "vail.npz", "--model", model, "--overlay", clips / "seen.mp4", "-o", out)
     assert (result.exit_code, result.stdout) == (1, "vail\n")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typer.testing import CliRunner, Result
 
 from chereme.cli import app
-from chereme.data.sentences import from_manifest, sentence_tracks
+from chereme.datasets.sentences import from_manifest, sentence_tracks
 
 
 def run(*arguments: str) -> Result:

@@ -11,9 +11,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from chereme.cli import app
-from chereme.data.exemplars import Exemplars
-from chereme.data.pose_clips import PoseCorpus
-from chereme.data.status import read_status
+from chereme.datasets.exemplars import Exemplars
+from chereme.datasets.pose_clips import PoseCorpus
+from chereme.datasets.status import read_status
 from chereme.formats.poses import write_landmarks
 from chereme.types import Landmarks
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 import fakes
 from chereme.cli import app
 from chereme.formats.poses import read_landmarks, write_landmarks
-from chereme.runtime import registry
+from chereme.recognition import registry
 from chereme.video import open_video, write_video
 
 
@@ -138,7 +138,8 @@ def test_streams(
 ) -> None:
     hands = fakes.recording(tmp_path / "clip.mp4", "dab")
     monkeypatch.setattr(
-        "chereme.runtime.observe.MediaPipeDetector", lambda still: fakes.FakeDetector(hands)
+        "chereme.recognition.hand_landmarks.MediaPipeDetector",
+        lambda still: fakes.FakeDetector(hands),
     )
 
     def info(*arguments: object) -> dict:
@@ -230,7 +231,7 @@ def test_interruption_is_130(clips: Path, model: str, monkeypatch: pytest.Monkey
     def interrupt(*args: object, **kwargs: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("chereme.runtime.recognizer.observe", interrupt)
+    monkeypatch.setattr("chereme.recognition.fingerspelling.detect_hands", interrupt)
     result = run(clips / "vail.npz", "--model", model)
     assert result.exit_code == 130
     assert result.stderr == "chereme: interrupted\n"

@@ -18,7 +18,7 @@ import fake_signs
 import fakes
 from chereme.cli import app
 from chereme.formats.poses import read_landmarks, write_landmarks
-from chereme.runtime import registry
+from chereme.recognition import registry
 
 VERBS = (
     "recognize", "landmarks", "train", "evaluate", "export", "synthesize", "models", "doctor",

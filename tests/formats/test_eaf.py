@@ -352,7 +352,7 @@ def test_references_to_nothing_and_in_circles(tmp_path, annotations):
 
 
 READ = """
-from chereme.data import elan
+from chereme.datasets import elan
 corpus = elan.read(sys.argv[1], ["signs", "others"], sentences="parts", check_files=False)
 print(len(corpus.sentences), corpus.rows)
 """

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from chereme.data.metadata import read_json
+from chereme.datasets.metadata import read_json
 from chereme.errors import InputError, LimitError
 from chereme.formats.files import open_file, read_file
 from chereme.formats.manifests import read_manifest

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from chereme.errors import BundleError, UsageError
 from chereme.formats.networks import check_network, open_network
-from chereme.runtime.registry import WEIGHTS
+from chereme.recognition.registry import WEIGHTS
 from child import NEEDS_PROC, run_child
 
 PATH = Path("some.onnx")

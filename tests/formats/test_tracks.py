@@ -48,7 +48,7 @@ def test_the_five_tracks_of_the_paper_are_1959_numbers():
 
 def test_the_network_knows_the_same_widths():
     pytest.importorskip("torch")
-    from chereme.models.signx.tracks import WIDTHS
+    from chereme.systems.signx.tracks import WIDTHS
 
     assert dict(WIDTHS) == {name: TRACKS[name].width for name in PAPER_TRACKS}
 

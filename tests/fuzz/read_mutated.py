@@ -19,13 +19,13 @@ from typing import Any
 
 import numpy as np
 
-from chereme.data import elan, folders
+from chereme.datasets import elan, folders
 from chereme.errors import CheremeError
 from chereme.formats.manifests import missing_files, read_manifest
-from chereme.runtime.bundle import Bundle
-from chereme.runtime.evaluation import evaluate
-from chereme.runtime.observe import observe
-from chereme.runtime.recognizer import Recognizer
+from chereme.recognition.bundle import Bundle
+from chereme.recognition.evaluation import evaluate
+from chereme.recognition.fingerspelling import Recognizer
+from chereme.recognition.hand_landmarks import detect_hands
 from chereme.video import Limits, open_video
 from mutations import mutated
 
@@ -49,7 +49,7 @@ class NoHands:
 
 def read_video(path: Path, number: int, bases: Path) -> None:
     if number % 20 == 0:
-        observe(path, limits=LIMITS, make_detector=NoHands)
+        detect_hands(path, limits=LIMITS, make_detector=NoHands)
         return
     with open_video(path, limits=LIMITS) as video:
         for _ in video:

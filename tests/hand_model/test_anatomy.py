@@ -15,8 +15,8 @@ from chereme.hand_model.anatomy import (
     clip_to_limits,
     hand_pose_to_angles,
 )
-from chereme.hand_model.generate.skeleton import pose_limits, rest_skeleton
 from chereme.hand_model.template import PARENTS
+from tools.open_hand.skeleton import pose_limits, rest_skeleton
 
 SKELETON = rest_skeleton()
 AXES = SKELETON.axes

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from chereme.hand_model.anatomy import DIGIT_JOINTS, DIGITS, angles_to_hand_pose
-from chereme.hand_model.generate.build import build_template
-from chereme.hand_model.generate.flesh import hand_surface
-from chereme.hand_model.generate.kinematics import apply, blend, bone_motions
-from chereme.hand_model.generate.poses import sample_angles
-from chereme.hand_model.generate.skeleton import rest_skeleton
-from chereme.hand_model.generate.statistics import measure, table
-from chereme.hand_model.generate.surface import REST
 from chereme.hand_model.template import BUNDLED, HandTemplate
+from tools.open_hand.build import build_template
+from tools.open_hand.flesh import hand_surface
+from tools.open_hand.kinematics import apply, blend, bone_motions
+from tools.open_hand.poses import sample_angles
+from tools.open_hand.skeleton import rest_skeleton
+from tools.open_hand.statistics import measure, table
+from tools.open_hand.surface import REST
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "open_hand.md"
 SKELETON = rest_skeleton()

@@ -11,7 +11,7 @@ import torch
 from typer.testing import CliRunner, Result
 
 from chereme.cli import app
-from chereme.data.words import is_held_out
+from chereme.datasets.words import is_held_out
 from chereme.errors import InputError, UsageError
 from chereme.formats.manifests import Item, read_manifest
 from chereme.formats.poses import read_landmarks

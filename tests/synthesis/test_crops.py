@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from chereme.data.clips import CropSettings
-from chereme.data.words import is_held_out
+from chereme.datasets.clips import CropSettings
+from chereme.datasets.words import is_held_out
 from chereme.errors import UsageError
 from chereme.hands.crop import crop
 from chereme.synthesis import corpus, crops
@@ -69,12 +69,12 @@ def test_splits_share_no_signer_and_no_word() -> None:
 def test_a_window_is_that_part_of_the_whole_picture() -> None:
     rng = np.random.default_rng(8)
     who = corpus.signer(1, 8)
-    footage = compose("b", who, rng, Pictures(160, 120), 12.0)
-    frame, box = footage.count // 2, np.array([50.0, 40.0, 110.0, 100.0])
-    whole = list(footage.frames())[frame]
+    rendered = compose("b", who, rng, Pictures(160, 120), 12.0)
+    frame, box = rendered.count // 2, np.array([50.0, 40.0, 110.0, 100.0])
+    whole = list(rendered.frames())[frame]
     if who.left_handed:
         whole = whole[:, ::-1]
-    ((part, (x, y)),) = footage.windows(np.array([frame]), box[None])
+    ((part, (x, y)),) = rendered.windows(np.array([frame]), box[None])
     size = crop(whole, box, 30)
     other = crop(part, box - [x, y, x, y], 30)
     # The noise and the marks of compression differ, the picture does not.

@@ -7,10 +7,10 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from chereme.data.clips import CropSettings
+from chereme.datasets.clips import CropSettings
 from chereme.errors import InputError, UsageError
 from chereme.hands.skeleton import palm_size
-from chereme.models.hand_aware import keypoint_layout
+from chereme.nn.keypoint_layouts import keypoint_layout
 from chereme.synthesis import corpus
 from chereme.synthesis.filmed_signs import (
     JOINTS,

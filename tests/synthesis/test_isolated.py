@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from chereme.data.pose_clips import PoseCorpus
+from chereme.datasets.pose_clips import PoseCorpus
 from chereme.errors import UsageError
 from chereme.hands.skeleton import PARENTS
 from chereme.synthesis.isolated import IsolatedSigns, lexicon, write

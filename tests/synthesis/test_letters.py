@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from chereme.data.exemplars import LETTERS, Exemplars, joined
-from chereme.data.pose_clips import PoseClip, PoseCorpus
+from chereme.datasets.exemplars import LETTERS, Exemplars, joined
+from chereme.datasets.pose_clips import PoseClip, PoseCorpus
 from chereme.errors import UsageError
 from chereme.synthesis.letters import DIGIT_SHARE, LOOK_ALIKES, LetterClips, write
 

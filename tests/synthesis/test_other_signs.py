@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from chereme.data.pose_clips import PoseClip
+from chereme.datasets.pose_clips import PoseClip
 from chereme.synthesis.other_signs import other_signs
 
 

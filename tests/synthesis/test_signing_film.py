@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from scipy.ndimage import distance_transform_edt
 
-from chereme.data.sentences import from_manifest, sentence_tracks
+from chereme.datasets.sentences import from_manifest, sentence_tracks
 from chereme.errors import UsageError
-from chereme.rendering.renderer import render
-from chereme.synthesis.filming import SUBSTEPS
+from chereme.synthesis.rendered_clips import SUBSTEPS
+from chereme.synthesis.rendering.renderer import render
 from chereme.synthesis.signing import Signing
-from chereme.synthesis.signing_film import TRACK, FilmedSigning, SigningFootage
+from chereme.synthesis.signing_film import TRACK, FilmedSigning, RenderedSigning
 from chereme.video import open_video
 
 _POSE = slice(0, 132)
@@ -23,19 +23,19 @@ def filmed() -> FilmedSigning:
 
 
 @pytest.fixture(scope="module")
-def footage(filmed: FilmedSigning) -> SigningFootage:
-    return filmed.footage(0)
+def rendered(filmed: FilmedSigning) -> RenderedSigning:
+    return filmed.rendered(0)
 
 
-def test_tracks_are_where_the_hands_are_drawn(footage: SigningFootage) -> None:
-    tracks = footage.tracks()
+def test_tracks_are_where_the_hands_are_drawn(rendered: RenderedSigning) -> None:
+    tracks = rendered.tracks()
     hands = tracks.values[TRACK][:, 132:].reshape(-1, 2, 21, 3)
-    camera = footage.scene.camera
+    camera = rendered.scene.camera
     checked = 0
-    for frame in range(0, footage.count, 5):
-        meshes = footage._meshes(frame * SUBSTEPS)
+    for frame in range(0, rendered.count, 5):
+        meshes = rendered._meshes(frame * SUBSTEPS)
         for side, (mesh, *_) in ((1, meshes[:2]), (0, meshes[2:])):
-            drawn = render([mesh], camera, footage.scene.lighting).coverage > 0.1
+            drawn = render([mesh], camera, rendered.scene.lighting).coverage > 0.1
             away = distance_transform_edt(~drawn)
             pixels = hands[frame, side, :, :2] * [camera.width, camera.height]
             inside = ((pixels > 1) & (pixels < camera.width - 1)).all(1)
@@ -45,8 +45,8 @@ def test_tracks_are_where_the_hands_are_drawn(footage: SigningFootage) -> None:
     assert checked > 100
 
 
-def test_what_nobody_knows_is_not_a_number(footage: SigningFootage) -> None:
-    tracks = footage.tracks()
+def test_what_nobody_knows_is_not_a_number(rendered: RenderedSigning) -> None:
+    tracks = rendered.tracks()
     assert tracks.present[TRACK].all()
     values = tracks.values[TRACK]
     assert np.isfinite(values[:, 132:]).all()

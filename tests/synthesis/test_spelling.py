@@ -11,7 +11,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from chereme import synthesis
-from chereme.data.exemplars import Exemplars
+from chereme.datasets.exemplars import Exemplars
 from chereme.errors import CheremeError, UsageError
 from chereme.formats.poses import read_landmarks
 from chereme.hands.normalise import landmark_features

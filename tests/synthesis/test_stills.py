@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from chereme.data.exemplars import Exemplars, joined
+from chereme.datasets.exemplars import Exemplars, joined
 from chereme.hands.detector import Detection, MediaPipeDetector
 from chereme.synthesis.corpus import signer
 from chereme.synthesis.stills import Still, render_still, rendered_exemplars

@@ -10,10 +10,10 @@ import pytest
 from chereme.errors import InputError
 from chereme.text import ASL_LETTERS
 from chereme.training.augmentation import NONE
-from chereme.training.batches import ClipMaker, Inputs, collate
+from chereme.training.batches import ClipTransform, Inputs, collate
 
 INPUTS = Inputs(image_size=12, vector_dim=6, stride=2, symbols=27)
-MAKER = ClipMaker(INPUTS, ASL_LETTERS, teacher="toy")
+MAKER = ClipTransform(INPUTS, ASL_LETTERS, teacher="toy")
 
 
 def test_a_clip_as_it_is(make_clip) -> None:
@@ -48,7 +48,7 @@ def test_without_mirrored_vectors_no_clip_is_flipped(make_clip) -> None:
     clip = MAKER.make(sample, always, np.random.default_rng(0))
     assert clip.vectors[0, -1] == 1.0
     assert clip.crops[0, :, :4].mean() < clip.crops[0, :, 8:].mean()
-    free = ClipMaker(replace(INPUTS, vector_dim=None), ASL_LETTERS)
+    free = ClipTransform(replace(INPUTS, vector_dim=None), ASL_LETTERS)
     clip = free.make(sample, always, np.random.default_rng(0))
     assert clip.vectors is None
     assert clip.crops[0, :, :4].mean() > clip.crops[0, :, 8:].mean()

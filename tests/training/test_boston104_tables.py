@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from chereme.models.signx import ablations, preset
+from chereme.systems.signx.presets import ablations, preset
 from chereme.training import cli as training
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -17,36 +17,33 @@ import fake_clips
 import fake_signs
 import fakes
 from chereme.cli import app
-from chereme.data.clips import AS_SERVED, CropSettings, track_clip
-from chereme.data.pose_clips import pose_clip, write_poses
+from chereme.datasets.clips import AS_SERVED, CropSettings, track_clip
+from chereme.datasets.pose_clips import pose_clip, write_poses
 from chereme.errors import BundleError, UsageError
 from chereme.formats.manifests import Item
 from chereme.formats.poses import write_landmarks
 from chereme.hand_model import HandTemplate
 from chereme.hands.both import choose_frames
-from chereme.models.blocks.st_gcn import StGcnConfig
-from chereme.models.fingerspelling.encoders import ResNetEncoderConfig
-from chereme.models.hand_aware import (
-    HandAwareConfig,
-    HandAwareRecognizer,
-    KeypointConfig,
-    KeypointRecognizer,
-)
-from chereme.models.signbert import (
-    CropConfig,
-    EncoderConfig,
-    GestureConfig,
-    HandPoses,
+from chereme.nn.resnet import ResNetEncoderConfig
+from chereme.nn.st_gcn import StGcnConfig
+from chereme.recognition.hand_landmarks import detect_hands
+from chereme.recognition.isolated import IsolatedRecognizer
+from chereme.recognition.isolated_bundle import IsolatedBundle
+from chereme.recognition.profiling import Stages
+from chereme.recognition.sign_crops import encode_crops, read_joints
+from chereme.systems.hand_aware.baselines import KeypointConfig, KeypointRecognizer
+from chereme.systems.hand_aware.data import ClipReader, SignInputs, collate_signs
+from chereme.systems.hand_aware.recognizer import HandAwareConfig, HandAwareRecognizer
+from chereme.systems.signbert.data import PoseData
+from chereme.systems.signbert.encoder import EncoderConfig
+from chereme.systems.signbert.gesture import GestureConfig
+from chereme.systems.signbert.recognizer import (
     HeadConfig,
     SignBertConfig,
     SignBertPretraining,
     SignBertRecognizer,
 )
-from chereme.runtime.isolated import IsolatedRecognizer
-from chereme.runtime.isolated_bundle import IsolatedBundle
-from chereme.runtime.observe import observe
-from chereme.runtime.sign_crops import encode_crops, read_joints
-from chereme.runtime.timing import Stages
+from chereme.systems.signbert.tokens import CropConfig, HandPoses
 from chereme.training import export_isolated as exporting
 from chereme.training.augmentation import Augmentation
 from chereme.training.export_isolated import (
@@ -55,8 +52,6 @@ from chereme.training.export_isolated import (
     kind_of,
     landmark_examples,
 )
-from chereme.training.pose_data import PoseData
-from chereme.training.sign_data import ClipReader, SignInputs, collate_signs
 from chereme.types import Landmarks
 
 GLOSSES = ("HELLO", "NO", "YES", "WHERE")
@@ -269,7 +264,7 @@ def test_a_bundle_of_pictures_reads_clips_as_training_does(
 ) -> None:
     """But for what JPEG takes from the crops of the shards, which here are kept whole."""
     monkeypatch.setattr(
-        "chereme.data.clips.jpeg_of",
+        "chereme.datasets.clips.jpeg_of",
         lambda crop, quality: cv2.imencode(".png", crop[..., ::-1])[1].tobytes(),
     )
     folder = fake_clips.write_frames(tmp_path / "clip", 11, left=left, without=(0, 6))
@@ -318,7 +313,7 @@ def test_two_hands_of_pictures(tmp_path: Path) -> None:
     read = {}
     for side in ("right", "left"):
         folder = fake_clips.write_frames(tmp_path / side, 6, left=side == "left")
-        seen = observe(folder, make_detector=fake_clips.ColourDetectors()).landmarks
+        seen = detect_hands(folder, make_detector=fake_clips.ColourDetectors()).landmarks
         reading = {"mirrored": False, "rate": None, "strict": False, "limits": None}
         read[side] = read_joints(bundle, folder, seen, "auto", Stages(), reading)
     assert read["right"].present.tolist() == [[False, True]] * 4

@@ -17,26 +17,23 @@ from typer.testing import CliRunner, Result
 
 import fakes
 from chereme.cli import app
-from chereme.data.shards import Sample, jpeg_of, write
+from chereme.datasets.shards import Sample, jpeg_of, write
 from chereme.decoding import beam_search, greedy
 from chereme.errors import BundleError, InputError, UsageError
 from chereme.hands.crop import crop, hand_box
 from chereme.hands.signing import hand_tracks
 from chereme.metrics import letter_accuracy
-from chereme.models.fingerspelling import (
-    FingerspellingConfig,
-    FingerspellingRecognizer,
-    ResNetEncoderConfig,
-    SequenceConfig,
-    fingerspelling_losses,
-    preset,
-)
-from chereme.runtime.bundle import Bundle
-from chereme.runtime.recognizer import Recognizer
+from chereme.nn.resnet import ResNetEncoderConfig
+from chereme.recognition.bundle import Bundle
+from chereme.recognition.fingerspelling import Recognizer
+from chereme.systems.fingerspelling import export as export_module
+from chereme.systems.fingerspelling.export import export, load_checkpoint, onnx_networks
+from chereme.systems.fingerspelling.losses import fingerspelling_losses
+from chereme.systems.fingerspelling.presets import preset
+from chereme.systems.fingerspelling.recognizer import FingerspellingConfig, FingerspellingRecognizer
+from chereme.systems.fingerspelling.sequence import SequenceConfig
 from chereme.text import ASL_LETTERS, CHICAGO
-from chereme.training import export as export_module
 from chereme.training.compression import half_weights, int8_encoder, read_crops
-from chereme.training.export import export, load_checkpoint, onnx_networks
 from chereme.training.parity import compare, log_probs_of
 from chereme.video import open_video, write_video
 

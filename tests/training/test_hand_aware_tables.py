@@ -12,15 +12,16 @@ import numpy as np
 import pytest
 import yaml
 
-from chereme.models.hand_aware import PAPER_LOSSES, LossConfig, preset
-from chereme.training.cli import TrainingCLI
-from chereme.training.hand_aware import (
+from chereme.systems.hand_aware.losses import LossConfig
+from chereme.systems.hand_aware.presets import PAPER_LOSSES, preset
+from chereme.systems.hand_aware.task import (
     HandAwareTask,
     HandKeypointTask,
     KeypointTask,
     PlateauConfig,
     RgbTask,
 )
+from chereme.training.cli import TrainingCLI
 from chereme.training.isolated_scoring import Predictions
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from chereme.data.pose_clips import Entry
+from chereme.datasets.pose_clips import Entry
 from chereme.errors import BundleError
 from chereme.metrics import UNRANKED
 from chereme.training.isolated_scoring import (

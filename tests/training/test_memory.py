@@ -7,13 +7,8 @@ import copy
 import pytest
 import torch
 
-from chereme.models.fingerspelling import (
-    EarlyFusion,
-    ResNetEncoder,
-    ResNetEncoderConfig,
-    VectorEncoder,
-    VectorEncoderConfig,
-)
+from chereme.nn.resnet import ResNetEncoder, ResNetEncoderConfig
+from chereme.systems.fingerspelling.encoders import EarlyFusion, VectorEncoder, VectorEncoderConfig
 from chereme.training.memory import ChunkedResNet, resnet_of
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -10,9 +10,13 @@ import pytest
 import torch
 
 from chereme.errors import UsageError
-from chereme.models.language_model import CharLM, CharLMConfig, export_language_model
+from chereme.systems.fingerspelling.language_model import (
+    CharLM,
+    CharLMConfig,
+    export_language_model,
+)
 from chereme.text import Alphabet
-from chereme.training.batches import ClipMaker, Inputs, collate
+from chereme.training.batches import ClipTransform, Inputs, collate
 from chereme.training.scoring import (
     DecodingConfig,
     Reading,
@@ -98,7 +102,7 @@ def test_a_language_model_of_other_symbols(lm: Path) -> None:
 
 
 def test_reading_a_batch_and_its_time(make_clip) -> None:
-    maker = ClipMaker(Inputs(8, None, 1, 4), ABC)
+    maker = ClipTransform(Inputs(8, None, 1, 4), ABC)
     batch = collate([maker.make(make_clip(n, t)) for n, t in (("x", "ab"), ("y", "c"))], ABC)
     seen: list[tuple[int, ...]] = []
 

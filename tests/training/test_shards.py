@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from chereme.data.clips import CropSettings
-from chereme.data.prepare import SETTINGS, check_settings
-from chereme.data.shards import write
+from chereme.datasets.clips import CropSettings
+from chereme.datasets.prepare import SETTINGS, check_settings
+from chereme.datasets.shards import write
 from chereme.errors import InputError, UsageError
 from chereme.hands.signing import bridge_gaps
 from chereme.training.augmentation import NONE

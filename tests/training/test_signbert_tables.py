@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chereme.data.exemplars import Exemplars
-from chereme.data.pose_clips import PoseCorpus
+from chereme.datasets.exemplars import Exemplars
+from chereme.datasets.pose_clips import PoseCorpus
+from chereme.systems.signbert.task import IsolatedTask, SignBertPretrainTask
 from chereme.training.cli import TrainingCLI
 from chereme.training.cli import main as train
-from chereme.training.signbert import IsolatedTask, SignBertPretrainTask
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = [

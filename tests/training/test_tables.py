@@ -14,19 +14,15 @@ import pytest
 import torch
 import yaml
 
-from chereme.data.shards import write
-from chereme.models.fingerspelling import (
-    DistillationConfig,
-    ResNetEncoderConfig,
-    load_resnet_weights,
-    preset,
-    table_2,
-)
-from chereme.models.fingerspelling.encoders import ResNetEncoder
+from chereme.datasets.shards import write
+from chereme.nn.resnet import ResNetEncoder, ResNetEncoderConfig
+from chereme.nn.resnet_weights import load_resnet_weights
+from chereme.systems.fingerspelling.distillation import DistillationConfig
+from chereme.systems.fingerspelling.presets import preset, table_2
+from chereme.systems.fingerspelling.task import RecognizerTask
 from chereme.text import ASL_LETTERS
 from chereme.training.augmentation import PAPER
 from chereme.training.cli import TrainingCLI, main
-from chereme.training.recognition import RecognizerTask
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / "configs" / "fingerspelling"

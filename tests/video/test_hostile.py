@@ -64,8 +64,8 @@ def test_what_comes_with_a_png_is_not_unpacked(
 
 SLOW = """
 import sys
-from chereme.runtime.bundle import Bundle
-from chereme.runtime.recognizer import Recognizer
+from chereme.recognition.bundle import Bundle
+from chereme.recognition.fingerspelling import Recognizer
 print(repr(Recognizer(Bundle.load(sys.argv[1])).recognize(sys.argv[2]).text))
 """
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-import chereme
+from chereme._version import __version__
 from chereme.cli import (
     bench,
     doctor,
@@ -49,7 +49,7 @@ app.command(rich_help_panel=LOOK)(bench.bench)
 
 def _show_version(value: bool) -> None:
     if value:
-        typer.echo(chereme.__version__)
+        typer.echo(__version__)
         raise typer.Exit
 
 

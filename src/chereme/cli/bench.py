@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from chereme.runtime.isolated import IsolatedRecognizer
-    from chereme.runtime.recognizer import Recognizer
+    from chereme.recognition.fingerspelling import Recognizer
+    from chereme.recognition.isolated import IsolatedRecognizer
 
 WIDTH, HEIGHT, FPS = 1280, 720, 30.0
 CLIP_RUNS, CLIP_SECONDS = 50, 10.0  # a clip of one sign is read so often, or for so long
@@ -58,7 +58,7 @@ def bench(
     frames as it reads of a clip is measured as well. For one of continuous signing, each of its
     networks, and the search in what they say, on a window of random input.
     """
-    from chereme.runtime.registry import task_of
+    from chereme.recognition.registry import task_of
 
     if frames < 2:
         raise UsageError(f"frames: expected 2 or more, got {frames}")
@@ -104,21 +104,21 @@ def bench(
 def _load(
     model: str, stream: options.Stream, threads: int | None
 ) -> Recognizer | IsolatedRecognizer:
-    from chereme.runtime.registry import task_of
+    from chereme.recognition.registry import task_of
 
     if task_of(model) == "isolated":
-        from chereme.runtime.isolated import IsolatedRecognizer, load_isolated
+        from chereme.recognition.isolated import IsolatedRecognizer, load_isolated
 
         return IsolatedRecognizer(load_isolated(model, stream.value, threads=threads))
-    from chereme.runtime.recognizer import Recognizer
-    from chereme.runtime.streams import load_streams
+    from chereme.recognition.fingerspelling import Recognizer
+    from chereme.recognition.streams import load_streams
 
     return Recognizer(load_streams(model, stream.value, threads=threads))
 
 
 def _bench_signing(model: str, threads: int | None, form: Format) -> None:
-    from chereme.runtime.continuous import ContinuousRecognizer, load_continuous
-    from chereme.runtime.continuous_timing import measure_window
+    from chereme.recognition.continuous import ContinuousRecognizer, load_continuous
+    from chereme.recognition.continuous_timing import measure_window
 
     recognizer = ContinuousRecognizer(load_continuous(model, threads=threads))
     measured = measure_window(recognizer)
@@ -147,8 +147,8 @@ def measure_clip(recognizer: IsolatedRecognizer) -> float:
     """The median of the milliseconds of the networks on the frames that they read of a clip."""
     import numpy as np
 
-    from chereme.runtime.isolated import classify, classify_joints
-    from chereme.runtime.sign_crops import HandJoints, encode_crops
+    from chereme.recognition.isolated import classify, classify_joints
+    from chereme.recognition.sign_crops import HandJoints, encode_crops
 
     bundle = recognizer.bundles[0]
     given, rng = bundle.config.preprocessing, np.random.default_rng(0)
@@ -177,7 +177,7 @@ def measure_clip(recognizer: IsolatedRecognizer) -> float:
 
 def measure(recognizer: Recognizer | IsolatedRecognizer, clip: Path, name: str) -> dict[str, Any]:
     """Seconds of each stage for one clip, after a first run of a few frames to warm up."""
-    from chereme.runtime.isolated import IsolatedRecognizer
+    from chereme.recognition.isolated import IsolatedRecognizer
     from chereme.video import open_video
 
     recognizer.recognize(clip, end=0.3)

@@ -98,8 +98,8 @@ def _check_hand_model() -> bool:
 
 def _check_models() -> bool:
     typer.echo("\nModels")
-    from chereme.runtime.bundle import check_bundle
-    from chereme.runtime.registry import MODELS, resolve
+    from chereme.recognition.bundle import check_bundle
+    from chereme.recognition.registry import MODELS, resolve
 
     good = True
     for name in MODELS:

@@ -17,9 +17,9 @@ from chereme.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
     from chereme.formats.manifests import Item
-    from chereme.runtime.continuous_evaluation import SentencePrediction
-    from chereme.runtime.evaluation import Prediction
-    from chereme.runtime.isolated_evaluation import SignPrediction
+    from chereme.recognition.continuous_evaluation import SentencePrediction
+    from chereme.recognition.evaluation import Prediction
+    from chereme.recognition.isolated_evaluation import SignPrediction
 
 
 SHOWN = 10  # of what was taken for something else, in the table for people
@@ -93,7 +93,7 @@ def evaluate(
     """
     from chereme.formats.manifests import read_manifest, split_named
     from chereme.formats.outputs import check_output, write_file
-    from chereme.runtime.registry import task_of
+    from chereme.recognition.registry import task_of
 
     part = split_named(split) if split is not None else None
     if split is not None and part is None:
@@ -187,9 +187,9 @@ def _score_letters(
     items: list[Item],
     progress: ProgressBar,
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    from chereme.runtime.evaluation import evaluate as score
-    from chereme.runtime.recognizer import Recognizer
-    from chereme.runtime.streams import load_streams
+    from chereme.recognition.evaluation import evaluate as score
+    from chereme.recognition.fingerspelling import Recognizer
+    from chereme.recognition.streams import load_streams
 
     streams = load_streams(model, stream.value, threads=threads)
     result, read = score(Recognizer(streams, **settings), items, progress)
@@ -209,8 +209,8 @@ def _score_signs(
     items: list[Item],
     progress: ProgressBar,
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    from chereme.runtime.isolated import IsolatedRecognizer, load_isolated
-    from chereme.runtime.isolated_evaluation import evaluate_signs
+    from chereme.recognition.isolated import IsolatedRecognizer, load_isolated
+    from chereme.recognition.isolated_evaluation import evaluate_signs
 
     bundles = [load_isolated(name, stream.value, threads=threads) for name in models]
     result, read = evaluate_signs(IsolatedRecognizer(bundles, **settings), items, progress)
@@ -230,8 +230,8 @@ def _score_sentences(
     items: list[Item],
     progress: ProgressBar,
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    from chereme.runtime.continuous import ContinuousRecognizer, load_continuous
-    from chereme.runtime.continuous_evaluation import evaluate_sentences
+    from chereme.recognition.continuous import ContinuousRecognizer, load_continuous
+    from chereme.recognition.continuous_evaluation import evaluate_sentences
 
     recognizer = ContinuousRecognizer(load_continuous(model, threads=threads), **settings)
     result, read = evaluate_sentences(recognizer, items, progress)

@@ -65,11 +65,11 @@ def export(
     stands in the bundle's metrics.
     """
     from chereme.formats.outputs import check_output_folder
-    from chereme.runtime.bundle import read_config
+    from chereme.recognition.bundle import read_config
 
     require("torch", extra="train")
     isolated = require("chereme.training.export_isolated", extra="train")
-    continuous = require("chereme.training.export_continuous", extra="train")
+    continuous = require("chereme.systems.signx.export", extra="train")
     description = description and Path(find_recipe(str(description)))
     model_card = model_card and Path(find_recipe(str(model_card)))
     of_letters = {"--lm": lm, "--crops": crops}
@@ -87,7 +87,7 @@ def export(
     elif reads_signs:
         isolated.export_isolated(checkpoint, output, **described)
     else:
-        export_letters = require("chereme.training.export", extra="train").export
+        export_letters = require("chereme.systems.fingerspelling.export", extra="train").export
         export_letters(checkpoint, output, lm=lm, crops=crops, int8=int8, half=half, **described)
     config, sha256 = read_config(output)
     for metric in config.metrics:

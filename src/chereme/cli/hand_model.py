@@ -145,18 +145,18 @@ def reconstruct(
         raise UsageError("--template is of the fit, but --model makes its own hands; give one")
     check_output(output, overwrite=overwrite)
     require("torch", extra="train")
-    film = require("chereme.hand_model.reconstruction_film", extra="train")
+    film = require("chereme.systems.hand_aware.reconstruction_film", extra="train")
     if model is None:
-        fitting = require("chereme.hand_model.reconstruction", extra="train")
+        fitting = require("chereme.systems.hand_aware.reconstruction", extra="train")
         reconstructor = fitting.LandmarkFit(template or "open")
     else:
-        found = require("chereme.training.hand_aware", extra="train").load_hand_aware(model)
+        found = require("chereme.systems.hand_aware.task", extra="train").load_hand_aware(model)
         if found.about["kind"] != "hands":
             raise UsageError(
                 f"{model}: expected a recogniser that makes hands of crops, got one of kind "
                 f"{found.about['kind']}, which makes none"
             )
-        networks = require("chereme.models.hand_aware.reconstruction", extra="train")
+        networks = require("chereme.systems.hand_aware.network_reconstruction", extra="train")
         reconstructor = networks.NetworkReconstruction(found.model)
     with ProgressBar(source.name) as progress:
         made = film.write_reconstruction(

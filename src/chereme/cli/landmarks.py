@@ -31,13 +31,13 @@ def landmarks(
     """Find the hands in INPUT and write their landmarks (.pose v0.2, or .npz)."""
     from chereme.formats.outputs import new_file
     from chereme.formats.poses import write_landmarks
-    from chereme.runtime.observe import LANDMARK_SUFFIXES, observe
+    from chereme.recognition.hand_landmarks import LANDMARK_SUFFIXES, detect_hands
 
     if output.suffix.lower() not in LANDMARK_SUFFIXES:
         raise UsageError(f"{output}: expected a name that ends in .pose or .npz")
     with new_file(output, overwrite=overwrite) as part:
         with ProgressBar(source.name) as progress:
-            observation = observe(
+            detected = detect_hands(
                 source,
                 mirrored=mirrored,
                 rate=rate,
@@ -47,9 +47,9 @@ def landmarks(
                 strict=strict,
                 progress=progress,
             )
-        for message in observation.warnings:
+        for message in detected.warnings:
             warn(str(source), message)
-        found = observation.landmarks
+        found = detected.landmarks
         write_landmarks(found, part)
     seen = (found.confidence > 0).any(axis=(1, 2)).mean() if found.handedness else 0.0
     say(

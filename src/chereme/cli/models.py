@@ -22,8 +22,8 @@ def models(
     form: Annotated[Format, typer.Option("--format", help="Form of the list.")] = Format.txt,
 ) -> None:
     """List the models that come with chereme, with the licence of code, weights and data."""
-    from chereme.runtime.bundle import read_config
-    from chereme.runtime.registry import MODELS
+    from chereme.recognition.bundle import read_config
+    from chereme.recognition.registry import MODELS
 
     rows: list[dict[str, Any]] = []
     for model in MODELS.values():

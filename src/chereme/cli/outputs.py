@@ -139,7 +139,7 @@ def plan(
 ) -> list[Job]:
     """What is to be done. Raises UsageError for films that cannot be."""
     from chereme.formats.transcripts import output_sets
-    from chereme.runtime.overlay import overlay_paths
+    from chereme.recognition.overlay import overlay_paths
 
     if output is None:
         files: list[list[Path]] = [[] for _ in inputs]

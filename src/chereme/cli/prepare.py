@@ -248,7 +248,7 @@ def prepare(
             raise UsageError(f"{dataset}: expected --clips N, which says how many to make")
         check_output_folder(output, overwrite=overwrite, resumed=True)
         teachers, settings = _teachers(teacher, checkpoint, vectors), _settings(size)
-        made = require("chereme.training.made_clips", extra="train")
+        made = require("chereme.synthesis.shards", extra="train")
         if dataset == RENDERED:
             maker = made.RenderedClips(clips, signers, seed, rate or made.RATE, settings)
         else:
@@ -260,7 +260,7 @@ def prepare(
             count = made.write_clips(maker, output, teachers, workers=workers, progress=progress)
         say(f"{output}: {count:,} clips")
         return
-    catalogue = require("chereme.data.catalogue", extra="train")
+    catalogue = require("chereme.datasets.catalogue", extra="train")
     _refuse(dataset, {**of_made, "--signers": signers})
     poses = catalogue.into(dataset) == "poses"
     _refuse(dataset, {**of_crops, **of_runs} if poses else {"--rate": rate})
@@ -271,13 +271,13 @@ def prepare(
     limits = options.limits(max_pixels, max_seconds, max_frames)
     with ProgressBar(corpus.name, unit="clips") as progress:
         if poses:
-            module = require("chereme.data.pose_clips", extra="train")
+            module = require("chereme.datasets.pose_clips", extra="train")
             more = {} if rate is None else {"rate": rate}
             result = module.prepare_poses(
                 corpus, output, workers=workers, limits=limits, progress=progress, **more
             )
         else:
-            result = require("chereme.training.prepare", extra="train").prepare(
+            result = require("chereme.datasets.teaching", extra="train").prepare(
                 corpus,
                 output,
                 teachers,
@@ -318,13 +318,13 @@ def _prepare_signing(
 def _teachers(
     names: Sequence[TeacherName] | None, checkpoint: Path | None, vectors: Sequence[Path] | None
 ) -> Any:
-    module = require("chereme.training.prepare", extra="train")
+    module = require("chereme.datasets.teaching", extra="train")
     files = module.TeacherFiles(checkpoint, tuple(vectors or ()))
     return module.open_teachers([name.value for name in names or ()], files)
 
 
 def _settings(size: int | None) -> Any:
-    return require("chereme.training.prepare", extra="train").crop_settings(size)
+    return require("chereme.datasets.teaching", extra="train").crop_settings(size)
 
 
 def _needed(root: Path | None, dataset: str) -> Path:
@@ -352,7 +352,7 @@ def _prepare_letters(
             f"{LETTERS}: expected --clips N, and --exemplars FILE of chereme prepare {EXEMPLARS}"
         )
     module = require("chereme.synthesis.letters", extra="train")
-    exemplars = require("chereme.data.exemplars", extra="train")
+    exemplars = require("chereme.datasets.exemplars", extra="train")
     hands = exemplars.joined([exemplars.Exemplars.load(file) for file in files])
     made = module.LetterClips(hands, clips, tuple(dev or ()), tuple(test or ()), seed)
     with ProgressBar(LETTERS, unit="clips") as progress:
@@ -363,7 +363,7 @@ def _prepare_letters(
 def _prepare_exemplars(
     root: Path, output: Path, digits: bool, variants: int, rendered: int, seed: int
 ) -> None:
-    module = require("chereme.data.exemplars", extra="train")
+    module = require("chereme.datasets.exemplars", extra="train")
     from chereme.hands.detector import MediaPipeDetector
 
     with (

@@ -51,8 +51,8 @@ class Letters:
         self, model: str, stream: options.Stream, threads: int | None, settings: dict[str, Any]
     ) -> None:
         from chereme.formats.transcripts import WRITERS
-        from chereme.runtime.recognizer import Recognizer
-        from chereme.runtime.streams import load_streams
+        from chereme.recognition.fingerspelling import Recognizer
+        from chereme.recognition.streams import load_streams
 
         streams = load_streams(model, stream.value, threads=threads)
         self.recognizer, self.forms = Recognizer(streams, **settings), tuple(WRITERS)
@@ -93,7 +93,7 @@ class Signs:
         top: int,
     ) -> None:
         from chereme.formats.glosses import WRITERS
-        from chereme.runtime.isolated import IsolatedRecognizer, load_isolated
+        from chereme.recognition.isolated import IsolatedRecognizer, load_isolated
 
         bundle = load_isolated(model, stream.value, threads=threads)
         self.recognizer = IsolatedRecognizer(bundle, **settings)
@@ -132,7 +132,7 @@ class Signing:
 
     def __init__(self, model: str, threads: int | None, settings: dict[str, Any]) -> None:
         from chereme.formats.signing import UNTIMED, WRITERS
-        from chereme.runtime.continuous import ContinuousRecognizer, load_continuous
+        from chereme.recognition.continuous import ContinuousRecognizer, load_continuous
 
         bundle = load_continuous(model, threads=threads)
         self.recognizer = ContinuousRecognizer(bundle, **settings)

@@ -153,7 +153,7 @@ def recognize(
     replaced without --overwrite. A bad input, or a file that cannot be written, does not stop the
     others.
     """
-    from chereme.runtime.observe import LANDMARK_SUFFIXES
+    from chereme.recognition.hand_landmarks import LANDMARK_SUFFIXES
     from chereme.video.folders import expand
 
     inputs, remarks = expand(inputs, LANDMARK_SUFFIXES)
@@ -280,7 +280,7 @@ def _annotate(path: Path, reader: Reader, result: Any, style: ElanStyle, source:
 
 def _model(model: str | None, task: Task | None) -> tuple[str, str]:
     """The name or folder of the model, and its task."""
-    from chereme.runtime.registry import family_for, task_of
+    from chereme.recognition.registry import family_for, task_of
 
     if model is None and task is Task.continuous:
         raise UsageError(

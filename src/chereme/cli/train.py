@@ -112,7 +112,7 @@ def train(
             "train: expected FOLDER -o MODEL, a folder of your own signs (<gloss>/<clip>) and the "
             "name of the new model; or --config FILE, a recipe of the trainer"
         )
-    own_signs = require("chereme.training.own_signs", extra="train")
+    own_signs = require("chereme.systems.own_signs.recipe", extra="train")
     # A model of an earlier run becomes that of all clips that are there now.
     ours = own_signs.work_folder(output).is_dir() or not (output / own_signs.CONFIG).is_file()
     check_output_folder(output, overwrite=overwrite or ours)

@@ -11,14 +11,14 @@ from chereme.decoding.ctc import (
     said_or_silent,
 )
 from chereme.decoding.language_model import LanguageModel, OnnxLanguageModel
-from chereme.decoding.rescoring import Voice, likeliest_text
+from chereme.decoding.rescoring import Scorer, likeliest_text
 
 __all__ = [
     "Hypothesis",
     "LanguageModel",
     "OnnxLanguageModel",
+    "Scorer",
     "Span",
-    "Voice",
     "align",
     "beam_search",
     "beam_search_batch",

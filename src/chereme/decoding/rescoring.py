@@ -23,15 +23,15 @@ Text = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Voice:
+class Scorer:
     """What one network says of a stretch, and how much that counts.
 
-    ``log_probs (T, V)``, of its own length; ``proposals``: the texts it finds likely, best first;
+    ``log_probs (T, V)``, of its own length; ``n_best``: the texts it finds likely, best first;
     ``lm``, ``alpha`` and ``beta`` as in `beam_search`; ``weight``: its part of the mean, from 0.
     """
 
     log_probs: Log
-    proposals: Sequence[Text]
+    n_best: Sequence[Text]
     weight: float
     lm: LanguageModel | None = None
     alpha: float = 0.0
@@ -41,8 +41,8 @@ class Voice:
 class _Scores:
     """Scores of texts, each worked out once."""
 
-    def __init__(self, voices: Sequence[Voice]) -> None:
-        self._voices = [voice for voice in voices if voice.weight > 0]
+    def __init__(self, scorers: Sequence[Scorer]) -> None:
+        self._scorers = [scorer for scorer in scorers if scorer.weight > 0]
         self.known: dict[Text, float] = {}
 
     def add(self, texts: Iterable[Text]) -> None:
@@ -52,14 +52,14 @@ class _Scores:
         total = np.zeros(len(fresh))
         lengths = np.array([len(text) for text in fresh])
         log_lms: dict[int, Log] = {}  # networks may share a language model
-        for voice in self._voices:
-            score = ctc_log_likelihoods(voice.log_probs, fresh) + voice.beta * lengths
-            if voice.lm is not None and voice.alpha:
-                key = id(voice.lm)
+        for scorer in self._scorers:
+            score = ctc_log_likelihoods(scorer.log_probs, fresh) + scorer.beta * lengths
+            if scorer.lm is not None and scorer.alpha:
+                key = id(scorer.lm)
                 if key not in log_lms:
-                    log_lms[key] = text_log_probabilities(voice.lm, fresh)
-                score += voice.alpha * log_lms[key]
-            total += voice.weight * score
+                    log_lms[key] = text_log_probabilities(scorer.lm, fresh)
+                score += scorer.alpha * log_lms[key]
+            total += scorer.weight * score
         self.known.update(zip(fresh, total.tolist(), strict=True))
 
     def best(self) -> Text:
@@ -67,23 +67,23 @@ class _Scores:
         return min(self.known, key=lambda text: (-self.known[text], len(text), text))
 
 
-def likeliest_text(voices: Sequence[Voice]) -> tuple[Text, float]:
+def likeliest_text(scorers: Sequence[Scorer]) -> tuple[Text, float]:
     """The text of the highest score among those that are tried, and that score (natural log).
 
-    A text scores ``sum of weight * (ln p_ctc + alpha * ln p_lm + beta * length)`` over ``voices``:
+    A text scores ``sum of weight * (ln p_ctc + alpha * ln p_lm + beta * length)`` over ``scorers``:
     with weights of sum 1 the mean of what the networks' own searches would give it. A text that one
     of them (of weight above 0) has too few frames for is never chosen.
 
-    Tried are all proposals and the empty text, then the best of them with single differences from
+    Tried are all n_best and the empty text, then the best of them with single differences from
     the best of each network, then with all of these that were for the better: two networks that
     err in different letters mend each other, also where no beam holds the whole right text.
     """
-    scores = _Scores(voices)
-    scores.add([(), *(text for voice in voices for text in voice.proposals)])
+    scores = _Scores(scorers)
+    scores.add([(), *(text for scorer in scorers for text in scorer.n_best)])
     base = scores.best()
-    for voice in voices:
-        if voice.proposals:
-            _mend(base, voice.proposals[0], scores)
+    for scorer in scorers:
+        if scorer.n_best:
+            _mend(base, scorer.n_best[0], scores)
     best = scores.best()
     return best, scores.known[best]
 

@@ -1,8 +1,8 @@
 """Hands in a picture or a video, with MediaPipe, and with second looks where it finds nothing.
 
 A video is followed in the cheap VIDEO mode. When the hand is lost or none was found yet, other
-views of the frame are tried (``chereme.hands.views``), at a bounded cost per frame; the view that
-shows a hand becomes the one that is followed.
+views of the frame are tried (``chereme.hands.search_regions``), at a bounded cost per frame; the
+view that shows a hand becomes the one that is followed.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chereme.errors import InputError
-from chereme.hands import views
+from chereme.hands import search_regions
 from chereme.hands.cuts import CutFinder
 from chereme.hands.landmarker import Landmarker, RawHand, find_hand_landmarker
+from chereme.hands.search_regions import View
 from chereme.hands.skeleton import palm_size
-from chereme.hands.views import View
 
 __all__ = ["Detection", "HandDetector", "MediaPipeDetector", "find_hand_landmarker"]
 
@@ -145,7 +145,7 @@ class MediaPipeDetector:
         self._cuts = CutFinder()
         self._tries = 0
         self._proven: View | None = None
-        self._moving = views.MovingPart()
+        self._moving = search_regions.MovingPart()
         self._start_over(None)
 
     def _start_over(self, view: View | None) -> None:
@@ -227,7 +227,7 @@ class MediaPipeDetector:
                 points, image, margin=0.25 * float(np.ptp(points, axis=0).max())
             ):
                 since = self._alone_since
-                self._start_over(views.around(points, factor=5.0))
+                self._start_over(search_regions.around(points, factor=5.0))
                 self._alone_since = since
         return found
 
@@ -246,7 +246,7 @@ class MediaPipeDetector:
         if self._tries % 2 and (found := self._look(self._follower, image, None)):
             return found
         moving = self._moving.view(image)
-        borders = [views.bordered(width, height, *border) for border in BORDERS]
+        borders = [search_regions.bordered(width, height, *border) for border in BORDERS]
         if self._tries == 1:
             candidates = borders
         elif moving is not None and self._tries % MOVING_TURNS:
@@ -256,7 +256,7 @@ class MediaPipeDetector:
         elif self._proven is not None and self._tries % 4 == 0:
             candidates = [self._proven]
         else:
-            others = _in_turn(borders, views.tiles(width, height))
+            others = _in_turn(borders, search_regions.tiles(width, height))
             candidates = [others[(self._tries // 2 - 1) % len(others)]]
         for view in candidates:
             if found := self._look_anew(image, view):
@@ -270,7 +270,7 @@ class MediaPipeDetector:
     def _search_nearby(self, image: NDArray[np.uint8]) -> list[Detection]:
         """Look round the hands of the last frame that had any."""
         for hand in self._last:
-            view = views.around(hand.landmarks[:, :2], factor=4.0)
+            view = search_regions.around(hand.landmarks[:, :2], factor=4.0)
             if found := self._look_anew(image, view):
                 self._rescues += 1
                 if self._rescues == MAX_RESCUES:
@@ -281,8 +281,8 @@ class MediaPipeDetector:
 
     def _search_still(self, image: NDArray[np.uint8]) -> list[Detection]:
         height, width = image.shape[:2]
-        borders = [views.bordered(width, height, *border) for border in BORDERS]
-        for view in (None, *borders, *views.tiles(width, height)):
+        borders = [search_regions.bordered(width, height, *border) for border in BORDERS]
+        for view in (None, *borders, *search_regions.tiles(width, height)):
             if found := self._look_anew(image, view):
                 return found
         return []
@@ -313,7 +313,7 @@ class MediaPipeDetector:
         self, landmarker: Landmarker, image: NDArray[np.uint8], view: View | None
     ) -> list[Detection]:
         height, width = image.shape[:2]
-        rendered = (view or views.whole(width, height)).render(image)
+        rendered = (view or search_regions.whole(width, height)).render(image)
         return [_detection(hand, rendered) for hand in landmarker.find(rendered.image)]
 
     def _due_now(self, what: str, now: float, every: float) -> bool:
@@ -336,7 +336,7 @@ def _near(hand: Detection, known: Detection) -> bool:
     return bool(apart <= ENLARGED_REACH * palm_size(known.landmarks))
 
 
-def _detection(hand: RawHand, rendered: views.Rendered) -> Detection:
+def _detection(hand: RawHand, rendered: search_regions.Rendered) -> Detection:
     return Detection(
         landmarks=rendered.to_frame(hand.landmarks),
         world_landmarks=hand.world_landmarks,

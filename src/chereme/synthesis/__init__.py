@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from chereme.data.exemplars import Exemplars
+from chereme.datasets.exemplars import Exemplars
 from chereme.formats.poses import write_landmarks
 from chereme.synthesis.spelling import SpelledClip, Speller
 from chereme.synthesis.style import SpellingStyle

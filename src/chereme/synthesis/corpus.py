@@ -2,7 +2,7 @@
 
 A clip is three files: the video; a ``.json`` transcript, as ``chereme recognize`` writes it, with
 the times of the letters; and an ``.npz``, a landmark file (of a detector that makes no mistakes)
-that also holds the parameters of the hand model, see ``Footage.truth``.
+that also holds the parameters of the hand model, see ``RenderedClip.truth``.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from chereme.data.prepare import alone_in
-from chereme.data.words import ACOUSTIC_SHARES, TextSampler, is_held_out
+from chereme.datasets.prepare import alone_in
+from chereme.datasets.words import ACOUSTIC_SHARES, TextSampler, is_held_out
 from chereme.errors import UsageError
 from chereme.formats.dot_npz import npz_bytes
 from chereme.formats.manifests import Item, write_manifest
 from chereme.formats.outputs import write_file
 from chereme.formats.transcripts import save, write
 from chereme.hand_model import HandLayer, HandTemplate
-from chereme.rendering.background import PictureFolder
-from chereme.synthesis.filming import SUBSTEPS, Footage
 from chereme.synthesis.handshapes import bundled, to_exemplars
+from chereme.synthesis.rendered_clips import SUBSTEPS, RenderedClip
+from chereme.synthesis.rendering.background import PictureFolder
 from chereme.synthesis.scenes import Scene
 from chereme.synthesis.signers import Signer
 from chereme.synthesis.spelling import Motion, Speller
@@ -72,7 +72,7 @@ def signer(number: int, seed: int) -> Signer:
 
 def compose(
     text: str, who: Signer, rng: np.random.Generator, pictures: Pictures, rate: float | None = None
-) -> Footage:
+) -> RenderedClip:
     """Plan a clip in which ``who`` spells ``text``: letters, digits and spaces."""
     folder = None if pictures.backgrounds is None else PictureFolder(pictures.backgrounds)
     scene = Scene.sample(rng, pictures.width, pictures.height, folder)
@@ -82,15 +82,17 @@ def compose(
     other = None
     if scene.other:
         other = speller.rest(rng, style, seconds=motion.times[-1], calm=True, substeps=SUBSTEPS)
-    return Footage(motion, who, scene, open_hand(), other=other, seed=int(rng.integers(1 << 31)))
+    return RenderedClip(
+        motion, who, scene, open_hand(), other=other, seed=int(rng.integers(1 << 31))
+    )
 
 
-def save_clip(footage: Footage, path: Path, quality: int) -> None:
+def save_clip(rendered: RenderedClip, path: Path, quality: int) -> None:
     """Write the three files of a clip, the video last: where it is, the others are too."""
-    transcript = write(transcript_of(footage.motion), path, "json")
+    transcript = write(transcript_of(rendered.motion), path, "json")
     save(transcript, path.with_suffix(".json"), overwrite=True)
-    write_file(path.with_suffix(".npz"), _truth_bytes(footage), overwrite=True)
-    write_video(path, footage.frames(), footage.rate, quality=quality)
+    write_file(path.with_suffix(".npz"), _truth_bytes(rendered), overwrite=True)
+    write_video(path, rendered.frames(), rendered.rate, quality=quality)
 
 
 def transcript_of(motion: Motion) -> Transcript:
@@ -107,9 +109,9 @@ def transcript_of(motion: Motion) -> Transcript:
     return Transcript(motion.text.strip(), tuple(tokens), {"synthetic": True})
 
 
-def _truth_bytes(footage: Footage) -> bytes:
-    with np.load(io.BytesIO(npz_bytes(footage.landmarks))) as file:
-        arrays = {**file, **footage.truth}
+def _truth_bytes(rendered: RenderedClip) -> bytes:
+    with np.load(io.BytesIO(npz_bytes(rendered.landmarks))) as file:
+        arrays = {**file, **rendered.truth}
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
     return buffer.getvalue()
@@ -204,7 +206,7 @@ def _run(jobs: Sequence[Any], workers: int) -> Any:
 def _job(job: tuple[int, str, Path, int, int, Pictures]) -> int:
     index, text, path, number, seed, pictures = job
     rng = np.random.default_rng([seed, index])
-    footage = compose(text, signer(number, seed), rng, pictures)
+    rendered = compose(text, signer(number, seed), rng, pictures)
     quality = int(rng.integers(20, 36)) if pictures.quality is None else pictures.quality
-    save_clip(footage, path, quality)
+    save_clip(rendered, path, quality)
     return 1

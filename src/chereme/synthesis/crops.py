@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from chereme.data.clips import AS_SERVED, CropSettings, TrackedClip, in_crop
-from chereme.data.shards import Sample, jpeg_of
+from chereme.datasets.clips import AS_SERVED, CropSettings, TrackedClip, in_crop
+from chereme.datasets.shards import Sample, jpeg_of
 from chereme.hands.crop import crop, hand_box
 from chereme.hands.skeleton import mirror, palm_size
-from chereme.rendering.film import compress
 from chereme.synthesis.corpus import Part, Pictures, check_corpus, compose, parts, signer, word
+from chereme.synthesis.rendering.film import compress
 from chereme.types import FloatArray, Handedness, HandTrack
 
 _HEIGHTS = (160, 400)  # pixels of the pictures that crops are cut from: hands of 20 to 90 pixels
@@ -68,8 +68,8 @@ class RenderedClips:
         height = 2 * round(float(np.exp(rng.uniform(*np.log(_HEIGHTS)))) / 2)
         pictures = Pictures(2 * round(height * 2 / 3), height)
         text = word(index, self.seed, part)
-        footage = compose(text, who, rng, pictures, self.rate)
-        seen = footage.landmarks
+        rendered = compose(text, who, rng, pictures, self.rate)
+        seen = rendered.landmarks
         side: Handedness = "left" if who.left_handed else "right"
         assert seen.world_landmarks is not None
         points, world = seen.landmarks[:, 0], seen.world_landmarks[:, 0]
@@ -96,7 +96,7 @@ class RenderedClips:
         quality = int(rng.uniform(40, 98))  # of a video's compression
         jpegs: list[bytes | None] = [None] * len(frames)
         shown = np.flatnonzero(found)
-        windows = footage.windows(frames[shown], boxes[shown])
+        windows = rendered.windows(frames[shown], boxes[shown])
         for index, (image, (x, y)) in zip(shown, windows, strict=True):
             box = boxes[index] - np.array([x, y, x, y])
             cut = crop(compress(image, quality), box, self.settings.size)
@@ -115,9 +115,9 @@ class RenderedClips:
             size=self.settings.size,
         )
         truth = {
-            "timestamps": footage.timestamps,
-            "landmarks": footage.landmarks.landmarks,
-            **{key: footage.truth[key] for key in ("global_orient", "hand_pose", "betas")},
+            "timestamps": rendered.timestamps,
+            "landmarks": rendered.landmarks.landmarks,
+            **{key: rendered.truth[key] for key in ("global_orient", "hand_pose", "betas")},
         }
         return TrackedClip(sample, replace(track, mirrored=side == "left"), Path(name), truth=truth)
 

@@ -18,17 +18,17 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from chereme.data.clips import AS_SERVED, CropSettings, TrackedClip, in_crop
-from chereme.data.shards import Sample, jpeg_of
+from chereme.datasets.clips import AS_SERVED, CropSettings, TrackedClip, in_crop
+from chereme.datasets.shards import Sample, jpeg_of
 from chereme.errors import InputError, UsageError
+from chereme.hands.camera import Camera
 from chereme.hands.crop import crop, hand_box
 from chereme.hands.skeleton import JOINT_NAMES, mirror, palm_size
-from chereme.models.hand_aware.layouts import keypoint_layout
-from chereme.rendering.camera import Camera
-from chereme.rendering.film import compress
+from chereme.nn.keypoint_layouts import keypoint_layout
 from chereme.synthesis.corpus import Part, check_corpus, open_hand, signer
-from chereme.synthesis.filming import SUBSTEPS, Footage
 from chereme.synthesis.isolated import Gloss, lexicon, perform
+from chereme.synthesis.rendered_clips import SUBSTEPS, RenderedClip
+from chereme.synthesis.rendering.film import compress
 from chereme.synthesis.scenes import Scene
 from chereme.teachers import Clip, ClipEmbeddings
 from chereme.types import FloatArray, Handedness, HandTrack
@@ -115,8 +115,8 @@ class _Seen(NamedTuple):
     found: NDArray[np.bool_]  # (T,)
 
 
-class SignFootage(Footage):
-    """Footage, and where the signer's body is in its finished pictures."""
+class SignFootage(RenderedClip):
+    """A rendered clip, and where the signer's body is in its finished pictures."""
 
     def body(self) -> dict[str, Floats]:
         """Pixels ``(2,)`` of the joints that keep still; left and right are the signer's own."""
@@ -142,7 +142,7 @@ class SignFootage(Footage):
 
 @dataclass(frozen=True)
 class FilmedSigns:
-    """``clips`` clips of the `signs` by ``signers`` made-up signers: a `ClipMaker`.
+    """``clips`` clips of the `signs` by ``signers`` made-up signers: a `ClipGenerator`.
 
     The label of a clip is its gloss. No signer is in two of train, dev and test, of the last two
     each has ``held_out`` of its own; every signer signs all signs equally often, as far as the
@@ -220,15 +220,15 @@ class FilmedSigns:
         """The sample of that number, its vectors left to `known`."""
         number, hand = self._places[index]
         name, part = self.describe(index)
-        footage = self._footage(number)
-        seen = [self._detected(number, footage, h) for h in range(len(footage.handedness))]
+        rendered = self._footage(number)
+        seen = [self._detected(number, rendered, h) for h in range(len(rendered.handedness))]
         own = seen[hand]
         # As in serving: what lies before the first sight of the signing hand and after the last is
         # no part.
         frames = np.arange(*np.flatnonzero(seen[0].found)[[0, -1]] + [0, 1])
         found = own.found[frames]
-        side: Handedness = footage.handedness[hand]  # type: ignore[assignment]
-        camera, points = footage.camera, footage.landmarks.landmarks[frames, hand].astype(float)
+        side: Handedness = rendered.handedness[hand]  # type: ignore[assignment]
+        camera, points = rendered.camera, rendered.landmarks.landmarks[frames, hand].astype(float)
         detected = np.concatenate([own.points[frames], points[..., 2:]], axis=-1)
         if side == "left":
             points, detected = mirror(points, camera.width), mirror(detected, camera.width)
@@ -236,7 +236,7 @@ class FilmedSigns:
         track = HandTrack(
             np.where(hidden, np.float32(np.nan), detected).astype(np.float32),
             np.where(hidden[..., 0], 0, own.confidence[frames]).astype(np.float32),
-            footage.timestamps[frames],
+            rendered.timestamps[frames],
             camera.width,
             camera.height,
             side,
@@ -244,15 +244,15 @@ class FilmedSigns:
         )
         if self.view == "frame":
             boxes = np.tile([0.0, 0.0, camera.width, camera.height], (len(frames), 1))
-            jpegs = self._whole(number, footage, frames)
+            jpegs = self._whole(number, rendered, frames)
         else:
             boxes = self._boxes(number, replace(track, landmarks=points))
-            jpegs = self._cut(number, footage, frames, found, boxes, hand)
+            jpegs = self._cut(number, rendered, frames, found, boxes, hand)
         size = self.settings.size
         sample = Sample(
             id=name,
             label=self.gloss(number).name,
-            signer=footage.signer.name,
+            signer=rendered.signer.name,
             split=part,
             rate=self.rate,
             handedness=side,
@@ -264,7 +264,7 @@ class FilmedSigns:
         )
         truth = {
             JOINTS: in_crop(points, boxes, size).reshape(len(frames), -1),
-            LAYOUT: self._keypoints(number, footage, seen)[frames],
+            LAYOUT: self._keypoints(number, rendered, seen)[frames],
         }
         return TrackedClip(sample, replace(track, mirrored=side == "left"), Path(name), truth=truth)
 
@@ -288,38 +288,38 @@ class FilmedSigns:
     def _rng(self, clip: int, purpose: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, clip, purpose])
 
-    def _detected(self, clip: int, footage: SignFootage, hand: int) -> _Seen:
+    def _detected(self, clip: int, rendered: SignFootage, hand: int) -> _Seen:
         """Joints with errors, most of the large ones noticed (a low confidence)."""
         rng = self._rng(clip, hand)
-        truth = footage.landmarks.landmarks[:, hand].astype(np.float64)
+        truth = rendered.landmarks.landmarks[:, hand].astype(np.float64)
         frames = len(truth)
         palm = palm_size(truth)[:, None, None]
         large = rng.random((frames, 21, 1)) < _LARGE_SHARE
         error = rng.standard_normal((frames, 21, 2)) * np.where(large, _LARGE_ERROR, _ERROR)
         sure = 0.95 - 1.2 * np.linalg.norm(error, axis=-1) + rng.normal(0, 0.08, (frames, 21))
         points = truth[..., :2] + palm * error
-        camera = footage.camera
+        camera = rendered.camera
         inside = ((truth[..., :2] >= 0) & (truth[..., :2] < [camera.width, camera.height])).all(-1)
         found = inside.mean(axis=1) >= _IN_SIGHT
         if hand == 0 and not found.any():  # a clip shows something, however little
             found = inside.mean(axis=1) >= inside.mean(axis=1).max()
         return _Seen(points, sure.clip(0.05, 1.0), found)
 
-    def _keypoints(self, clip: int, footage: SignFootage, seen: Sequence[_Seen]) -> Floats:
+    def _keypoints(self, clip: int, rendered: SignFootage, seen: Sequence[_Seen]) -> Floats:
         """``(T, 3 N)``: what a detector of whole people finds in each frame."""
         rng = self._rng(clip, 2)
-        layout, camera = keypoint_layout(LAYOUT), footage.camera
+        layout, camera = keypoint_layout(LAYOUT), rendered.camera
         size = np.array([camera.width, camera.height])
         place = dict(zip(layout.names, layout.source, strict=True))
-        frames = footage.count
+        frames = rendered.count
         found = np.zeros((frames, layout.size, 3), np.float32)
-        palm = float(np.median(palm_size(footage.landmarks.landmarks[:, 0])))
-        for name, pixel in footage.body().items():
+        palm = float(np.median(palm_size(rendered.landmarks.landmarks[:, 0])))
+        for name, pixel in rendered.body().items():
             if (pixel >= 0).all() and (pixel < size).all():
                 shaken = pixel + palm * _ERROR * rng.standard_normal((frames, 2))
                 found[:, place[name], :2] = shaken / size
                 found[:, place[name], 2] = rng.uniform(0.7, 1.0, frames)
-        for one, side in zip(seen, footage.handedness, strict=True):
+        for one, side in zip(seen, rendered.handedness, strict=True):
             joints = [place[f"{side}_hand_{joint}"] for joint in JOINT_NAMES]
             values = np.concatenate([one.points / size, one.confidence[..., None]], axis=-1)
             hidden = ~one.found[:, None, None]
@@ -344,7 +344,7 @@ class FilmedSigns:
     def _cut(
         self,
         clip: int,
-        footage: SignFootage,
+        rendered: SignFootage,
         frames: NDArray[np.intp],
         found: NDArray[np.bool_],
         boxes: FloatArray,
@@ -357,12 +357,12 @@ class FilmedSigns:
         if not len(shown):
             return jpegs
         # The scene's own picture shows the signing hand as a right one, and the other as a left.
-        width = footage.scene.camera.width
+        width = rendered.scene.camera.width
         if hand:
             boxes = np.stack(
                 [width - boxes[:, 2], boxes[:, 1], width - boxes[:, 0], boxes[:, 3]], axis=1
             )
-        windows = footage.windows(frames[shown], boxes[shown])
+        windows = rendered.windows(frames[shown], boxes[shown])
         for index, (image, (x, y)) in zip(shown, windows, strict=True):
             box = boxes[index] - np.array([x, y, x, y])
             cut = crop(compress(image, quality), box, self.settings.size, mirrored=bool(hand))
@@ -370,14 +370,14 @@ class FilmedSigns:
         return jpegs
 
     def _whole(
-        self, clip: int, footage: SignFootage, frames: NDArray[np.intp]
+        self, clip: int, rendered: SignFootage, frames: NDArray[np.intp]
     ) -> list[bytes | None]:
         import cv2
 
         quality = int(self._rng(clip, 4).uniform(40, 98))
         size = (self.settings.size, self.settings.size)
         jpegs: list[bytes | None] = []
-        for number, image in zip(count(), footage.frames(), strict=False):
+        for number, image in zip(count(), rendered.frames(), strict=False):
             if frames[0] <= number <= frames[-1]:
                 small = cv2.resize(compress(image, quality), size, interpolation=cv2.INTER_AREA)
                 jpegs.append(jpeg_of(small.astype(np.uint8, copy=False), self.settings.quality))

@@ -27,13 +27,13 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from chereme.data.exemplars import Exemplars
+from chereme.datasets.exemplars import Exemplars
 from chereme.errors import InputError
 from chereme.formats.tables import read_rows
 from chereme.hand_model import HandLayer
 from chereme.hand_model.anatomy import DIGIT_JOINTS, angles_to_hand_pose
 from chereme.hands.skeleton import FINGERS
-from chereme.synthesis.posing import opposition
+from chereme.synthesis.retargeting import opposition
 
 Floats = NDArray[np.floating[Any]]
 

@@ -19,11 +19,11 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation, Slerp
 
-from chereme.data.pose_clips import Entry, PoseClip, write_poses
+from chereme.datasets.pose_clips import Entry, PoseClip, write_poses
 from chereme.errors import UsageError
 from chereme.hand_model import HandLayer
+from chereme.hands.camera import Camera
 from chereme.hands.skeleton import palm_size
-from chereme.rendering.camera import Camera
 from chereme.synthesis.articulation import Articulation, decode, encode, mix
 from chereme.synthesis.corpus import Part, check_corpus, open_hand, parts, signer
 from chereme.synthesis.detection import detector_noise, lost_frames, mistake_fast_frames

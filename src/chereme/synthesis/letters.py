@@ -21,8 +21,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from chereme.data.exemplars import DIGITS, LETTERS, MOVING, Exemplars
-from chereme.data.pose_clips import Entry, PoseClip, write_poses
+from chereme.datasets.exemplars import DIGITS, LETTERS, MOVING, Exemplars
+from chereme.datasets.pose_clips import Entry, PoseClip, write_poses
 from chereme.errors import UsageError
 from chereme.hands.both import SIDES
 from chereme.synthesis.spelling import SpelledClip, Speller
@@ -192,7 +192,7 @@ def write(
     *,
     progress: Callable[[int, int], None] | None = None,
 ) -> int:
-    """Write the clips to a folder of poses (`chereme.data.pose_clips`); how many."""
+    """Write the clips to a folder of poses (`chereme.datasets.pose_clips`); how many."""
 
     def made() -> Iterator[PoseClip]:
         for done, clip in enumerate(clips, start=1):

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from chereme.data.pose_clips import PoseClip
+from chereme.datasets.pose_clips import PoseClip
 from chereme.synthesis.isolated import IsolatedSigns
 
 _SIGNS = 5000  # more than clips, so that hardly any comes twice

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chereme.rendering.background import PictureFolder, clutter
-from chereme.rendering.camera import Camera
-from chereme.rendering.film import Film
-from chereme.rendering.light import Lighting
+from chereme.hands.camera import Camera
+from chereme.synthesis.rendering.background import PictureFolder, clutter
+from chereme.synthesis.rendering.film import Film
+from chereme.synthesis.rendering.light import Lighting
 
 Floats = NDArray[np.floating[Any]]
 _PALM = 0.095  # metres from the wrist to the middle knuckle

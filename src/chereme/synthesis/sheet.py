@@ -14,8 +14,8 @@ from chereme._imports import require
 from chereme.errors import InputError, UsageError
 from chereme.formats.outputs import new_file
 from chereme.hand_model.anatomy import angles_to_hand_pose
-from chereme.hand_model.plot import mesh_picture, sheet
 from chereme.synthesis.corpus import open_hand
+from chereme.synthesis.hand_pictures import mesh_picture, sheet
 from chereme.synthesis.handshapes import Handshape, bundled, read_table
 
 Image = NDArray[np.uint8]

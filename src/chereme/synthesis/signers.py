@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chereme.rendering.arm import ArmShape
-from chereme.rendering.people import Person
-from chereme.rendering.skin import SkinTone
 from chereme.synthesis.handshapes import Handshape
+from chereme.synthesis.rendering.arm import ArmShape
+from chereme.synthesis.rendering.people import Person
+from chereme.synthesis.rendering.skin import SkinTone
 from chereme.synthesis.style import SpellingStyle
 
 Floats = NDArray[np.floating[Any]]
@@ -24,7 +24,7 @@ class Signer:
 
     ``handshapes`` has one row for each letter: of several ways to form it, this signer's.
     ``betas (10,)`` is the shape of the hands; ``arm`` and ``person`` are those of somebody whose
-    hands are of the usual size: see ``Footage``."""
+    hands are of the usual size: see ``RenderedClip``."""
 
     name: str
     handshapes: tuple[Handshape, ...]

@@ -21,16 +21,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from chereme.data.prepare import alone_in
+from chereme.datasets.prepare import alone_in
 from chereme.errors import UsageError
 from chereme.formats.manifests import Item, write_manifest
 from chereme.formats.tracks import PoseTracks, one_track, write_tracks
-from chereme.rendering.camera import Camera
-from chereme.rendering.film import develop
-from chereme.rendering.renderer import Quality, render
+from chereme.hands.camera import Camera
 from chereme.synthesis.corpus import open_hand
 from chereme.synthesis.filmed_signs import SignFootage
-from chereme.synthesis.filming import SUBSTEPS
+from chereme.synthesis.rendered_clips import SUBSTEPS
+from chereme.synthesis.rendering.film import tone_map
+from chereme.synthesis.rendering.renderer import Quality, render
 from chereme.synthesis.scenes import Scene
 from chereme.synthesis.signing import Signing, Utterance
 from chereme.synthesis.spelling import Motion
@@ -54,8 +54,8 @@ _SHUTTER = 0.0
 _DRAWN = Quality(samples=2, shadow_map=0.0, occlusion=0.0)
 
 
-class SigningFootage(SignFootage):
-    """Footage of a signer both of whose hands sign; ``scene.origin`` is the pit of the neck."""
+class RenderedSigning(SignFootage):
+    """A signer both of whose hands sign; ``scene.origin`` is the pit of the neck."""
 
     def _other(self, other: Motion) -> Any:
         return self._hand(other, self.scene.origin, float(self._neck[0]))
@@ -63,7 +63,7 @@ class SigningFootage(SignFootage):
     def _picture(self, frame: int, scene: Scene, behind: Floats | None) -> NDArray[np.uint8]:
         meshes = self._meshes(frame * SUBSTEPS)
         seen = render(meshes, scene.camera, scene.lighting, scene.background, _DRAWN, behind)
-        return develop(seen.image, scene.film, np.random.default_rng([self._seed, frame]))
+        return tone_map(seen.image, scene.film, np.random.default_rng([self._seed, frame]))
 
     def tracks(self) -> PoseTracks:
         """What a tool without errors would find. NaN, as nobody knows it: mouth, eyelids, all below
@@ -89,9 +89,9 @@ class SigningFootage(SignFootage):
         return one_track(TRACK, np.concatenate(rows, axis=1), self.rate)
 
 
-def film(utterance: Utterance, rng: np.random.Generator, size: int) -> SigningFootage:
+def film(utterance: Utterance, rng: np.random.Generator, size: int) -> RenderedSigning:
     """The utterance before a camera whose pictures are ``size`` x ``size`` pixels."""
-    return SigningFootage(
+    return RenderedSigning(
         utterance.main,
         utterance.who,
         _scene(rng, size),
@@ -144,7 +144,7 @@ class FilmedSigning:
                 f"size: expected an even number of at least {SMALLEST} pixels, got {self.size}"
             )
 
-    def footage(self, index: int) -> SigningFootage:
+    def rendered(self, index: int) -> RenderedSigning:
         """The clip of that number."""
         rng = np.random.default_rng([self.signing.seed, index, 3])
         return film(self.signing.utterance(index, SUBSTEPS), rng, self.size)
@@ -204,6 +204,6 @@ def _job(job: tuple[FilmedSigning, int, Item]) -> None:
     """The video last: where it is, the tracks are too."""
     signing, index, item = job
     assert item.video is not None
-    footage = signing.footage(index)
-    write_tracks(footage.tracks(), item.path)
-    write_video(item.video, footage.frames(), footage.rate, quality=_QUALITY)
+    rendered = signing.rendered(index)
+    write_tracks(rendered.tracks(), item.path)
+    write_video(item.video, rendered.frames(), rendered.rate, quality=_QUALITY)

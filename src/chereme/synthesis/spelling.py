@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
-from chereme.data.exemplars import MOVING, Exemplars
+from chereme.datasets.exemplars import MOVING, Exemplars
 from chereme.errors import UsageError
 from chereme.hands.skeleton import palm_size
 from chereme.synthesis.articulation import Articulation, decode, encode, mix

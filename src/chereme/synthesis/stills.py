@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from chereme.data.exemplars import LETTERS, MOVING, Exemplars
+from chereme.datasets.exemplars import LETTERS, MOVING, Exemplars
 from chereme.hands.detector import Detection, HandDetector
 from chereme.hands.skeleton import mirror
-from chereme.rendering.background import PictureFolder
 from chereme.synthesis.articulation import encode
 from chereme.synthesis.corpus import open_hand, signer
-from chereme.synthesis.filming import SUBSTEPS, Footage
 from chereme.synthesis.handshapes import to_exemplars
+from chereme.synthesis.rendered_clips import SUBSTEPS, RenderedClip
+from chereme.synthesis.rendering.background import PictureFolder
 from chereme.synthesis.scenes import Scene
 from chereme.synthesis.signers import Signer
 from chereme.synthesis.spelling import Motion
@@ -73,14 +73,14 @@ def render_still(
     held = hand[np.zeros(SUBSTEPS + 1, dtype=int)]
     motion = Motion(held, np.arange(SUBSTEPS + 1) / (30 * SUBSTEPS), letter, ())
     scene = Scene.sample(rng, *_SIZE, pictures)
-    footage = Footage(motion, who, scene, open_hand(), seed=int(rng.integers(1 << 31)))
-    joints = footage.joints[0, 0]
+    rendered = RenderedClip(motion, who, scene, open_hand(), seed=int(rng.integers(1 << 31)))
+    joints = rendered.joints[0, 0]
     metres = np.linalg.norm(np.diff(joints[[0, 9, 10, 11, 12]], axis=0), axis=1).sum()
     return Still(
-        next(iter(footage.frames())),
-        footage.landmarks.landmarks[0, 0],
-        float(metres * footage.camera.fx / joints[:, 2].mean()),
-        footage.handedness[0],
+        next(iter(rendered.frames())),
+        rendered.landmarks.landmarks[0, 0],
+        float(metres * rendered.camera.fx / joints[:, 2].mean()),
+        rendered.handedness[0],
     )
 
 

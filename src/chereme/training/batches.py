@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from chereme.data.checks import steps_needed
-from chereme.data.shards import Sample
+from chereme.datasets.checks import steps_needed
+from chereme.datasets.shards import Sample
 from chereme.errors import InputError
 from chereme.text import Alphabet
 from chereme.training.augmentation import (
@@ -70,7 +70,7 @@ class Clip:
 
 
 @dataclass(frozen=True)
-class ClipMaker:
+class ClipTransform:
     """Turns samples of shards into clips.
 
     ``teacher``: name of the vectors in the shards, where the network wants any. ``rate``: frames a

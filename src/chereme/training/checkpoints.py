@@ -13,9 +13,9 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 
 from chereme.errors import BundleError
-from chereme.models.checkpoint_files import load_tensors
-from chereme.models.fingerspelling import FingerspellingRecognizer
-from chereme.training.export import load_checkpoint
+from chereme.nn.checkpoint_files import load_tensors
+from chereme.systems.fingerspelling.export import load_checkpoint
+from chereme.systems.fingerspelling.recognizer import FingerspellingRecognizer
 
 
 class LastCheckpoint(ModelCheckpoint):
@@ -67,7 +67,7 @@ def read_checkpoint(
         raise BundleError(f"{path}: expected {expected}; got something else ({first})") from error
 
 
-def take_weights(model: FingerspellingRecognizer, path: str | Path) -> None:
+def load_pretrained(model: FingerspellingRecognizer, path: str | Path) -> None:
     """Set the weights of ``model`` to those of the checkpoint of another run, to fine-tune them.
 
     Of a run of another stream those after the encoder are taken: a network that reads crops can go

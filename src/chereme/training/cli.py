@@ -12,7 +12,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from chereme.errors import OutputError
-from chereme.models.checkpoint_files import load_tensors
+from chereme.nn.checkpoint_files import load_tensors
 from chereme.training.memory import keep_freed_memory
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chereme._imports import require
-from chereme.data.shards import Sample, read_shard
+from chereme.datasets.shards import Sample, read_shard
 from chereme.errors import InputError
 from chereme.training.augmentation import resize
 

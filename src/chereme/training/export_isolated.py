@@ -1,9 +1,10 @@
 """A trained recogniser of isolated signs -> a bundle that the serving half runs.
 
-The checkpoint is one of ``chereme.training.signbert`` of the kind "recognizer", or one of
-``chereme.training.hand_aware`` of the kind "hands"; these modules say what they hold. Of SignBERT
-cropping and mirroring of the hands are part of the network. Of the hand-model-aware recogniser, the
-encoder and the hand model are one network (crops to joints), ST-GCN and classifier the other.
+The checkpoint is one of ``chereme.systems.signbert.task`` of the kind "recognizer", or one of
+``chereme.systems.hand_aware.task`` of the kind "hands"; these modules say what they hold. Of
+SignBERT cropping and mirroring of the hands are part of the network. Of the hand-model-aware
+recogniser, the encoder and the hand model are one network (crops to joints), ST-GCN and classifier
+the other.
 """
 
 from __future__ import annotations
@@ -20,19 +21,19 @@ from torch import Tensor, nn
 
 from chereme.errors import BundleError
 from chereme.hand_model import HandTemplate
-from chereme.models.checkpoint_files import load_tensors
-from chereme.models.hand_aware import HandAwareRecognizer
-from chereme.models.hand_aware.decoder import HandDecoder, turn
-from chereme.models.hand_aware.recognizer import UNIT
-from chereme.models.signbert import HandPoses, SignBertRecognizer
-from chereme.models.signbert.decoder import landmark_template
-from chereme.models.signbert.distances import ClassDistances
-from chereme.runtime.bundle import CLASSIFIER, ENCODER, MODEL_CARD
-from chereme.runtime.config import SCHEMA_VERSION, Abstention, IsolatedConfig, parse_config
-from chereme.runtime.isolated_bundle import CROP_PORTS, LANDMARK_PORTS, OUTPUT, write_isolated
-from chereme.training.export import to_onnx
-from chereme.training.hand_aware import load_hand_aware
-from chereme.training.signbert import load_signbert
+from chereme.nn.checkpoint_files import load_tensors
+from chereme.recognition.bundle import CLASSIFIER, ENCODER, MODEL_CARD
+from chereme.recognition.config import SCHEMA_VERSION, Abstention, IsolatedConfig, parse_config
+from chereme.recognition.isolated_bundle import CROP_PORTS, LANDMARK_PORTS, OUTPUT, write_isolated
+from chereme.systems.fingerspelling.export import to_onnx
+from chereme.systems.hand_aware.decoder import HandDecoder, turn
+from chereme.systems.hand_aware.recognizer import UNIT, HandAwareRecognizer
+from chereme.systems.hand_aware.task import load_hand_aware
+from chereme.systems.signbert.decoder import landmark_template
+from chereme.systems.signbert.distances import ClassDistances
+from chereme.systems.signbert.recognizer import SignBertRecognizer
+from chereme.systems.signbert.task import load_signbert
+from chereme.systems.signbert.tokens import HandPoses
 
 TOLERANCE = 1e-3  # of log-probabilities: what the exported networks may differ from PyTorch's
 _SHAPES = ((1, 1), (3, 7), (2, 32))  # clips and frames of the batches that both are compared on
@@ -117,11 +118,12 @@ def export_isolated(
     """Write the bundle of a checkpoint, after comparing its networks with PyTorch's; where it is.
 
     Args:
-        checkpoint: written by ``chereme.training.signbert``, of the kind "recognizer", or by
-            ``chereme.training.hand_aware``, of the kind "hands".
+        checkpoint: written by ``chereme.systems.signbert.task``, of the kind "recognizer", or by
+            ``chereme.systems.hand_aware.task``, of the kind "hands".
         folder: of the bundle; an older bundle there is replaced.
         description: what training cannot know, as a mapping or a JSON file: name, licence,
-            training_data, metrics, abstention (as in ``chereme.runtime.config.IsolatedConfig``).
+            training_data, metrics, abstention (as in
+            ``chereme.recognition.config.IsolatedConfig``).
         model_card: Markdown that goes along; None: one is written from what is known.
         distances: of a recogniser of SignBERT that was trained on other signs as well.
 

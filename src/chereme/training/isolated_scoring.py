@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from chereme.data.pose_clips import Entry
+from chereme.datasets.pose_clips import Entry
 from chereme.errors import BundleError
 from chereme.hands.skeleton import palm_size
 from chereme.metrics import UNRANKED, ranks, top_k, top_k_interval

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from chereme.models.fingerspelling import EarlyFusion, ResNetEncoder
-from chereme.models.fingerspelling.masking import unpack
+from chereme.nn.masking import scatter_masked
+from chereme.nn.resnet import ResNetEncoder
+from chereme.systems.fingerspelling.encoders import EarlyFusion
 
 
 class ChunkedResNet(nn.Module):
@@ -33,7 +34,7 @@ class ChunkedResNet(nn.Module):
         """``crops (B, T, 3, S, S)``, ``mask (B, T)`` -> features ``(B, T, D)``, 0 outside it."""
         packed = crops[mask]
         if not (self.training and torch.is_grad_enabled()) or len(packed) <= self.frames:
-            return unpack(self.encoder(packed), mask)
+            return scatter_masked(self.encoder(packed), mask)
 
         def contexts() -> tuple[Any, Any]:
             return nullcontext(), _kept_statistics(self.encoder)
@@ -42,7 +43,7 @@ class ChunkedResNet(nn.Module):
             checkpoint(self.encoder, part, use_reentrant=False, context_fn=contexts)
             for part in torch.split(packed, self.frames)
         ]
-        return unpack(torch.cat(parts), mask)
+        return scatter_masked(torch.cat(parts), mask)
 
 
 @contextmanager

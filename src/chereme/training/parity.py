@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from chereme.decoding import greedy
 from chereme.metrics import edit_counts, pool
-from chereme.runtime.bundle import ENCODER, SEQUENCE
+from chereme.recognition.bundle import ENCODER, SEQUENCE
 from chereme.text import Alphabet
 
 Frames = NDArray[Any]

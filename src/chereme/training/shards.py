@@ -14,24 +14,24 @@ import lightning
 import numpy as np
 from torch.utils.data import DataLoader, IterableDataset
 
-from chereme.data.checks import ctc_fit
-from chereme.data.greek import GREEK
-from chereme.data.prepare import read_settings
+from chereme.datasets.checks import ctc_fit
+from chereme.datasets.greek import GREEK
+from chereme.datasets.prepare import read_settings
 from chereme.errors import InputError, UsageError
 from chereme.formats.manifests import Item
 from chereme.text import ASL_LETTERS, CHICAGO, Alphabet
 from chereme.training.augmentation import Augmentation
-from chereme.training.batches import Batch, ClipMaker, Inputs
-from chereme.training.order import (
+from chereme.training.batches import Batch, ClipTransform, Inputs
+from chereme.training.shard_sampler import (
     TrainingClips,
     WholeClips,
+    assign,
     count_clips,
-    deal,
     list_shards,
     plan_lanes,
 )
 
-BRIDGE = 0.2  # seconds: gaps that ``chereme.data.clips`` fills, by the default of bridge_gaps
+BRIDGE = 0.2  # seconds: gaps that ``chereme.datasets.clips`` fills, by the default of bridge_gaps
 ALPHABETS = {"asl": ASL_LETTERS, "chicago": CHICAGO, "greek": GREEK}
 
 
@@ -97,21 +97,22 @@ class ShardData(lightning.LightningDataModule):
         self.inputs: Inputs | None = None
 
     @property
-    def maker(self) -> ClipMaker:
+    def maker(self) -> ClipTransform:
         """How samples become clips; ``inputs`` must be known."""
         assert self.inputs is not None
-        return ClipMaker(self.inputs, self.alphabet, self.teacher, self.resampled)
+        return ClipTransform(self.inputs, self.alphabet, self.teacher, self.resampled)
 
     @property
     def rate(self) -> float:
         """Frames a second of the training clips: as asked for, or the middle one of theirs."""
         if self.resampled is not None:
             return self.resampled
-        return float(np.median([e.rate for piece in self.pieces for e in piece.entries]))
+        return float(np.median([e.rate for part in self.slices for e in part.entries]))
 
     @property
     def crop(self) -> dict[str, float]:
-        """How the training crops were made (``chereme.training.export``), as their folders say.
+        """How the training crops were made (``chereme.systems.fingerspelling.export``), as their
+        folders say.
 
         UsageError if it was in different ways; InputError if a folder does not say.
         """
@@ -149,7 +150,7 @@ class ShardData(lightning.LightningDataModule):
                 if self.teacher is None
                 else f"teacher: expected none, as the network needs no vectors, got {self.teacher}"
             )
-        self.pieces = list_shards(self.folders("train"), "train")
+        self.slices = list_shards(self.folders("train"), "train")
         if not self.folders("dev"):
             raise InputError(
                 f"{', '.join(self.folders('train'))}: expected shards dev-000000.tar and so on in "
@@ -160,7 +161,7 @@ class ShardData(lightning.LightningDataModule):
         self._check_lengths()
         self._check_labels()
         self.ranks = plan_lanes(
-            self.pieces, self.batch_size, world=self._world, workers=max(1, self.workers)
+            self.slices, self.batch_size, world=self._world, workers=max(1, self.workers)
         )
 
     def _check_lengths(self) -> None:
@@ -168,13 +169,13 @@ class ShardData(lightning.LightningDataModule):
         fit = ctc_fit(
             (
                 Item(
-                    piece.path,
+                    part.path,
                     entry.label,
                     entry.id,
                     frames=round(entry.frames * (1.0 if rate is None else rate / entry.rate)),
                 )
-                for piece in self.pieces
-                for entry in piece.entries
+                for part in self.slices
+                for entry in part.entries
             ),
             inputs.stride,
             self.alphabet,
@@ -188,8 +189,8 @@ class ShardData(lightning.LightningDataModule):
     def _check_labels(self) -> None:
         unknown: Counter[str] = Counter()
         clips = 0
-        for piece in self.pieces:
-            for entry in piece.entries:
+        for part in self.slices:
+            for entry in part.entries:
                 characters = self.alphabet.unknown(entry.label)
                 unknown.update(characters)
                 clips += bool(characters)
@@ -235,9 +236,9 @@ class ShardData(lightning.LightningDataModule):
 
     def whole(self, split: str, *, every: bool = False) -> Loader:
         """The clips of a split, unchanged: this process's part, or all where ``every``."""
-        pieces = list_shards(self.folders(split), split)
+        slices = list_shards(self.folders(split), split)
         world, rank = (1, 0) if every else (self._world, self._rank)
-        dealt = deal(pieces, world * max(1, self.workers))[rank::world]
+        dealt = assign(slices, world * max(1, self.workers))[rank::world]
         return Loader(WholeClips(dealt, self.maker, self.dev_batch_size), self.workers)
 
 

@@ -1,0 +1,194 @@
+"""RWTH-BOSTON-104: continuous American Sign Language, as tracks of both hands and the nose.
+
+P. Dreuw et al., *Speech recognition techniques for a sign language recognition system*
+(Interspeech 2007): 201 sentences of three signers, 30 frames a second, 312 x 242 pixels, of which
+161 are for training. This reads the tracks and gloss segments of these 161 as tables:
+``hands_condensed_train.csv`` (video,frame,left-x,left-y,right-x,right-y,nose-x,nose-y),
+``train_words.csv`` (video,speaker,word,startframe,endframe; frames from 0, the last one included)
+and ``train_sentences.csv`` (video,speaker,frames,glosses).
+
+*Folds.* 161 sentences are 127 different ones, and 121 without the numbers of variants; 27 of these
+were signed two to six times, often by several signers, so that a model that has seen the others has
+seen the sentence. `folds` keeps the repetitions of a sentence, variants left away, together, and
+mixes signers. The tables name no sessions: the three signers are the only groups of recording that
+they show, and the places of the noses form no others. `signer_folds` tests each signer alone.
+Neither makes glosses known that are signed once (31 of 112): `unseen_share` is a floor for the
+error rate of a fold.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Hashable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from chereme.datasets.sentences import Gloss, Sentence, SentenceBuilder, SentenceCorpus
+from chereme.errors import InputError, UsageError
+from chereme.formats.manifests import whole_number
+from chereme.formats.tables import read_rows
+from chereme.formats.tracks import PoseTracks, TrackSpec, one_track, register_track
+
+LANGUAGE = "ase"
+RATE = 30.0
+PUBLISHED = {"train": 161}
+
+HANDS, WORDS, SENTENCES = "hands_condensed_train.csv", "train_words.csv", "train_sentences.csv"
+_POINTS = ("left-x", "left-y", "right-x", "right-y", "nose-x", "nose-y")
+_VARIANT = re.compile(r"(?<=[A-Za-z])\d+$")
+
+TRACK = register_track(
+    TrackSpec(
+        "boston104",
+        len(_POINTS),
+        "x and y of the signer's left hand, right hand and nose, pixels of a picture of 312 x 242 "
+        "(hands may be below it)",
+    )
+)
+
+Folds = list[tuple[str, ...]]
+
+
+def read(root: str | Path) -> SentenceCorpus:
+    """The sentences, glosses with their times; all have the split train.
+
+    ``path`` of a sentence is the table of tracks, of which :func:`read_tracks` gives its frames.
+    Sentences whose words, frames or tracks do not fit together are dropped and counted. InputError
+    for a table that is lacking or damaged.
+    """
+    root = Path(root)
+    words: dict[str, list[Gloss]] = {}
+    for where, row in _table(root / WORDS, ("video", "word", "startframe", "endframe")):
+        start, end = _frame(row, "startframe", where), _frame(row, "endframe", where)
+        if end < start:
+            raise InputError(f"{where}: expected endframe {start} or more, got {end}")
+        gloss = Gloss(row["word"], start / RATE, (end + 1) / RATE)
+        words.setdefault(row["video"], []).append(gloss)
+    seen = Counter(row["video"] for _, row in _table(root / HANDS, ("video", "frame")))
+    builder = SentenceBuilder("RWTH-BOSTON-104")
+    for where, row in _table(root / SENTENCES, ("video", "speaker", "frames", "glosses")):
+        video, frames = row["video"], _frame(row, "frames", where)
+        glosses = tuple(sorted(words.get(video, ()), key=lambda gloss: gloss.start or 0.0))
+        if " ".join(gloss.text for gloss in glosses) != row["glosses"]:
+            builder.drop(video, "words are not those of the sentence", row["glosses"])
+        elif frames != seen[video] or any((gloss.end or 0) > frames / RATE for gloss in glosses):
+            builder.drop(video, "frames do not fit", f"{frames} listed, {seen[video]} tracked")
+        else:
+            builder.add(
+                Sentence(
+                    id=video,
+                    path=root / HANDS,
+                    glosses=glosses,
+                    signer=row["speaker"],
+                    split="train",
+                    language=LANGUAGE,
+                    frames=frames,
+                )
+            )
+    return builder.build(PUBLISHED)
+
+
+def read_tracks(root: str | Path) -> dict[str, PoseTracks]:
+    """The track of each sentence, by its id. InputError for a table that is lacking or damaged, or
+    frames that do not follow each other."""
+    path = Path(root) / HANDS
+    rows: dict[str, list[list[float]]] = {}
+    for where, row in _table(path, ("video", "frame", *_POINTS)):
+        frames = rows.setdefault(row["video"], [])
+        if _frame(row, "frame", where) != len(frames):
+            raise InputError(f"{where}: expected frame {len(frames)}, got {row['frame']}")
+        try:
+            frames.append([float(row[name]) if row[name] else np.nan for name in _POINTS])
+        except ValueError as error:
+            raise InputError(f"{where}: expected pixels or nothing ({error})") from error
+    return {video: one_track(TRACK.name, frames, RATE) for video, frames in rows.items()}
+
+
+# -- folds -----------------------------------------------------------------------------------------
+def without_variants(words: Sequence[str]) -> tuple[str, ...]:
+    """The glosses without the numbers of their variants: ``GO1`` is ``GO``."""
+    return tuple(_VARIANT.sub("", word) for word in words)
+
+
+def folds(sentences: Sequence[Sentence], count: int = 5, seed: int = 0) -> Folds:
+    """The ids that are tested in each fold: each once, all repetitions of a sentence in one fold
+    (see the top of this file), folds alike in number of sentences and in signers.
+
+    The same on every machine. UsageError for fewer than two folds, or more than there are
+    different sentences.
+    """
+    return _grouped(sentences, [without_variants(s.words) for s in sentences], count, seed)
+
+
+def signer_folds(sentences: Sequence[Sentence]) -> Folds:
+    """The ids that are tested in each fold: those of one signer, by name."""
+    signers = sorted({sentence.signer or "" for sentence in sentences})
+    return [tuple(s.id for s in sentences if (s.signer or "") == signer) for signer in signers]
+
+
+def unseen_share(sentences: Sequence[Sentence], tested: Sequence[str]) -> float:
+    """The percentage of the tested glosses that no other sentence has: a floor for the word error
+    rate of any model that is trained on the others."""
+    known = {word for s in sentences if s.id not in tested for word in s.words}
+    words = [word for s in sentences if s.id in tested for word in s.words]
+    if not words:
+        raise InputError("unseen glosses: expected sentences that are tested, got none")
+    return 100.0 * sum(word not in known for word in words) / len(words)
+
+
+def _grouped(
+    sentences: Sequence[Sentence], keys: Sequence[Hashable], count: int, seed: int
+) -> Folds:
+    groups: dict[Hashable, list[Sentence]] = {}
+    for key, sentence in zip(keys, sentences, strict=True):
+        groups.setdefault(key, []).append(sentence)
+    if not 2 <= count <= len(groups):
+        raise UsageError(
+            f"folds: expected 2 to {len(groups)}, the different sentences, got {count}"
+        )
+
+    def order(group: list[Sentence]) -> tuple[int, bytes]:
+        name = f"fold {seed}\0{group[0].id}".encode()
+        return -len(group), hashlib.sha256(name).digest()
+
+    # The largest group first, each where signers are then spread most evenly.
+    held = [Counter[str | None]() for _ in range(count)]
+    place: dict[str, int] = {}
+    for group in sorted(groups.values(), key=order):
+        signers = Counter(sentence.signer for sentence in group)
+
+        def crowding(fold: int, signers: Counter[str | None] = signers) -> tuple[int, int]:
+            there = held[fold]
+            return sum(there[name] * times for name, times in signers.items()), there.total()
+
+        best = min(range(count), key=crowding)
+        held[best] += signers
+        place.update((sentence.id, best) for sentence in group)
+    return [tuple(s.id for s in sentences if place[s.id] == fold) for fold in range(count)]
+
+
+# -- tables ----------------------------------------------------------------------------------------
+def _table(path: Path, needed: Sequence[str]) -> list[tuple[str, dict[str, str]]]:
+    """Rows by column, each with its place."""
+    rows = list(read_rows(path))
+    header = [cell.strip() for cell in rows[0][1]] if rows else []
+    if lacking := [name for name in needed if name not in header]:
+        raise InputError(f"{path}: expected the columns {', '.join(needed)}: {lacking} lacking")
+    result = []
+    for line, cells in rows[1:]:
+        where = f"{path}, line {line}"
+        if len(cells) != len(header):
+            raise InputError(f"{where}: expected {len(header)} cells, got {len(cells)}")
+        stripped = (cell.strip() for cell in cells)
+        result.append((where, dict(zip(header, stripped, strict=True))))
+    return result
+
+
+def _frame(row: dict[str, str], column: str, where: str) -> int:
+    number = whole_number(row[column])
+    if number is None or number < 0:
+        raise InputError(f"{where}, column {column}: expected a whole number, got {row[column]!r}")
+    return number

@@ -1,0 +1,188 @@
+"""A clip of a data set -> the pictures of its signing hand, cut along its trajectory.
+
+The hand is found, followed and chosen as in recognition, by the same code, so that a network is
+trained with what it will be given.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chereme.datasets.shards import QUALITY, SIZE, UNSPLIT, Sample, jpeg_of
+from chereme.errors import InputError
+from chereme.formats.manifests import Item
+from chereme.hands.crop import PADDING, SMOOTHING, crop, hand_box
+from chereme.hands.signing import bridge_gaps, signing_hand, to_right_hand
+from chereme.recognition.hand_landmarks import (
+    HandLandmarks,
+    MakeDetector,
+    detect_hands,
+    is_landmark_file,
+)
+from chereme.types import FloatArray, HandTrack
+from chereme.video import Limits, open_video
+from chereme.video.reader import FOLDER_RATE
+
+
+@dataclass(frozen=True)
+class CropSettings:
+    """How crops are made: ``size`` in pixels, JPEG ``quality``, and the box of ``hand_box``.
+
+    ``rate``: frames a second of folders of frames, which state none. ``least_frames``: the share
+    of frames that must have come through undamaged for the label to hold.
+    """
+
+    size: int = SIZE
+    quality: int = QUALITY
+    padding: float = PADDING
+    smoothing: float = SMOOTHING
+    rate: float = FOLDER_RATE
+    least_frames: float = 0.9
+
+
+AS_SERVED = CropSettings()
+
+
+class Unusable(InputError):
+    """A clip that cannot be a sample: ``reason`` is a fixed phrase, ``detail`` tells the rest."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason, self.detail = reason, detail
+
+    def __reduce__(self) -> tuple[type[Unusable], tuple[str, str]]:
+        return type(self), (self.reason, self.detail)
+
+
+@dataclass(frozen=True, eq=False)
+class TrackedClip:
+    """A sample without teachers' vectors, and what they may want to know beside its crops.
+
+    ``track``: the hand, as a right one, in pixels of the (mirrored) frame; ``remark`` is what is
+    worth saying about the clip, or empty; ``truth`` is what is known of a hand that was rendered
+    (`chereme.teachers.synthetic`).
+    """
+
+    sample: Sample
+    track: HandTrack
+    recording: Path
+    remark: str = ""
+    truth: Mapping[str, FloatArray] | None = None
+
+
+def track_clip(
+    item: Item,
+    settings: CropSettings,
+    make_detector: MakeDetector,
+    limits: Limits | None = None,
+) -> TrackedClip:
+    """Find the signing hand of ``item`` and cut it out of every frame.
+
+    The recording is read twice, once to follow the hand and once to cut, so that its length takes
+    no memory. Raises Unusable for one that cannot be read, is damaged so far that its label need
+    not hold, or shows no hand.
+    """
+    if is_landmark_file(item.path):
+        raise Unusable("no pictures", f"{item.path} holds landmarks; give the recording itself")
+    try:
+        seen = detect_hands(
+            item.path,
+            start=item.start,
+            end=item.end,
+            rate=settings.rate,
+            limits=limits,
+            make_detector=make_detector,
+        )
+    except InputError as error:
+        raise Unusable("cannot be read", str(error)) from error
+    remark = _damage(seen, settings.least_frames)
+    found = signing_hand(seen.landmarks, item.hand)
+    if found is None or not found.present.any():
+        raise Unusable("no hand seen", f"in {len(seen.landmarks.timestamps)} frames")
+    track = bridge_gaps(to_right_hand(found))
+    boxes = hand_box(track, padding=settings.padding, smoothing=settings.smoothing)
+    jpegs = _cut(item, settings, track, boxes, seen.reading)
+    if track.mirrored:
+        boxes = np.stack(
+            [track.width - boxes[:, 2], boxes[:, 1], track.width - boxes[:, 0], boxes[:, 3]], axis=1
+        )
+    sample = Sample(
+        id=item.id,
+        label=item.label,
+        signer=item.signer,
+        split=item.split or UNSPLIT,
+        rate=settings.rate if item.path.is_dir() else _rate(track.timestamps, settings.rate),
+        handedness=track.handedness,
+        jpegs=jpegs,
+        landmarks=in_crop(track.landmarks, boxes, settings.size),
+        confidence=track.confidence.astype(np.float32),
+        boxes=boxes.astype(np.float32),
+        size=settings.size,
+    )
+    return TrackedClip(sample, track, item.path, remark)
+
+
+def _damage(seen: HandLandmarks, least_frames: float) -> str:
+    """What is damaged, in words; Unusable if it is too much."""
+    bad, frames = seen.info["bad_packets"], seen.info["frames"]
+    lost = f"{bad} of {bad + frames} frames damaged"
+    if frames < least_frames * (bad + frames):
+        raise Unusable("too many frames damaged", lost)
+    if seen.info["truncated"]:
+        # Choice: how much is missing nobody knows, so that no label can be trusted.
+        raise Unusable("ends too early", f"{frames} frames could be read")
+    return lost if bad else ""
+
+
+def _rate(timestamps: FloatArray, otherwise: float) -> float:
+    """Frames a second, on average."""
+    if len(timestamps) < 2:
+        return otherwise
+    return float((len(timestamps) - 1) / (timestamps[-1] - timestamps[0]))
+
+
+def _cut(
+    item: Item,
+    settings: CropSettings,
+    track: HandTrack,
+    boxes: FloatArray,
+    reading: Mapping[str, Any],
+) -> tuple[bytes | None, ...]:
+    """The crop of each frame of the track, None where the hand was not seen."""
+    jpegs: list[bytes | None] = []
+    end = math.inf if item.end is None else item.end
+    with open_video(item.path, **reading) as video:
+        for frame in video:
+            if frame.timestamp > end or len(jpegs) == len(track.timestamps):
+                break
+            if frame.timestamp < (item.start or 0.0):
+                continue
+            index = len(jpegs)
+            if frame.timestamp != track.timestamps[index]:
+                break
+            jpegs.append(
+                jpeg_of(
+                    crop(frame.image, boxes[index], settings.size, mirrored=track.mirrored),
+                    settings.quality,
+                )
+                if track.present[index]
+                else None
+            )
+    if len(jpegs) != len(track.timestamps):
+        raise Unusable("cannot be read", f"{item.path} was other when it was read again")
+    return tuple(jpegs)
+
+
+def in_crop(landmarks: FloatArray, boxes: FloatArray, size: int) -> FloatArray:
+    """``landmarks (T, 21, 3)`` in the pixels of the crops."""
+    scale = size / (boxes[:, 2] - boxes[:, 0])
+    moved = landmarks.astype(np.float64)
+    moved[..., :2] -= boxes[:, None, :2]
+    inside: FloatArray = (moved * scale[:, None, None]).astype(np.float32)
+    return inside

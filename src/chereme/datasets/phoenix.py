@@ -1,0 +1,144 @@
+"""RWTH-PHOENIX-Weather: German Sign Language of weather forecasts on television.
+
+- PHOENIX-2014 (O. Koller, J. Forster and H. Ney, CVIU 2015): ``annotations/manual/
+  train.corpus.csv`` and so on, ``id|folder|signer|annotation``; 5,672, 540 and 629 sentences.
+- PHOENIX-2014T (N. C. Camgoz et al., CVPR 2018): ``annotations/manual/
+  PHOENIX-2014-T.train.corpus.csv`` and so on,
+  ``name|video|start|end|speaker|orth|translation``; 7,096, 519 and 642 sentences.
+
+Frames are pictures in ``features/fullFrame-210x260px/<split>/<folder>``, at 25 a second. Times in
+the tables are placeholders (-1): glosses have none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from chereme.datasets.metadata import ClipFiles, escapes
+from chereme.datasets.sentences import (
+    Sentence,
+    SentenceBuilder,
+    SentenceCorpus,
+    read_bars,
+    split_named,
+    words_of,
+)
+from chereme.errors import InputError, UsageError
+
+LANGUAGE = "gsg"
+RATE = 25.0
+Version = Literal["2014", "2014T"]
+PUBLISHED = {
+    "2014": {"train": 5672, "dev": 540, "test": 629},
+    "2014T": {"train": 7096, "dev": 519, "test": 642},
+}
+_COLUMNS = {
+    "2014": ("id", "folder", "signer", "annotation"),
+    "2014T": ("name", "video", "speaker", "orth"),
+}
+_FILES = {"2014": "{}.corpus.csv", "2014T": "PHOENIX-2014-T.{}.corpus.csv"}
+_UNDER = ("", "annotations/manual", "annotation")
+_FEATURES = ("features/fullFrame-256x256px", "features/fullFrame-210x260px")
+
+_BEFORE = re.compile(r"^(?:loc-|cl-|qu-|poss-|lh-|rh-)+")
+_AFTER = re.compile(r"(?:-PLUSPLUS)+$|(?<=[A-Z]{2})RAUM$")
+_SAME = {"S0NNE": "SONNE", "HABEN2": "HABEN", "ZEIGEN": "ZEIGEN-BILDSCHIRM"}
+_NOTHING = ("__EMOTION__", "__PU__", "__LEFTHAND__", "__EPENTHESIS__")
+_LETTERS = ("SCH", "NN")
+
+
+def read(
+    root: str | Path,
+    version: Version = "2014T",
+    *,
+    videos: str | Path | None = None,
+    check_files: bool = True,
+) -> SentenceCorpus:
+    """Read the splits that there are.
+
+    ``root``: the folder with ``annotations`` and ``features``. ``videos``: a folder with a file or
+    folder for each id, or with train, dev and test that have them (videos, frames, poses), instead
+    of ``features``. Glosses are as they are written: `for_scoring` makes them comparable.
+
+    Dropped and counted: as :class:`SentenceBuilder`, and folders that lead out of ``videos``.
+    InputError if no table is there, or one is of another layout; UsageError for another version.
+    """
+    if version not in PUBLISHED:
+        raise UsageError(f"version: expected 2014 or 2014T, got {version!r}")
+    root = Path(root)
+    tables = {name: _find(root, _FILES[version].format(name)) for name in PUBLISHED[version]}
+    if not any(tables.values()):
+        raise InputError(
+            f"{root}: expected annotations/manual/{_FILES[version].format('train')}, got none of "
+            "its splits; give the folder that has annotations and features"
+        )
+    id_column, folder_column, signer_column, gloss_column = _COLUMNS[version]
+    builder = SentenceBuilder(f"PHOENIX-{version}", check_files=check_files)
+    base = None if videos is None else Path(videos)
+    clips = {name: ClipFiles(_folder(root, base, name)) for name in tables}
+    for name, table in tables.items():
+        if table is None:
+            continue
+        for where, row in read_bars(table, _COLUMNS[version]):
+            id = row[id_column] or where
+            folder = row[folder_column] if base is None else id
+            if escapes(folder) or escapes(id):
+                builder.drop(id, "file name leaves the folder of the clips", folder)
+                continue
+            path = clips[name].folder / folder
+            if path.suffix in (".png", ".jpg") and "*" in path.name:
+                path = path.parent
+            path = path if path.exists() else clips[name].find(id)
+            builder.add(
+                Sentence(
+                    id=id,
+                    path=path,
+                    glosses=words_of(row[gloss_column]),
+                    # One file of 2014 says Signer04, another signer04, of the same person.
+                    signer=row[signer_column].capitalize() or None,
+                    split=split_named(name),
+                    language=LANGUAGE,
+                    translation=row.get("translation") or None,
+                )
+            )
+    return builder.build(PUBLISHED[version])
+
+
+def for_scoring(words: Sequence[str]) -> tuple[str, ...]:
+    """The glosses of a reference or a reading as they are compared with each other.
+
+    After what the evaluation of PHOENIX-2014 does, as its script is described in public: prefixes
+    (``loc-``, ``cl-``, ``qu-``, ``poss-``, ``lh-``, ``rh-``), ``-PLUSPLUS`` and ``RAUM`` at the end
+    are left away, ``S0NNE`` and ``HABEN2`` are mended, ``WIE AUSSEHEN`` is one gloss, ``ZEIGEN`` is
+    ``ZEIGEN-BILDSCHIRM``; spelled letters in a row are one gloss, ``A+B``; what comes twice in a
+    row counts once; ``__EMOTION__``, ``__PU__``, ``__LEFTHAND__`` and ``__EPENTHESIS__`` count
+    nothing, but ``__ON__`` and ``__OFF__`` are glosses.
+    """
+    kept: list[str] = []
+    spelling = False
+    for word in words:
+        text = _AFTER.sub("", _BEFORE.sub("", _SAME.get(word, word)))
+        if not text or text in _NOTHING:
+            continue
+        letter = text in _LETTERS or (len(text) == 1 and text.isupper())
+        if kept and kept[-1] == "WIE" and text == "AUSSEHEN":
+            kept[-1] = "WIE-AUSSEHEN"
+        elif kept and letter and spelling:
+            kept[-1] += f"+{text}"
+        elif not kept or kept[-1] != text:
+            kept.append(text)
+        spelling = letter
+    return tuple(kept)
+
+
+def _find(root: Path, name: str) -> Path | None:
+    return next((p for sub in _UNDER if (p := root / sub / name).is_file()), None)
+
+
+def _folder(root: Path, videos: Path | None, split: str) -> Path:
+    places = [videos] if videos else [root / name for name in _FEATURES]
+    found = [place / split for place in places if (place / split).is_dir()]
+    return found[0] if found else places[-1] if videos else places[-1] / split

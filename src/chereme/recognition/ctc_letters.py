@@ -1,0 +1,230 @@
+"""From the networks' log-probabilities to letters with times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chereme.decoding import (
+    Hypothesis,
+    LanguageModel,
+    Scorer,
+    align,
+    beam_search,
+    ctc_log_likelihoods,
+    greedy,
+    likeliest_text,
+)
+from chereme.recognition.config import Still
+from chereme.text.alphabet import BLANK, Alphabet
+from chereme.types import Token
+
+Floats = NDArray[np.floating[Any]]
+LONGEST = 10.0  # seconds of a stretch that several networks read at once
+PAUSE = 0.15  # seconds of silence around the place where a longer one is cut
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """How letters are searched for: ``greedy``, or a beam with these weights."""
+
+    greedy: bool
+    beam_width: int
+    alpha: float
+    beta: float
+    min_probability: float
+    language_model: LanguageModel | None
+
+
+@dataclass(frozen=True, slots=True)
+class Emissions:
+    """What one network made of a stretch.
+
+    ``log_probs (T', V)``, T' = ceil(T / stride); ``times (T,)``: seconds of the features that it
+    saw; ``search``: how its letters are searched for; ``weight``: its part where several decide.
+    """
+
+    log_probs: Floats
+    times: Floats
+    stride: int
+    search: Search
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One stretch of spelling: its letters, its span in seconds, and the score of the reading."""
+
+    tokens: tuple[Token, ...]
+    start: float
+    end: float
+    score: float
+
+    @property
+    def text(self) -> str:
+        """The letters in a row."""
+        return "".join(token.text for token in self.tokens).strip()
+
+
+def read_segment(emissions: Emissions, alphabet: Alphabet) -> Segment:
+    """The best reading of a stretch by one network."""
+    best = _propose(emissions)[0]
+    tokens = _tokens(emissions, best.symbols, alphabet)
+    return _segment(emissions, tokens, emissions.search.min_probability, best.score)
+
+
+def read_segment_together(every: Sequence[Emissions], alphabet: Alphabet) -> Segment:
+    """The best reading of a stretch by several networks, see ``decoding.likeliest_text``.
+
+    The times are those of the network that is surest of the letters, the probabilities the weighted
+    mean of all. A long stretch is read in parts, cut where all are silent.
+    """
+    parts = [_read_part(part, alphabet) for part in _cut(every)]
+    return Segment(
+        tokens=tuple(token for part in parts for token in part.tokens),
+        start=parts[0].start,
+        end=parts[-1].end,
+        score=sum(part.score for part in parts),
+    )
+
+
+def read_still(log_probs: Floats, alphabet: Alphabet, config: Still) -> Segment:
+    """The one letter that a held picture shows best, or none if the empty text is as likely.
+
+    Its probability is among the letters that a still can show and the empty text. A picture has no
+    duration: the letter starts and ends at 0.
+    """
+    return read_still_together([(log_probs, config, 1.0)], alphabet)
+
+
+def read_still_together(
+    every: Sequence[tuple[Floats, Still, float]], alphabet: Alphabet, at: float = 0.0
+) -> Segment:
+    """`read_still` by several networks: ``(log_probs, config, weight)`` of each. ``at``: the time
+    of the picture, seconds.
+
+    Log-likelihoods and margins are weighted means; the letters are those that all can show.
+    """
+    allowed = [set(config.letters or alphabet.symbols) for _, config, _ in every]
+    letters = [c for c in alphabet.symbols if all(c in some for some in allowed)]
+    weights = [weight for _, _, weight in every]
+    texts = [[], *(alphabet.encode(letter) for letter in letters)]
+    likelihoods = np.average(
+        [ctc_log_likelihoods(log_probs, texts) for log_probs, _, _ in every],
+        axis=0,
+        weights=weights,
+    )
+    log_empty, log_letters = float(likelihoods[0]), likelihoods[1:]
+    margin = _mean([config.margin for _, config, _ in every], weights)
+    best = int(log_letters.argmax()) if len(letters) else None
+    if best is None or not log_letters[best] > log_empty + margin:
+        return Segment(tokens=(), start=at, end=at, score=log_empty)
+    probability = float(np.exp(log_letters[best] - np.logaddexp.reduce(likelihoods)))
+    token = Token(text=letters[best], start=at, end=at, probability=probability)
+    return Segment(tokens=(token,), start=at, end=at, score=float(log_letters[best]))
+
+
+def _cut(every: Sequence[Emissions]) -> Iterator[Sequence[Emissions]]:
+    """``every`` in parts of ``LONGEST`` seconds at most: what comparing texts costs grows with the
+    square of their length."""
+    while every[0].times[-1] - every[0].times[0] > LONGEST:
+        begin = every[0].times[0]
+        outputs = every[0].times[:: every[0].stride]
+        outputs = outputs[outputs <= begin + LONGEST + 3 * PAUSE]
+        silence = np.zeros(len(outputs))
+        for emissions in every:
+            said = np.searchsorted(emissions.times[:: emissions.stride], outputs, side="right") - 1
+            silence += emissions.weight * emissions.log_probs[said, BLANK]
+        # Far from letters on both sides: a cut between what two networks say of one letter would
+        # read it twice.
+        places = outputs[(outputs >= begin + LONGEST / 2) & (outputs <= begin + LONGEST)]
+        near = np.exp(-0.5 * ((places[:, None] - outputs) / PAUSE) ** 2)
+        place = places[int((near @ silence / near.sum(axis=1)).argmax())]
+        halves = [_halve(emissions, place) for emissions in every]
+        yield [before for before, _ in halves]
+        every = [after for _, after in halves]
+    yield every
+
+
+def _halve(emissions: Emissions, place: float) -> tuple[Emissions, Emissions]:
+    outputs = int(np.searchsorted(emissions.times[:: emissions.stride], place))
+    frames = outputs * emissions.stride
+    return (
+        replace(emissions, log_probs=emissions.log_probs[:outputs], times=emissions.times[:frames]),
+        replace(emissions, log_probs=emissions.log_probs[outputs:], times=emissions.times[frames:]),
+    )
+
+
+def _read_part(every: Sequence[Emissions], alphabet: Alphabet) -> Segment:
+    scorers = [
+        Scorer(
+            log_probs=emissions.log_probs.astype(np.float64),
+            n_best=[hypothesis.symbols for hypothesis in _propose(emissions)],
+            weight=emissions.weight,
+            lm=emissions.search.language_model,
+            alpha=emissions.search.alpha,
+            beta=emissions.search.beta,
+        )
+        for emissions in every
+    ]
+    symbols, score = likeliest_text(scorers)
+    # A network without a say may have too few frames to spell the text.
+    deciding = [emissions for emissions in every if emissions.weight > 0]
+    aligned = [_tokens(emissions, symbols, alphabet) for emissions in deciding]
+    weights = [emissions.weight for emissions in deciding]
+    surest = max(aligned, key=lambda tokens: sum(token.probability for token in tokens))
+    tokens = tuple(
+        replace(token, probability=_mean([t[i].probability for t in aligned], weights))
+        for i, token in enumerate(surest)
+    )
+    least = _mean([emissions.search.min_probability for emissions in deciding], weights)
+    return _segment(every[0], tokens, least, score)
+
+
+def _propose(emissions: Emissions) -> list[Hypothesis]:
+    search = emissions.search
+    if search.greedy:
+        return [greedy(emissions.log_probs)]
+    return beam_search(
+        emissions.log_probs,
+        width=search.beam_width,
+        lm=search.language_model,
+        alpha=search.alpha,
+        beta=search.beta,
+    )
+
+
+def _tokens(emissions: Emissions, symbols: Sequence[int], alphabet: Alphabet) -> tuple[Token, ...]:
+    """``symbols`` with the times at which the network says them."""
+    times, stride = emissions.times, emissions.stride
+    ends = _ends(times)
+    return tuple(
+        Token(
+            text=alphabet.decode([symbol]),
+            start=float(times[span.start_frame * stride]),
+            end=float(ends[min(span.end_frame * stride, len(times)) - 1]),
+            probability=min(span.probability, 1.0),
+        )
+        for symbol, span in zip(symbols, align(emissions.log_probs, symbols), strict=True)
+    )
+
+
+def _ends(times: Floats) -> Floats:
+    return times + (times[1] - times[0] if len(times) > 1 else 0.0)
+
+
+def _segment(emissions: Emissions, tokens: Sequence[Token], least: float, score: float) -> Segment:
+    return Segment(
+        tokens=tuple(token for token in tokens if token.probability >= least),
+        start=float(emissions.times[0]),
+        end=float(_ends(emissions.times)[-1]),
+        score=score,
+    )
+
+
+def _mean(values: Sequence[float], weights: Sequence[float]) -> float:
+    return float(np.average(values, weights=weights))

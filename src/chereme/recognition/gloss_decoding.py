@@ -1,0 +1,216 @@
+"""From the numbers of a stretch of signing to its glosses: the networks, and what reads them.
+
+Shapes: T frames, V ids. All here is of one stretch, a window or less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chereme.decoding import Hypothesis, Span, align, beam_search, greedy, said_or_silent
+from chereme.decoding.ctc import ctc_log_likelihoods
+from chereme.decoding.generation import GenerationConfig, generate, may_follow
+from chereme.formats.tracks import PoseTracks
+from chereme.recognition.config import ContinuousConfig, Reader
+from chereme.recognition.continuous_bundle import OUTPUTS, track_ports
+from chereme.text.glosses import BOS, EOS, GlossVocabulary
+
+OnnxInputs = Mapping[str, NDArray[Any]]
+"""Inputs of ``sequence.onnx``, by name, of one clip."""
+Symbols = tuple[int, ...]
+"""Ids of the glosses of a sentence, without marks."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingOptions:
+    """With what is read, and how: ``generation`` of the decoder, ``ctc_beam`` of the CTC head."""
+
+    reader: Reader
+    generation: GenerationConfig
+    ctc_beam: int
+    greedy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Emissions:
+    """What ``sequence.onnx`` says: ``memory (1, T, D)`` and ``log_probs (T, V)``, None of a part
+    that the model does not have."""
+
+    frames: int
+    memory: NDArray[np.float32] | None
+    log_probs: NDArray[np.float64] | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadGloss:
+    """A gloss in frames ``start`` up to, not including, ``end``; None where no CTC head says where.
+
+    ``probability``: of CTC, the mean posterior over the frames in which it says the gloss; of the
+    decoder, that of saying it after those before. Of a gloss of several pieces, their product.
+    """
+
+    text: str
+    start: int | None
+    end: int | None
+    probability: float
+
+    @property
+    def middle(self) -> float | None:
+        """In frames."""
+        return None if self.start is None or self.end is None else (self.start + self.end) / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """``glosses`` in order; ``hypotheses``: the sentences of the beam, the best first."""
+
+    glosses: tuple[ReadGloss, ...] = ()
+    hypotheses: tuple[tuple[str, ...], ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+class GlossDecoder:
+    """The networks that read tracks: ``sequence`` and ``decoder`` (None: there is none)."""
+
+    def __init__(self, sequence: Any, decoder: Any, config: ContinuousConfig) -> None:
+        self.sequence, self.decoder, self.config = sequence, decoder, config
+        self.vocabulary = GlossVocabulary(config.tokens, config.units)
+        self.gives = [OUTPUTS[reader] for reader in OUTPUTS if reader in config.readers]
+
+    def onnx_inputs(self, clip: PoseTracks) -> OnnxInputs:
+        """A clip as the network takes it: a track that it lacks is present in no frame."""
+        names = [track.name for track in self.config.tracks]
+        tracks, frames = track_ports(names)
+        onnx_inputs: dict[str, NDArray[Any]] = {}
+        for port, track in zip(tracks, self.config.tracks, strict=True):
+            nothing = np.full((clip.frames, track.width), np.nan, np.float32)
+            onnx_inputs[port] = clip.values.get(track.name, nothing)[None]
+        for port, name in zip(frames, names, strict=True):
+            onnx_inputs[port] = clip.present.get(name, np.zeros(clip.frames, bool))[None]
+        return {**onnx_inputs, "lengths": np.array([clip.frames])}
+
+    def hear(self, onnx_inputs: OnnxInputs) -> Emissions:
+        """What the network says of a clip."""
+        said = dict(zip(self.gives, self.sequence.run(self.gives, dict(onnx_inputs)), strict=True))
+        log_probs = said.get("log_probs")
+        return Emissions(
+            int(onnx_inputs["lengths"][0]),
+            said.get("memory"),
+            None if log_probs is None else log_probs[0].astype(np.float64),
+        )
+
+    def logits(self, ids: NDArray[np.int64], emissions: Emissions) -> NDArray[np.float32]:
+        """What the decoder says may follow each of ``ids (N, L)``: ``(N, L, V)``."""
+        given = {"ids": ids, "memory": emissions.memory, "lengths": np.array([emissions.frames])}
+        said: NDArray[np.float32] = self.decoder.run(["logits"], given)[0]
+        return said
+
+    def read(self, emissions: Emissions, options: ReadingOptions) -> Reading:
+        """The glosses of the emissions. With both a decoder and a CTC head, what the decoder says
+        gives way to what CTC reads, with a warning, where both find that likelier."""
+        if emissions.log_probs is None:
+            return self._by_decoder(emissions, self._say(emissions, options), options)
+        found = self._search(emissions.log_probs, options)
+        by_ctc = self._by_ctc(emissions.log_probs, found)
+        if options.reader == "ctc":
+            return by_ctc
+        said = self._say(emissions, options)
+        if self._fits(said[0], found[0].symbols, emissions):
+            return self._by_decoder(emissions, said, options)
+        message = "the text decoder's glosses do not fit the frames: read with the CTC head instead"
+        return replace(by_ctc, warnings=(message,))
+
+    def _search(self, log_probs: NDArray[np.float64], options: ReadingOptions) -> list[Hypothesis]:
+        """Hypotheses of the CTC head, the best first."""
+        if options.greedy:
+            return [greedy(log_probs)]
+        return beam_search(log_probs, width=options.ctc_beam)
+
+    def _say(self, emissions: Emissions, options: ReadingOptions) -> list[Symbols]:
+        """Hypotheses of the decoder, the best first: that of nothing where it says no finite
+        number."""
+        generation = options.generation
+        if options.greedy:
+            generation = replace(generation, method="greedy")
+        found = generate(lambda ids: self.logits(ids[0], emissions)[None, :, -1], 1, generation)
+        said = [
+            tuple(ids[:length].tolist())
+            for ids, length, score in zip(
+                found.glosses[0], found.lengths[0], found.scores[0], strict=True
+            )
+            if np.isfinite(score)
+        ]
+        return said or [()]
+
+    def _fits(self, said: Symbols, read: Symbols, emissions: Emissions) -> bool:
+        """Whether what the decoder said is as likely as what the CTC head read, by the sum of both
+        log-likelihoods.
+
+        A decoder that was taught sentences stops after the first of a window that holds several,
+        and may go on for ever; the CTC head knows what is in the frames (Watanabe et al. 2017,
+        hybrid CTC/attention, of which this takes the score, with equal weights).
+        """
+        assert emissions.log_probs is not None  # there is a CTC head
+        by_ctc = ctc_log_likelihoods(emissions.log_probs, [said, read])
+        by_decoder = [
+            self._log_chances((*symbols, EOS), emissions).sum() for symbols in (said, read)
+        ]
+        mine, others = by_ctc + by_decoder
+        # Not finite: the frames cannot hold it, or the decoder says no finite number.
+        return bool(np.isfinite(mine) and mine >= others)
+
+    def _log_chances(self, ids: tuple[int, ...], emissions: Emissions) -> NDArray[np.float64]:
+        """ln p of each of ``ids`` after those before it, by the decoder, without penalties or
+        temperature: ``(L,)``."""
+        log_probs = may_follow(self.logits(np.array([[BOS, *ids[:-1]]]), emissions)[0])
+        return log_probs[np.arange(len(ids)), ids]
+
+    def _by_ctc(self, log_probs: NDArray[np.float64], found: Sequence[Hypothesis]) -> Reading:
+        symbols = found[0].symbols
+        chances = [span.probability for span in align(log_probs, symbols)]
+        return Reading(
+            self._glosses(symbols, chances, _spans(log_probs, symbols)),
+            tuple(self.vocabulary.decode(one.symbols) for one in found),
+        )
+
+    def _by_decoder(
+        self, emissions: Emissions, said: Sequence[Symbols], options: ReadingOptions
+    ) -> Reading:
+        symbols, longest = said[0], options.generation.max_length
+        warnings: tuple[str, ...] = ()
+        if len(symbols) >= longest:
+            warnings = (
+                f"the reading was cut off at {longest} glosses, the most that the model says of a "
+                "stretch",
+            )
+        spans = None if emissions.log_probs is None else _spans(emissions.log_probs, symbols)
+        chances = np.exp(self._log_chances((*symbols, EOS), emissions)).tolist()
+        return Reading(
+            self._glosses(symbols, chances, spans),
+            tuple(self.vocabulary.decode(one) for one in said),
+            warnings,
+        )
+
+    def _glosses(
+        self, symbols: Symbols, chances: Sequence[float], spans: Sequence[Span] | None
+    ) -> tuple[ReadGloss, ...]:
+        """Glosses of symbols, with the probability and, where it is known, the span of each."""
+        return tuple(
+            ReadGloss(
+                gloss,
+                None if spans is None else spans[places[0]].start_frame,
+                None if spans is None else spans[places[-1]].end_frame,
+                float(np.prod([chances[place] for place in places])),
+            )
+            for gloss, places in self.vocabulary.decode_places(symbols)
+        )
+
+
+def _spans(log_probs: NDArray[np.float64], symbols: Symbols) -> list[Span]:
+    """The frames in which glosses are signed that were read."""
+    return align(said_or_silent(log_probs, symbols), symbols)

@@ -1,0 +1,337 @@
+"""The recogniser of isolated signs: a clip of one sign in, ranked glosses out.
+
+source -> hands -> left and right hand of the signer -> the frames that the model reads
+       -> joints as they were detected, or those that encoder.onnx makes of crops of the hands
+       -> classifier.onnx -> probabilities of the glosses
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chereme._version import __version__
+from chereme.errors import UsageError
+from chereme.hands.both import both_hands, choose_frames, sign_span
+from chereme.recognition.config import Abstention, ClipPreprocessing
+from chereme.recognition.crops import pictures_of
+from chereme.recognition.hand_landmarks import HandLandmarks, MakeDetector, Progress, detect_hands
+from chereme.recognition.isolated_bundle import CROP_PORTS, LANDMARK_PORTS, OUTPUT, IsolatedBundle
+from chereme.recognition.profiling import Stages
+from chereme.recognition.registry import resolve
+from chereme.recognition.report import LOW_COVERAGE, Hand, hands_seen, why_no_hand
+from chereme.recognition.sign_crops import HandJoints, read_joints
+from chereme.recognition.streams import Stream, describe
+from chereme.types import FloatArray, IsolatedResult, Landmarks, RankedGloss
+from chereme.video import Limits
+from chereme.video.reader import check_rotate
+
+OTHER_RATE = 1.5  # times as many frames a second as in training, or as few: worth a warning
+MUCH_LONGER = 2.0  # times as long as the window that is read: worth a warning
+
+
+class IsolatedRecognizer:
+    """Reads isolated signs. May be used for any number of inputs, one at a time.
+
+    Args:
+        model: a bundle, or several that know the same glosses, in any order: their probabilities
+            are added up (late fusion: Hu et al. 2021, *Hand-model-aware sign language recognition*,
+            "Inference") and divided by their number.
+        hand: the hand that signs, for hands whose side the detector cannot tell.
+        mirrored: the recording is a mirror image, as many front cameras make.
+        strict: fail at the first damage of a video instead of reading the rest.
+        rate: frames a second of folders of frames (default 30), and of landmark files in the place
+            of what they say.
+        min_probability: the answer is empty where no gloss has so much; None: as the model's
+            training has settled it (of several models the mean), 0: always the likeliest.
+        limits: the largest video to accept.
+        rotate: degrees clockwise (0, 90, 180, 270) by which to turn the pictures, beyond what the
+            file says.
+        video_stream: the number, from 0, of the stream to read of a video that has several; None
+            takes the largest picture.
+        make_detector: another hand detector than MediaPipe's: called once per video, with True if
+            that is a single picture; what it makes is closed after.
+
+    Raises ``UsageError`` for models of other glosses, or a ``min_probability`` that is none.
+    """
+
+    def __init__(
+        self,
+        model: IsolatedBundle | Sequence[IsolatedBundle],
+        *,
+        hand: Hand = "auto",
+        mirrored: bool = False,
+        strict: bool = False,
+        rate: float | None = None,
+        min_probability: float | None = None,
+        limits: Limits | None = None,
+        rotate: int | None = None,
+        video_stream: int | None = None,
+        make_detector: MakeDetector | None = None,
+    ) -> None:
+        self.bundles = (model,) if isinstance(model, IsolatedBundle) else tuple(model)
+        if not self.bundles:
+            raise UsageError("models: expected at least one of isolated signs, got none")
+        self.glosses = self.bundles[0].config.classes
+        # Where the glosses of each bundle are among the first one's.
+        self._columns = [_columns(self.bundles[0], bundle) for bundle in self.bundles]
+        self.hand = _check_hand(hand)
+        check_rotate(rotate)
+        if min_probability is None:
+            settled = [bundle.config.abstention.min_probability for bundle in self.bundles]
+            min_probability = float(np.mean(settled))
+        if not 0 <= min_probability <= 1:
+            raise UsageError(f"min_probability: expected 0 to 1, got {min_probability:g}")
+        self.min_probability = min_probability
+        self._observe_options: dict[str, Any] = {
+            "mirrored": mirrored,
+            "strict": strict,
+            "rate": rate,
+            "limits": limits,
+            "rotate": rotate,
+            "video_stream": video_stream,
+            "make_detector": make_detector,
+        }
+
+    @property
+    def name(self) -> str:
+        """The model's name; those of several joined by a plus."""
+        return "+".join(bundle.config.name for bundle in self.bundles)
+
+    @property
+    def sha256(self) -> str:
+        """One number that names the model: of several, the SHA-256 of their hashes in a row."""
+        hashes = [bundle.sha256 for bundle in self.bundles]
+        joined = hashlib.sha256("".join(hashes).encode()).hexdigest()
+        return hashes[0] if len(hashes) == 1 else joined
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """What a result tells of the model."""
+        inputs = dict.fromkeys(bundle.config.input for bundle in self.bundles)
+        return {
+            "stream": "+".join(inputs),
+            "model": {"name": self.name, "sha256": self.sha256},
+            "models": describe(self.bundles),
+            "min_probability": self.min_probability,
+        }
+
+    def recognize(
+        self,
+        source: str | Path | Landmarks,
+        *,
+        start: float | None = None,
+        end: float | None = None,
+        hand: Hand | None = None,
+        progress: Progress | None = None,
+    ) -> IsolatedResult:
+        """Rank the glosses for a video, image, folder of numbered frames, or landmarks.
+
+        ``start`` and ``end`` (seconds) limit the reading to a part; ``hand`` takes the place of the
+        recogniser's own for this input. There are no glosses, and a warning says why, where no hand
+        was seen; they are no answer, and a warning says why, where none is probable enough. Raises
+        ``InputError`` for what cannot be read at all.
+
+        A model that reads crops of the hands needs the pictures, and reads the source a second
+        time; landmarks are a ``UsageError`` for it.
+        """
+        began = time.perf_counter()
+        chosen = _check_hand(hand or self.hand)
+        for bundle in self.bundles:
+            if bundle.config.input == "rgb":
+                pictures_of(source, bundle.config)
+        detected = detect_hands(
+            source, start=start, end=end, progress=progress, **self._observe_options
+        )
+        stages = Stages(detected.timings)
+        result = self._read(source, detected, chosen, stages)
+        stages.seconds["total"] = time.perf_counter() - began
+        timings = {stage: round(seconds, 4) for stage, seconds in stages.seconds.items()}
+        return replace(result, info={**result.info, "timings": timings})
+
+    def _read(
+        self,
+        source: str | Path | Landmarks,
+        detected: HandLandmarks,
+        hand: Hand,
+        stages: Stages,
+    ) -> IsolatedResult:
+        landmarks = detected.landmarks
+        joints, confidence = both_hands(landmarks, hand)
+        span = sign_span(confidence)
+        info: dict[str, Any] = {
+            **detected.info,
+            "hands": hands_seen(landmarks),
+            "hand_coverage": 0.0,
+            "frames_read": 0,
+            **self.info,
+            "chereme": __version__,
+        }
+        warnings = list(detected.warnings)
+        again = {"mirrored": self._observe_options["mirrored"], **detected.reading}
+        if span is None:
+            warnings.append(why_no_hand(landmarks, "auto"))
+            return IsolatedResult(info=info, warnings=tuple(warnings))
+        joints, confidence = joints[span], confidence[span]
+
+        def log_probs(bundle: IsolatedBundle) -> NDArray[np.float64] | None:
+            if bundle.config.input == "landmarks":
+                return stages.run("network", lambda: classify(bundle, joints, confidence))
+            pictures = pictures_of(source, bundle.config)
+            hands = read_joints(bundle, pictures, landmarks, hand, stages, again)
+            if not hands.present.any():
+                return None
+            return stages.run("network", lambda: classify_joints(bundle, hands))
+
+        found = self._mean([log_probs(bundle) for bundle in self.bundles])
+        if found is None:
+            # Of the hand asked for there is none, or none in the frames that are read.
+            other = "none of the frames that the model reads shows a hand"
+            warnings.append(other if hand == "auto" else why_no_hand(landmarks, hand))
+            return IsolatedResult(info=info, warnings=tuple(warnings))
+        seen = (confidence > 0).any(axis=(1, 2))
+        coverage = float(seen.sum() / len(landmarks.timestamps))
+        read = [min(len(seen), bundle.config.preprocessing.frames) for bundle in self.bundles]
+        info |= {"hand_coverage": round(coverage, 4), "frames_read": max(read)}
+        if coverage < LOW_COVERAGE:
+            warnings.append(f"a hand was seen in only {coverage:.0%} of the frames")
+        warnings += _warnings(
+            len(seen), detected.info["fps"], [b.config.preprocessing for b in self.bundles]
+        )
+        # Equal probabilities in the order of the glosses, whatever the sort.
+        order = np.argsort(-found, kind="stable")
+        glosses = tuple(RankedGloss(self.glosses[i], float(found[i])) for i in order)
+        answered = glosses[0].probability >= self.min_probability
+        if not answered:
+            warnings.append(self._doubt(glosses[0]))
+        times = landmarks.timestamps
+        return IsolatedResult(
+            glosses=glosses,
+            start=float(times[span.start]),
+            end=float(times[span.stop - 1]),
+            info=info,
+            warnings=tuple(warnings),
+            answered=answered,
+        )
+
+    def _doubt(self, likeliest: RankedGloss) -> str:
+        """Why ``likeliest`` is no answer."""
+        return (
+            "no sign that the model knows, or none clearly: the likeliest, "
+            f"{likeliest.gloss!r}, has a probability of {likeliest.probability:.2f}, below "
+            f"{self.min_probability:.2f} (--min-probability)"
+        )
+
+    def _mean(self, log_probs: Sequence[NDArray[np.float64] | None]) -> NDArray[np.float64] | None:
+        """The mean probabilities ``(K,)`` of what each bundle says; None where none saw a hand."""
+        said = [
+            probabilities(bundle.config.abstention, one)[columns]
+            for bundle, one, columns in zip(self.bundles, log_probs, self._columns, strict=True)
+            if one is not None
+        ]
+        if not said:
+            return None
+        mean: NDArray[np.float64] = np.mean(said, axis=0)
+        return mean
+
+
+def probabilities(abstention: Abstention, log_probs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of log-probabilities ``(..., K)`` as a network gives them, or ``(..., K + 1)`` where the last
+    is that of other signs, the calibrated probabilities of all of them."""
+    scaled = log_probs / abstention.temperature
+    shares = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+    normalised: NDArray[np.float64] = shares / shares.sum(axis=-1, keepdims=True)
+    return normalised
+
+
+def classify(
+    bundle: IsolatedBundle, joints: FloatArray, confidence: FloatArray
+) -> NDArray[np.float64]:
+    """What a model of landmarks says of one clip: log-probabilities ``(K,)`` (or one more, of other
+    signs, see ``Abstention``), from its joints
+    ``(T, 2, 21, 2)`` in pixels, anything where not seen, and confidences ``(T, 2, 21)``."""
+    preprocessing = bundle.config.preprocessing
+    chosen = choose_frames(len(joints), preprocessing.frames, preprocessing.sampling, None)
+    joints, confidence = joints[chosen], confidence[chosen]
+    joints = np.where(confidence[..., None] > 0, joints, 0.0)
+    given = (
+        joints.astype(np.float32)[None],
+        confidence.astype(np.float32)[None],
+        np.ones((1, len(chosen)), bool),
+    )
+    named = dict(zip(LANDMARK_PORTS, given, strict=True))
+    log_probs: NDArray[np.float32] = bundle.classifier.run([OUTPUT], named)[0][0]
+    return log_probs.astype(np.float64)
+
+
+def classify_joints(bundle: IsolatedBundle, hands: HandJoints) -> NDArray[np.float64]:
+    """What a model of pictures says of one clip: log-probabilities ``(K,)``, from the joints of
+    those frames that it reads."""
+    named = dict(zip(CROP_PORTS, (hands.joints[None], hands.present[None]), strict=True))
+    log_probs: NDArray[np.float32] = bundle.classifier.run([OUTPUT], named)[0][0]
+    return log_probs.astype(np.float64)
+
+
+def load_isolated(
+    model: str | Path, stream: Stream = "auto", *, threads: int | None = None
+) -> IsolatedBundle:
+    """The bundle of isolated signs in a folder, or of a bundled model's name.
+
+    Raises ``UsageError`` if there is no such model or it does not read the stream, ``BundleError``
+    if it is damaged or for another task.
+    """
+    bundle = IsolatedBundle.load(resolve(model), threads=threads)
+    if stream not in ("auto", bundle.config.input):
+        raise UsageError(
+            f"the model {bundle.config.name!r} reads {bundle.config.input}, not {stream}; leave "
+            "out the stream, or give another model"
+        )
+    return bundle
+
+
+def _warnings(frames: int, fps: float | None, given: Sequence[ClipPreprocessing]) -> list[str]:
+    """Why the glosses may be wrong; ``frames``: from the first sight of a hand to the last."""
+    warnings = []
+    if frames == 1:
+        warnings.append("only one frame shows a hand: how the sign moves is not seen")
+    windows = [p.frames for p in given if p.sampling == "window"]
+    if windows and frames > MUCH_LONGER * max(windows):
+        warnings.append(
+            f"of {frames} frames with hands only the {max(windows)} in the middle were read: give "
+            "the part that shows the sign alone (start and end)"
+        )
+    rate = given[0].rate
+    if fps is not None and not 1 / OTHER_RATE <= fps / rate <= OTHER_RATE:
+        warnings.append(
+            f"{fps:.1f} frames a second, but the model was trained on {rate:.1f}: signs look "
+            f"{'slower' if fps > rate else 'faster'} to it than they are"
+        )
+    return warnings
+
+
+def _columns(first: IsolatedBundle, other: IsolatedBundle) -> NDArray[np.intp]:
+    """For each gloss of ``first`` its place among those of ``other``."""
+    wanted, found = first.config.classes, other.config.classes
+    if set(wanted) != set(found):
+        lacking, more = sorted(set(wanted) - set(found)), sorted(set(found) - set(wanted))
+        named = [f"{some[0]!r} is in one alone" for some in (lacking, more) if some]
+        raise UsageError(
+            f"{first.config.name} and {other.config.name} cannot be added up: expected the same "
+            f"glosses, but {len(lacking) + len(more)} are in one of them alone "
+            f"({'; '.join(named)}); train them on the same signs"
+        )
+    place = {gloss: number for number, gloss in enumerate(found)}
+    return np.array([place[gloss] for gloss in wanted])
+
+
+def _check_hand(hand: Hand) -> Hand:
+    if hand not in ("auto", "left", "right"):
+        raise UsageError(f"hand: expected auto, left or right, got {hand!r}")
+    return hand

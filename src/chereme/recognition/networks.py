@@ -1,0 +1,64 @@
+"""Running the two networks of a bundle: from a piece of a track to log-probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chereme.errors import BundleError
+from chereme.hands.normalise import landmark_features
+from chereme.recognition.bundle import Bundle
+from chereme.types import HandTrack
+
+Floats = NDArray[np.floating[Any]]
+Encode = Callable[[HandTrack], tuple[Floats, Floats]]
+"""The encoder's features ``(T, D)`` of a piece of a track, and their times in seconds ``(T,)``."""
+
+CHUNK = 512  # frames of landmarks given to the encoder at once: bounds its memory
+
+
+def encode_frames(bundle: Bundle, frames: NDArray[Any]) -> Floats:
+    """The encoder's features ``(T, D)`` of ``frames``; BundleError if they are not as many."""
+    features: Floats = bundle.encoder.run(["features"], {"frames": frames})[0]
+    if features.ndim != 2 or len(features) != len(frames):
+        raise BundleError(
+            f"{bundle.config.name}: expected features of {len(frames)} frames, got "
+            f"{features.shape}; export the bundle again"
+        )
+    return features
+
+
+def landmark_encoder(bundle: Bundle) -> Encode:
+    """The encoder of a bundle that reads landmarks; pieces are of right hands."""
+
+    def encode(piece: HandTrack) -> tuple[Floats, Floats]:
+        features, times = landmark_features(piece, bundle.config.preprocessing.rate)
+        encoded = [
+            encode_frames(bundle, features[i : i + CHUNK]) for i in range(0, len(features), CHUNK)
+        ]
+        return np.concatenate(encoded), times
+
+    return encode
+
+
+def log_probs_of(bundle: Bundle, features: Floats) -> Floats:
+    """The ``log_probs (T', V)`` of ``features (T, D)``, T' = ceil(T / stride)."""
+    found = bundle.sequence.run(["log_probs"], {"features": features[None]})[0]
+    stride = bundle.config.temporal_stride
+    expected = -(-len(features) // stride)
+    if found.ndim != 3 or not len(found) or np.isnan(found).any():
+        raise BundleError(
+            f"{bundle.config.name}: expected log-probabilities (1, {expected}, V), got "
+            f"{found.shape}{' without numbers' if np.isnan(found).any() else ''}; export the "
+            "bundle again"
+        )
+    log_probs: Floats = found[0]
+    if len(log_probs) != expected:
+        raise BundleError(
+            f"{bundle.config.name}: expected {expected} outputs for {len(features)} frames at "
+            f"stride {stride}, got {len(log_probs)}; export the bundle again"
+        )
+    return log_probs

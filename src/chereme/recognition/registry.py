@@ -1,0 +1,131 @@
+"""The table of models that come with chereme, with their licences, and the stream that is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from chereme.errors import BundleError, UsageError
+from chereme.recognition.bundle import PICKLE_SUFFIXES, read_config
+from chereme.recognition.config import Licence
+
+Input = Literal["landmarks", "rgb"]
+ReadingStream = Literal["landmarks", "rgb", "fused"]
+
+WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
+DEFAULT = "fingerspelling"
+DEFAULT_STREAM: ReadingStream = "landmarks"
+"""What reads a recording unless a stream is asked for: the best on real validation recordings."""
+RGB_WEIGHT = 0.5
+"""The part of the pictures in the stream "fused"; the rest is the landmarks'."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A bundled model: what it does, and on which terms. The bundle's own card says the rest.
+
+    ``name`` is also its folder; models of one ``family`` read the same from another ``input``.
+    """
+
+    name: str
+    family: str
+    input: Input
+    task: str
+    summary: str
+    licence: Licence
+
+    @property
+    def directory(self) -> Path:
+        """The folder of the bundle."""
+        return WEIGHTS / self.name
+
+
+MODELS = {
+    model.name: model
+    for model in (
+        Model(
+            name="fingerspelling",
+            family="fingerspelling",
+            input="landmarks",
+            task="fingerspelling",
+            summary="continuous one-handed ASL fingerspelling, from hand landmarks, to letters",
+            licence=Licence(
+                code="MIT",
+                weights="MIT",
+                data="public domain, CC0-1.0, MIT; one collection without a stated licence "
+                "(see the model card)",
+            ),
+        ),
+        Model(
+            name="fingerspelling_rgb",
+            family="fingerspelling",
+            input="rgb",
+            task="fingerspelling",
+            summary="continuous one-handed ASL fingerspelling, from pictures of the hand, "
+            "to letters",
+            licence=Licence(
+                code="MIT",
+                weights="MIT",
+                data="public domain, MIT; one collection without a stated licence "
+                "(see the model card)",
+            ),
+        ),
+        Model(
+            name="fingerspelled_letters",
+            family="fingerspelled_letters",
+            input="landmarks",
+            task="isolated",
+            summary="one letter or digit of ASL fingerspelling a clip, from hand landmarks, ranked",
+            licence=Licence(
+                code="MIT",
+                weights="MIT",
+                data="public domain, CC0-1.0, MIT; one collection without a stated licence "
+                "(see the model card)",
+            ),
+        ),
+    )
+}
+
+
+def resolve(model: str | Path) -> Path:
+    """The folder of a bundled model's name, or of a bundle given by its path.
+
+    ``UsageError`` for a name that is neither; ``BundleError`` for a bundled model that is absent.
+    """
+    if str(model) in MODELS:
+        directory = MODELS[str(model)].directory
+        if not directory.is_dir():
+            raise BundleError(
+                f"the weights of {str(model)!r} are missing: expected the folder {directory}; "
+                "install chereme again"
+            )
+        return directory
+    path = Path(model)
+    # A checkpoint goes on to the bundle reader, which says why it is refused.
+    if path.is_dir() or (path.exists() and path.suffix.lower() in PICKLE_SUFFIXES):
+        return path
+    raise UsageError(
+        f"no model {str(model)!r}: expected one of {', '.join(MODELS)} or the folder of a bundle"
+    )
+
+
+def task_of(model: str | Path) -> str:
+    """What a bundled model, or the bundle in a folder, is for; errors as of :func:`resolve`."""
+    return read_config(resolve(model))[0].task
+
+
+def bundled_streams(family: str | Path) -> dict[Input, str]:
+    """The bundled models of a family by what they read; none if there is no such family."""
+    return {model.input: model.name for model in MODELS.values() if model.family == str(family)}
+
+
+def family_for(task: str) -> str:
+    """The first family of bundled models for ``task``; ``UsageError`` if there is none."""
+    for model in MODELS.values():
+        if model.task == task:
+            return model.family
+    known = ", ".join(sorted({model.task for model in MODELS.values()}))
+    raise UsageError(
+        f"no bundled model is for {task} (there are models for: {known}); give one with --model DIR"
+    )

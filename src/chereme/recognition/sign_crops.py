@@ -1,0 +1,108 @@
+"""What a model of isolated signs that reads pictures is given: joints that its encoder makes of
+crops of the hands, cut in a second reading of the recording (``chereme.recognition.crops``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chereme.hands.both import SIDES, both_hands, choose_frames
+from chereme.hands.crop import hand_box
+from chereme.hands.signing import bridge_gaps, signing_hand, to_right_hand
+from chereme.recognition.crops import BLOCK, cut_crops
+from chereme.recognition.hand_landmarks import read_again
+from chereme.recognition.isolated_bundle import IsolatedBundle
+from chereme.recognition.prefetch import prefetch
+from chereme.recognition.profiling import Stages
+from chereme.recognition.report import Hand
+from chereme.types import NUM_JOINTS, Handedness, HandTrack, Landmarks
+
+
+class HandJoints(NamedTuple):
+    """``joints (T, H, 21, 3)`` of the frames that are read, 0 where ``present (T, H)`` is False."""
+
+    joints: NDArray[np.float32]
+    present: NDArray[np.bool_]
+
+
+def hands_of(seen: Landmarks, hand: Hand, count: int) -> list[HandTrack | None]:
+    """The hands that a model reads, as they were seen: the left and the right one, or of one alone
+    that which signs; None for a hand that is not there."""
+    if count == 1:
+        return [signing_hand(seen, hand)]
+    joints, confidence = both_hands(seen, hand)
+    sides: tuple[Handedness, ...] = ("left", "right")
+    return [
+        HandTrack(
+            # Boxes of crops ask for x and y alone.
+            landmarks=np.pad(joints[:, place], ((0, 0), (0, 0), (0, 1))),
+            confidence=confidence[:, place],
+            timestamps=seen.timestamps,
+            width=seen.width,
+            height=seen.height,
+            handedness=sides[place],
+        )
+        for place in range(len(SIDES))
+    ]
+
+
+def read_joints(
+    bundle: IsolatedBundle,
+    source: Path,
+    seen: Landmarks,
+    hand: Hand,
+    stages: Stages,
+    reading: Mapping[str, Any],
+) -> HandJoints:
+    """Read ``source`` again, cut out the hands that were ``seen`` in the frames that the model
+    reads, and let its encoder make joints of them.
+
+    ``reading``: the option ``mirrored`` that ``detect_hands`` was given, and those with which the
+    source was read, as in ``HandLandmarks.reading``; ``stages``: where the seconds of "crop" and
+    "network" are added.
+    """
+    given = bundle.config.preprocessing
+    assert given.crop is not None  # the config of a model that reads crops has it
+    times = seen.timestamps
+    chosen = choose_frames(len(times), given.frames, given.sampling, None)
+    joints = np.zeros((len(times), given.hands, NUM_JOINTS, 3), np.float32)
+    present = np.zeros((len(times), given.hands), bool)
+    for place, track in enumerate(hands_of(seen, hand, given.hands)):
+        if track is None:
+            continue
+        bridged = bridge_gaps(track, given.bridge)
+        wanted = np.zeros(len(times), bool)
+        wanted[chosen] = bridged.present[chosen]
+        if not wanted.any():
+            continue
+        present[:, place] = wanted
+        options = {name: value for name, value in reading.items() if name != "mirrored"}
+        until = times[: np.flatnonzero(wanted)[-1] + 1]
+        frames = read_again(source, until, **options)
+        boxes = hand_box(bridged, padding=given.crop.padding, smoothing=given.crop.smoothing)
+        as_shown = np.zeros((len(times), 2), bool)
+        as_shown[:, int(to_right_hand(track).mirrored)] = wanted
+        blocks = cut_crops(frames, boxes, as_shown, given.crop, mirrored=reading["mirrored"])
+        # The reading thread ends before what it reads is closed.
+        with closing(frames), closing(prefetch(stages.iterate("crop", blocks), depth=2)) as ready:
+            made = [
+                stages.run("network", partial(encode_crops, bundle, block.crops)) for block in ready
+            ]
+        joints[wanted, place] = np.concatenate(made)
+    return HandJoints(joints[chosen], present[chosen])
+
+
+def encode_crops(bundle: IsolatedBundle, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The joints ``(N, 21, 3)`` of crops of right hands ``(N, 3, S, S)``, a few at a time."""
+    made = [
+        bundle.encoder.run(["joints"], {"frames": crops[i : i + BLOCK]})[0]
+        for i in range(0, len(crops), BLOCK)
+    ]
+    joints: NDArray[np.float32] = np.concatenate(made)
+    return joints

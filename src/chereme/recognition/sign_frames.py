@@ -1,0 +1,184 @@
+"""Frames of a video as a model of continuous signing is given them, one after the other.
+
+No picture is kept: of each frame there remain the numbers that the model's own network makes of it,
+or the hands that were found in it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chereme.formats.track_importers import mediapipe_of_landmarks
+from chereme.formats.tracks import PoseTracks
+from chereme.hands.detector import Detection, HandDetector
+from chereme.hands.tracking import HandTracker
+from chereme.recognition.continuous_bundle import ContinuousBundle, track_ports
+from chereme.recognition.gloss_decoding import OnnxInputs
+from chereme.recognition.profiling import Stages
+from chereme.types import Frame
+from chereme.video.letterbox import letterbox
+
+BLOCK = 16  # frames given to the encoder at once: bounds its memory
+HELD = 1.0  # seconds for which a frame tells what is seen
+LOOK = 0.2  # seconds between frames that are looked at for a hand, where there was none
+TRUST = 4.0  # and where there was one, which is taken to be there until then
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedFrame:
+    """A moment of a video at ``time`` seconds: ``features (F,)`` of its frame, or the ``hands`` in
+    it; ``signer``: whether a hand was found, there or shortly before."""
+
+    time: float
+    features: NDArray[np.float32] | None = None
+    hands: tuple[Detection, ...] = ()
+    signer: bool = False
+    size: tuple[int, int] = (0, 0)
+
+
+def sampled(frames: Iterable[Frame], rate: float) -> Iterator[tuple[Frame, tuple[float, ...]]]:
+    """Those frames that are the nearest to a moment of ``rate`` moments a second, from the first
+    frame to the last, and these moments in seconds: one, or several of a slow recording. No frame
+    stands for more than a second before and after it."""
+    before: Frame | None = None
+    first, count = 0.0, 0
+    for frame in frames:
+        if before is None:
+            first = frame.timestamp
+        else:
+            nearer = (before.timestamp + frame.timestamp) / 2
+            times = _moments(first, count, rate, min(nearer, before.timestamp + HELD))
+            count += len(times)
+            if times:
+                yield before, times
+            # Of the middle of a long gap nothing is known.
+            count = max(count, math.ceil((frame.timestamp - HELD - first) * rate - 1e-6))
+        before = frame
+    if before is not None:
+        times = _moments(first, count, rate, before.timestamp + 0.499 / rate)
+        if times:
+            yield before, times
+
+
+def _moments(first: float, count: int, rate: float, until: float) -> tuple[float, ...]:
+    times: list[float] = []
+    while (time := first + (count + len(times)) / rate) <= until + 1e-9:
+        times.append(time)
+    return tuple(times)
+
+
+def as_seen(frame: Frame, mirrored: bool) -> NDArray[np.uint8]:
+    """The picture of a frame as others see the signer."""
+    return np.ascontiguousarray(frame.image[:, ::-1]) if mirrored else frame.image
+
+
+class FrameEncoder:
+    """Frames as the networks of ``bundle``, which reads video, are given them.
+
+    ``presence_detector``: finds hands in single pictures; None: they are not looked for.
+    """
+
+    def __init__(
+        self,
+        bundle: ContinuousBundle,
+        presence_detector: HandDetector | None,
+        mirrored: bool,
+        stages: Stages,
+    ) -> None:
+        self._bundle, self._presence_detector, self._stages = bundle, presence_detector, stages
+        self._mirrored = mirrored
+        self._look_at, self._signer = -np.inf, False
+
+    def watch(self, frames: Iterable[Frame], rate: float) -> Iterator[EncodedFrame]:
+        """What is seen in them, ``rate`` moments a second."""
+        size = self._bundle.config.preprocessing.picture
+        assert size is not None  # of a model that reads video
+        pictures: list[NDArray[np.uint8]] = []
+        times: list[tuple[float, ...]] = []
+        signers: list[bool] = []
+        for frame, moments in sampled(frames, rate):
+            image = as_seen(frame, self._mirrored)
+            pictures.append(self._stages.run("picture", partial(letterbox, image, size)))
+            times.append(moments)
+            signers.append(self._looks(image, frame.timestamp))
+            if len(pictures) == BLOCK:
+                yield from self._encoded(pictures, times, signers)
+                pictures, times, signers = [], [], []
+        if pictures:
+            yield from self._encoded(pictures, times, signers)
+
+    def onnx_inputs(self, seen: Sequence[EncodedFrame]) -> OnnxInputs | None:
+        """What the reading network is given of a window; None where a hand was looked for, and none
+        found."""
+        if self._presence_detector is not None and not any(one.signer for one in seen):
+            return None
+        features = np.stack([one.features for one in seen if one.features is not None])
+        lengths = np.array([len(features)])
+        given = {"features": features[None], "lengths": lengths}
+        names = [track.name for track in self._bundle.config.tracks]
+        tracks, frames = track_ports(names)
+        made = self._stages.run("tracks", lambda: self._bundle.tracks.run(tracks, given))
+        present = dict.fromkeys(frames, np.ones((1, len(features)), bool))
+        return {**dict(zip(tracks, made, strict=True)), **present, "lengths": lengths}
+
+    def _looks(self, image: NDArray[np.uint8], time: float) -> bool:
+        """Whether there is a hand, as far as one has looked."""
+        presence_detector = self._presence_detector
+        if presence_detector is not None and time >= self._look_at:
+            found = self._stages.run("detect", lambda: presence_detector.detect(image, time))
+            self._signer = bool(found)
+            self._look_at = time + (TRUST if found else LOOK)
+        return self._signer
+
+    def _encoded(
+        self,
+        pictures: list[NDArray[np.uint8]],
+        times: list[tuple[float, ...]],
+        signers: list[bool],
+    ) -> Iterator[EncodedFrame]:
+        frames = np.stack(pictures).transpose(0, 3, 1, 2)
+        given = {"frames": np.ascontiguousarray(frames)}
+        encoder = self._bundle.encoder
+        features = self._stages.run("encoder", lambda: encoder.run(["features"], given)[0])
+        for row, moments, signer in zip(features, times, signers, strict=True):
+            for time in moments:
+                yield EncodedFrame(time, row, signer=signer)
+
+
+def watch_hands(
+    frames: Iterable[Frame], detector: HandDetector, rate: float, mirrored: bool, stages: Stages
+) -> Iterator[EncodedFrame]:
+    """The hands in frames, ``rate`` moments a second."""
+    detector.reset()
+    for frame, moments in sampled(frames, rate):
+        image = as_seen(frame, mirrored)
+        found = stages.run("detect", partial(detector.detect, image, frame.timestamp))
+        for time in moments:
+            yield EncodedFrame(time, hands=tuple(found), size=(image.shape[1], image.shape[0]))
+
+
+def hand_tracks(seen: Sequence[EncodedFrame]) -> PoseTracks | None:
+    """The track mediapipe of the hands of a window, of which the rest is not known; None where
+    there is no hand."""
+    width, height = seen[0].size
+    tracker = HandTracker(width, height)
+    for one in seen:
+        tracker.update(one.hands, one.time)
+    clip = mediapipe_of_landmarks(tracker.finish())
+    return clip if clip.present["mediapipe"].any() else None
+
+
+def numbers_of(clip: PoseTracks, start: int, stop: int) -> PoseTracks:
+    """The frames from ``start`` up to ``stop`` of a clip."""
+    return PoseTracks(
+        clip.rate,
+        {name: track[start:stop] for name, track in clip.values.items()},
+        {name: there[start:stop] for name, there in clip.present.items()},
+        clip.start + start / clip.rate,
+    )

@@ -1,0 +1,176 @@
+"""What reads a recording: landmarks of the hand, pictures of it, or both together."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from chereme.errors import BundleError, UsageError
+from chereme.recognition.bundle import Bundle
+from chereme.recognition.hand_landmarks import is_landmark_file
+from chereme.recognition.isolated_bundle import IsolatedBundle
+from chereme.recognition.registry import (
+    DEFAULT_STREAM,
+    RGB_WEIGHT,
+    Input,
+    ReadingStream,
+    bundled_streams,
+    resolve,
+)
+from chereme.text.alphabet import Alphabet
+from chereme.types import Landmarks
+
+Stream = Literal["auto", "landmarks", "rgb", "fused"]
+INPUTS: tuple[Input, ...] = get_args(Input)
+
+
+@dataclass(frozen=True)
+class Readers:
+    """The bundles that read one source together, landmarks first, and the ``weights`` of each."""
+
+    stream: ReadingStream
+    bundles: tuple[Bundle, ...]
+    weights: tuple[float, ...] = (1.0,)
+    warning: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The model's name; those of both joined by a plus."""
+        return "+".join(bundle.config.name for bundle in self.bundles)
+
+    @property
+    def sha256(self) -> str:
+        """One number that names the model: of two, the SHA-256 of both hashes in a row."""
+        hashes = [bundle.sha256 for bundle in self.bundles]
+        return (
+            hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
+        )
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """What a transcript tells of them."""
+        return {
+            "stream": self.stream,
+            "model": {"name": self.name, "sha256": self.sha256},
+            "models": describe(self.bundles),
+        }
+
+
+@dataclass(frozen=True)
+class Streams:
+    """One model for each of the inputs, or for one of them, and which ``stream`` is to be read.
+
+    "auto" is what the only bundle reads, or the registry's ``DEFAULT_STREAM`` where there are two.
+    ``rgb_weight``: the part of the pictures in "fused", 0 to 1.
+
+    Raises ``UsageError`` if a bundle that ``stream`` needs is not among them, ``BundleError`` if
+    they do not belong together.
+    """
+
+    bundles: tuple[Bundle, ...]
+    stream: Stream = "auto"
+    rgb_weight: float = RGB_WEIGHT
+
+    def __post_init__(self) -> None:
+        if self.stream not in get_args(Stream):
+            raise UsageError(
+                f"stream: expected {', '.join(get_args(Stream)[:-1])} or fused, got {self.stream!r}"
+            )
+        if not 0 <= self.rgb_weight <= 1:
+            raise UsageError(f"weight of the pictures: expected 0 to 1, got {self.rgb_weight}")
+        inputs = [bundle.config.input for bundle in self.bundles]
+        if sorted(inputs) not in (["landmarks"], ["rgb"], ["landmarks", "rgb"]):
+            raise BundleError(
+                "expected one model, or one of landmarks and one of pictures, got models of: "
+                f"{', '.join(inputs) or 'nothing'}"
+            )
+        if missing := [one for one in inputs_of(self.stream) if one not in inputs]:
+            (there,) = self.bundles
+            raise UsageError(
+                f"the model {there.config.name!r} reads {inputs[0]}, but the stream {self.stream} "
+                f"needs one that reads {missing[0]}: leave out the stream, or give another model"
+            )
+        first = self.bundles[0].config
+        for other in (bundle.config for bundle in self.bundles[1:]):
+            for key in ("task", "alphabet"):
+                if getattr(first, key) != getattr(other, key):
+                    raise BundleError(
+                        f"{first.name} and {other.name} do not belong together: expected the same "
+                        f"{key}, got {_short(getattr(first, key))} and "
+                        f"{_short(getattr(other, key))}; export them from the same data"
+                    )
+
+    @property
+    def alphabet(self) -> Alphabet:
+        """The symbols that are read; index 0 is the blank."""
+        return self.bundles[0].alphabet
+
+    @property
+    def for_recordings(self) -> Readers:
+        """What reads a recording that holds pictures."""
+        if self.stream != "auto":
+            return self._readers(self.stream)
+        if len(self.bundles) == 1:
+            return self._readers(self.bundles[0].config.input)
+        return self._readers(DEFAULT_STREAM)
+
+    def of(self, source: str | Path | Landmarks) -> Readers:
+        """What reads ``source``. Landmarks are read by the model of landmarks, if it is here and
+        pictures alone were not asked for."""
+        readers = self.for_recordings
+        there = any(bundle.config.input == "landmarks" for bundle in self.bundles)
+        pictures = not (isinstance(source, Landmarks) or is_landmark_file(source))
+        if pictures or not there or self.stream == "rgb" or readers.stream == "landmarks":
+            return readers
+        warning = None
+        if self.stream == "fused":
+            warning = "there are no pictures to read, only landmarks: read with landmarks alone"
+        return self._readers("landmarks", warning)
+
+    def _readers(self, stream: ReadingStream, warning: str | None = None) -> Readers:
+        by_input = {bundle.config.input: bundle for bundle in self.bundles}
+        chosen = tuple(by_input[one] for one in INPUTS if one in inputs_of(stream))
+        weights = (1 - self.rgb_weight, self.rgb_weight) if len(chosen) == 2 else (1.0,)
+        return Readers(stream, chosen, weights, warning)
+
+
+def inputs_of(stream: Stream) -> tuple[Input, ...]:
+    """The inputs whose models ``stream`` needs; "auto" by itself needs none."""
+    if stream == "auto":
+        return ()
+    return INPUTS if stream == "fused" else (stream,)
+
+
+def load_streams(
+    model: str | Path, stream: Stream = "auto", *, threads: int | None = None
+) -> Streams:
+    """The bundles of a bundled model's name that ``stream`` needs, or the one in a folder.
+
+    Raises ``UsageError`` if there is no such model or it does not read this stream,
+    ``BundleError`` if a bundle is missing or damaged.
+    """
+    names = bundled_streams(model)
+    if not names:
+        return Streams((Bundle.load(resolve(model), threads=threads),), stream)
+    # Recordings by the default; landmarks by the model of landmarks, whatever the default.
+    needed = inputs_of(stream) or {*inputs_of(DEFAULT_STREAM), "landmarks"}
+    if missing := [one for one in INPUTS if one in needed and one not in names]:
+        raise UsageError(
+            f"no bundled model {str(model)!r} reads {missing[0]}, which the stream {stream} needs; "
+            f"there are models of: {', '.join(names)}"
+        )
+    chosen = [names[one] for one in INPUTS if one in needed]
+    loaded = [Bundle.load(resolve(name), threads=threads) for name in chosen]
+    return Streams(tuple(loaded), stream)
+
+
+def describe(bundles: Sequence[Bundle | IsolatedBundle]) -> list[dict[str, str]]:
+    """Input, name and hash of each."""
+    return [{"input": b.config.input, "name": b.config.name, "sha256": b.sha256} for b in bundles]
+
+
+def _short(value: Any) -> str:
+    return "".join(value) if isinstance(value, tuple) else str(value)

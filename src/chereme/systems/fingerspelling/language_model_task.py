@@ -1,0 +1,212 @@
+"""Training of the character language model: data, task, and the whole run with its export."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import platform
+import string
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, IterableDataset
+
+from chereme.datasets.words import SOURCES, Shares, TextSampler, load_words
+from chereme.errors import UsageError
+from chereme.systems.fingerspelling.language_model import (
+    CharLM,
+    CharLMConfig,
+    export_language_model,
+)
+from chereme.text import Alphabet
+
+IGNORED = -100  # target of padding
+
+
+def collate(texts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    """Encoded texts as ``tokens (B, N)``, begun by 0, and ``targets (B, N)``, ended by 0."""
+    length = max(map(len, texts)) + 1
+    tokens = torch.zeros(len(texts), length, dtype=torch.long)
+    targets = torch.full((len(texts), length), IGNORED)
+    for row, text in enumerate(texts):
+        symbols = torch.tensor(text, dtype=torch.long)
+        tokens[row, 1 : len(text) + 1] = symbols
+        targets[row, : len(text)] = symbols
+        targets[row, len(text)] = 0
+    return tokens, targets
+
+
+def log_loss(model: CharLM, batch: tuple[Tensor, Tensor]) -> Tensor:
+    """Mean -ln p of a symbol, the end of the text included."""
+    tokens, targets = batch
+    return F.nll_loss(model(tokens).flatten(0, 1), targets.flatten(), ignore_index=IGNORED)
+
+
+def perplexity(model: CharLM, texts: Sequence[Sequence[int]], batch_size: int = 512) -> float:
+    """exp of the mean -ln p of a symbol of ``texts``, each text's end included."""
+    model.eval()
+    total = count = 0.0
+    with torch.no_grad():
+        for start in range(0, len(texts), batch_size):
+            part = texts[start : start + batch_size]
+            symbols = sum(map(len, part)) + len(part)
+            total += float(log_loss(model, collate(part))) * symbols
+            count += symbols
+    return math.exp(total / count)
+
+
+class _Texts(IterableDataset):
+    """Endless batches, different in every epoch and the same for the same seed."""
+
+    def __init__(self, sampler: TextSampler, batch_size: int, batches: int, seed: int) -> None:
+        self.sampler, self.batch_size, self.batches, self.seed = sampler, batch_size, batches, seed
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return self.batches
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        rng = np.random.default_rng([self.seed, self.epoch])
+        self.epoch += 1
+        encode = self.sampler.alphabet.encode
+        for _ in range(self.batches):
+            yield collate([encode(self.sampler.sample(rng)) for _ in range(self.batch_size)])
+
+
+class LanguageModelData(lightning.LightningDataModule):
+    """Texts from the word lists; validation on words that training never sees.
+
+    ``alphabet`` is the string of its symbols, in order; an epoch is ``batches`` batches.
+    """
+
+    def __init__(
+        self,
+        alphabet: str = string.ascii_lowercase,
+        shares: Shares = Shares(),  # noqa: B008
+        batch_size: int = 256,
+        batches: int = 250,
+        max_length: int = 15,
+        held_out: int = 3000,
+        seed: int = 1,
+    ) -> None:
+        super().__init__()
+        self.alphabet = Alphabet(tuple(alphabet))
+        self.shares = shares
+        self.batch_size, self.batches = batch_size, batches
+        self.max_length, self.held_out, self.seed = max_length, held_out, seed
+
+    def train_dataloader(self) -> DataLoader:
+        sampler = TextSampler(self.alphabet, self.shares, split="train", max_length=self.max_length)
+        return DataLoader(_Texts(sampler, self.batch_size, self.batches, self.seed), None)
+
+    def val_dataloader(self) -> DataLoader:
+        texts = self.held_out_texts(self.held_out)
+        parts = [texts[i : i + 500] for i in range(0, len(texts), 500)]
+        batches: Any = [collate(part) for part in parts]
+        return DataLoader(batches, None)
+
+    def held_out_texts(self, count: int, source: str | None = None) -> list[list[int]]:
+        """``count`` encoded held-out words, drawn by the shares or from one of the `SOURCES`."""
+        words_only = {k: v for k, v in asdict(self.shares).items() if k in SOURCES}
+        shares = words_only if source is None else {k: float(k == source) for k in SOURCES}
+        sampler = TextSampler(
+            self.alphabet,
+            Shares(**shares, full_names=0.0, letters=0.0),
+            split="held_out",
+            max_length=self.max_length,
+        )
+        rng = np.random.default_rng([self.seed, 2**31])
+        return [self.alphabet.encode(sampler.sample(rng)) for _ in range(count)]
+
+
+class LanguageModelTask(lightning.LightningModule):
+    """`CharLM` trained by maximum likelihood: AdamW, one cycle of the learning rate."""
+
+    def __init__(
+        self,
+        model: CharLMConfig = CharLMConfig(),  # noqa: B008
+        learning_rate: float = 4e-3,
+        weight_decay: float = 0.01,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+        self.model = CharLM(model)
+        self.learning_rate, self.weight_decay = learning_rate, weight_decay
+
+    def setup(self, stage: str) -> None:
+        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        if len(data.alphabet) != self.model.config.vocabulary:
+            raise UsageError(
+                f"model.vocabulary: expected {len(data.alphabet)} (the boundary and the "
+                f"{len(data.alphabet) - 1} symbols of data.alphabet), "
+                f"got {self.model.config.vocabulary}"
+            )
+
+    def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
+        loss = log_loss(self.model, batch)
+        self.log("train_loss", loss)
+        return loss
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
+        symbols = int((batch[1] != IGNORED).sum())
+        self.log("val_loss", log_loss(self.model, batch), batch_size=symbols, prog_bar=True)
+
+    def configure_optimizers(self) -> Any:
+        optimizer = torch.optim.AdamW(
+            self.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay
+        )
+        steps = int(self.trainer.estimated_stepping_batches)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, self.learning_rate, total_steps=steps, pct_start=0.1
+        )
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+    def finish(self, output: Path, cli: Any) -> None:
+        """Write ``lm.onnx``, ``lm.safetensors`` and ``report.json`` to the folder ``output``.
+
+        The report has the perplexity per symbol on held-out words (the end of each included), over
+        all and by source, with seed, versions and hashes.
+        """
+        model, data = self.model, cli.datamodule
+        model.eval()
+        model.save(output / "lm.safetensors")
+        export_language_model(model, output / "lm.onnx")
+        train = load_words(data.alphabet, "train", data.max_length)
+        held_out = load_words(data.alphabet, "held_out", data.max_length)
+        report = {
+            "alphabet": "".join(data.alphabet.symbols),
+            "held_out_perplexity": perplexity(model, data.held_out_texts(data.held_out)),
+            "held_out_perplexity_by_source": {
+                source: perplexity(model, data.held_out_texts(data.held_out, source))
+                for source in SOURCES
+            },
+            "words": {
+                s: {"train": len(train[s].words), "held_out": len(held_out[s].words)}
+                for s in SOURCES
+            },
+            "parameters": sum(p.numel() for p in model.parameters()),
+            "steps": self.trainer.global_step,
+            "texts": self.trainer.global_step * data.batch_size,
+            "seed": cli.config.get("seed_everything"),
+            "versions": {
+                "python": platform.python_version(),
+                "torch": torch.__version__,
+                "lightning": lightning.__version__,
+            },
+            "sha256": {
+                name: hashlib.sha256((output / name).read_bytes()).hexdigest()
+                for name in ("lm.onnx", "lm.safetensors")
+            },
+        }
+        (output / "report.json").write_text(json.dumps(report, indent=2) + "\n")

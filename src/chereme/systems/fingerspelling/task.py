@@ -1,0 +1,357 @@
+"""Training of the recognisers of hand crops and of teacher vectors, from shards.
+
+Paper: *Seeing in 2D, Thinking in 3D: 3D Hand Mesh-Guided Feature Learning for Continuous
+Fingerspelling*, sections 3.2 to 4.2. Every row of its tables is a file in
+``configs/fingerspelling``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+from torch import Tensor
+
+from chereme.errors import InputError, UsageError
+from chereme.metrics import Alignment, edit_counts, pool
+from chereme.nn.masking import length_mask
+from chereme.nn.resnet_weights import load_resnet_weights
+from chereme.systems.fingerspelling.distillation import DistillationConfig, PoseDistillation
+from chereme.systems.fingerspelling.encoders import EarlyFusion
+from chereme.systems.fingerspelling.export import load_checkpoint
+from chereme.systems.fingerspelling.fusion import LateFusion
+from chereme.systems.fingerspelling.losses import LossConfig, fingerspelling_losses, infeasible
+from chereme.systems.fingerspelling.recognizer import FingerspellingConfig, FingerspellingRecognizer
+from chereme.training.batches import Batch, Inputs
+from chereme.training.checkpoints import LastCheckpoint, load_pretrained
+from chereme.training.memory import ChunkedResNet, resnet_of
+from chereme.training.optimiser import OptimiserConfig
+from chereme.training.scoring import (
+    DecodingConfig,
+    Reading,
+    best_path,
+    ended,
+    machine,
+    milliseconds_a_frame,
+    read_batch,
+    run_facts,
+    score,
+    write_metrics,
+)
+from chereme.training.shards import ShardData
+
+
+def inputs_of(config: FingerspellingConfig, teacher_dim: int | None = None) -> Inputs:
+    """What a recogniser reads; ``teacher_dim``: width of the vectors that it is to distil."""
+    if config.stream == "landmarks":
+        raise UsageError(
+            "stream: expected rgb, pose or rgb+pose, got landmarks, which are trained on composed "
+            "clips (chereme.systems.fingerspelling.composed.FingerspellingTask)"
+        )
+    return Inputs(
+        None if config.stream == "pose" else config.rgb.image_size,
+        teacher_dim if config.stream == "rgb" else config.pose.dim,
+        config.sequence.temporal_stride,
+        config.sequence.num_symbols,
+    )
+
+
+def frames_of(batch: Batch, stream: str) -> Any:
+    """The frames of a batch as the recogniser of ``stream`` takes them."""
+    if stream == "pose":
+        return batch.vectors
+    assert batch.crops is not None
+    crops = batch.crops.float() / 255
+    return crops if stream == "rgb" else (crops, batch.vectors)
+
+
+class RecognizerTask(lightning.LightningModule):
+    """A recogniser of the stream rgb, pose or rgb+pose with its losses and metrics.
+
+    Args:
+        config: the network.
+        losses: weights and readings of ``l_seq``, ``l_vis`` and ``l_kd``.
+        distillation: of ``l_cos``, ``l_reg_rgb`` and ``l_reg_pos``, for the stream rgb; None: RGB
+            only.
+        optimiser: and learning rate.
+        initial: first weights of the ResNet: imagenet, scratch or a file (``load_resnet_weights``);
+            or of the whole recogniser: the ``.ckpt`` of another run (``load_pretrained``).
+        chunk: frames that go through the ResNet at a time while training; 0: all (`ChunkedResNet`).
+        save_every: batches after which ``last.ckpt`` is written within an epoch; 0: after epochs.
+        decoding: of the final score.
+    """
+
+    def __init__(
+        self,
+        config: FingerspellingConfig,
+        losses: LossConfig | None = None,
+        distillation: DistillationConfig | None = None,
+        optimiser: OptimiserConfig | None = None,
+        initial: str = "scratch",
+        chunk: int = 0,
+        save_every: int = 0,
+        decoding: DecodingConfig | None = None,
+    ) -> None:
+        super().__init__()
+        if distillation is not None and config.stream != "rgb":
+            raise UsageError(
+                f"distillation: expected the stream rgb, which learns from vectors, got "
+                f"{config.stream!r}"
+            )
+        self.config, self.losses = config, losses or LossConfig()
+        self.optimiser, self.decoding = optimiser or OptimiserConfig(), decoding or DecodingConfig()
+        self.initial, self.chunk, self.save_every = initial, chunk, save_every
+        self.inputs = inputs_of(config, None if distillation is None else distillation.teacher_dim)
+        self.model = FingerspellingRecognizer(config)
+        self.distillation = (
+            None
+            if distillation is None
+            else PoseDistillation(distillation, self.model.encoder.feature_dim)
+        )
+        self.val_outputs: list[tuple[str, str, str]] = []
+
+    # -- the network -------------------------------------------------------------------------------
+    def encode(self, batch: Batch) -> Tensor:
+        """Features ``(B, T, D)`` of the frames."""
+        frames = frames_of(batch, self.config.stream)
+        resnet = resnet_of(self.model.encoder)
+        if not self.chunk or resnet is None:
+            return self.model.encode(frames, batch.lengths, batch.present)
+        chunked = ChunkedResNet(resnet, self.chunk).train(self.training)
+        if not isinstance(self.model.encoder, EarlyFusion):
+            return torch.as_tensor(chunked(frames, batch.present))
+        _, vector_encoder = self.model.encoder.encoders
+        crops, vectors = frames
+        return torch.cat(
+            [chunked(crops, batch.present), vector_encoder(vectors, batch.present)], -1
+        )
+
+    def logits(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Logits ``(B, T', V)`` after the BiGRU, and lengths ``(B,)``."""
+        # Choice: in full precision whatever training is in, as the exported network is.
+        with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
+            sequence, _, lengths = self.model.sequence(self.encode(batch), batch.lengths)
+        return sequence, lengths
+
+    # -- training ----------------------------------------------------------------------------------
+    def setup(self, stage: str) -> None:
+        if stage != "fit" or self.trainer.ckpt_path is not None:
+            return
+        resnet = resnet_of(self.model.encoder)
+        if Path(self.initial).suffix == ".ckpt":
+            load_pretrained(self.model, self.initial)
+        elif resnet is not None:
+            load_resnet_weights(resnet, self.initial)
+
+    def configure_callbacks(self) -> list[ModelCheckpoint]:
+        folder = self.trainer.default_root_dir
+        best = ModelCheckpoint(
+            folder,
+            "best",
+            monitor="dev/letter_accuracy",
+            mode="max",
+            enable_version_counter=False,
+        )
+        return [best, LastCheckpoint(folder, self.save_every)]
+
+    def configure_optimizers(self) -> Any:
+        steps = int(self.trainer.estimated_stepping_batches)
+        return self.optimiser.build(self.parameters(), steps)
+
+    def on_fit_start(self) -> None:
+        self.seed = torch.initial_seed()
+
+    def on_train_batch_start(self, batch: Batch, index: int) -> None:
+        # So that dropout, too, is the same in a run that was resumed.
+        trainer = self.trainer
+        step = trainer.global_step * trainer.world_size + trainer.global_rank
+        torch.manual_seed(self.seed + step)
+
+    def training_step(self, batch: Batch, index: int) -> Tensor:
+        features = self.encode(batch)
+        # The encoder alone is worth half precision: what follows is a twentieth of the time, has
+        # recurrences, softmaxes and sums of many small terms, and gains nothing on a CPU.
+        with torch.autocast(self.device.type, enabled=False):
+            features = features.float()
+            sequence, visual, lengths = self.model.sequence(features, batch.lengths)
+            losses = fingerspelling_losses(
+                sequence,
+                visual,
+                lengths,
+                batch.targets,
+                batch.target_lengths,
+                self.losses,
+            )
+            values = losses._asdict()
+            total = losses.total
+            if self.distillation is not None:
+                mask = batch.present & length_mask(batch.lengths, batch.present.shape[1])
+                distilled = self.distillation(features, batch.vectors, mask)
+                total = total + distilled.total
+                values |= {**distilled._asdict(), "total": total}
+        if not torch.isfinite(total):
+            raise InputError(self._diverged(batch, sequence, values))
+        values = {f"train/{name}": value.detach() for name, value in values.items()}
+        # The share of clips too short for their text: they teach nothing.
+        too_short = infeasible(lengths, batch.targets, batch.target_lengths)
+        values["train/infeasible"] = too_short.float().mean()
+        self.log_dict(values, batch_size=len(batch.lengths))
+        return total
+
+    def _diverged(self, batch: Batch, sequence: Tensor, values: dict[str, Tensor]) -> str:
+        whole = torch.isfinite(sequence).flatten(1).all(1).tolist()
+        broken = [name for name, good in zip(batch.ids, whole, strict=True) if not good]
+        names = [name for name, value in values.items() if not torch.isfinite(value).all()]
+        broken_weights = any(not torch.isfinite(p).all() for p in self.parameters())
+        return (
+            f"step {self.global_step}: expected finite losses, got NaN or infinity in "
+            f"{', '.join(names)}, of the clips {', '.join(broken or batch.ids)}; "
+            + (
+                "weights have diverged: lower the learning rate or clip gradients "
+                "(trainer.gradient_clip_val)"
+                if broken_weights
+                else "look at these clips, or train in full precision (trainer.precision=32)"
+            )
+        )
+
+    # -- watching ----------------------------------------------------------------------------------
+    def validation_step(self, batch: Batch, index: int) -> None:
+        alphabet = self._data.alphabet
+        for reading in read_batch(self.logits, batch):
+            self.val_outputs.append((reading.id, reading.text, best_path(reading, alphabet)))
+
+    def on_validation_epoch_end(self) -> None:
+        # Edits are counted in each process and summed: clips are not dealt out evenly.
+        alignments: dict[str, Alignment] = {
+            "letter_accuracy": "htk",
+            "letter_accuracy_unit": "unit",
+        }
+        for name, how in alignments.items():
+            counts = pool(edit_counts(text, read, how) for _, text, read in self.val_outputs)
+            own = torch.tensor(
+                [counts.edits, counts.reference_length], dtype=torch.float32, device=self.device
+            )
+            edits, letters = self.all_gather(own).reshape(-1, 2).sum(0)
+            accuracy = 100 * (1 - edits / letters.clamp_min(1))
+            self.log(f"dev/{name}", accuracy, prog_bar=how == "htk", rank_zero_only=False)
+        self._write_decoded()
+        self.val_outputs.clear()
+
+    def _write_decoded(self) -> None:
+        if not self.trainer.is_global_zero or self.trainer.sanity_checking:
+            return
+        lines = [f"{name}\t{text}\t{read}\n" for name, text, read in self.val_outputs]
+        folder = Path(self.trainer.default_root_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "decoded.tsv").write_text("id\ttext\tread\n" + "".join(lines), encoding="utf-8")
+        for logger in self.trainer.loggers:
+            writer: Any = logger.experiment
+            if hasattr(writer, "add_text"):
+                some = "\n".join(f"    {text} -> {read}" for _, text, read in self.val_outputs[:20])
+                writer.add_text("dev/decoded", some, self.global_step)
+
+    # -- results -----------------------------------------------------------------------------------
+    @property
+    def _data(self) -> ShardData:
+        data: ShardData = self.trainer.datamodule  # type: ignore[attr-defined]
+        return data
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        # Plain values, so that a checkpoint can be read without unpickling any object.
+        data = self._data
+        described: dict[str, Any] = {"config": asdict(self.config), "rate": data.rate}
+        described["alphabet"] = list(data.alphabet.symbols)
+        if self.config.stream == "rgb":
+            described["crop"] = data.crop
+        checkpoint["recognizer"] = described
+
+    def finish(self, output: Path, cli: Any) -> None:
+        """Score ``best.ckpt`` on dev and test, and write ``metrics.json``; nothing where training
+        was cut off."""
+        if not ended(cli.trainer):
+            return
+        self.model = load_checkpoint(output / "best.ckpt").model.to(self.device)
+        metrics = final_metrics(self, cli.datamodule)
+        write_metrics(output / "metrics.json", run_facts(self, output, cli) | metrics)
+
+
+class LateFusionTask(lightning.LightningModule):
+    """The mean of the logits of runs that were trained on their own (Table 2 'Late').
+
+    Nothing is trained: ``chereme train`` goes straight to the score.
+
+    Args:
+        runs: their output folders.
+        decoding: of the final score.
+    """
+
+    def __init__(self, runs: list[str], decoding: DecodingConfig | None = None) -> None:
+        super().__init__()
+        checkpoints = [load_checkpoint(Path(run) / "best.ckpt") for run in runs]
+        models = [checkpoint.model for checkpoint in checkpoints]
+        self.alphabets = {checkpoint.alphabet for checkpoint in checkpoints}
+        self.streams = [model.config.stream for model in models]
+        self.model = LateFusion(models).requires_grad_(False).eval()
+        self.decoding = decoding or DecodingConfig()
+        each = [inputs_of(model.config) for model in models]
+        self.inputs = Inputs(
+            _only({e.image_size for e in each} - {None}, "image_size"),
+            _only({e.vector_dim for e in each} - {None}, "dim of the vectors"),
+            each[0].stride,
+            each[0].symbols,
+        )
+
+    def logits(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """See ``RecognizerTask.logits``."""
+        with torch.no_grad():
+            frames = [frames_of(batch, stream) for stream in self.streams]
+            sequence, _, lengths = self.model(frames, batch.lengths, batch.present)
+        return sequence, lengths
+
+    def finish(self, output: Path, cli: Any) -> None:
+        """Write ``metrics.json``."""
+        data: ShardData = cli.datamodule
+        if self.alphabets != {data.alphabet}:
+            said = sorted("".join(alphabet.symbols) for alphabet in self.alphabets)
+            raise UsageError(
+                f"late fusion: expected runs of the alphabet {''.join(data.alphabet.symbols)!r}, "
+                f"got {', '.join(map(repr, said))}"
+            )
+        data.inputs = self.inputs
+        data.setup()
+        self.to(cli.trainer.strategy.root_device)
+        write_metrics(output / "metrics.json", {"name": output.name} | final_metrics(self, data))
+
+
+def _only(values: set[int | None], what: str) -> int | None:
+    if len(values) > 1:
+        raise UsageError(
+            f"late fusion: expected one {what} of all runs, got {sorted(map(str, values))}"
+        )
+    return next(iter(values), None)
+
+
+def final_metrics(task: RecognizerTask | LateFusionTask, data: ShardData) -> dict[str, Any]:
+    """What ``metrics.json`` says of a trained network: scores, size, time, and on what machine."""
+    task.model.eval()
+    alphabet, device = data.alphabet, task.device
+
+    def readings(split: str) -> list[Reading]:
+        return [
+            reading
+            for batch in data.whole(split, every=True)
+            for reading in read_batch(task.logits, task.transfer_batch_to_device(batch, device, 0))
+        ]
+
+    return {
+        "data": {split: data.folders(split) for split in ("train", "dev", "test")},
+        "teacher": data.teacher,
+        **score(readings("dev"), readings("test"), alphabet, task.decoding),
+        "parameters": sum(p.numel() for p in task.model.parameters()),
+        "ms_per_frame": milliseconds_a_frame(task.logits, data.whole("test", every=True), device),
+        "device": machine(device),
+    }

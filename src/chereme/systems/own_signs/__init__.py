@@ -1,0 +1,1 @@
+"""Recognisers of the signs that a user records."""

@@ -1,0 +1,463 @@
+"""Sentences with their pose tracks, as Lightning wants them.
+
+Everything random is a function of (seed, epoch) or of (seed, epoch, sentence), so a run repeats
+itself, and one that was cut off goes on as it would have.
+"""
+
+from __future__ import annotations
+
+import warnings
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, cast
+
+import lightning
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from chereme.datasets import boston104
+from chereme.datasets.sentences import (
+    Gloss,
+    Sentence,
+    SentenceCorpus,
+    from_manifest,
+    sentence_tracks,
+)
+from chereme.errors import InputError, UsageError
+from chereme.formats.tracks import PAPER_RATE, TRACKS, Floats, PoseTracks, track_statistics
+from chereme.systems.signx.losses import UNKNOWN
+from chereme.systems.signx.sentence_mixing import (
+    Composition,
+    SentenceMixer,
+    Stretch,
+    concat,
+    numbered,
+    shown_in,
+)
+from chereme.systems.signx.track_augmentation import TrackAugmentation
+from chereme.text.glosses import LONGEST, PAD, GlossVocabulary, Units
+from chereme.training.shards import Epochs
+
+Split = Literal["train", "dev", "test"]
+SPLITS: tuple[Split, ...] = ("train", "dev", "test")
+_POOL = 8  # batches whose sentences are sorted by length together
+
+
+class SentenceBatch(NamedTuple):
+    """``tracks``: ``(B, T, W)`` by name and ``present``: ``(B, T)`` bool, of all tracks that any of
+    the sentences has; ``lengths (B,)`` in frames; ``glosses (B, L)`` int64, without ends, padded;
+    ``words``: the glosses as they were signed. ``shown (B, T)`` int64: the place in the sentence of
+    the gloss that each frame shows, ``NO_GLOSS`` or ``UNKNOWN``; None where none has times."""
+
+    ids: tuple[str, ...]
+    tracks: dict[str, Tensor]
+    present: dict[str, Tensor]
+    lengths: Tensor
+    glosses: Tensor
+    words: tuple[tuple[str, ...], ...]
+    shown: Tensor | None = None
+
+
+class SentenceClip(NamedTuple):
+    """A sentence with its tracks and the ids of its glosses."""
+
+    sentence: Sentence
+    clip: PoseTracks
+    ids: tuple[int, ...]
+
+
+def collate_sentences(items: Sequence[SentenceClip]) -> SentenceBatch:
+    """Sentences as a batch, padded to the longest; what a sentence has not is not present."""
+    lengths = [item.clip.frames for item in items]
+    longest, names = max(lengths), {name for item in items for name in item.clip.values}
+    tracks, present = {}, {}
+    for name in (name for name in TRACKS if name in names):
+        tracks[name] = torch.zeros(len(items), longest, TRACKS[name].width)
+        present[name] = torch.zeros(len(items), longest, dtype=torch.bool)
+        for row, item in enumerate(items):
+            if name in item.clip.values:
+                tracks[name][row, : lengths[row]] = torch.from_numpy(item.clip.values[name])
+                present[name][row, : lengths[row]] = torch.from_numpy(item.clip.present[name])
+    glosses = torch.full((len(items), max(1, *(len(item.ids) for item in items), 1)), PAD)
+    for row, item in enumerate(items):
+        glosses[row, : len(item.ids)] = torch.tensor(item.ids, dtype=torch.long)
+    return SentenceBatch(
+        tuple(item.sentence.id for item in items),
+        tracks,
+        present,
+        torch.tensor(lengths),
+        glosses,
+        tuple(item.sentence.words for item in items),
+        _shown([item.clip for item in items], longest),
+    )
+
+
+def _shown(clips: Sequence[PoseTracks], longest: int) -> Tensor | None:
+    if all(clip.shown is None for clip in clips):
+        return None
+    shown = torch.full((len(clips), longest), UNKNOWN)
+    for row, clip in enumerate(clips):
+        if clip.shown is not None:
+            shown[row, : clip.frames] = torch.from_numpy(clip.shown)
+    return shown
+
+
+def ctc_frames(ids: Sequence[int]) -> int:
+    """The frames that CTC needs for a sentence: one a gloss, and one between equal ones."""
+    return len(ids) + sum(one == other for one, other in pairwise(ids))
+
+
+class _Sentences(Dataset[SentenceClip]):
+    """The sentences of a split; ``epoch``: of training, or None: as they are."""
+
+    def __init__(self, data: SentenceData, split: Split, epoch: int | None) -> None:
+        self._data, self._split, self._epoch = data, split, epoch
+
+    def __len__(self) -> int:
+        return len(self._data.sentences[self._split])
+
+    def __getitem__(self, index: int) -> SentenceClip:
+        data = self._data
+        if self._epoch is None:
+            sentence = data.sentences[self._split][index]
+            return SentenceClip(sentence, data.tracks_of(sentence), data.ids[self._split][index])
+        item = data.made(index, self._epoch)
+        if data.augmentation is None:
+            return item
+        rng = data.generator(item.sentence, self._epoch)
+        spread = {track: std for track, (_, std) in data.statistics.items()}
+        return item._replace(clip=data.augmentation.changed(item.clip, rng, spread))
+
+
+class SentenceData(lightning.LightningDataModule):
+    """Sentences with their tracks, for training, to watch, and for the score.
+
+    The vocabulary, and mean and spread of the tracks' numbers, are those of the training sentences
+    alone.
+
+    Args:
+        root: a manifest of files of poses (``path,label,split,...``; a label is glosses with spaces
+            between), or a folder with ``manifest.csv``; the folder of RWTH-BOSTON-104's tables.
+        layout: which of the two.
+        split_by: "column": train (also: none), dev and test as the manifest says; "folds": fold
+            number ``fold`` of ``folds`` is tested, repetitions of a sentence being in one fold;
+            "signers": a fold is the sentences of a signer.
+        watch: watch dev, and score the best weights on it; of folds it is the next one. Else dev is
+            trained on (of folds), and the last weights are scored.
+        tracks: of these names alone; None: all that the task reads.
+        rate: frames a second that all tracks are brought to; None: as they are.
+        units: of the vocabulary, glosses or their pieces.
+        min_count: glosses that are signed less often in training are unknown.
+        batch_size: sentences a step and process.
+        compose: makes sentences of several training sentences; None: there are no others, as in
+            the paper.
+        augmentation: of training sentences; None: they stay as they are, as in the paper.
+        steps_per_epoch: batches after which an epoch ends; None: when all sentences were seen.
+        in_memory: keep tracks that were read; of 2,100 sentences with all five tracks 3 GB.
+        workers: processes that read beside each training process.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        layout: Literal["manifest", "boston104"] = "manifest",
+        split_by: Literal["column", "folds", "signers"] = "column",
+        folds: int = 5,
+        fold: int = 0,
+        watch: bool = True,
+        tracks: list[str] | None = None,
+        rate: float | None = PAPER_RATE,
+        units: Units = "glosses",
+        min_count: int = 1,
+        batch_size: int = 32,
+        compose: Composition | None = None,
+        augmentation: TrackAugmentation | None = None,
+        steps_per_epoch: int | None = None,
+        in_memory: bool = True,
+        workers: int = 0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if layout not in ("manifest", "boston104"):
+            raise UsageError(f"layout: expected manifest or boston104, got {layout!r}")
+        if split_by not in ("column", "folds", "signers"):
+            raise UsageError(f"split_by: expected column, folds or signers, got {split_by!r}")
+        if batch_size < 1:
+            raise UsageError(f"batch_size: expected at least 1, got {batch_size}")
+        self.root, self.layout = root, layout
+        self.split_by, self.folds, self.fold, self.watch = split_by, folds, fold, watch
+        self.rate, self.units, self.min_count = rate, units, min_count
+        self.batch_size, self.steps_per_epoch = batch_size, steps_per_epoch
+        self.compose, self.augmentation, self.in_memory = compose, augmentation, in_memory
+        self.workers, self.seed = workers, seed
+        self.names, self.longest = tracks, LONGEST
+        self.counts: dict[str, Any] = {}
+
+    # -- what there is -----------------------------------------------------------------------------
+    def setup(self, stage: str | None = None) -> None:
+        """List the sentences, check their tracks, and count what cannot be used, with a warning.
+
+        The task says, by ``tracks`` and ``longest``, which tracks it reads and how many glosses a
+        sentence may have.
+
+        Raises:
+            InputError: there is nothing to train on, to watch or to test; a damaged file, or one of
+                another width.
+            UsageError: a fold that there is not.
+        """
+        if self.trainer is not None:
+            task: Any = self.trainer.lightning_module
+            own = self.names
+            self.names = [name for name in task.tracks if own is None or name in own]
+            self.longest = task.longest
+        self.counts = {}
+        corpus = self._corpus()
+        self._kept: dict[str, PoseTracks] = {}
+        self._tables = boston104.read_tracks(self.root) if self.layout == "boston104" else {}
+        dropped = [finding for finding in corpus.findings if finding.dropped]
+        self._count("not_listed", [f.id for f in dropped], "cannot be used", corpus.rows)
+        usable = [sentence for sentence in corpus.sentences if self._has_tracks(sentence)]
+        there = {sentence.id for sentence in usable}
+        without = [s.id for s in corpus.sentences if s.id not in there]
+        wanted = "tracks" if self.names is None else " or ".join(self.names)
+        self._count("without_tracks", without, f"have no {wanted}", corpus.rows)
+        self.sentences = self._split(usable)
+        self._drop_too_long("glosses", [len(s.words) for s in self.sentences["train"]])
+        self._check_splits()
+        words = [sentence.words for sentence in self.sentences["train"]]
+        self.vocabulary = GlossVocabulary.build(words, min_count=self.min_count, units=self.units)
+        self._drop_too_long("pieces", [len(self.vocabulary.encode(own)) for own in words])
+        self._check_splits()
+        training = self.sentences["train"]
+        self.ids = {split: self._encoded(split) for split in SPLITS}
+        self.statistics: dict[str, tuple[Floats, Floats]] = track_statistics(
+            self.tracks_of(sentence) for sentence in training
+        )
+        self._frames = [self.tracks_of(sentence).frames for sentence in training]
+        self._composer = None
+        if self.compose is not None:
+            rates = [self.tracks_of(sentence).rate for sentence in training]
+            self._composer = SentenceMixer(
+                training, self.compose, self.longest, self._frames, rates
+            )
+        pairs = zip(training, self._frames, self.ids["train"], strict=True)
+        short = [s.id for s, frames, ids in pairs if frames < ctc_frames(ids)]
+        why = "have fewer frames than CTC needs for their glosses: it learns nothing of them"
+        self._count("too_short_for_ctc", short, why, len(training))
+
+    def _corpus(self) -> SentenceCorpus:
+        if self.layout == "boston104":
+            return boston104.read(self.root)
+        root = Path(self.root)
+        return from_manifest(root / "manifest.csv" if root.is_dir() else root)
+
+    def tracks_of(self, sentence: Sentence) -> PoseTracks:
+        """Those tracks of a sentence that are read, at the common rate."""
+        if sentence.id in self._kept:
+            return self._kept[sentence.id]
+        clip = self._raw(sentence)
+        clip = clip if self.names is None else clip.only(self.names)
+        if self.rate is not None and self.rate != clip.rate:
+            clip = clip.at_rate(self.rate)
+        # Pieces of glosses have no times.
+        if self.units == "glosses":
+            clip = replace(clip, shown=shown_in(sentence, clip))
+        if self.in_memory:
+            self._kept[sentence.id] = clip
+        return clip
+
+    def _raw(self, sentence: Sentence) -> PoseTracks:
+        if self.layout == "boston104":
+            return self._tables[sentence.id]
+        return sentence_tracks(sentence)
+
+    def _has_tracks(self, sentence: Sentence) -> bool:
+        clip = self._raw(sentence)
+        names = clip.values if self.names is None else self.names
+        return any(clip.present[name].any() for name in names if name in clip.present)
+
+    def _split(self, sentences: Sequence[Sentence]) -> dict[Split, list[Sentence]]:
+        if self.split_by == "column":
+            found: dict[Split, list[Sentence]] = {split: [] for split in SPLITS}
+            for sentence in sentences:
+                found[sentence.split or "train"].append(sentence)
+            return found if self.watch else found | {"dev": []}
+        parts = (
+            boston104.folds(sentences, self.folds)
+            if self.split_by == "folds"
+            else boston104.signer_folds(sentences)
+        )
+        if not 0 <= self.fold < len(parts):
+            raise UsageError(f"fold: expected 0 to {len(parts) - 1}, got {self.fold}")
+        test = set(parts[self.fold])
+        dev = set(parts[(self.fold + 1) % len(parts)]) if self.watch else set()
+        return {
+            "train": [s for s in sentences if s.id not in test | dev],
+            "dev": [s for s in sentences if s.id in dev],
+            "test": [s for s in sentences if s.id in test],
+        }
+
+    def _drop_too_long(self, what: str, lengths: Sequence[int]) -> None:
+        """Only of training: what is read is compared with the whole sentence."""
+        pairs = list(zip(self.sentences["train"], lengths, strict=True))
+        self.sentences["train"] = [s for s, length in pairs if length <= self.longest]
+        too_long = [s.id for s, length in pairs if length > self.longest]
+        why = f"are longer than {self.longest} {what} and are not trained on"
+        self._count("too_long", too_long, why, len(pairs))
+
+    def _check_splits(self) -> None:
+        if not self.sentences["train"]:
+            raise InputError(
+                f"{self.root}: expected sentences to train on (split train, or none) with tracks, "
+                "got none"
+            )
+        if self.watch and not self.sentences["dev"]:
+            raise InputError(
+                f"{self.root}: expected sentences of the split dev, to watch, got none; give some "
+                "sentences this split (best those of signers of their own), or train to the end "
+                "without watching (data.init_args.watch=false)"
+            )
+
+    def _encoded(self, split: Split) -> list[tuple[int, ...]]:
+        words = [sentence.words for sentence in self.sentences[split]]
+        found = self.vocabulary.encode_all(words, self.longest)
+        if found.unknown:
+            self.counts[f"{split}_unknown_glosses"] = found.unknown.total()
+        for warning in found.warnings:
+            warnings.warn(f"{split}: {warning}", stacklevel=2)
+        # Of dev and test alone: pieces of glosses are more than glosses.
+        return [ids[: self.longest] for ids in found.ids]
+
+    def _count(self, name: str, ids: Sequence[str], why: str, of: int) -> None:
+        if ids:
+            self.counts[name] = self.counts.get(name, 0) + len(ids)
+            more = ", ..." if len(ids) > 5 else ""
+            warnings.warn(
+                f"{len(ids):,} of {of:,} sentences {why} ({', '.join(ids[:5])}{more})",
+                stacklevel=2,
+            )
+
+    def unseen(self, split: Split) -> float:
+        """The percentage of the glosses of a split that training has not: a floor of its WER."""
+        known = {word for sentence in self.sentences["train"] for word in sentence.words}
+        count = Counter(word in known for s in self.sentences[split] for word in s.words)
+        return 100.0 * count[False] / max(1, count.total())
+
+    # -- training sentences, and those made of them ------------------------------------------------
+    def generator(self, sentence: Sentence, epoch: int, draw: int = 0) -> np.random.Generator:
+        """What is random about a training sentence in an epoch; ``draw``: 0: how it is changed, 1:
+        what is made of it."""
+        name = zlib.crc32(sentence.id.encode())
+        return np.random.default_rng([self.seed, epoch, name, *([draw] if draw else [])])
+
+    def _stretches(self, index: int, epoch: int) -> list[Stretch]:
+        assert self._composer is not None
+        rng = self.generator(self.sentences["train"][index], epoch, draw=1)
+        return self._composer.stretches(index, rng)
+
+    def made(self, index: int, epoch: int) -> SentenceClip:
+        """Training sentence number ``index``, or what is made of it in this epoch, unchanged."""
+        training = self.sentences["train"]
+        sentence = training[index]
+        parts = [] if self._composer is None else self._stretches(index, epoch)
+        whole = [Stretch(index, 0, len(sentence.words))]
+        if self._composer is None or parts == whole:
+            return SentenceClip(sentence, self.tracks_of(sentence), self.ids["train"][index])
+        glosses = [
+            gloss
+            for part in parts
+            for gloss in training[part.sentence].glosses[part.first : part.last]
+        ]
+        ids = tuple(self.vocabulary.encode([gloss.text for gloss in glosses]))
+        if len(ids) > self.longest:  # of pieces
+            return SentenceClip(sentence, self.tracks_of(sentence), self.ids["train"][index])
+        clips, said = [], 0
+        for part in parts:
+            clip, span = self.tracks_of(training[part.sentence]), self._composer.span(part)
+            clip = clip.part(
+                clip.start + span.start / clip.rate, clip.start + span.stop / clip.rate
+            )
+            clips.append(numbered(clip, part, said))
+            said += part.last - part.first
+        # Its glosses have no times any more.
+        own = replace(sentence, glosses=tuple(Gloss(gloss.text) for gloss in glosses), frames=None)
+        return SentenceClip(own, concat(clips, self._composer.config.bridge), ids)
+
+    def _frames_of(self, index: int, epoch: int) -> int:
+        """The frames of a training sentence in an epoch, nearly: a made one takes of each of its
+        sentences as much as it takes of its glosses."""
+        if self._composer is None:
+            return self._frames[index]
+        sentences = self.sentences["train"]
+        return sum(
+            self._frames[number] * (last - first) // len(sentences[number].words)
+            for number, first, last in self._stretches(index, epoch)
+        )
+
+    # -- batches -----------------------------------------------------------------------------------
+    @property
+    def _world(self) -> tuple[int, int]:
+        """How many processes train, and which one this is."""
+        trainer = self.trainer
+        return (1, 0) if trainer is None else (trainer.world_size, trainer.global_rank)
+
+    @property
+    def steps(self) -> int:
+        """Batches of an epoch, the same in every process."""
+        steps = len(self.sentences["train"]) // (self._size * self._world[0])
+        return steps if self.steps_per_epoch is None else min(steps, self.steps_per_epoch)
+
+    @property
+    def _size(self) -> int:
+        sentences, world = len(self.sentences["train"]), self._world[0]
+        if sentences < world:
+            raise UsageError(
+                f"sentences: expected at least one for each of {world} processes, got {sentences}"
+            )
+        return min(self.batch_size, sentences // world)
+
+    def epoch_batches(self, epoch: int) -> list[list[int]]:
+        """The sentences of each batch of an epoch, by number: those of a batch are of like length,
+        so that little is padding. What does not fill a batch is left out of this epoch."""
+        size, (world, rank) = self._size, self._world
+        rng = np.random.default_rng([self.seed, epoch])
+        order = rng.permutation(len(self._frames))[rank::world][: self.steps * size]
+        batches: list[list[int]] = []
+        for start in range(0, len(order), _POOL * size):
+            pool = sorted(
+                order[start : start + _POOL * size], key=lambda i: self._frames_of(i, epoch)
+            )
+            batches += [[int(i) for i in pool[i : i + size]] for i in range(0, len(pool), size)]
+        return [batches[i] for i in rng.permutation(len(batches))]
+
+    def epoch_loader(self, epoch: int, skip: int = 0) -> Iterator[SentenceBatch]:
+        """The batches of an epoch from number ``skip`` on."""
+        batches = self.epoch_batches(epoch)[skip:]
+        return iter(self._loader(_Sentences(self, "train", epoch), batches))
+
+    def _loader(self, sentences: _Sentences, batches: Sequence[Sequence[int]]) -> DataLoader[Any]:
+        return DataLoader(
+            sentences,
+            batch_sampler=cast(Any, batches),
+            collate_fn=collate_sentences,
+            num_workers=self.workers,
+        )
+
+    def train_dataloader(self) -> Epochs:
+        # It asks for steps, trainer and epoch_loader alone, which are those of shards.
+        return Epochs(cast(Any, self))
+
+    def val_dataloader(self) -> DataLoader[Any] | list[Any]:
+        return self.whole("dev") if self.watch else []
+
+    def whole(self, split: Split) -> DataLoader[Any]:
+        """All sentences of a split, in their order; every process has all of them."""
+        sentences, size = _Sentences(self, split, None), self.batch_size
+        numbers = list(range(len(sentences)))
+        return self._loader(sentences, [numbers[i : i + size] for i in numbers[::size]])

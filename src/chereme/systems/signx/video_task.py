@@ -1,0 +1,295 @@
+"""Training of SignX, stage II: Video2Pose, from pictures to the tracks that a Pose2Gloss reads.
+
+Paper: *SignX: The Foundation Model for Sign Recognition*, section 4.2 and Table 2. Settings are
+files in ``configs/signx``.
+
+What a checkpoint holds beside what Lightning writes is plain values and tensors:
+
+    "state_dict": the weights of the whole `Video2Gloss`, the frozen Pose2Gloss too, under
+        ``model.``,
+    "signx": {
+        "kind": "video2gloss",
+        "video2pose": dataclasses.asdict(Video2PoseConfig),
+        "config", "tokens", "units", "rate", "read_with", "generation", "ctc_beam": as in
+            `chereme.systems.signx.task`, of Pose2Gloss
+    }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from chereme.decoding.generation import PAPER_GENERATION, GenerationConfig
+from chereme.errors import InputError
+from chereme.metrics.translation import score_glosses
+from chereme.systems.signx.base_task import SentenceTask
+from chereme.systems.signx.batch_decoder import BatchDecoder
+from chereme.systems.signx.data import Split
+from chereme.systems.signx.pose2gloss import Pose2Gloss, Pose2GlossConfig
+from chereme.systems.signx.presets import STAGE_2
+from chereme.systems.signx.task import gloss_figures, load_signx
+from chereme.systems.signx.track_errors import TrackErrors
+from chereme.systems.signx.video2pose import Video2Gloss, Video2PoseConfig
+from chereme.systems.signx.video_data import VideoBatch, VideoData
+from chereme.text.glosses import GlossVocabulary
+from chereme.training.checkpoints import read_checkpoint
+from chereme.training.optimiser import OptimiserConfig
+from chereme.training.scoring import ended, run_facts
+
+Words = tuple[str, ...]
+PAPER_OPTIMISER = OptimiserConfig(
+    learning_rate=STAGE_2.learning_rate,
+    weight_decay=STAGE_2.weight_decay,
+    schedule="warmup_cosine",
+    warm_up=STAGE_2.warm_up,
+    floor=STAGE_2.floor,
+)
+_WAYS = ("true_tracks", "video")
+
+
+class Video2GlossCheckpoint(NamedTuple):
+    """A network ready to run, its glosses, and what else was written; see the top of the module."""
+
+    model: Video2Gloss
+    vocabulary: GlossVocabulary
+    about: Mapping[str, Any]
+
+
+def load_video2gloss(path: str | Path) -> Video2GlossCheckpoint:
+    """The network of a checkpoint of this module. Nothing but tensors and plain values is read.
+
+    BundleError for anything else.
+    """
+    with read_checkpoint(path, "signx", "stage II of SignX") as (about, state):
+        config = Video2PoseConfig.from_dict(about["video2pose"])
+        # All weights are in the file: none are to be looked for elsewhere.
+        pose2gloss = Pose2Gloss(Pose2GlossConfig.from_dict(about["config"]))
+        model = Video2Gloss(replace(config, weights="scratch"), pose2gloss)
+        model.load_state_dict(state)
+        vocabulary = GlossVocabulary(tuple(about["tokens"]), about["units"])
+    return Video2GlossCheckpoint(model.eval(), vocabulary, about)
+
+
+class Video2PoseTask(SentenceTask):
+    """Video2Pose before a Pose2Gloss that stays as it is, with the loss of Eq. 13.
+
+    What is watched is that loss on dev; beside it stand the word error rates of Pose2Gloss on the
+    tracks of Video2Pose and on the true ones.
+
+    Args:
+        pose2gloss: a checkpoint of stage I.
+        config: Video2Pose; None: ours, with a ViT-B/16.
+        optimiser: None: Table 2's.
+        generation, ctc_beam: of the final score; None: those of the checkpoint.
+        save_every: batches after which ``last.ckpt`` is written within an epoch; 0: after epochs.
+
+    Raises:
+        BundleError: a file that is no checkpoint of stage I.
+    """
+
+    monitor = "dev/loss"
+
+    def __init__(
+        self,
+        pose2gloss: str,
+        config: Video2PoseConfig | None = None,
+        optimiser: OptimiserConfig | None = None,
+        generation: GenerationConfig | None = None,
+        ctc_beam: int | None = None,
+        save_every: int = 0,
+    ) -> None:
+        super().__init__(save_every)
+        network, self.vocabulary, about = load_signx(pose2gloss)
+        self.model = Video2Gloss(config or Video2PoseConfig(), network)
+        self.optimiser = optimiser or PAPER_OPTIMISER
+        self.read_with = str(about["read_with"])
+        given = about.get("generation")
+        wanted = generation or (GenerationConfig(**given) if given else PAPER_GENERATION)
+        longest = min(wanted.max_length, network.config.decoder.max_length)
+        self.generation = replace(wanted, max_length=longest)
+        self.ctc_beam = ctc_beam or int(about.get("ctc_beam", 5))
+        self._read: dict[str, list[Words]] = {}
+        self._true: list[Words] = []
+        self._loss = self._errors()
+
+    # -- what the data asks ------------------------------------------------------------------------
+    @property
+    def tracks(self) -> tuple[str, ...]:
+        """The tracks that are predicted."""
+        return tuple(self.model.video2pose.widths)
+
+    @property
+    def longest(self) -> int:
+        """Glosses that a sentence may have."""
+        return self.model.pose2gloss.config.decoder.max_length
+
+    @property
+    def image_size(self) -> int:
+        """Pixels of a side of the pictures."""
+        return self.model.video2pose.config.vit.image_size
+
+    @property
+    def _data(self) -> VideoData:
+        data: VideoData = super()._data
+        return data
+
+    def setup(self, stage: str) -> None:
+        for name, known in self._data.known.items():
+            self.model.set_known(name, torch.from_numpy(known))
+
+    def _errors(self) -> TrackErrors:
+        encoder = self.model.pose2gloss.pose_encoder.track_encoder
+        return TrackErrors({name: encoder(name).std for name in self.tracks})
+
+    # -- training ----------------------------------------------------------------------------------
+    def configure_optimizers(self) -> Any:
+        steps = int(self.trainer.estimated_stepping_batches)
+        return self.optimiser.build(self.model.video2pose.parameters(), steps)
+
+    def predicted(self, batch: VideoBatch) -> dict[str, Tensor]:
+        """The tracks ``(B, T, W)`` that the pictures of a batch show."""
+        tracks: dict[str, Tensor] = self.model(batch.frames.float() / 255, batch.sentences.lengths)
+        return tracks
+
+    def training_step(self, batch: VideoBatch, index: int) -> Tensor:
+        sentences = batch.sentences
+        loss = self.model.reconstruction_loss(
+            self.predicted(batch), sentences.tracks, sentences.present
+        )
+        if not torch.isfinite(loss):
+            raise InputError(
+                f"step {self.global_step}: expected a finite loss, got {loss.item()}, of the "
+                f"sentences {', '.join(sentences.ids)}; lower the learning rate or clip gradients "
+                "(trainer.gradient_clip_val), or look at these tracks"
+            )
+        if (self.global_step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+            self.log("train/loss", loss.detach(), batch_size=len(sentences.ids))
+        return loss
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["signx"] = {
+            "kind": "video2gloss",
+            "video2pose": asdict(self.model.video2pose.config),
+            "config": asdict(self.model.pose2gloss.config),
+            "tokens": list(self.vocabulary.tokens),
+            "units": self.vocabulary.units,
+            "rate": self._data.rate,
+            "read_with": self.read_with,
+            "generation": asdict(self.generation),
+            "ctc_beam": self.ctc_beam,
+        }
+
+    # -- reading -----------------------------------------------------------------------------------
+    @property
+    def reader(self) -> BatchDecoder:
+        """Pose2Gloss, reading."""
+        return BatchDecoder(self.model.pose2gloss, self.vocabulary, self.generation, self.ctc_beam)
+
+    def both_tracks(self, batch: VideoBatch) -> dict[str, tuple[dict[str, Tensor], ...]]:
+        """Tracks and the frames in which they are present: the true ones, and those of the video,
+        which are present everywhere."""
+        sentences = batch.sentences
+        seen = self.predicted(batch)
+        there = next(iter(seen.values())).new_ones(batch.frames.shape[:2], dtype=torch.bool)
+        ways = ((sentences.tracks, sentences.present), (seen, dict.fromkeys(seen, there)))
+        return dict(zip(_WAYS, ways, strict=True))
+
+    @torch.no_grad()
+    def validation_step(self, batch: VideoBatch, index: int) -> None:
+        both = self.both_tracks(batch)
+        self._loss.add(both["video"][0], batch.sentences)
+        self._true += batch.sentences.words
+        with torch.autocast(self.device.type, enabled=False):
+            for way, (tracks, present) in both.items():
+                read = self.reader.greedy(tracks, present, batch.sentences.lengths)
+                self._read.setdefault(way, []).extend(read[self.read_with])
+
+    def on_validation_epoch_end(self) -> None:
+        # Every process has read all sentences. The sanity check before training reads a few.
+        if self._true:
+            self.log("dev/loss", self._loss.loss, prog_bar=True)
+            for name, value in self._loss.figures().items():
+                self.log(f"dev/{name}", value)
+            for way, read in self._read.items():
+                wer = score_glosses(self._true, read).edits.error_rate
+                self.log(f"dev/wer_{way}", wer, prog_bar=True)
+        self._read, self._true, self._loss = {}, [], self._errors()
+
+    # -- the score ---------------------------------------------------------------------------------
+    @torch.no_grad()
+    def score(self, split: Split) -> tuple[dict[str, Any] | None, list[dict[str, str]]]:
+        """What ``metrics.json`` and ``readings.json`` say of a split."""
+        self.model.eval()
+        data, errors = self._data, self._errors()
+        sentences = data.sentences[split]
+        if not sentences:
+            return None, []
+        found: dict[str, dict[str, list[list[Words]]]] = {way: {} for way in _WAYS}
+        for batch in data.whole(split):
+            moved: VideoBatch = self.transfer_batch_to_device(batch, self.device, 0)
+            both = self.both_tracks(moved)
+            errors.add(both["video"][0], moved.sentences)
+            for way, (tracks, present) in both.items():
+                read = self.reader.beam(tracks, present, moved.sentences.lengths)
+                for name, beams in read.items():
+                    found[way].setdefault(name, []).extend(beams)
+        true = [sentence.words for sentence in sentences]
+        rows = [
+            {
+                "id": sentence.id,
+                "signer": sentence.signer or "",
+                "split": split,
+                "glosses": " ".join(sentence.words),
+                **_first(found, number),
+            }
+            for number, sentence in enumerate(sentences)
+        ]
+        result = {
+            "sentences": len(sentences),
+            "signers": len({sentence.signer for sentence in sentences}),
+            "loss": round(errors.loss, 4),
+            "errors": {name: round(value, 4) for name, value in errors.figures().items()},
+            **{
+                way: {name: gloss_figures(true, beams) for name, beams in readings.items()}
+                for way, readings in found.items()
+            },
+        }
+        return result, rows
+
+    def finish(self, output: Path, cli: Any) -> None:
+        """Score ``best.ckpt`` (``last.ckpt`` where nothing was watched) on dev and test, and write
+        ``metrics.json`` and ``readings.json``; nothing where training was cut off."""
+        data = cli.datamodule
+        if not ended(cli.trainer):
+            return
+        scored = self.scored(output)
+        self.model = load_video2gloss(output / scored).model.to(self.device)
+        about = run_facts(self, output, cli, "batch_frames") | {
+            "kind": "video2gloss",
+            "scored": scored,
+            "read_with": self.read_with,
+            "data": {"root": data.root, "split_by": data.split_by},
+            "training_sentences": len(data.sentences["train"]),
+            "training_frames": sum(data.tracks_of(s).frames for s in data.sentences["train"]),
+            "tracks": list(data.statistics),
+            "warnings": data.counts,
+            "parameters": sum(p.numel() for p in self.model.video2pose.parameters()),
+        }
+        self.write_scores(output, about)
+
+
+def _first(
+    found: Mapping[str, Mapping[str, Sequence[Sequence[Words]]]], number: int
+) -> dict[str, str]:
+    """The best hypothesis of each way of reading a sentence."""
+    return {
+        f"{way}/{name}": " ".join(beams[number][0])
+        for way, readings in found.items()
+        for name, beams in readings.items()
+    }

@@ -1,0 +1,199 @@
+"""Data sets and teachers by name; what the command writes, with real parts where they matter."""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner, Result
+
+from chereme.cli import app
+from chereme.datasets.folders import read
+from chereme.datasets.shards import Sample, read_shards
+from chereme.datasets.status import read_status
+from chereme.datasets.teaching import TeacherFiles, open_teachers, prepare
+from chereme.errors import UsageError
+from chereme.formats.manifests import Item, write_manifest
+from chereme.hands.normalise import shape_features
+from chereme.teachers.hamer import Hamer, HamerConfig, HamerTeacher
+from chereme.teachers.landmarks import LandmarkTeacher
+from chereme.teachers.pose_transformer import PoseTransformerConfig
+from chereme.teachers.precomputed import PrecomputedTeacher
+from chereme.teachers.vit import ViTConfig
+from chereme.video import write_video
+from fake_clips import ColourDetectors, pattern, write_frames
+
+SLIM = HamerConfig(
+    ViTConfig(dim=32, depth=1, heads=2, mlp_dim=32),
+    PoseTransformerConfig(dim=24, depth=1, heads=2, head_dim=8, mlp_dim=16, context_dim=32),
+)
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, list(map(str, arguments)))
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Path:
+    """A right and a left hand."""
+    folder = tmp_path / "source"
+    items = [
+        Item(write_frames(folder / name, 5, left=name == "left"), "ab", name, name, "train")
+        for name in ("right", "left")
+    ]
+    write_manifest(items, folder / "manifest.csv")
+    return folder / "manifest.csv"
+
+
+def prepared(manifest: Path, folder: Path, teachers: list) -> list[Sample]:
+    prepare(read(manifest), folder, teachers, make_detector=ColourDetectors())
+    return list(read_shards(folder, "train"))
+
+
+def test_hamer_sees_the_crops_that_the_student_will_see(manifest: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    teacher = HamerTeacher(Hamer(SLIM), batch_size=2)
+    right, left = prepared(manifest, tmp_path / "out", [teacher])
+    for sample in (right, left):
+        crops = sample.crops
+        for vectors, seen in (
+            (sample.teacher, crops),
+            (sample.teacher_mirrored, crops[:, :, ::-1]),
+        ):
+            assert vectors["hamer"].shape == (5, 24)
+            np.testing.assert_allclose(vectors["hamer"], teacher.embed(seen), rtol=2e-3, atol=2e-3)
+        both = sample.teacher["hamer"], sample.teacher_mirrored["hamer"]
+        assert np.abs(both[0] - both[1]).max() > 0.05
+    # The left hand was turned into a right one, before any teacher saw it.
+    np.testing.assert_allclose(left.teacher["hamer"], right.teacher["hamer"], atol=0.02)
+
+
+def test_several_teachers(manifest: Path, tmp_path: Path) -> None:
+    for name in ("right", "left"):
+        for ending, value in ((".npy", 1.0), (".flip.npy", 2.0)):
+            path = tmp_path / "pixie" / f"{name}{ending}"
+            path.parent.mkdir(exist_ok=True)
+            np.save(path, np.full((5, 3), value, np.float32))
+    (tmp_path / "pixie" / "left.flip.npy").unlink()
+    teachers = open_teachers(
+        ["landmarks", "precomputed"], TeacherFiles(vectors=[tmp_path / "pixie"])
+    )
+    right, left = prepared(manifest, tmp_path / "out", teachers)
+    assert set(right.teacher) == set(right.teacher_mirrored) == {"landmarks", "pixie"}
+    assert (right.teacher["pixie"] == 1).all()
+    assert (right.teacher_mirrored["pixie"] == 2).all()
+    assert set(left.teacher_mirrored) == {"landmarks"}
+    expected = shape_features(pattern()[None])[0]
+    for sample in (right, left):
+        np.testing.assert_allclose(
+            sample.teacher["landmarks"], expected[None].repeat(5, 0), atol=2e-3
+        )
+
+
+def test_teachers_by_name(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.zeros((2, 3), np.float32))
+    files = TeacherFiles(vectors=[tmp_path])
+    found = open_teachers(["precomputed", "landmarks", "landmarks"], files)
+    assert [type(teacher) for teacher in found] == [PrecomputedTeacher, LandmarkTeacher]
+    assert open_teachers([]) == []
+    with pytest.raises(UsageError, match=r"expected hamer, .*, got frankmocap"):
+        open_teachers(["frankmocap"])
+    for names, given in ((["hamer"], TeacherFiles()), (["landmarks"], TeacherFiles(tmp_path))):
+        with pytest.raises(UsageError, match=r"hamer or hamer-vit goes with --checkpoint"):
+            open_teachers(names, given)
+    for names, given in ((["precomputed"], TeacherFiles()), (["landmarks"], files)):
+        with pytest.raises(UsageError, match="precomputed goes with --vectors"):
+            open_teachers(names, given)
+    for second in (tmp_path / "b" / tmp_path.name, tmp_path / "v1.0"):
+        second.mkdir(parents=True)
+        np.save(second / "a.npy", np.zeros((2, 3), np.float32))
+        with pytest.raises(UsageError, match="names without a dot, each once"):
+            open_teachers(["precomputed"], TeacherFiles(vectors=[tmp_path, second]))
+
+
+def test_the_command_finds_real_hands(shared_data: Path, tmp_path: Path) -> None:
+    """MediaPipe itself, on a photograph that is moved about, beside a file that is no video."""
+    import cv2
+
+    with (shared_data / "letters_studio" / "index.csv").open() as table:
+        path = next(row["path"] for row in csv.DictReader(table) if row["label"] == "b")
+    photo = cv2.imread(str(shared_data / "letters_studio" / path))
+    photo = cv2.resize(photo, (240, 240))[..., ::-1]
+    frames = []
+    for t in range(12):
+        frame = np.zeros((480, 640, 3), np.uint8)
+        frame[120 : 120 + 240, 100 + 4 * t : 340 + 4 * t] = photo
+        frames.append(frame)
+    (tmp_path / "source").mkdir()
+    write_video(tmp_path / "source" / "hand.mp4", frames, 25)
+    (tmp_path / "source" / "bad.mp4").write_bytes(b"x" * 99)
+    rows = "path,label,split\nhand.mp4,b,test\nbad.mp4,a,test\n"
+    (tmp_path / "source" / "manifest.csv").write_text(rows)
+    options = ("folder", "--root", tmp_path / "source", "-o", tmp_path / "out", "--size", 128)
+    result = run("prepare", *options, "--teacher", "landmarks")
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout == ""
+    assert "manifest: 1 of 2 clips prepared" in result.stderr
+    assert "dropped 1: 1 cannot be read" in result.stderr
+    (sample,) = read_shards(tmp_path / "out", "test")
+    assert sample.present.mean() > 0.8
+    assert sample.crops.shape == (12, 128, 128, 3)
+    middles = np.nanmean(sample.landmarks[..., :2], axis=(1, 2))
+    np.testing.assert_allclose(middles[sample.present], 64, atol=16)
+    vectors = sample.teacher["landmarks"][sample.present]
+    assert vectors.any(axis=1).all()
+
+    again = run("prepare", *options)
+    assert again.exit_code == 2
+    assert "was prepared otherwise (teachers:" in again.stderr
+
+
+def test_the_command_refuses_what_does_not_go_together(tmp_path: Path) -> None:
+    result = run("prepare", "exemplars", "--root", tmp_path, "-o", "x", "--teacher", "landmarks")
+    assert (result.exit_code, "--teacher is for other data sets" in result.stderr) == (2, True)
+    for asked, said in (
+        (("wsasl", "--root", tmp_path), "expected chicagofswild, .* got 'wsasl'"),
+        (("wlasl", "--root", tmp_path, "--teacher", "landmarks"), "--teacher is for other"),
+        (("wlasl", "--root", tmp_path, "--subset", "normal"), "--subset is for other"),
+        (("greek", "--root", tmp_path, "--rate", "25"), "--rate is for other"),
+        (("greek", "--root", tmp_path), "expected --fold 1 to 7"),
+        (("signs",), "expected --root DIR"),
+    ):
+        result = run("prepare", *asked, "-o", tmp_path / "out")
+        assert result.exit_code == 2, asked
+        assert re.search(said, result.stderr), result.stderr
+    result = run("prepare", "chicagofswild", "--root", tmp_path, "-o", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "ChicagoFSWild.csv" in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_a_synthetic_corpus(tmp_path: Path) -> None:
+    """Rendered hands, found by MediaPipe, with the pose that they were rendered with."""
+    from chereme.synthesis.corpus import Pictures, write_clip
+
+    folder = tmp_path / "corpus"
+    for seed, name in ((3, "one"), (4, "two")):
+        write_clip("ab", folder / f"{name}.mp4", seed=seed, pictures=Pictures(320, 240))
+    table = "path,label,id,split\none.mp4,ab,one,train\ntwo.mp4,ab,two,train\n"
+    (folder / "manifest.csv").write_text(table)
+    options = ("--root", folder, "-o", tmp_path / "out", "--workers", 2)
+    teachers = ("--teacher", "synthetic", "--teacher", "landmarks")
+    result = run("prepare", "folder", *options, *teachers)
+    assert result.exit_code == 0, result.stderr
+    rows = read_status(tmp_path / "out")
+    assert [(row.id, row.status) for row in rows] == [("one", "done"), ("two", "done")], rows
+    for sample in read_shards(tmp_path / "out", "train"):
+        assert {name: v.shape[1] for name, v in sample.teacher.items()} == {
+            "synthetic": 106,
+            "landmarks": 228,
+        }
+        with np.load(folder / f"{sample.id}.npz") as truth:
+            assert len(truth["timestamps"]) == len(sample.jpegs)
+            betas = truth["betas"][[0]].repeat(len(sample.jpegs), 0)
+            np.testing.assert_allclose(sample.teacher["synthetic"][:, 96:], betas, atol=2e-3)

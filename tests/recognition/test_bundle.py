@@ -1,0 +1,345 @@
+"""Bundles: what is written loads and runs, and whatever was tampered with is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pickle
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+import fakes
+from chereme.errors import BundleError
+from chereme.recognition import bundle as bundle_module
+from chereme.recognition.bundle import Bundle, check_bundle, read_config, write_bundle
+from chereme.recognition.config import SCHEMA_VERSION, Still
+from chereme.recognition.registry import WEIGHTS
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    fakes.make_bundle(tmp_path / "fake")
+    return tmp_path / "fake"
+
+
+def edit(folder: Path, change: Callable[[dict], None]) -> None:
+    path = folder / "config.json"
+    data = json.loads(path.read_text())
+    change(data)
+    path.write_text(json.dumps(data))
+
+
+def put(folder: Path, name: str, content: bytes) -> None:
+    """Replace or add a file with its right hash, as somebody who makes a hostile bundle would."""
+    (folder / name).write_bytes(content)
+    edit(folder, lambda data: data["files"].__setitem__(name, hashlib.sha256(content).hexdigest()))
+
+
+def test_what_is_written_is_what_is_loaded(folder: Path) -> None:
+    bundle = Bundle.load(folder, threads=1)
+    expected = fakes.fake_config(temporal_stride=1)
+    assert bundle.config == type(expected)(**(vars_of(expected) | {"files": bundle.config.files}))
+    assert set(bundle.config.files) == {"encoder.onnx", "sequence.onnx", "MODEL_CARD.md"}
+    config = (folder / "config.json").read_bytes()
+    assert bundle.sha256 == hashlib.sha256(config).hexdigest()
+    assert bundle.language_model is None
+    assert bundle.alphabet.symbols == fakes.ALPHABET
+
+
+def vars_of(config: object) -> dict:
+    return {name: getattr(config, name) for name in config.__dataclass_fields__}  # type: ignore[attr-defined]
+
+
+def test_networks_run_as_their_weights_say(folder: Path) -> None:
+    bundle = Bundle.load(folder)
+    weights, bias = fakes.templates()
+    frames = np.random.default_rng(0).normal(size=(5, weights.shape[0])).astype(np.float32)
+    features = bundle.encoder.run(["features"], {"frames": frames})[0]
+    np.testing.assert_allclose(features, frames @ weights + bias, rtol=1e-3, atol=1e-3)
+    log_probs = bundle.sequence.run(["log_probs"], {"features": features[None]})[0][0]
+    np.testing.assert_allclose(np.exp(log_probs).sum(axis=1), 1.0, rtol=1e-5)
+
+
+def test_hash_of_the_bundle_changes_with_any_file(tmp_path: Path) -> None:
+    one = fakes.make_bundle(tmp_path / "one")
+    same = fakes.make_bundle(tmp_path / "same")
+    other = write_bundle(
+        tmp_path / "other",
+        one.config,
+        {name: tmp_path / "one" / name for name in ("encoder.onnx", "sequence.onnx")}
+        | {"MODEL_CARD.md": b"# another card\n"},
+    )
+    assert one.sha256 == same.sha256 != other.sha256
+
+
+def test_a_changed_file_is_refused(folder: Path) -> None:
+    path = folder / "encoder.onnx"
+    content = bytearray(path.read_bytes())
+    content[-20] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(BundleError, match=r"encoder\.onnx has changed: expected SHA-256 .* got"):
+        Bundle.load(folder)
+
+
+def test_a_missing_file_is_named(folder: Path) -> None:
+    (folder / "sequence.onnx").unlink()
+    with pytest.raises(BundleError, match=r"sequence\.onnx is missing"):
+        Bundle.load(folder)
+
+
+def test_a_file_that_is_not_listed_is_refused(folder: Path) -> None:
+    (folder / "extra.bin").write_bytes(b"weights of somebody else")
+    with pytest.raises(BundleError, match=r"extra\.bin is not listed"):
+        Bundle.load(folder)
+
+
+@pytest.mark.parametrize("name", ["../encoder.onnx", "/etc/passwd", "sub/encoder.onnx", "run.py"])
+def test_other_names_and_paths_are_refused(folder: Path, name: str) -> None:
+    edit(folder, lambda data: data["files"].__setitem__(name, "0" * 64))
+    with pytest.raises(BundleError, match=r"expected only encoder\.onnx"):
+        Bundle.load(folder)
+
+
+def test_a_link_out_of_the_folder_is_refused(folder: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside.onnx"
+    (folder / "encoder.onnx").rename(outside)
+    (folder / "encoder.onnx").symlink_to(outside)
+    with pytest.raises(BundleError, match="a link that leaves the bundle"):
+        Bundle.load(folder)
+
+
+class Bomb:
+    """Unpickling this writes a file."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self) -> tuple:
+        return (Path.touch, (self.target,))
+
+
+def test_a_pickle_under_an_onnx_name_is_refused_and_never_run(folder: Path, tmp_path: Path) -> None:
+    target = tmp_path / "ran"
+    put(folder, "encoder.onnx", pickle.dumps(Bomb(target)))
+    with pytest.raises(BundleError, match=r"expected an ONNX network, but the file is a pickle"):
+        Bundle.load(folder)
+    assert not target.exists()
+
+
+def test_an_archive_of_torch_under_an_onnx_name_is_refused(folder: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "model.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("archive/data.pkl", pickle.dumps(Bomb(tmp_path / "ran")))
+    put(folder, "sequence.onnx", archive.read_bytes())
+    with pytest.raises(BundleError, match="the file is a pickle"):
+        Bundle.load(folder)
+
+
+@pytest.mark.parametrize("name", ["model.pt", "weights.pkl", "last.ckpt"])
+def test_a_listed_pickle_is_refused(folder: Path, tmp_path: Path, name: str) -> None:
+    put(folder, name, pickle.dumps(Bomb(tmp_path / "ran")))
+    with pytest.raises(BundleError, match="pickled files can run code"):
+        Bundle.load(folder)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("name", ["model.pt", "model.ckpt", "model.pkl"])
+def test_a_checkpoint_given_as_the_model_is_refused(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(pickle.dumps(Bomb(tmp_path / "ran")))
+    with pytest.raises(BundleError, match="chereme export"):
+        Bundle.load(path)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_weights_outside_the_file_are_refused(folder: Path, tmp_path: Path) -> None:
+    model = onnx.load_from_string((folder / "encoder.onnx").read_bytes())
+    onnx.save_model(model, tmp_path / "encoder.onnx", save_as_external_data=True, size_threshold=0)
+    put(folder, "encoder.onnx", (tmp_path / "encoder.onnx").read_bytes())
+    with pytest.raises(BundleError, match="keeps its weights in another file"):
+        Bundle.load(folder)
+
+
+def test_a_broken_network_is_refused(folder: Path) -> None:
+    put(folder, "encoder.onnx", b"\x08\x09 but then no more of ONNX")
+    with pytest.raises(BundleError, match="expected an ONNX network, got a damaged one"):
+        Bundle.load(folder)
+    put(folder, "encoder.onnx", b"\x08\x09\x3a\x00")  # a graph of nothing
+    with pytest.raises(BundleError, match="ONNX Runtime cannot load it"):
+        Bundle.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda text: text.replace("{", '{"name": "other",', 1), "the key 'name' comes twice"),
+        (lambda text: text.replace("30.0", "NaN", 1), "NaN is no number of JSON"),
+        (lambda text: text.replace("30.0", "Infinity", 1), "Infinity is no number of JSON"),
+        (lambda text: text.replace("30.0", "9" * 5000, 1), "not valid JSON"),
+        (lambda text: text.replace("30.0", "9" * 400, 1), "expected a number, got a larger number"),
+        (lambda text: text.replace("30.0", "1e999", 1), "expected a number, got inf"),
+        (lambda text: "[" * 100_000, "not valid JSON"),
+        (lambda text: "[" * 100_000 + "]" * 100_000, "nested"),
+        (lambda text: '{"a":' * 100_000 + "1" + "}" * 100_000, "nested"),
+        (lambda text: '{"a":' * 30 + "1" + "}" * 30, "nested deeper than 20"),
+        (lambda text: '"' + "x" * (17 << 20) + '"', "at most 16,777,216 bytes"),
+        (lambda text: "\0" * 100, "not valid JSON"),
+        (lambda text: "", "not valid JSON"),
+    ],
+)
+def test_hostile_json_is_refused(folder: Path, change: Callable[[str], str], message: str) -> None:
+    path = folder / "config.json"
+    path.write_text(change(path.read_text(encoding="utf-8")), encoding="utf-8")
+    with pytest.raises(BundleError, match=message):
+        Bundle.load(folder)
+
+
+def test_pipes_in_the_place_of_files_are_refused(folder: Path) -> None:
+    for name in ("MODEL_CARD.md", "config.json"):
+        (folder / name).unlink()
+        os.mkfifo(folder / name)
+        with pytest.raises(BundleError, match=r"(is missing|has no config)"):
+            Bundle.load(folder)
+
+
+def test_a_language_model_is_the_one_that_was_hashed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that is swapped after its hash was compared is not opened."""
+    whole = shutil.copytree(WEIGHTS / "fingerspelling", folder / "whole")
+    checked = bundle_module.check_bundle
+
+    def swap(directory: Path) -> Any:
+        found = checked(directory)
+        (whole / "lm.onnx").write_bytes(b"another")
+        return found
+
+    monkeypatch.setattr(bundle_module, "check_bundle", swap)
+    assert Bundle.load(whole).language_model is not None
+
+
+def test_a_language_model_of_another_alphabet_is_refused(folder: Path) -> None:
+    put(folder, "lm.onnx", (WEIGHTS / "fingerspelling" / "lm.onnx").read_bytes())
+    with pytest.raises(BundleError, match=r"lm\.onnx gives 27 symbols, but .* are 7"):
+        Bundle.load(folder)
+
+
+def test_a_newer_schema_says_upgrade(folder: Path) -> None:
+    edit(folder, lambda data: data.update(schema_version=SCHEMA_VERSION + 1, something_new=1))
+    newer = rf"version {SCHEMA_VERSION + 1} is newer than {SCHEMA_VERSION}.*install a newer chereme"
+    with pytest.raises(BundleError, match=newer):
+        Bundle.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: d.pop("alphabet"), "the key 'alphabet' is missing"),
+        (lambda d: d["licence"].pop("data"), r"the key 'licence\.data' is missing"),
+        (lambda d: d.update(temporal_strid=2), "unknown key 'temporal_strid'"),
+        (lambda d: d["decoding"].update(beamwidth=3), r"unknown key 'decoding\.beamwidth'"),
+        (
+            lambda d: d.update(temporal_stride=True),
+            "temporal_stride: expected an integer, got True",
+        ),
+        (lambda d: d.update(temporal_stride=0), "temporal_stride: expected 1 to 1024, got 0"),
+        (lambda d: d.update(temporal_stride=10**50), "1024, got a larger number"),
+        (lambda d: d["decoding"].update(beam_width=10**9), r"beam_width: expected 1 to 1000, got"),
+        (
+            lambda d: d["decoding"].update(alpha=1e300),
+            r"alpha: expected -1000 to 1000, got 1e\+300",
+        ),
+        (lambda d: d["decoding"].update(beta=-1e9), r"decoding\.beta: expected -1000 to 1000"),
+        (lambda d: d["decoding"].update(min_probability=2), "min_probability: expected 0 to 1"),
+        (
+            lambda d: d["segmentation"].update(bridge=-1),
+            r"segmentation\.bridge: expected 0 to 3600",
+        ),
+        (lambda d: d["segmentation"].update(max_gap=1e9), r"segmentation\.max_gap: expected 0 to"),
+        (lambda d: d["still"].update(duration=1e9), r"still\.duration: expected 0 to 60, got"),
+        (lambda d: d["still"].update(margin=1e300), r"still\.margin: expected -1e\+12 to 1e\+12"),
+        (
+            lambda d: d["preprocessing"].update(features=10**9),
+            r"preprocessing\.features: expected 1 to 100000, got 1000000000",
+        ),
+        (lambda d: d.update(input="audio"), "input: expected one of landmarks, rgb, got 'audio'"),
+        (lambda d: d["preprocessing"].update(rate="30"), r"preprocessing\.rate: expected a number"),
+        (lambda d: d["preprocessing"].update(rate=0), r"preprocessing\.rate: expected above 0"),
+        (lambda d: d.update(alphabet=["a", 1]), r"alphabet\[1\]: expected a text, got 1"),
+        (lambda d: d.update(alphabet=["a", "a"]), "alphabet: expected no symbol twice"),
+        (lambda d: d["still"].update(letters=["z"]), r"still\.letters: expected letters of the"),
+        (lambda d: d.update(metrics=[{"accuracy": 1}]), "expected a 'test_set' in each entry"),
+        (lambda d: d.pop("schema_version"), "expected an integer 'schema_version'"),
+        (lambda d: d["files"].pop("MODEL_CARD.md"), r"does not list MODEL_CARD\.md"),
+        (lambda d: d["preprocessing"].update(features=7), r"wants frames of \[235\].*says \[7\]"),
+        (lambda d: d.update(alphabet=["a"], still={}), "gives 7 symbols"),
+    ],
+)
+def test_a_wrong_config_is_refused_with_its_key(
+    folder: Path, change: Callable[[dict], None], message: str
+) -> None:
+    edit(folder, change)
+    with pytest.raises(BundleError, match=message):
+        Bundle.load(folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[]"])
+def test_a_config_that_is_no_object_is_refused(folder: Path, content: bytes) -> None:
+    (folder / "config.json").write_bytes(content)
+    with pytest.raises(BundleError, match=r"config\.json"):
+        Bundle.load(folder)
+
+
+def test_swapped_networks_are_refused(folder: Path) -> None:
+    encoder = (folder / "encoder.onnx").read_bytes()
+    put(folder, "sequence.onnx", encoder)
+    with pytest.raises(BundleError, match="expected input 'features' and output 'log_probs'"):
+        Bundle.load(folder)
+
+
+def test_networks_that_do_not_belong_together_are_refused(folder: Path) -> None:
+    put(folder, "sequence.onnx", fakes.sequence_network(symbols=9))
+    with pytest.raises(BundleError, match=r"gives 7 features a frame, but sequence\.onnx takes 9"):
+        Bundle.load(folder)
+
+
+def test_no_folder_and_no_config(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="found nothing"):
+        read_config(tmp_path / "absent")
+    with pytest.raises(BundleError, match=r"has no config\.json"):
+        read_config(tmp_path)
+
+
+def test_writing_does_not_touch_a_folder_with_other_files(folder: Path, tmp_path: Path) -> None:
+    target = tmp_path / "documents"
+    target.mkdir()
+    (target / "letter.txt").write_text("dear")
+    files = {name: folder / name for name in ("encoder.onnx", "sequence.onnx", "MODEL_CARD.md")}
+    with pytest.raises(BundleError, match=r"holds other files \(letter\.txt\)"):
+        write_bundle(target, fakes.fake_config(), files)
+    assert (target / "letter.txt").read_text() == "dear"
+
+
+def test_a_card_is_written_where_none_is_given(folder: Path, tmp_path: Path) -> None:
+    files = {name: folder / name for name in ("encoder.onnx", "sequence.onnx")}
+    write_bundle(tmp_path / "own", fakes.fake_config(metrics=()), files)
+    card = (tmp_path / "own" / "MODEL_CARD.md").read_text()
+    assert card.startswith("# fake\n")
+    assert "code MIT; weights MIT; data none" in card
+    assert "- name: none; licence: none" in card
+    assert card.endswith("## Metrics\n\nNot stated.\n")
+
+
+def test_writing_over_a_bundle_replaces_it(folder: Path) -> None:
+    before = check_bundle(folder)[1]
+    bundle = fakes.make_bundle(folder, still=Still(letters=("a",)))
+    assert bundle.sha256 != before
+    assert bundle.config.still.letters == ("a",)

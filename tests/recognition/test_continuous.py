@@ -1,0 +1,437 @@
+"""Continuous signing: tracks and video in, glosses with times out; windows; streams."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fake_signing
+import fakes
+from chereme.decoding.generation import GenerationConfig
+from chereme.errors import BundleError, InputError, UsageError
+from chereme.formats.poses import write_landmarks
+from chereme.formats.tracks import PoseTracks, one_track, together, track_spec, write_tracks
+from chereme.recognition.config import SigningPreprocessing, Windows
+from chereme.recognition.continuous import ContinuousRecognizer, load_continuous
+from chereme.recognition.continuous_bundle import ContinuousBundle
+from chereme.types import Frame
+from fake_signing import (
+    LONG,
+    OTHER,
+    RATE,
+    SENTENCE,
+    TRACK,
+    Hands,
+    film,
+    sign,
+    span,
+    with_decoder,
+    write_film,
+)
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> ContinuousBundle:
+    return fake_signing.make_signing(tmp_path_factory.mktemp("models") / "tracks")
+
+
+@pytest.fixture(scope="module")
+def video_bundle(tmp_path_factory: pytest.TempPathFactory) -> ContinuousBundle:
+    folder = tmp_path_factory.mktemp("models") / "video"
+    return fake_signing.make_signing(folder, input="rgb")
+
+
+@pytest.fixture
+def recognizer(bundle: ContinuousBundle) -> ContinuousRecognizer:
+    return ContinuousRecognizer(bundle)
+
+
+# -- tracks ----------------------------------------------------------------------------------------
+def test_glosses_have_times_and_probabilities(
+    recognizer: ContinuousRecognizer, tmp_path: Path
+) -> None:
+    write_tracks(sign(SENTENCE), tmp_path / "clip.npz")
+    result = recognizer.recognize(tmp_path / "clip.npz")
+    assert (result.text, result.warnings) == (SENTENCE, ())
+    for place, gloss in enumerate(result.glosses):
+        assert (gloss.start, gloss.end) == pytest.approx(span(place))
+        assert 0.99 < gloss.probability <= 1
+    assert result.hypotheses[0] == tuple(SENTENCE.split())
+    assert result.info["tracks"] == ["fake_signing"]
+    assert (result.info["frames"], result.info["windows"]) == (34, 1)
+    assert result.info["model"] == {"name": "fake", "sha256": recognizer.bundle.sha256}
+    assert {"read", "network", "search", "total"} <= set(result.info["timings"])
+    greedy = ContinuousRecognizer(recognizer.bundle, greedy=True)
+    assert greedy.recognize(sign(SENTENCE)).glosses == result.glosses
+
+
+def test_a_part_and_another_rate(recognizer: ContinuousRecognizer) -> None:
+    part = recognizer.recognize(sign(SENTENCE), start=1.1, end=2.2)
+    assert part.text == "BUY"
+    assert (part.glosses[0].start, part.glosses[0].end) == pytest.approx(span(1))
+    quick = PoseTracks(
+        2 * RATE,
+        {"fake_signing": np.repeat(sign(SENTENCE).values["fake_signing"], 2, axis=0)},
+        {"fake_signing": np.repeat(sign(SENTENCE).present["fake_signing"], 2)},
+    )
+    result = recognizer.recognize(quick)
+    assert result.text == SENTENCE
+    assert result.info["fps"] == 2 * RATE
+    assert (result.glosses[2].start, result.glosses[2].end) == pytest.approx(span(2), abs=0.06)
+    with pytest.raises(InputError, match="an end after the start"):
+        recognizer.recognize(quick, start=2, end=1)
+
+
+def test_the_order_of_tracks_in_a_file_means_nothing(tmp_path: Path) -> None:
+    bundle = fake_signing.make_signing(tmp_path / "model", tracks=(OTHER, TRACK))
+    clip = together([sign(SENTENCE), one_track("fake_other", np.ones((34, 2)), RATE)])
+    write_tracks(clip, tmp_path / "clip.npz")
+    with np.load(tmp_path / "clip.npz") as held:
+        arrays = {name: held[name] for name in reversed(held.files)}
+    np.savez(tmp_path / "turned.npz", **arrays)
+    recognizer = ContinuousRecognizer(bundle)
+    first, second = (recognizer.recognize(tmp_path / f"{n}.npz") for n in ("clip", "turned"))
+    assert first.text == second.text == SENTENCE
+    assert first.glosses == second.glosses
+    lacking = recognizer.recognize(sign(SENTENCE))
+    assert lacking.glosses == first.glosses
+    assert lacking.warnings == ("missing track that the model was trained with: fake_other",)
+
+
+def test_frames_in_which_nobody_is_seen(recognizer: ContinuousRecognizer) -> None:
+    clip = sign(SENTENCE)
+    there = clip.present["fake_signing"].copy()
+    there[10:20] = False
+    some = PoseTracks(RATE, clip.values, {"fake_signing": there})
+    assert recognizer.recognize(some).text == "JOHN HOUSE"
+    nobody = PoseTracks(RATE, clip.values, {"fake_signing": np.zeros(34, bool)})
+    result = recognizer.recognize(nobody)
+    assert (result.text, result.glosses) == ("", ())
+    assert result.warnings == (
+        "nobody is seen in 34 frames: the tracks fake_signing are present in none",
+    )
+    still = recognizer.recognize(sign(""))
+    assert still.warnings == ("4 frames were read, but no gloss was found in them",)
+
+
+def test_files_that_are_none_of_its_own(recognizer: ContinuousRecognizer, tmp_path: Path) -> None:
+    write_tracks(sign(SENTENCE), tmp_path / "clip.npz")
+    with np.load(tmp_path / "clip.npz") as held:
+        arrays = dict(held)
+    wide = arrays | {"track/fake_signing": np.ones((34, 9), np.float32)}
+    np.savez(tmp_path / "wide.npz", **wide)
+    with pytest.raises(InputError, match=r"wide.npz: track 'fake_signing': expected \(34, 7\)"):
+        recognizer.recognize(tmp_path / "wide.npz")
+    np.savez(tmp_path / "one.npz", tracks_version=1, rate=RATE, all=np.ones((4, 1959)))
+    with pytest.raises(InputError, match=r"expected track/<name> and present/<name> only"):
+        recognizer.recognize(tmp_path / "one.npz")
+    write_landmarks(fakes.spell("ab"), tmp_path / "hands.npz")
+    with pytest.raises(InputError, match=r"the tracks that the model 'fake' reads .* mediapipe"):
+        recognizer.recognize(tmp_path / "hands.npz")
+    with pytest.raises(InputError, match=r"none\.npz"):
+        recognizer.recognize(tmp_path / "none.npz")
+    (tmp_path / "text.npz").write_text("this is a text")
+    with pytest.raises(InputError, match=r"text\.npz"):
+        recognizer.recognize(tmp_path / "text.npz")
+    with pytest.raises(UsageError, match=r"reads pose tracks \(fake_signing\), not video"):
+        recognizer.recognize(write_film(tmp_path / "film", "JOHN"))
+    mirrored = ContinuousRecognizer(recognizer.bundle, mirrored=True)
+    with pytest.raises(UsageError, match="mirrored: expected a video, got tracks"):
+        mirrored.recognize(sign(SENTENCE))
+
+
+def test_options_that_mean_nothing(bundle: ContinuousBundle) -> None:
+    with pytest.raises(UsageError, match=r"what the model 'fake' has \(ctc\), got 'decoder'"):
+        ContinuousRecognizer(bundle, read_with="decoder")
+    with pytest.raises(UsageError, match="beam width"):
+        ContinuousRecognizer(bundle, beam_width=0)
+    with pytest.raises(UsageError, match="rate"):
+        ContinuousRecognizer(bundle, rate=0.0)
+
+
+# -- windows ---------------------------------------------------------------------------------------
+def test_what_is_long_is_read_as_its_sentences_are_apart() -> None:
+    model = with_decoder(read_with="ctc")
+    recognizer = ContinuousRecognizer(model)
+    assert len(fake_signing.frames_of(LONG)) > 2 * 60
+    result = recognizer.recognize(sign(LONG))
+    assert result.text == LONG
+    for place, gloss in enumerate(result.glosses):
+        assert (gloss.start, gloss.end) == pytest.approx(span(place))
+    assert result.info["windows"] > 2
+    assert result.hypotheses == ()
+    assert max(model.sequence.frames) == 60  # 6 s, whatever the length
+    decoded = ContinuousRecognizer(model, read_with="decoder").recognize(sign(LONG))
+    assert decoded.text == LONG
+    assert [(g.start, g.end) for g in decoded.glosses] == [(g.start, g.end) for g in result.glosses]
+
+
+@pytest.mark.parametrize("seconds", [2.0, 3.1, 4.7, 100.0])
+@pytest.mark.parametrize("share", [0.25, 0.5])
+def test_any_window_that_holds_a_sign_gives_the_same(seconds: float, share: float) -> None:
+    model = with_decoder(read_with="ctc", windows=Windows(seconds, share * seconds))
+    assert ContinuousRecognizer(model).recognize(sign(LONG)).text == LONG
+
+
+@pytest.mark.parametrize("shift", [-2, 2])
+def test_a_sign_that_two_windows_see_at_other_times_is_read_once(shift: int) -> None:
+    class Unsteady(fake_signing.Sequence):
+        """Every other window shows all a little earlier or later."""
+
+        def run(self, names, given):
+            if len(self.frames) % 2:
+                moved = np.roll(given["track_fake_signing"], shift, axis=1)
+                beyond = slice(0, shift) if shift > 0 else slice(shift, None)
+                moved[:, beyond] = np.eye(fake_signing.V)[0]
+                given = {**given, "track_fake_signing": moved}
+            return super().run(names, given)
+
+    for phase in range(10):
+        model = fake_signing.with_decoder(read_with="ctc", windows=Windows(6.0 + phase / 10, 2.5))
+        model = replace(model, sequence=Unsteady())
+        assert ContinuousRecognizer(model).recognize(sign(LONG)).text == LONG
+
+
+def test_what_is_short_is_read_in_one_piece() -> None:
+    model = with_decoder(windows=Windows(3.4, 1.0))
+    ContinuousRecognizer(model).recognize(sign(SENTENCE))
+    assert model.sequence.frames == [34]
+
+
+# -- video -----------------------------------------------------------------------------------------
+def test_video_is_read_with_times(video_bundle: ContinuousBundle, tmp_path: Path) -> None:
+    hands = Hands()
+    recognizer = ContinuousRecognizer(video_bundle, rate=RATE, make_detector=hands)
+    result = recognizer.recognize(write_film(tmp_path / "film", LONG))
+    assert (result.text, result.warnings) == (LONG, ())
+    for place, gloss in enumerate(result.glosses):
+        assert (gloss.start, gloss.end) == pytest.approx(span(place))
+    assert hands.closed == 1
+    assert hands.looks < 20  # of 144 frames
+    assert result.info["kind"] == "frames"
+    assert {"picture", "detect", "encoder", "tracks", "network"} <= set(result.info["timings"])
+    assert recognizer.recognize(sign(SENTENCE)).text == SENTENCE  # tracks too
+    with pytest.raises(InputError, match="no such file"):
+        recognizer.recognize(tmp_path / "none.mp4")
+    part = recognizer.recognize(tmp_path / "film", start=1.1, end=2.2)
+    assert part.text == "BUY"
+    assert part.glosses[0].start == pytest.approx(span(1)[0])
+
+
+def test_video_at_another_rate(video_bundle: ContinuousBundle, tmp_path: Path) -> None:
+    film = write_film(tmp_path / "film", SENTENCE)
+    for rate in (5.0, 20.0, 25.0):
+        recognizer = ContinuousRecognizer(video_bundle, rate=rate, make_detector=Hands())
+        result = recognizer.recognize(film)
+        assert result.text == SENTENCE
+        slow = ("only 5.0 frames a second, but the model reads 10: quick signs may be lost",)
+        assert result.warnings == (slow if rate == 5 else ())
+        for place, gloss in enumerate(result.glosses):
+            expected = np.array(span(place)) * RATE / rate
+            assert (gloss.start, gloss.end) == pytest.approx(expected, abs=0.11)
+
+
+def test_short_windows_each_know_of_the_hand_that_was_found(tmp_path: Path) -> None:
+    bundle = fake_signing.make_signing(tmp_path / "m", input="rgb", windows=Windows(1.7, 0.8))
+    recognizer = ContinuousRecognizer(bundle, rate=RATE, make_detector=Hands())
+    assert recognizer.recognize(write_film(tmp_path / "film", LONG)).text == LONG
+
+
+def test_video_without_a_hand_says_nothing(tmp_path: Path, video_bundle: ContinuousBundle) -> None:
+    hands = Hands()
+    recognizer = ContinuousRecognizer(video_bundle, rate=RATE, make_detector=hands)
+    film = write_film(tmp_path / "film", "")
+    result = recognizer.recognize(film)
+    assert result.text == ""
+    assert result.warnings[-1].startswith("no hand found in 4 frames")
+    free = SigningPreprocessing(rate=RATE, picture=fake_signing.SIZE, needs_hands=False)
+    model = fake_signing.make_signing(tmp_path / "model", input="rgb", preprocessing=free)
+    unseen = ContinuousRecognizer(model, rate=RATE, make_detector=hands).recognize(film)
+    assert "no gloss was found" in unseen.warnings[-1]
+    assert hands.closed == 1
+
+
+def test_a_damaged_video_gives_what_there_is(
+    tmp_path: Path, video_bundle: ContinuousBundle
+) -> None:
+    from chereme.video import write_video
+
+    path = tmp_path / "clip.mp4"
+    write_video(path, (frame.image for frame in film(LONG, 64)), RATE)
+    recognizer = ContinuousRecognizer(video_bundle, make_detector=Hands())
+    assert recognizer.recognize(path).text == LONG
+    raw = bytearray(path.read_bytes())
+    middle = len(raw) // 2
+    raw[middle : middle + 40] = bytes(40)
+    path.write_bytes(raw)
+    try:
+        result = recognizer.recognize(path)
+    except InputError:  # what was hit was needed to read anything
+        return
+    assert set(result.text.split()) <= {"JOHN", "BUY", "HOUSE"}
+    path.write_bytes(b"")
+    with pytest.raises(InputError, match="empty"):
+        recognizer.recognize(path)
+
+
+def test_a_model_of_mediapipe_reads_the_hands_of_a_video(tmp_path: Path) -> None:
+    tracks = (track_spec("mediapipe"), OTHER)
+    model = fake_signing.make_signing(tmp_path / "model", tracks=tracks)
+    hands = Hands()
+    recognizer = ContinuousRecognizer(model, rate=RATE, make_detector=hands)
+    result = recognizer.recognize(write_film(tmp_path / "film", "JOHN HOUSE"))
+    assert result.text == "JOHN JOHN"  # a hand comes, goes, and comes
+    assert (result.glosses[1].start, result.glosses[1].end) == pytest.approx(span(1))
+    assert result.warnings[0].startswith("of the track mediapipe there are only the hands")
+    assert result.warnings[1] == "missing track that the model was trained with: fake_other"
+    assert (hands.looks, hands.closed) == (24, 1)
+    empty = recognizer.recognize(write_film(tmp_path / "empty", ""))
+    assert empty.text == ""
+    assert empty.warnings[-1].startswith("no hand found in 4 frames")
+    # The landmarks of hands, as a file.
+    write_landmarks(fakes.spell("ab"), tmp_path / "hands.npz")
+    assert recognizer.recognize(tmp_path / "hands.npz").text == "JOHN"
+
+
+def test_the_hands_of_a_video_are_fractions_of_the_picture_and_the_body_is_not_known() -> None:
+    from chereme.recognition.profiling import Stages
+    from chereme.recognition.sign_frames import hand_tracks, watch_hands
+
+    seen = list(watch_hands(film("JOHN", 640), Hands(), RATE, False, Stages()))
+    clip = hand_tracks(seen)
+    assert clip is not None
+    row = clip.values["mediapipe"][fake_signing.PAUSE]
+    assert np.isnan(row[: 132 + 63]).all()  # the body and the left hand
+    joints = fakes.draw_hand("b") / 640
+    np.testing.assert_allclose(row[132 + 63 :], joints.ravel(), atol=1e-5)
+    assert clip.present["mediapipe"].tolist() == [False] * 4 + [True] * 6 + [False] * 4
+
+
+# -- streams ---------------------------------------------------------------------------------------
+def test_a_stream_ends_as_the_recording_is_read(video_bundle: ContinuousBundle) -> None:
+    recognizer = ContinuousRecognizer(video_bundle, make_detector=Hands())
+    alive: list[weakref.ref[np.ndarray]] = []
+    held, given = [0], [0]
+
+    def frames():
+        for frame in film(LONG):
+            held[0] = max(held[0], sum(ref() is not None for ref in alive))
+            given[0] += 1
+            alive.append(weakref.ref(frame.image))
+            yield frame
+
+    gc.collect()
+    final, delays, partial = [], [], 0
+    for event in recognizer.stream(frames(), every=1.0):
+        if event.kind == "final":
+            final += event.glosses
+            delays += [given[0] / RATE - one.end for one in event.glosses]
+        else:
+            partial += 1
+            assert all(one.gloss in fake_signing.COLOURS for one in event.glosses)
+    assert " ".join(one.gloss for one in final) == LONG
+    for place, gloss in enumerate(final):
+        assert (gloss.start, gloss.end) == pytest.approx(span(place))
+    assert partial > 5
+    assert max(delays) < 6 + 16 / RATE  # a window, and a block of pictures
+    assert held[0] <= 20  # a block, and what is at hand; not the 144 of the film
+
+
+def test_a_partial_event_tells_what_follows_the_final_ones(video_bundle: ContinuousBundle) -> None:
+    recognizer = ContinuousRecognizer(video_bundle, make_detector=Hands())
+    events = list(recognizer.stream(film(SENTENCE + " JOHN BUY JOHN"), every=1.1))
+    kinds = [event.kind for event in events]
+    assert kinds[-1] == "final"
+    assert kinds.count("final") == 2
+    assert events[0].kind == "partial"
+    assert events[0].text == "JOHN"
+    assert [event.text for event in events[:3]] == ["JOHN", "JOHN BUY", SENTENCE]
+
+
+def test_what_a_stream_cannot_be(bundle: ContinuousBundle) -> None:
+    recognizer = ContinuousRecognizer(bundle)
+    with pytest.raises(UsageError, match="not video"):
+        next(recognizer.stream(film("JOHN")))
+    with pytest.raises(UsageError, match="every: expected more than 0"):
+        next(recognizer.stream(film("JOHN"), every=0))
+
+
+def test_frames_are_sampled_by_their_times() -> None:
+    from chereme.recognition.sign_frames import sampled
+
+    def times(at: list[float], rate: float) -> list[tuple[float, ...]]:
+        frames = [Frame(np.zeros((1, 1, 3), np.uint8), time) for time in at]
+        return [moments for _, moments in sampled(frames, rate)]
+
+    assert times([], 10) == []
+    assert times([2.0], 10) == [(2.0,)]
+    assert times([0.0, 0.1, 0.2], 10) == [(0.0,), (0.1,), (0.2,)]
+    # One in the middle is the earlier frame's.
+    assert times([0.0, 0.1, 0.2], 20) == [(0.0, 0.05), (0.1, 0.15), (0.2,)]
+    assert times([0.0, 0.05, 0.1, 0.15, 0.2], 10) == [(0.0,), (0.1,), (0.2,)]
+    assert times([0.0, 0.05, 0.1, 0.15], 10) == [(0.0,), (0.1,)]
+    steady = [n / 29.97 for n in range(600)]
+    assert sum(map(len, times(steady, 30.0))) == pytest.approx(600, abs=1)
+
+
+# -- bundles ---------------------------------------------------------------------------------------
+def test_a_bundle_comes_back_as_it_was_written(bundle: ContinuousBundle, tmp_path: Path) -> None:
+    again = load_continuous(bundle.directory)
+    assert again.config == bundle.config
+    assert again.vocabulary == fake_signing.VOCABULARY
+    with pytest.raises(UsageError, match="no model"):
+        load_continuous(tmp_path / "none")
+    from chereme.recognition.bundle import Bundle
+    from chereme.recognition.isolated_bundle import IsolatedBundle
+
+    with pytest.raises(BundleError, match="expected a model that reads letters"):
+        Bundle.load(bundle.directory)
+    with pytest.raises(BundleError, match="isolated signs, got 'fake', which is for continuous"):
+        IsolatedBundle.load(bundle.directory)
+    fakes.make_bundle(tmp_path / "letters")
+    with pytest.raises(BundleError, match=r"continuous signing, got .* fingerspelling"):
+        ContinuousBundle.load(tmp_path / "letters")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"tokens": ("JOHN", "JOHN")}, "come twice"),
+        ({"tracks": ()}, "tracks: expected one or more"),
+        ({"readers": ()}, "readers: expected decoder, ctc or both"),
+        ({"read_with": "decoder"}, "read_with: expected ctc, got 'decoder'"),
+        ({"windows": Windows(5.0, 4.0)}, "windows.overlap: expected 0 to half"),
+        ({"windows": Windows(0.0, 0.0)}, "windows.seconds"),
+        ({"input": "rgb", "preprocessing": SigningPreprocessing(RATE)}, "picture' is missing"),
+        ({"preprocessing": SigningPreprocessing(RATE, 16)}, "is of a model that reads video"),
+        ({"preprocessing": SigningPreprocessing(1e9)}, "preprocessing.rate"),
+        ({"generation": GenerationConfig(method="sample")}, "generation.method"),
+        ({"generation": GenerationConfig(beam_size=0)}, "beam_size: expected more than 0"),
+        ({"ctc_beam": 10**9}, "beams"),
+    ],
+)
+def test_configs_that_mean_nothing(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(BundleError, match=message):
+        fake_signing.config(**changes)
+
+
+def test_networks_that_do_not_fit_their_config(tmp_path: Path) -> None:
+    other = ("JOHN", "BUY", "HOUSE", "CAR")
+    with pytest.raises(BundleError, match=r"log_probs of width 7, but config.json says 8"):
+        fake_signing.make_signing(tmp_path / "a", tokens=other)
+    from chereme.recognition.continuous_bundle import write_continuous
+
+    network = fake_signing.sequence_network((OTHER, TRACK))
+    with pytest.raises(BundleError, match="expected input 'track_fake_signing'"):
+        write_continuous(tmp_path / "b", fake_signing.config(), {"sequence.onnx": network})
+    files = {"sequence.onnx": fake_signing.sequence_network(), **fake_signing.video_networks()}
+    big = fake_signing.config(
+        input="rgb", preprocessing=SigningPreprocessing(rate=RATE, picture=32)
+    )
+    with pytest.raises(BundleError, match=r"encoder.onnx wants frames of \[3, 16, 16\]"):
+        write_continuous(tmp_path / "c", big, files)

@@ -1,0 +1,311 @@
+"""Training on composed clips: it learns, repeats itself, and goes on where it was cut off."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from functools import partialmethod
+from pathlib import Path
+
+import lightning
+import numpy as np
+import pytest
+import torch
+
+from chereme.datasets.exemplars import Exemplars
+from chereme.datasets.words import is_held_out
+from chereme.decoding import greedy
+from chereme.errors import BundleError, InputError, UsageError
+from chereme.hands.normalise import FEATURES_PER_FRAME, landmark_features
+from chereme.synthesis.spelling import Speller
+from chereme.synthesis.style import SpellingStyle
+from chereme.systems.fingerspelling.composed import (
+    ComposedClips,
+    FingerspellingData,
+    FingerspellingTask,
+    collate,
+    held_out_clips,
+)
+from chereme.systems.fingerspelling.encoders import LandmarkEncoderConfig
+from chereme.systems.fingerspelling.export import load_checkpoint
+from chereme.systems.fingerspelling.losses import LossConfig, fingerspelling_losses
+from chereme.systems.fingerspelling.recognizer import FingerspellingConfig, FingerspellingRecognizer
+from chereme.systems.fingerspelling.sequence import SequenceConfig
+from chereme.text import ASL_LETTERS
+from chereme.training.cli import main
+
+SIZES = {
+    "landmarks.hidden": 16,
+    "landmarks.feature_dim": 12,
+    "sequence.conv_dim": 12,
+    "sequence.gru_hidden": 8,
+    "sequence.gru_layers": 1,
+}
+SMALL = [
+    "--trainer.enable_progress_bar=false",
+    "--trainer.log_every_n_steps=1",
+    *(f"--model.init_args.config.{name}={size}" for name, size in SIZES.items()),
+    "--data.init_args.batch_size=4",
+    "--data.init_args.watched_clips=4",
+    "--data.init_args.workers=0",
+]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small_and_single_threaded():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        fewer = partialmethod(FingerspellingData.some_frames, clips=10)
+        patch.setattr(FingerspellingData, "some_frames", fewer)
+        yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def file(exemplars: Exemplars, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("exemplars") / "exemplars.npz"
+    exemplars.save(path)
+    return path
+
+
+@pytest.fixture
+def train(file: Path, request: pytest.FixtureRequest):
+    config = request.config.rootpath / "configs" / "fingerspelling" / "landmarks.yaml"
+
+    def run(output: Path, *more: str, steps: int = 4, epochs: int = 2):
+        return main(
+            [
+                f"--config={config}",
+                f"--output={output}",
+                *SMALL,
+                f"--data.init_args.exemplars={file}",
+                f"--data.init_args.steps_per_epoch={steps}",
+                f"--trainer.max_epochs={epochs}",
+                *more,
+            ]
+        )
+
+    return run
+
+
+def digest(model: torch.nn.Module) -> str:
+    state = model.state_dict()
+    return hashlib.sha256(b"".join(state[k].numpy().tobytes() for k in sorted(state))).hexdigest()
+
+
+def test_loss_falls_and_the_results_are_written(
+    train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses: list[float] = []  # for each frame, since batches differ in length
+    step = FingerspellingTask.training_step
+
+    def recorded(self, batch, index):
+        loss = step(self, batch, index)
+        losses.append(loss.item() / batch.lengths.float().mean().item())
+        return loss
+
+    monkeypatch.setattr(FingerspellingTask, "training_step", recorded)
+    cli = train(tmp_path / "run", steps=30, epochs=1)
+    assert len(losses) == 30
+    assert np.isfinite(losses).all()
+    assert np.mean(losses[-6:]) < 0.85 * np.mean(losses[:6])
+    assert -10 < float(cli.trainer.callback_metrics["dev/letter_accuracy"]) <= 100
+    assert {"train/total", "train/l_seq", "train/l_vis", "train/l_kd"} <= set(
+        cli.trainer.callback_metrics
+    )
+    assert (tmp_path / "run" / "last.ckpt").is_file()
+    written, rate, *_ = load_checkpoint(tmp_path / "run" / "last.ckpt")
+    assert (digest(written), rate) == (digest(cli.model.model), 30.0)
+    encoder = cli.model.model.encoder
+    assert encoder.mean.abs().max() > 0.1  # the statistics were measured
+
+
+def test_same_seed_same_weights(train, tmp_path: Path) -> None:
+    one, again, other = (
+        digest(train(tmp_path / name, f"--seed_everything={seed}", epochs=1, steps=2).model)
+        for name, seed in (("a", 1), ("b", 1), ("c", 2))
+    )
+    assert one == again
+    assert one != other
+
+
+def test_resumed_run_equals_the_uninterrupted_one(
+    train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bit for bit on a CPU, with dropout on."""
+    whole, begin = tmp_path / "whole", FingerspellingTask.on_train_epoch_start
+
+    def keep(self):
+        begin(self)
+        if self.current_epoch == 1:
+            shutil.copy(whole / "last.ckpt", tmp_path / "after_one.ckpt")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FingerspellingTask, "on_train_epoch_start", keep)
+        expected = train(whole)
+    torch.manual_seed(99)
+    resumed = train(tmp_path / "resumed", f"--resume={tmp_path / 'after_one.ckpt'}")
+    assert resumed.trainer.global_step == expected.trainer.global_step == 8
+    assert digest(resumed.model) == digest(expected.model)
+
+
+def test_resuming_runs_no_code_of_the_checkpoint(train, tmp_path: Path) -> None:
+    class Hostile:
+        def __reduce__(self):
+            return Path.touch, (tmp_path / "executed",)
+
+    torch.save({"state_dict": {}, "extra": Hostile()}, tmp_path / "hostile.ckpt")
+    with pytest.raises(BundleError, match=r"hostile\.ckpt.*could run code"):
+        train(tmp_path / "run", f"--resume={tmp_path / 'hostile.ckpt'}")
+    assert not (tmp_path / "executed").exists()
+
+
+def test_unknown_held_out_signer(train, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"one, two.*got nobody"):
+        train(tmp_path, "--data.init_args.held_out=[nobody]")
+
+
+def test_missing_exemplars(train, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="chereme prepare exemplars"):
+        train(tmp_path, f"--data.init_args.exemplars={tmp_path / 'none.npz'}")
+
+
+def test_recognisers_of_something_else() -> None:
+    with pytest.raises(UsageError, match=f"expected {FEATURES_PER_FRAME}"):
+        FingerspellingTask(FingerspellingConfig(landmarks=LandmarkEncoderConfig(99)))
+    with pytest.raises(UsageError, match=r"expected landmarks, .* got 'rgb'"):
+        FingerspellingTask(FingerspellingConfig(stream="rgb"))
+
+
+# -- data -----------------------------------------------------------------------------------------
+def composed(exemplars: Exemplars, **changes: int) -> ComposedClips:
+    options = {"steps": 3, "batch_size": 4, "seed": 1, "epoch": 0} | changes
+    return ComposedClips(Speller(exemplars), rate=30.0, **options)
+
+
+def test_collate() -> None:
+    rng = np.random.default_rng(0)
+    clips = [(rng.normal(size=(n, 5)).astype(np.float32), t) for n, t in ((3, "ab"), (5, ""))]
+    batch = collate(clips)
+    assert batch.frames.shape == (2, 5, 5)
+    assert not batch.frames[0, 3:].any()
+    np.testing.assert_array_equal(batch.frames[1].numpy(), clips[1][0])
+    assert batch.lengths.tolist() == [3, 5]
+    assert batch.targets.tolist() == [[1, 2], [0, 0]]
+    assert batch.target_lengths.tolist() == [2, 0]
+    assert collate(clips[1:]).targets.tolist() == [[0]]  # nothing but idle hands
+
+
+def test_batches_repeat_and_differ_by_epoch(exemplars: Exemplars) -> None:
+    one, again, later, other = (
+        list(composed(exemplars, **changes)) for changes in ({}, {}, {"epoch": 1}, {"seed": 2})
+    )
+    assert len(one) == len(composed(exemplars)) == 3
+    for a, b in zip(one, again, strict=True):
+        assert a.texts == b.texts
+        assert torch.equal(a.frames, b.frames)
+    texts = [[t for batch in run for t in batch.texts] for run in (one, later, other)]
+    assert texts[0] != texts[1] != texts[2] != texts[0]
+
+
+def test_batches_are_of_similar_length(exemplars: Exemplars) -> None:
+    batches = list(composed(exemplars, steps=6))
+    lengths = torch.cat([batch.lengths for batch in batches]).float()
+    within = torch.stack([batch.lengths.float().std() for batch in batches]).mean()
+    assert within < 0.6 * lengths.std()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+def test_workers_share_the_steps(exemplars: Exemplars, workers: int) -> None:
+    loader = torch.utils.data.DataLoader(
+        composed(exemplars, steps=5), batch_size=None, num_workers=workers
+    )
+    texts = [tuple(batch.texts) for batch in loader]
+    assert len(texts) == len(set(texts)) == 5
+
+
+def test_watched_words_are_held_out(exemplars: Exemplars) -> None:
+    some = np.isin(exemplars.label, list("jqxz"), invert=True)
+    few = Exemplars(
+        *(getattr(exemplars, n)[some] for n in ("landmarks", "label", "signer", "picture")),
+        exemplars.motion_landmarks,
+        exemplars.motion_label,
+        exemplars.motion_signer,
+    )
+    clips, again = (held_out_clips(few, 30, 30.0) for _ in range(2))
+    assert len(clips) == 30
+    assert [text for _, text in clips] == [text for _, text in again]
+    for (features, text), (same, _) in zip(clips, again, strict=True):
+        assert not set(text) & set("jqxz")
+        assert features.shape[1] == FEATURES_PER_FRAME
+        np.testing.assert_array_equal(features, same)
+    words = [text for _, text in clips if len(text) > 3]
+    assert sum(map(is_held_out, words)) > len(words) / 3  # strings of letters have no split
+
+
+def test_watched_words_need_most_letters(exemplars: Exemplars) -> None:
+    only = np.flatnonzero(exemplars.label == "q")
+    few = Exemplars(
+        *(getattr(exemplars, n)[only] for n in ("landmarks", "label", "signer", "picture")),
+        exemplars.motion_landmarks[:0],
+        exemplars.motion_label[:0],
+        exemplars.motion_signer[:0],
+    )
+    with pytest.raises(InputError, match="most letters, got 'q'"):
+        held_out_clips(few, 10, 30.0)
+
+
+def test_held_out_signers_are_kept_apart(file: Path, exemplars: Exemplars) -> None:
+    data = FingerspellingData(str(file), held_out=["two"], watched_clips=2)
+    data.setup()
+    assert sum(map(len, data.speller._groups["a"])) == 2  # two pictures of signer one
+    assert len(data.watched) == 2
+    frames = data.some_frames(clips=3)
+    assert frames.shape[1] == FEATURES_PER_FRAME
+    assert (frames[:, -1] == 1).all()
+
+
+# -- the network learns what it is shown ----------------------------------------------------------
+@pytest.mark.slow
+@pytest.mark.parametrize("kernels", ["unpooled", "default"])
+def test_a_small_network_learns_a_few_clips_by_heart(exemplars: Exemplars, kernels: str) -> None:
+    lightning.seed_everything(0, verbose=False)
+    speller, rng = Speller(exemplars), np.random.default_rng(0)
+    style = SpellingStyle(letter_seconds=0.3, rise=False, sink=False)
+    texts = ["hello", "jazz", "quick", "fox", "book", "a"]
+    clips = [
+        (landmark_features(speller.spell(text, rng, style).track, 30.0)[0], text) for text in texts
+    ]
+    batch = collate([*clips, (landmark_features(speller.idle(rng).track, 30.0)[0], "")])
+    config = FingerspellingConfig(
+        landmarks=LandmarkEncoderConfig(hidden=48, feature_dim=32, dropout=0.0),
+        sequence=SequenceConfig(
+            kernels=kernels, conv_dim=32, gru_hidden=32, gru_layers=1, dropout=0.0
+        ),
+    )
+    model = FingerspellingRecognizer(config)
+    model.encoder.set_statistics(torch.cat([torch.from_numpy(f) for f, _ in clips]))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
+    for _ in range(220):
+        sequence, visual, lengths = model(batch.frames, batch.lengths)
+        loss = fingerspelling_losses(
+            sequence,
+            visual,
+            lengths,
+            batch.targets,
+            batch.target_lengths,
+            LossConfig(kd_weight=1.0),
+        ).total
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+        optimizer.step()
+    model.eval()
+    read = []
+    for features, _ in clips:
+        logits = model(torch.from_numpy(features)[None])[0][0]
+        symbols = greedy(logits.log_softmax(-1).detach().double().numpy()).symbols
+        read.append(ASL_LETTERS.decode(symbols))
+    assert read == texts

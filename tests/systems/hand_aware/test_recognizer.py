@@ -1,0 +1,229 @@
+"""The whole network: what it reads, what it leaves out, what it learns."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from chereme.errors import InputError, UsageError
+from chereme.systems.hand_aware.losses import hand_aware_losses
+from chereme.systems.hand_aware.presets import PRESETS, OptimiserConfig, preset
+from chereme.systems.hand_aware.recognizer import HandAwareConfig, HandAwareRecognizer, late_fusion
+
+VARIANTS = [("camera", "concatenate"), ("hand", "mean")]
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(("frame", "fusion"), VARIANTS)
+def test_padding_and_absent_hands_change_nothing(tiny, clips, training, frame, fusion) -> None:
+    crops, present = clips
+    one, two = (tiny(frame=frame, fusion=fusion).train(training) for _ in range(2))
+    out = one(crops, present)
+    longer = torch.full((2, 2, 8, 3, 32, 32), torch.nan)
+    longer[:, :, :5] = crops.where(present[..., None, None, None], torch.inf)
+    padded = two(longer, F.pad(present, (0, 3)))
+    torch.testing.assert_close(out.logits, padded.logits)
+    torch.testing.assert_close(out.joints, padded.joints[:, :, :5])
+    for (name, first), second in zip(one.named_buffers(), two.buffers(), strict=True):
+        torch.testing.assert_close(first, second, msg=name)
+    if not training:  # nor does the rest of the batch
+        torch.testing.assert_close(one(crops[1:, :, :3]).logits, out.logits[1:])
+
+
+@pytest.mark.parametrize(("frame", "fusion"), VARIANTS)
+def test_a_gradient_reaches_every_parameter(tiny, clips, frame, fusion) -> None:
+    recognizer = tiny(frame=frame, fusion=fusion).train()
+    output = recognizer(*clips)
+    losses = hand_aware_losses(
+        output, torch.tensor([1, 2]), torch.randn(2, 2, 5, 21, 2), torch.ones(2, 2, 5, 21)
+    )
+    losses.total.backward()
+    for name, parameter in recognizer.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+        assert parameter.grad.any(), name
+    # Each number of the state too: theta, betas, c_r, c_o, c_s.
+    assert recognizer.encoder.state.weight.grad.any(1).all()
+
+
+def test_joints_given_on_are_those_of_the_hand_model(tiny, clips) -> None:
+    crops, present = clips
+    for frame, name in (("camera", "turned"), ("hand", "joints")):
+        out = tiny(frame=frame).eval()(crops, present)
+        joints = getattr(out.hands, name)
+        torch.testing.assert_close(out.joints, 10 * (joints - joints[..., :1, :]))
+        assert out.logits.shape == (2, 4)
+        assert out.hands.vertices.shape[:3] == (2, 2, 5)
+
+
+def test_orientation_alone_is_seen_in_the_camera_frame_only(tiny) -> None:
+    joints = torch.randn(1, 2, 4, 21, 3)
+    present = torch.ones(1, 2, 4, dtype=torch.bool)
+    recognizer = tiny().eval()
+    turned = joints * torch.tensor([-1.0, -1.0, 1.0])  # by half a turn
+    assert not torch.allclose(
+        recognizer.classify(joints, present), recognizer.classify(turned, present)
+    )
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("fusion", ["concatenate", "mean"])
+def test_missing_hands(tiny, clips, training, fusion) -> None:
+    crops, _ = clips
+    crops = crops.clone()
+    for absent in ([(0, 0)], [(0, 0), (0, 1)], [(0, 0), (0, 1), (1, 0), (1, 1)]):
+        recognizer = tiny(fusion=fusion).train(training)
+        present = torch.ones(2, 2, 5, dtype=torch.bool)
+        for index in absent:
+            present[index] = False
+        crops[~present] = torch.nan
+        output = recognizer(crops, present)
+        landmarks = torch.full((2, 2, 5, 21, 2), torch.nan).where(~present[..., None, None], 0.0)
+        losses = hand_aware_losses(
+            output, torch.tensor([0, 1]), landmarks, present[..., None].expand(2, 2, 5, 21).float()
+        )
+        assert all(loss.isfinite() for loss in losses)
+        losses.total.backward()
+        for name, parameter in recognizer.named_parameters():
+            assert parameter.grad is None or parameter.grad.isfinite().all(), name
+        if len(absent) == 2:  # nothing seen: what the classifier says of no evidence
+            torch.testing.assert_close(output.logits[0], recognizer.classifier.bias)
+        for name, buffer in recognizer.named_buffers():
+            assert buffer.isfinite().all(), name
+
+
+def test_mean_fusion_counts_the_hands_that_are_seen(tiny, clips) -> None:
+    crops, _ = clips
+    recognizer = tiny(fusion="mean").eval()
+    present = torch.ones(2, 2, 5, dtype=torch.bool)
+    both = recognizer(torch.cat([crops[:, :1]] * 2, 1), present).logits
+    present[:, 1] = False
+    torch.testing.assert_close(recognizer(crops, present).logits, both)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("hands", [1, 2])
+def test_clips_of_one_frame(tiny, training, hands) -> None:
+    recognizer = tiny().train(training)
+    present = torch.tensor([[[True], [hands == 2]]])
+    output = recognizer(torch.rand(1, 2, 1, 3, 32, 32), present)
+    losses = hand_aware_losses(
+        output, torch.tensor([0]), torch.rand(1, 2, 1, 21, 2), torch.ones(1, 2, 1, 21)
+    )
+    assert losses.l_tem.item() == 0
+    assert all(loss.isfinite() for loss in losses)
+    losses.total.backward()
+
+
+def test_it_learns_two_signs(tiny) -> None:
+    torch.manual_seed(0)
+    recognizer = tiny().train()
+    crops = torch.rand(4, 2, 3, 3, 32, 32)
+    crops[:2] *= torch.linspace(0, 1, 32)  # dark to the left
+    classes = torch.tensor([0, 0, 1, 1])
+    landmarks, confidence = torch.zeros(4, 2, 3, 21, 2), torch.zeros(4, 2, 3, 21)
+    optimizer, _ = OptimiserConfig(learning_rate=0.02).build(recognizer.parameters())
+    seen = []
+    for _ in range(25):
+        losses = hand_aware_losses(recognizer(crops), classes, landmarks, confidence)
+        optimizer.zero_grad()
+        losses.total.backward()
+        optimizer.step()
+        seen.append(losses.l_cla.item())
+    assert seen[-1] < 0.5 * seen[0]
+
+
+# -- settings -------------------------------------------------------------------------------------
+def test_configs_survive_being_written() -> None:
+    for config in PRESETS.values():
+        assert HandAwareConfig.from_dict(asdict(config)) == config
+
+
+def test_the_paper_is_as_it_states() -> None:
+    paper = preset("paper")
+    assert paper.rgb.depths == (3, 4, 6, 3)
+    assert (paper.components, paper.rgb.image_size, paper.hands) == (6, 256, 2)
+    optimizer, schedule = OptimiserConfig().build([torch.nn.Parameter(torch.zeros(1))])
+    group = optimizer.param_groups[0]
+    assert (group["lr"], group["momentum"], group["weight_decay"]) == (5e-3, 0.9, 1e-4)
+    for _ in range(7):
+        schedule.step(1.0)  # a loss that does not fall
+    assert group["lr"] == pytest.approx(5e-4)
+
+
+def test_wrong_input_is_told(tiny) -> None:
+    recognizer = tiny()
+    with pytest.raises(
+        InputError, match=r"expected \(B, 2, T, 3, S, S\), got \(1, 1, 4, 3, 32, 32\)"
+    ):
+        recognizer(torch.zeros(1, 1, 4, 3, 32, 32))
+    with pytest.raises(InputError, match="present"):
+        recognizer(torch.zeros(1, 2, 4, 3, 32, 32), torch.ones(1, 2, 3, dtype=torch.bool))
+    with pytest.raises(UsageError, match="concatenate or mean"):
+        HandAwareRecognizer(HandAwareConfig(fusion="sum"))
+    with pytest.raises(UsageError, match="paper, default, small"):
+        preset("large")
+
+
+# -- late fusion ----------------------------------------------------------------------------------
+def test_late_fusion_sums_predictions() -> None:
+    hand, frame = torch.tensor([[0.0, 0.0]]), torch.log(torch.tensor([[3.0, 1.0]]))
+    torch.testing.assert_close(late_fusion(hand, frame), torch.tensor([[1.25, 0.75]]))
+    torch.testing.assert_close(late_fusion(hand, frame, of="logits"), hand + frame)
+    # A recogniser that shouts has no more weight than one that speaks.
+    loud = torch.tensor([[0.0, 1000.0]])
+    torch.testing.assert_close(late_fusion(hand, loud), torch.tensor([[0.5, 1.5]]))
+
+
+def test_late_fusion_wants_the_same_clips_and_classes() -> None:
+    with pytest.raises(InputError, match="same clips and classes"):
+        late_fusion(torch.zeros(2, 3), torch.zeros(2, 4))
+    with pytest.raises(InputError, match="same clips and classes"):
+        late_fusion()
+
+
+# -- export ---------------------------------------------------------------------------------------
+def test_the_inference_module_is_exported_for_clips_of_any_length(tiny, tmp_path) -> None:
+    session = pytest.importorskip("onnxruntime").InferenceSession
+    recognizer = tiny().eval()
+
+    class Classify(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.recognizer = recognizer
+
+        def forward(self, joints, present):
+            return self.recognizer.classify(joints, present)
+
+    def clip(clips: int, frames: int):
+        present = torch.ones(clips, 2, frames, dtype=torch.bool)
+        present[0, 1, 1:] = False
+        return torch.randn(clips, 2, frames, 21, 3), present
+
+    free = {0: "clips", 2: "frames"}
+    path = tmp_path / "classify.onnx"
+    torch.onnx.export(
+        Classify(), clip(2, 7), path, dynamo=True, external_data=False,
+        input_names=["joints", "present"], dynamic_shapes=(free, free), verbose=False,
+    )  # fmt: skip
+    served = session(path)
+    for clips, frames in ((1, 1), (3, 10)):
+        joints, present = clip(clips, frames)
+        (logits,) = served.run(None, {"joints": joints.numpy(), "present": present.numpy()})
+        expected = recognizer.classify(joints, present).detach()
+        torch.testing.assert_close(torch.from_numpy(logits), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_hands_are_made_in_full_precision_whatever_the_encoder_runs_in(tiny, clips) -> None:
+    recognizer = tiny().eval()
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        out = recognizer(*clips)
+        state = out.state
+    with torch.no_grad():
+        exact = recognizer.decoder(state)
+    present = clips[1]
+    assert out.logits.dtype == torch.float32
+    torch.testing.assert_close(out.hands.projected[present], exact.projected[present])
