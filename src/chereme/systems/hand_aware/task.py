@@ -116,7 +116,7 @@ class _Task(lightning.LightningModule):
         super().__init__()
         self.optimiser, self.plateau = optimiser or OptimiserConfig(), plateau
         self.save_every = save_every
-        self._heard: list[tuple[np.ndarray, Reprojection | None]] = []
+        self._val_outputs: list[tuple[np.ndarray, Reprojection | None]] = []
         self._schedule: torch.optim.lr_scheduler.ReduceLROnPlateau | None = None
         self._schedule_before: dict[str, Any] | None = None
 
@@ -209,11 +209,11 @@ class _Task(lightning.LightningModule):
         return logits.float().cpu().numpy(), near
 
     def validation_step(self, batch: SignBatch, index: int) -> None:
-        self._heard.append(self._read(batch))
+        self._val_outputs.append(self._read(batch))
 
     def on_validation_epoch_end(self) -> None:
         # Every process has read all clips. The sanity check before training reads a few.
-        logits = np.concatenate([logits for logits, _ in self._heard])
+        logits = np.concatenate([logits for logits, _ in self._val_outputs])
         labels = [entry.label for entry in self._data.entries("dev")][: len(logits)]
         self._watch_loss(logits, labels)
         places = places_of(logits, labels, self._data.classes)
@@ -221,10 +221,10 @@ class _Task(lightning.LightningModule):
             found = top_k(places, labels, k)
             self.log(f"dev/top{k}", found.per_instance, prog_bar=k == 1)
             self.log(f"dev/top{k}_class", found.per_class)
-        near = score_reprojection([n for _, n in self._heard if n], self.inputs.size or 0)
+        near = score_reprojection([n for _, n in self._val_outputs if n], self.inputs.size or 0)
         if near is not None:
             self.log("dev/reprojection_pixels", near["pixels"], prog_bar=True)
-        self._heard.clear()
+        self._val_outputs.clear()
 
     def _watch_loss(self, logits: np.ndarray, labels: Sequence[str]) -> None:
         """Of the clips whose gloss is known."""
