@@ -343,3 +343,26 @@ def test_writing_over_a_bundle_replaces_it(folder: Path) -> None:
     bundle = fakes.make_bundle(folder, still=Still(letters=("a",)))
     assert bundle.sha256 != before
     assert bundle.config.still.letters == ("a",)
+
+
+@pytest.mark.parametrize("failing", range(1, 9))
+def test_a_bundle_stays_whole_where_the_new_one_cannot_be_put_there(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, failing: int
+) -> None:
+    """Four files out, four in: each time another one fails."""
+    before = check_bundle(folder)
+    files = {name: folder / name for name in ("encoder.onnx", "sequence.onnx")}
+    replace, calls = Path.replace, 0
+
+    def fails_once(self: Path, target: Path) -> Path:
+        nonlocal calls
+        calls += 1
+        if calls == failing:
+            raise OSError("the network is gone")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", fails_once)
+    with pytest.raises(OSError, match="the network is gone"):
+        write_bundle(folder, fakes.fake_config(metrics=()), files)
+    assert check_bundle(folder) == before
+    assert not list(folder.parent.glob(".bundle-*"))

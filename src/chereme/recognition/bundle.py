@@ -193,7 +193,8 @@ def write_files(directory: str | Path, config: Config, files: Mapping[str, bytes
     """Write ``files`` (contents, or paths to copy) and ``config.json`` with their hashes.
 
     ``config.files`` is filled in here, and a short model card is written if none is given. An
-    existing bundle at ``directory`` is replaced; any other content there is an error.
+    existing bundle at ``directory`` is replaced, or stays whole if the writing fails; any other
+    content there is an error.
     """
     where = Path(directory)
     if where.exists() and not where.is_dir():
@@ -215,14 +216,23 @@ def write_files(directory: str | Path, config: Config, files: Mapping[str, bytes
     text = json.dumps(replace(config, files=hashes).to_dict(), indent=2, ensure_ascii=False)
     contents[CONFIG] = (text + "\n").encode()
     where.mkdir(parents=True, exist_ok=True)
-    # All are written before the first of an older bundle goes.
-    with tempfile.TemporaryDirectory(prefix=".bundle-", dir=where.parent) as fresh:
+    with tempfile.TemporaryDirectory(prefix=".bundle-", dir=where.parent) as beside:
+        new, old = Path(beside) / "new", Path(beside) / "old"
+        new.mkdir()
+        old.mkdir()
         for name, content in contents.items():
-            (Path(fresh) / name).write_bytes(content)
-        for name in (*KNOWN, CONFIG):
-            (where / name).unlink(missing_ok=True)
-        for name in contents:
-            (Path(fresh) / name).replace(where / name)
+            (new / name).write_bytes(content)
+        try:
+            for name in present:
+                (where / name).replace(old / name)
+            for name in contents:
+                (new / name).replace(where / name)
+        except BaseException:
+            for name in contents.keys() - set(present):
+                (where / name).unlink(missing_ok=True)
+            for path in old.iterdir():
+                path.replace(where / path.name)
+            raise
 
 
 def _short_card(config: Config) -> str:
