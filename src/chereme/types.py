@@ -107,6 +107,35 @@ class Landmarks:
         if t > 1 and not np.all(np.diff(self.timestamps) > 0):
             raise InputError("timestamps: expected strictly rising seconds")
 
+    def tracks_by_side(
+        self, signing: Literal["auto", "left", "right"] = "auto"
+    ) -> tuple[list[int], list[int]]:
+        """The tracks of the signer's left hand and of the right one, each in order of preference.
+
+        The one seen in most frames comes first; others fill the frames in which it was not seen (a
+        hand that was lost and found again). Tracks of unknown handedness come after those: such a
+        track is the ``signing`` hand where that is stated and not seen, else a hand that was not
+        seen, the right one first; where both were seen, the one that lacks in more of its frames.
+        """
+        seen = (self.confidence > 0).any(axis=2)
+        order = sorted(range(len(self.handedness)), key=lambda track: -seen[:, track].sum())
+        order.sort(key=lambda track: self.handedness[track] == "unknown")
+        preferred: tuple[Handedness, ...] = (
+            ("left", "right") if signing == "left" else ("right", "left")
+        )
+        tracks: dict[Handedness, list[int]] = {"left": [], "right": []}
+
+        def need(side: Handedness, track: int) -> tuple[bool, int]:
+            covered = seen[:, tracks[side]].any(axis=1)
+            return not covered.any(), int(seen[~covered, track].sum())
+
+        for track in order:
+            side = self.handedness[track]
+            if side == "unknown":
+                side = max(preferred, key=lambda one: need(one, track))
+            tracks[side].append(track)
+        return tracks["left"], tracks["right"]
+
 
 @dataclass(frozen=True, slots=True)
 class HandTrack:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -70,6 +72,42 @@ def test_two_tracks_of_a_hand_fill_each_other():
     both = Landmarks(seen.landmarks, seen.confidence, seen.timestamps, 200, 400, ("right", "right"))
     right = mediapipe_of_landmarks(both).values["mediapipe"][:, 195:].reshape(3, 21, 3)
     np.testing.assert_allclose(right, seen.landmarks[:, 1] / [200, 400, 200], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("sides", "left", "right"),
+    [
+        (("unknown", "left"), 1, 0),  # the hand that was not seen
+        (("right", "unknown"), 1, 0),
+        (("unknown", "unknown"), 0, 1),  # the right one first: it is seen in more frames
+    ],
+)
+def test_hands_of_unknown_side_are_kept(sides, left, right):
+    seen = replace(landmarks(), handedness=sides)
+    known = [seen.landmarks[:, track] / [200, 400, 200] for track in (left, right)]
+    track = mediapipe_of_landmarks(seen).values["mediapipe"]
+    np.testing.assert_allclose(track[:, 132:195].reshape(3, 21, 3), known[0], rtol=1e-6)
+    np.testing.assert_allclose(track[:, 195:].reshape(3, 21, 3), known[1], rtol=1e-6)
+
+
+def test_a_hand_of_unknown_side_fills_where_both_are_known():
+    """The first hand lacks in frame 1, where alone the third is seen."""
+    seen = landmarks()
+    third = np.full((3, 1, 21, 3), np.nan, np.float32)
+    third[1] = 70
+    three = Landmarks(
+        np.concatenate([seen.landmarks, third], axis=1),
+        np.concatenate([seen.confidence, ~np.isnan(third[..., 0])], axis=1).astype(np.float32),
+        seen.timestamps,
+        200,
+        400,
+        ("right", "left", "unknown"),
+    )
+    right = mediapipe_of_landmarks(three).values["mediapipe"][:, 195:].reshape(3, 21, 3)
+    np.testing.assert_allclose(right[1], third[1, 0] / [200, 400, 200], rtol=1e-6)
+    np.testing.assert_allclose(
+        right[[0, 2]], seen.landmarks[[0, 2], 0] / [200, 400, 200], rtol=1e-6
+    )
 
 
 def test_pose_file_of_hands(tmp_path):

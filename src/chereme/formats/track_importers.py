@@ -67,18 +67,16 @@ def mediapipe_of_landmarks(seen: Landmarks, rate: float = PAPER_RATE) -> PoseTra
     """Both hands of landmarks of this package; the pose, which they do not have, is NaN.
 
     Pixels become fractions of the picture, z of its width, as MediaPipe gives them. Of several
-    tracks of a hand the one seen in most frames comes first, and others fill in; tracks of unknown
-    handedness are left out. ``rate``: of a single frame, which has none.
+    tracks of a hand, and of unknown ones, see :meth:`chereme.types.Landmarks.tracks_by_side`.
+    ``rate``: of a single frame, which has none.
     """
     frames = len(seen.timestamps)
     if frames > 1:
         rate = float((frames - 1) / (seen.timestamps[-1] - seen.timestamps[0]))
     size = np.array([seen.width, seen.height, seen.width], np.float32)
     rows = np.full((frames, 258), np.nan, np.float32)
-    coverage = (seen.confidence > 0).any(axis=2).sum(axis=0)
-    for hand, part in zip(("left", "right"), _MEDIAPIPE_PARTS[1:], strict=True):
-        tracks = [n for n, side in enumerate(seen.handedness) if side == hand]
-        for track in sorted(tracks, key=lambda n: -coverage[n]):
+    for part, tracks in zip(_MEDIAPIPE_PARTS[1:], seen.tracks_by_side(), strict=True):
+        for track in tracks:
             joints = np.where(
                 seen.confidence[:, track, :, None] > 0, seen.landmarks[:, track] / size, np.nan
             )

@@ -24,29 +24,16 @@ def both_hands(
 ) -> tuple[FloatArray, FloatArray]:
     """The left and the right hand of what was seen: ``(T, 2, 21, 2)`` and ``(T, 2, 21)``.
 
-    Of several tracks of a hand the one seen in most frames comes first, and others fill the frames
-    in which it was not seen (a hand that was lost and found again). A track of unknown handedness
-    is the signing ``hand`` where that is stated and not seen, else a hand that was not seen, the
-    right one first.
+    Of several tracks of a hand see :meth:`chereme.types.Landmarks.tracks_by_side`.
     """
     frames = len(seen.timestamps)
     joints = np.full((frames, 2, NUM_JOINTS, 2), np.nan, np.float32)
     confidence = np.zeros((frames, 2, NUM_JOINTS), np.float32)
-    coverage = (seen.confidence > 0).any(axis=2).sum(axis=0)
-    order = sorted(range(len(coverage)), key=lambda track: -coverage[track])
-    order.sort(key=lambda track: seen.handedness[track] == "unknown")
-    preferred = ["right", "left"] if hand == "auto" else [hand, "left", "right"]
-    for track in order:
-        side: str | None = seen.handedness[track]
-        if side == "unknown":
-            unseen = [s for s in preferred if not confidence[:, SIDES.index(s)].any()]
-            side = unseen[0] if unseen else None
-        if side is None:
-            continue
-        number = SIDES.index(side)
-        free = ~(confidence[:, number] > 0).any(axis=-1)
-        joints[free, number] = seen.landmarks[free, track, :, :2]
-        confidence[free, number] = seen.confidence[free, track]
+    for number, tracks in enumerate(seen.tracks_by_side(hand)):
+        for track in tracks:
+            free = ~(confidence[:, number] > 0).any(axis=-1)
+            joints[free, number] = seen.landmarks[free, track, :, :2]
+            confidence[free, number] = seen.confidence[free, track]
     return joints, confidence
 
 
