@@ -209,8 +209,10 @@ class Hands:
 
     def __init__(self) -> None:
         self.looks = self.closed = 0
+        self.stills: list[bool] = []
 
     def __call__(self, still: bool) -> Hands:
+        self.stills.append(still)
         return self
 
     def detect(self, image: np.ndarray, timestamp: float) -> list[Detection]:

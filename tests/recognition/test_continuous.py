@@ -256,6 +256,21 @@ def test_video_without_a_hand_says_nothing(tmp_path: Path, video_bundle: Continu
     assert hands.closed == 1
 
 
+def test_a_hand_is_looked_for_in_each_frame_as_in_a_video(
+    tmp_path: Path, video_bundle: ContinuousBundle
+) -> None:
+    """A detector of single pictures takes 0.5 s to find that a picture of 720p has no hand."""
+    hands = Hands()
+    recognizer = ContinuousRecognizer(video_bundle, rate=RATE, make_detector=hands)
+    film = write_film(tmp_path / "film", "")
+    (film / "0003.png").unlink()
+    write_film(tmp_path / "other", "JOHN")
+    (tmp_path / "other" / "0004.png").rename(film / "0003.png")
+    result = recognizer.recognize(film)  # of four frames the last shows a hand
+    assert not any("no hand found" in warning for warning in result.warnings)
+    assert (hands.stills, hands.looks) == ([False], 4)
+
+
 def test_a_damaged_video_gives_what_there_is(
     tmp_path: Path, video_bundle: ContinuousBundle
 ) -> None:

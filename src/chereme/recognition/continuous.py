@@ -120,8 +120,8 @@ class ContinuousRecognizer:
             what the file says.
         video_stream: the number, from 0, of the stream to read of a video that has several; None
             takes the largest picture.
-        make_detector: another hand detector than MediaPipe's: called once per video, with True if
-            it is to look at single pictures; what it makes is closed after.
+        make_detector: another hand detector than MediaPipe's, called once per video with False: it
+            is not for single pictures. The detector is closed after the video.
 
     Raises ``UsageError`` for a reader that the model does not have, or a width below 1.
     """
@@ -356,7 +356,7 @@ class ContinuousRecognizer:
         if config.input == "rgb":
             presence_detector = None
             if config.preprocessing.needs_hands:
-                presence_detector = stack.enter_context(closing(self.make_detector(True)))
+                presence_detector = stack.enter_context(closing(self.make_detector(False)))
             watcher = FrameEncoder(self.bundle, presence_detector, self.mirrored, stages)
             return lambda frames: _Given(
                 watcher.watch(frames, rate), rate, watcher.onnx_inputs, moment

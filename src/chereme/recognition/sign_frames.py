@@ -26,8 +26,7 @@ from chereme.video.letterbox import letterbox
 
 BLOCK = 16  # frames given to the encoder at once: bounds its memory
 HELD = 1.0  # seconds for which a frame tells what is seen
-LOOK = 0.2  # seconds between frames that are looked at for a hand, where there was none
-TRUST = 4.0  # and where there was one, which is taken to be there until then
+TRUST = 4.0  # seconds after a frame with a hand in which one is taken to be there
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +80,7 @@ def as_seen(frame: Frame, mirrored: bool) -> NDArray[np.uint8]:
 class FrameEncoder:
     """Frames as the networks of ``bundle``, which reads video, are given them.
 
-    ``presence_detector``: finds hands in single pictures; None: they are not looked for.
+    ``presence_detector``: finds hands in a video; None: they are not looked for.
     """
 
     def __init__(
@@ -128,12 +127,18 @@ class FrameEncoder:
         return {**dict(zip(tracks, made, strict=True)), **present, "lengths": lengths}
 
     def _looks(self, image: NDArray[np.uint8], time: float) -> bool:
-        """Whether there is a hand, as far as one has looked."""
-        presence_detector = self._presence_detector
-        if presence_detector is not None and time >= self._look_at:
-            found = self._stages.run("detect", lambda: presence_detector.detect(image, time))
+        """Whether there is a hand, as far as one has looked.
+
+        Every frame is looked at until one shows a hand: a detector of video bounds its work on each
+        and tries another view on the next, one of pictures tries them all at once.
+        """
+        detector = self._presence_detector
+        if detector is not None and time >= self._look_at:
+            found = self._stages.run("detect", lambda: detector.detect(image, time))
             self._signer = bool(found)
-            self._look_at = time + (TRUST if found else LOOK)
+            if found:
+                self._look_at = time + TRUST
+                detector.reset()  # by then the hand is elsewhere
         return self._signer
 
     def _encoded(
