@@ -28,6 +28,15 @@ RAREST = 2.0
 pictures, between which nobody knows what was shown."""
 
 
+def in_span(times: FloatArray, start: float, end: float) -> NDArray[np.bool_]:
+    """Which of ``times`` lie from ``start`` up to ``end`` (seconds), ``end`` not included.
+
+    To half a millisecond: tables give times in whole ones.
+    """
+    inside: NDArray[np.bool_] = (times >= start - 5e-4) & (times < end - 5e-4)
+    return inside
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """One upright picture: ``image (H, W, 3)`` uint8 RGB, shown at ``timestamp`` seconds."""

@@ -1,9 +1,13 @@
 import json
 
+import numpy as np
 import pytest
 
 from chereme.datasets import wlasl
 from chereme.errors import InputError, UsageError
+from chereme.recognition.hand_landmarks import detect_hands
+from chereme.video import write_video
+from fake_signing import Hands
 
 
 def instance(video, split="train", start=1, end=-1, signer=7, url="http://asl.example/a.mp4"):
@@ -70,21 +74,45 @@ def test_reads_the_published_layout(made):
 
 
 def test_whole_recordings_are_found_by_the_id_of_youtube(made):
+    """Cut by the number of a frame in the file, whatever its rate, as the start kit does."""
     root = made(
         published(
-            instance("1", start=26, end=50, url="https://www.youtube.com/watch?v=0UsjUE-TXns"),
-            instance("2", start=1, end=25, url="https://youtu.be/1QOYOZ3g-aY"),
+            instance("1", start=11, end=20, url="https://www.youtube.com/watch?v=0UsjUE-TXns"),
+            instance("2", start=1, end=15, url="https://youtu.be/1QOYOZ3g-aY"),
             instance("3", start=2, url="https://www.handspeak.com/word/h/help.mp4"),
+            instance("4", start=22, end=31, url="https://youtu.be/1QOYOZ3g-aY"),
+            instance("5", start=31, end=40, url="https://youtu.be/1QOYOZ3g-aY"),
+            instance("6", start=2, end=5),
+            instance("7", start=3, end=5),
         ),
-        ["0UsjUE-TXns.mp4", "1QOYOZ3g-aY.mp4", "3.mp4"],
+        ["6.mp4", "7.npz"],
         folder="raw_videos_mp4",
     )
+    for name, rate in (("0UsjUE-TXns", 30), ("1QOYOZ3g-aY", 25), ("3", 30)):
+        pictures = [np.full((32, 32, 3), 8 * number, np.uint8) for number in range(30)]
+        write_video(root / "raw_videos_mp4" / f"{name}.mp4", pictures, rate)
     corpus = wlasl.read(root, 100, cut=False)
     assert [(i.id, i.path.stem, i.start, i.end, i.frames) for i in corpus.items] == [
-        ("1", "0UsjUE-TXns", 1.0, 2.0, 25),
-        ("2", "1QOYOZ3g-aY", None, 1.0, 25),
-        ("3", "3", 0.04, None, None),
+        (
+            "1",
+            "0UsjUE-TXns",
+            pytest.approx(10 / 30, abs=1e-3),
+            pytest.approx(20 / 30, abs=1e-3),
+            10,
+        ),
+        ("2", "1QOYOZ3g-aY", None, 15 / 25, 15),
+        ("3", "3", pytest.approx(1 / 30, abs=1e-3), None, None),
+        ("4", "1QOYOZ3g-aY", 21 / 25, None, 10),
+        ("7", "7", 2 / 25, 5 / 25, 3),  # of landmarks
     ]
+    assert corpus.skipped() == {
+        "not on disk": 99,
+        "recording ends before the clip": 1,
+        "cannot be read": 1,
+    }
+    whole, (start, end) = corpus.items[0].path, (corpus.items[0].start, corpus.items[0].end)
+    shown = detect_hands(whole, start=start, end=end, make_detector=Hands()).landmarks
+    np.testing.assert_allclose(shown.timestamps, np.arange(10, 20) / 30, atol=1e-3)
 
 
 def test_folders_of_frames_and_another_place(made, clip, tmp_path):

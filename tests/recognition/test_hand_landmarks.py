@@ -7,6 +7,7 @@ import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ import pytest
 import fakes
 from chereme.errors import InputError, LimitError, UsageError
 from chereme.formats.poses import write_landmarks
+from chereme.formats.track_importers import mediapipe_of_landmarks
 from chereme.recognition.bundle import Bundle
 from chereme.recognition.fingerspelling import Recognizer
 from chereme.recognition.hand_landmarks import detect_hands, unmirror
@@ -191,6 +193,20 @@ def test_part_of_a_video(clip: Path) -> None:
     np.testing.assert_allclose(part.timestamps, np.arange(9, 19) / 30, atol=1e-3)
     with pytest.raises(InputError, match=r"clip\.mp4.*the last frame is at 1\.17 s"):
         detect_hands(clip, start=5.0, make_detector=detectors)
+
+
+@pytest.mark.parametrize(("start", "end"), [(5 / 30, 20 / 30), (0.167, 0.667)])
+def test_the_end_of_a_part_is_not_included_whatever_the_source(
+    clip: Path, start: float, end: float
+) -> None:
+    """Times in whole milliseconds, as tables have them, are the times of the frames."""
+    seen = fakes.spell("vail")
+    sources: list[Any] = [clip, seen]
+    for source in sources:
+        part = detect_hands(source, start=start, end=end, make_detector=Detectors(seen)).landmarks
+        np.testing.assert_allclose(part.timestamps, np.arange(5, 20) / 30, atol=1e-3)
+    tracks = mediapipe_of_landmarks(seen).part(start, end)
+    assert (round(tracks.start * 30), tracks.frames) == (5, 15)
 
 
 def test_what_is_no_video(tmp_path: Path) -> None:

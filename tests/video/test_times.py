@@ -10,7 +10,7 @@ import pytest
 
 import fakes
 from chereme.errors import UsageError
-from chereme.video import open_video, write_video
+from chereme.video import frame_times, open_video, write_video
 
 FRAMES, RATE = 12, 24
 
@@ -31,6 +31,7 @@ def test_the_clock_starts_with_what_starts_first(
     path = fakes.with_sound(film, tmp_path / f"clip.{suffix}", late, start=start)
     with open_video(path) as video:
         times = [frame.timestamp for frame in video]
+    assert frame_times(path) == times
     first = max(late, 0.0)
     assert times == pytest.approx(first + np.arange(FRAMES) / RATE, abs=2e-3)
     facts = video.facts
@@ -53,7 +54,7 @@ def test_a_picture_alone_starts_at_0_whatever_its_stamps(
                 packet.stream = stream
                 new.mux(packet)
     with open_video(path) as video:
-        assert next(video).timestamp == 0
+        assert next(video).timestamp == frame_times(path)[0] == 0
 
 
 def test_frames_before_the_start_of_an_edit_are_not_shown(film: Path, tmp_path: Path) -> None:
@@ -70,6 +71,7 @@ def test_frames_before_the_start_of_an_edit_are_not_shown(film: Path, tmp_path: 
     with open_video(path) as video:
         times = [frame.timestamp for frame in video]
     assert times == pytest.approx(np.arange(FRAMES - 5) / RATE, abs=1e-3)
+    assert times == frame_times(path)
 
 
 def test_times_of_the_day_are_no_clock(film: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -29,6 +30,8 @@ from chereme.datasets.metadata import (
 )
 from chereme.errors import InputError, UsageError
 from chereme.formats.manifests import Item, Split
+from chereme.recognition.hand_landmarks import is_landmark_file
+from chereme.video import frame_times
 
 LANGUAGE = "ase"
 SUBSETS = (100, 300, 1000, 2000)
@@ -40,7 +43,7 @@ PUBLISHED: dict[int, dict[str, int]] = {
     2000: {"all": 21083},
 }
 RATE = 25.0
-"""Frames a second that the numbers of frames in the metadata count in."""
+"""Frames a second of folders of frames and files of landmarks, which the authors do not have."""
 
 _CUT = ("videos", "start_kit/videos", "WLASL2000", "data/WLASL2000")
 _WHOLE = ("raw_videos_mp4", "raw_videos", "start_kit/raw_videos_mp4", "start_kit/raw_videos")
@@ -63,10 +66,12 @@ def read(
     id: videos, folders of frames, or files of landmarks; None looks for it in ``root`` by the names
     in use. With ``cut`` each file is one clip, as the start kit of the authors leaves them;
     without, it is the whole recording (of YouTube, called by the id there), and items have a start
-    and an end. ``check_frames`` and ``least_frames`` as in :class:`CorpusBuilder`.
+    and an end: the times of the frames by whose number in the file the start kit cuts.
+    ``check_frames`` and ``least_frames`` as in :class:`CorpusBuilder`.
 
     Dropped and counted: clips that are not on disk (many addresses are dead), that are listed
-    twice, or that lack a video id, a split or frame numbers that make sense. Boxes are not used.
+    twice, that lack a video id, a split or frame numbers that make sense, or whose recording is no
+    video or ends before them. Boxes are not used.
 
     Raises InputError for metadata that is lacking, of another layout, or of fewer glosses than
     ``classes``, or if no clip is there; UsageError for another number of classes.
@@ -102,6 +107,28 @@ class _Frames:
             raise BadRow("frame numbers that make no part", f"{first} to {last}")
         return cls(first, None if last == -1 else last)
 
+    def seconds(self, path: Path) -> tuple[float | None, float | None]:
+        """When the first frame is shown, and the one after the last; None: the whole begins or ends
+        there. Without a file to look into frames are counted at ``RATE``."""
+        times = _times(path)
+        if not times:
+            times = tuple(n / RATE for n in range(max(self.first, self.last or 0) + 1))
+        if self.first > len(times):
+            raise BadRow("recording ends before the clip", f"{len(times)} frames, {self.first} on")
+        start = None if self.first == 1 else times[self.first - 1]
+        return start, None if self.last is None or self.last >= len(times) else times[self.last]
+
+
+@lru_cache(maxsize=256)
+def _times(path: Path) -> tuple[float, ...]:
+    """Of the frames of a recording; none where there is no such file, or it is no video."""
+    if not path.is_file() or is_landmark_file(path):
+        return ()
+    try:
+        return tuple(frame_times(path))
+    except InputError as error:
+        raise BadRow("cannot be read", str(error)) from error
+
 
 def _item(row: Mapping[str, Any], files: ClipFiles, cut: bool) -> Item:
     video = text_of(row, "video_id")
@@ -111,14 +138,15 @@ def _item(row: Mapping[str, Any], files: ClipFiles, cut: bool) -> Item:
     # Only videos of YouTube were downloaded under another name than the video id.
     path = files.find(video if cut else youtube_id(str(row.get("url", ""))) or video)
     counted = None if part.last is None or path.is_dir() else part.last - part.first + 1
+    start, end = (None, None) if cut else part.seconds(path)
     return Item(
         path=path,
         label=text_of(row, "gloss"),
         id=video,
         signer=None if row.get("signer_id") in (None, -1) else str(row["signer_id"]),
         split=cast("Split", split_of(row, "split")),
-        start=None if cut or part.first == 1 else (part.first - 1) / RATE,
-        end=None if cut or part.last is None else part.last / RATE,
+        start=start,
+        end=end,
         language=LANGUAGE,
         frames=counted,
     )

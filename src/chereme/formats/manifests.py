@@ -39,15 +39,16 @@ SPLIT_NAMES: dict[str, Split] = {
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A recording, or the part of it from ``start`` to ``end``, seconds as a player shows them.
+    """A recording, or the part of it from ``start`` up to ``end``, seconds as a player shows them.
 
-    ``start`` None is the beginning, ``end`` None the end of the recording. ``label`` is what is
-    signed; it is empty for a recording in which nothing is. ``id`` is unique in its manifest.
-    ``hand`` is the signer's own hand that signs. ``language`` is a language code, as ``ase`` for
-    American Sign Language. ``frames`` is the number of pictures of the item, ``width`` and
-    ``height`` their size in pixels: what its source says, read without decoding, for statistics
-    and planning. ``video`` is the recording that the poses of ``path`` were found in, from its
-    beginning. All but path, label, id and hand are None where not stated.
+    A frame that is shown at ``end`` is not of the part. ``start`` None is the beginning, ``end``
+    None the end of the recording. ``label`` is what is signed; it is empty for a recording in which
+    nothing is. ``id`` is unique in its manifest. ``hand`` is the signer's own hand that signs.
+    ``language`` is a language code, as ``ase`` for American Sign Language. ``frames`` is the number
+    of pictures of the item, ``width`` and ``height`` their size in pixels: what its source says,
+    read without decoding, for statistics and planning. ``video`` is the recording that the poses of
+    ``path`` were found in, from its beginning. All but path, label, id and hand are None where not
+    stated.
     """
 
     path: Path

@@ -28,6 +28,7 @@ from numpy.typing import ArrayLike, NDArray
 from chereme.errors import InputError, LimitError, UsageError
 from chereme.formats.arrays import ArrayFile
 from chereme.formats.files import read_file
+from chereme.types import in_span
 
 Floats = NDArray[np.float32]
 Flags = NDArray[np.bool_]
@@ -192,18 +193,18 @@ class PoseTracks:
         return len(next(iter(self.values.values())))
 
     def part(self, start: float = 0.0, end: float | None = None) -> PoseTracks:
-        """The frames from ``start`` to ``end`` seconds; InputError if there is none."""
-        first = max(0, round((start - self.start) * self.rate))
-        last = self.frames
-        if end is not None:
-            last = min(last, round((end - self.start) * self.rate))
-        if first >= last:
+        """The frames from ``start`` seconds up to ``end``, which is not included; InputError if
+        there is none."""
+        times = self.start + np.arange(self.frames) / self.rate
+        inside = np.flatnonzero(in_span(times, start, math.inf if end is None else end))
+        if not inside.size:
             raise InputError(
                 f"tracks of {self.frames / self.rate:.3f} s: expected a part of at least one "
                 f"frame, got {start:g} to {'the end' if end is None else f'{end:g}'} s"
             )
-        part = self._each(lambda array: array[first:last], self.rate)
-        return replace(part, start=self.start + first / self.rate)
+        first, last = inside[0], inside[-1]
+        part = self._each(lambda array: array[first : last + 1], self.rate)
+        return replace(part, start=float(times[first]))
 
     def at_rate(self, rate: float = PAPER_RATE) -> PoseTracks:
         """The same clip at another rate: frames in between are blended where the track allows and

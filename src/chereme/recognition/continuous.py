@@ -194,10 +194,11 @@ class ContinuousRecognizer:
         """Read the glosses of a tracks file, ``.pose`` or landmark ``.npz``, video, picture, folder
         of numbered frames, or of tracks or landmarks in memory.
 
-        ``start`` and ``end`` (seconds) limit the reading to a part. There are no glosses, and a
-        warning says why, where nobody is seen. Raises ``InputError`` for what cannot be read at
-        all, ``UsageError`` for a source that the model does not read: a model of tracks takes of a
-        video no more than the hands, for its track mediapipe, with a warning.
+        ``start`` and ``end`` (seconds) limit the reading to the frames from ``start`` up to
+        ``end``, which is not included. There are no glosses, and a warning says why, where nobody
+        is seen. Raises ``InputError`` for what cannot be read at all, ``UsageError`` for a source
+        that the model does not read: a model of tracks takes of a video no more than the hands, for
+        its track mediapipe, with a warning.
         """
         if start is not None and end is not None and end <= start:
             raise InputError(f"{source}: expected an end after the start, got {start} to {end} s")

@@ -150,9 +150,10 @@ class Recognizer:
         reads the source a second time. Landmarks are a ``UsageError`` for "rgb"; for "fused" they
         are read by the model of landmarks, with a warning.
 
-        ``start`` and ``end`` (seconds) limit the reading to a part; ``hand`` takes the place of the
-        recogniser's own for this input. The text is empty, and a warning says why, if there is no
-        hand or nothing legible. Raises ``InputError`` for what cannot be read at all.
+        ``start`` and ``end`` (seconds) limit the reading to the frames from ``start`` up to
+        ``end``, which is not included; ``hand`` takes the place of the recogniser's own for this
+        input. The text is empty, and a warning says why, if there is no hand or nothing legible.
+        Raises ``InputError`` for what cannot be read at all.
 
         ``overlay``: a film to write (.mp4, .mov, .mkv) of what was seen, see
         :func:`chereme.recognition.overlay.write_overlay`; if it cannot be written, an

@@ -21,7 +21,7 @@ from chereme.hands.skeleton import mirror, turn
 from chereme.hands.tracking import follow_hands
 from chereme.recognition.prefetch import prefetch
 from chereme.recognition.profiling import Stages
-from chereme.types import RAREST, Frame, Handedness, Landmarks
+from chereme.types import RAREST, Frame, Handedness, Landmarks, in_span
 from chereme.video import Limits, VideoReader, open_video
 from chereme.video.reader import check_rotate
 
@@ -70,7 +70,8 @@ def detect_hands(
 
     Args:
         source: a path, or landmarks that are already there.
-        start, end: seconds; only this part is looked at.
+        start, end: seconds; only the frames from ``start`` up to ``end``, which is not included,
+            are looked at.
         mirrored: the recording shows a mirror image (many front cameras); it is flipped back.
         strict: raise ``InputError`` at the first damage of a video.
         rate: frames a second of folders of frames (default 30), and of landmark files in the place
@@ -292,25 +293,25 @@ def _from_landmarks(landmarks: Landmarks, source: str) -> HandLandmarks:
 
 
 def frames_in(frames: Iterable[Frame], source: str, span: Span) -> Iterator[Frame]:
-    """Those of ``span``; InputError if there is none."""
+    """Those from the start of ``span`` up to its end, not included; InputError if there is none."""
     last = 0.0
     found = False
     first: float | None = None
     for frame in frames:
         last = frame.timestamp
         first = last if first is None else first
-        if last > span[1]:
-            break
-        if last >= span[0]:
+        if in_span(np.array(last), *span):
             found = True
             yield frame
+        elif last > span[0]:
+            break
     if not found:
         raise _no_frames(source, span, first or 0.0, last)
 
 
 def _between(landmarks: Landmarks, source: str, span: Span) -> Landmarks:
     times = landmarks.timestamps
-    chosen = (times >= span[0]) & (times <= span[1])
+    chosen = in_span(times, *span)
     if chosen.all():
         return landmarks
     if not chosen.any():

@@ -134,10 +134,11 @@ class IsolatedRecognizer:
     ) -> IsolatedResult:
         """Rank the glosses for a video, image, folder of numbered frames, or landmarks.
 
-        ``start`` and ``end`` (seconds) limit the reading to a part; ``hand`` takes the place of the
-        recogniser's own for this input. There are no glosses, and a warning says why, where no hand
-        was seen; they are no answer, and a warning says why, where none is probable enough. Raises
-        ``InputError`` for what cannot be read at all.
+        ``start`` and ``end`` (seconds) limit the reading to the frames from ``start`` up to
+        ``end``, which is not included; ``hand`` takes the place of the recogniser's own for this
+        input. There are no glosses, and a warning says why, where no hand was seen; they are no
+        answer, and a warning says why, where none is probable enough. Raises ``InputError`` for
+        what cannot be read at all.
 
         A model that reads crops of the hands needs the pictures, and reads the source a second
         time; landmarks are a ``UsageError`` for it.

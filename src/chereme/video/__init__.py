@@ -11,8 +11,8 @@ Files are decoded packet by packet in constant memory. What a header says about 
 number of frames is never trusted.
 """
 
-from chereme.video.reader import VideoReader, open_video
+from chereme.video.reader import VideoReader, frame_times, open_video
 from chereme.video.source import Limits
 from chereme.video.writer import write_video
 
-__all__ = ["Limits", "VideoReader", "open_video", "write_video"]
+__all__ = ["Limits", "VideoReader", "frame_times", "open_video", "write_video"]

@@ -180,20 +180,30 @@ class ContainerSource:
                 seconds = None
                 if stamp is not None:
                     if origin is None:
-                        origin = self._origin(frame)
+                        origin = self._origin(frame.pts, frame.dts)
                     seconds = float(stamp * self._stream.time_base - origin)
                 yield Decoded(frame, seconds, orientation, self._pixel_aspect())
         self.truncated |= last_is_short
 
-    def _origin(self, first: av.VideoFrame) -> Fraction:
-        """The seconds by the stream's timestamps at which a player's clock shows 0, given the first
-        frame: the start of whichever stream starts first, sound or picture."""
+    def times(self) -> list[float]:
+        """The seconds at which the frames are shown, rising, without decoding any; none where the
+        file has no timestamps."""
+        stamps = sorted(
+            packet.dts if packet.pts is None else packet.pts
+            for packet in self._packets()
+            if packet.size and not packet.is_discard and (packet.pts, packet.dts) != (None, None)
+        )
+        origin = self._origin(stamps[0], stamps[0]) if stamps else Fraction(0)
+        return [float(stamp * self._stream.time_base - origin) for stamp in stamps]
+
+    def _origin(self, pts: int | None, dts: int) -> Fraction:
+        """The seconds by the stream's timestamps at which a player's clock shows 0, given those of
+        the first frame: the start of whichever stream starts first, sound or picture."""
         streams = (*self._container.streams.audio, *filter(_is_film, self._container.streams.video))
         starts = [s.start_time * s.time_base for s in streams if s.start_time is not None]
-        stamp, own = first.pts, first.pts
-        if stamp is None:
+        stamp = own = dts if pts is None else pts
+        if pts is None:
             # Times of decoding run ahead of those of showing, by what the decoder holds back.
-            stamp = first.dts
             own = stamp if self._stream.start_time is None else self._stream.start_time
         begins = own * self._stream.time_base
         late = begins - min([begins, *starts])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Generator, Iterator
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -189,6 +190,16 @@ def open_video(
         rotate=rotate,
         video_stream=video_stream,
     )
+
+
+def frame_times(path: str | Path) -> list[float]:
+    """The seconds at which the frames of a video file are shown, as reading it gives them, without
+    decoding it; none where the file has no timestamps. InputError for what is no video file."""
+    source = _open_source(Path(path), Limits(), FOLDER_RATE, strict=False, video_stream=None)
+    with closing(source):
+        if not isinstance(source, ContainerSource):
+            raise InputError(f"{path}: expected a video file, got pictures")
+        return source.times()
 
 
 def check_rotate(rotate: int | None) -> int:
