@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import fake_signing
 import pytest
-from fake_signing import sign
 from typer.testing import CliRunner
 
+import fake_signing
 from chereme.cli import app
 from chereme.formats.tracks import write_tracks
+from fake_signing import sign
 
 ROOT = Path(__file__).resolve().parents[1]
 HELLO = ROOT / "examples" / "hello.mp4"
