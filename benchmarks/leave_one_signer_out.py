@@ -30,7 +30,7 @@ from chereme.metrics import accuracy_interval, edit_counts, pool
 from chereme.recognition.config import Still
 from chereme.recognition.ctc_letters import read_still
 from chereme.synthesis.spelling import Speller
-from chereme.systems.fingerspelling.export import load_checkpoint
+from chereme.systems.fingerspelling.checkpoints import load_checkpoint
 from chereme.text import ASL_LETTERS
 from chereme.training.cli import main as train
 from chereme.types import HandTrack

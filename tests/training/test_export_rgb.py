@@ -27,7 +27,8 @@ from chereme.nn.resnet import ResNetEncoderConfig
 from chereme.recognition.bundle import Bundle
 from chereme.recognition.fingerspelling import Recognizer
 from chereme.systems.fingerspelling import export as export_module
-from chereme.systems.fingerspelling.export import export, load_checkpoint, onnx_networks
+from chereme.systems.fingerspelling.checkpoints import load_checkpoint
+from chereme.systems.fingerspelling.export import export, onnx_networks
 from chereme.systems.fingerspelling.losses import fingerspelling_losses
 from chereme.systems.fingerspelling.presets import preset
 from chereme.systems.fingerspelling.recognizer import FingerspellingConfig, FingerspellingRecognizer

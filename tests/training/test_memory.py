@@ -8,8 +8,13 @@ import pytest
 import torch
 
 from chereme.nn.resnet import ResNetEncoder, ResNetEncoderConfig
-from chereme.systems.fingerspelling.encoders import EarlyFusion, VectorEncoder, VectorEncoderConfig
-from chereme.training.memory import ChunkedResNet, resnet_of
+from chereme.systems.fingerspelling.encoders import (
+    EarlyFusion,
+    VectorEncoder,
+    VectorEncoderConfig,
+    resnet_of,
+)
+from chereme.training.memory import ChunkedResNet
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

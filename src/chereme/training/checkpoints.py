@@ -1,9 +1,8 @@
-"""When checkpoints are written, so that a run can be cut off anywhere and go on; how they are read;
-and a new run that begins with the weights of another's."""
+"""When checkpoints are written, so that a run can be cut off anywhere and go on; and how they are
+read."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,8 +13,6 @@ from torch import Tensor
 
 from chereme.errors import BundleError
 from chereme.nn.checkpoint_files import load_tensors
-from chereme.systems.fingerspelling.export import load_checkpoint
-from chereme.systems.fingerspelling.recognizer import FingerspellingRecognizer
 
 
 class LastCheckpoint(ModelCheckpoint):
@@ -65,46 +62,3 @@ def read_checkpoint(
     except Exception as error:  # a stranger's values may be missing, or fit in no way
         first = next(iter(str(error).splitlines()), type(error).__name__)
         raise BundleError(f"{path}: expected {expected}; got something else ({first})") from error
-
-
-def load_pretrained(model: FingerspellingRecognizer, path: str | Path) -> None:
-    """Set the weights of ``model`` to those of the checkpoint of another run, to fine-tune them.
-
-    Of a run of another stream those after the encoder are taken: a network that reads crops can go
-    on with what one has learned that read vectors. Classifiers of another alphabet's width keep the
-    weights they have, with a warning.
-
-    Raises:
-        BundleError: the file is no such checkpoint, or one of another network; weights that are
-            missing, of another shape, or unknown are named.
-    """
-    there = load_checkpoint(path).model
-    given, own = there.state_dict(), model.state_dict()
-    if there.config.stream != model.config.stream:
-        given = {k: v for k, v in given.items() if k.startswith("sequence.")}
-        given |= {k: v for k, v in own.items() if k.startswith("encoder.")}
-    misshapen = {name for name in given.keys() & own if given[name].shape != own[name].shape}
-    classifiers = {name for name in misshapen if "classifier." in name}
-    problems = {
-        "missing": own.keys() - given.keys(),
-        "of another shape": misshapen - classifiers,
-        "unknown": given.keys() - own.keys(),
-    }
-    if any(problems.values()):
-        named = "; ".join(f"{kind}: {_some(names)}" for kind, names in problems.items() if names)
-        raise BundleError(
-            f"{path}: expected the weights of the network that is to be trained (its stream and "
-            f"sizes), got {named}"
-        )
-    if classifiers:
-        warnings.warn(
-            f"{path}: is of another number of symbols: training starts from random weights of "
-            f"{_some(classifiers)}",
-            stacklevel=2,
-        )
-    model.load_state_dict(own | {k: v for k, v in given.items() if k not in classifiers})
-
-
-def _some(names: set[str], count: int = 8) -> str:
-    more = f" and {len(names) - count} more" if len(names) > count else ""
-    return ", ".join(sorted(names)[:count]) + more

@@ -15,7 +15,6 @@ from torch.utils.checkpoint import checkpoint
 
 from chereme.nn.masking import scatter_masked
 from chereme.nn.resnet import ResNetEncoder
-from chereme.systems.fingerspelling.encoders import EarlyFusion
 
 
 class ChunkedResNet(nn.Module):
@@ -72,9 +71,3 @@ def keep_freed_memory() -> None:
     libc = ctypes.CDLL(None)
     libc.mallopt(mmap_max, 0)
     libc.mallopt(trim_threshold, -1)
-
-
-def resnet_of(encoder: nn.Module) -> ResNetEncoder | None:
-    """The ResNet of an encoder, if it has one."""
-    parts = list(encoder.encoders) if isinstance(encoder, EarlyFusion) else [encoder]
-    return next((part for part in parts if isinstance(part, ResNetEncoder)), None)

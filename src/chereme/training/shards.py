@@ -111,8 +111,8 @@ class ShardData(lightning.LightningDataModule):
 
     @property
     def crop(self) -> dict[str, float]:
-        """How the training crops were made (``chereme.systems.fingerspelling.export``), as their
-        folders say.
+        """How the training crops were made, as their folders say
+        (``chereme.systems.fingerspelling.checkpoints``).
 
         UsageError if it was in different ways; InputError if a folder does not say.
         """

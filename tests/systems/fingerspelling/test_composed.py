@@ -19,6 +19,7 @@ from chereme.errors import BundleError, InputError, UsageError
 from chereme.hands.normalise import FEATURES_PER_FRAME, landmark_features
 from chereme.synthesis.spelling import Speller
 from chereme.synthesis.style import SpellingStyle
+from chereme.systems.fingerspelling.checkpoints import load_checkpoint
 from chereme.systems.fingerspelling.composed import (
     ComposedClips,
     FingerspellingData,
@@ -27,7 +28,6 @@ from chereme.systems.fingerspelling.composed import (
     held_out_clips,
 )
 from chereme.systems.fingerspelling.encoders import LandmarkEncoderConfig
-from chereme.systems.fingerspelling.export import load_checkpoint
 from chereme.systems.fingerspelling.losses import LossConfig, fingerspelling_losses
 from chereme.systems.fingerspelling.recognizer import FingerspellingConfig, FingerspellingRecognizer
 from chereme.systems.fingerspelling.sequence import SequenceConfig

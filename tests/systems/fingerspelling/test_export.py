@@ -25,8 +25,9 @@ from chereme.recognition.fingerspelling import Recognizer
 from chereme.synthesis import to_landmarks
 from chereme.synthesis.spelling import Speller
 from chereme.synthesis.style import SpellingStyle
+from chereme.systems.fingerspelling.checkpoints import load_checkpoint
 from chereme.systems.fingerspelling.encoders import LandmarkEncoderConfig, VectorEncoderConfig
-from chereme.systems.fingerspelling.export import export, load_checkpoint, onnx_networks
+from chereme.systems.fingerspelling.export import export, onnx_networks
 from chereme.systems.fingerspelling.recognizer import FingerspellingConfig, FingerspellingRecognizer
 from chereme.systems.fingerspelling.sequence import SequenceConfig
 from chereme.text import ASL_LETTERS

@@ -19,9 +19,9 @@ import torch
 
 from chereme.errors import BundleError, InputError, UsageError
 from chereme.nn.resnet import ResNetEncoderConfig
+from chereme.systems.fingerspelling.checkpoints import load_checkpoint
 from chereme.systems.fingerspelling.distillation import DistillationConfig
 from chereme.systems.fingerspelling.encoders import VectorEncoderConfig
-from chereme.systems.fingerspelling.export import load_checkpoint
 from chereme.systems.fingerspelling.recognizer import FingerspellingConfig
 from chereme.systems.fingerspelling.sequence import SequenceConfig
 from chereme.systems.fingerspelling.task import LateFusionTask, RecognizerTask

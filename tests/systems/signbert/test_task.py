@@ -24,7 +24,7 @@ from chereme.systems.signbert.recognizer import SignBertConfig, SignBertRecogniz
 from chereme.systems.signbert.task import IsolatedTask, SignBertPretrainTask, load_signbert
 from chereme.training.cli import TrainingCLI, main
 
-CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "signbert"
+CONFIGS = Path(__file__).resolve().parents[3] / "configs" / "signbert"
 ROWS = sorted(CONFIGS.glob("table_*/*.yaml"))
 TINY = {
     "encoder.gesture.widths": "[8,12]",

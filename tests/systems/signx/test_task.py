@@ -27,7 +27,7 @@ from chereme.text.glosses import BOS, UNK
 from chereme.training.cli import TrainingCLI, main
 from chereme.training.optimiser import OptimiserConfig, warmup_cosine
 
-CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "signx"
+CONFIGS = Path(__file__).resolve().parents[3] / "configs" / "signx"
 ROWS = sorted(path.stem for path in (CONFIGS / "rows").glob("*.yaml"))
 SIGNS = {"I": (1, 0, 0), "YOU": (0, 1, 0), "GO": (0, 0, 1), "ns-fs-MARY": (-1, 0, 0)}
 LABELS = ("I GO", "YOU GO", "ns-fs-MARY I GO", "GO YOU", "I YOU", "GO GO")

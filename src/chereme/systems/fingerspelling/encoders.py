@@ -111,3 +111,9 @@ class EarlyFusion(nn.Module):
         """``frames``: those of each encoder, in their order, of the same ``(B, T)``."""
         parts = [e(stream, mask) for e, stream in zip(self.encoders, frames, strict=True)]
         return torch.cat(parts, -1)
+
+
+def resnet_of(encoder: nn.Module) -> ResNetEncoder | None:
+    """The ResNet of an encoder, if it has one."""
+    parts = list(encoder.encoders) if isinstance(encoder, EarlyFusion) else [encoder]
+    return next((part for part in parts if isinstance(part, ResNetEncoder)), None)

@@ -1,21 +1,4 @@
-"""A trained recogniser -> a bundle of ONNX networks that the serving half runs.
-
-What a checkpoint must hold, beside what Lightning writes, is plain values and tensors:
-
-    "state_dict": the recogniser's weights under ``model.``; others (projections, teachers) stay
-    "recognizer": {
-        "config": dataclasses.asdict(FingerspellingConfig),
-        "rate": frames a second of the clips that it was trained on, float,
-        "alphabet": list of its symbols without the blank; absent: the letters a to z,
-        "crop": {"padding": float, "smoothing": float, "bridge": float},  # of the stream rgb alone
-    }
-
-``crop`` says how the crops were made that the network was validated on: ``padding`` and
-``smoothing`` are those of ``chereme.hands.crop.hand_box``, ``bridge`` is the longest gap, in
-seconds, that ``chereme.hands.signing.bridge_gaps`` filled before (0: none). Their side is
-``config["rgb"]["image_size"]``. A network that sees the middle share m (0 to 1) of crops made with
-the padding p writes the padding ((1 + 2 p) m - 1) / 2: that of its own box, cut at once.
-"""
+"""A trained recogniser -> a bundle of ONNX networks that the serving half runs."""
 
 from __future__ import annotations
 
@@ -25,7 +8,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,61 +16,17 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from chereme.errors import BundleError, UsageError
-from chereme.nn.checkpoint_files import load_tensors
 from chereme.recognition.bundle import ENCODER, SEQUENCE, Bundle, write_bundle
 from chereme.recognition.config import SCHEMA_VERSION, BundleConfig, parse_config
-from chereme.systems.fingerspelling.recognizer import FingerspellingConfig, FingerspellingRecognizer
+from chereme.systems.fingerspelling.checkpoints import Checkpoint, load_checkpoint
+from chereme.systems.fingerspelling.recognizer import FingerspellingRecognizer
 from chereme.systems.fingerspelling.sequence import SequenceModel
-from chereme.text import ASL_LETTERS, Alphabet
 from chereme.training.compression import as_frames, half_weights, int8_encoder, read_crops
 from chereme.training.parity import LogProbs, compare, in_blocks, log_probs_of
 
-CROP = ("padding", "smoothing", "bridge")
 TOLERANCE = 0.01  # of log-probabilities: what the exported networks may differ from PyTorch's
 _TRACED_FRAMES = 48  # any number; it stays free in the exported networks
 _TRACED_CROPS = 2
-
-
-class Checkpoint(NamedTuple):
-    """A network, ready to run, and what else serving must know of it; see the top of the module.
-
-    ``crop`` is None for other streams than rgb.
-    """
-
-    model: FingerspellingRecognizer
-    rate: float
-    alphabet: Alphabet
-    crop: Mapping[str, float] | None
-
-
-def load_checkpoint(path: str | Path) -> Checkpoint:
-    """The network of a training checkpoint, and what it was trained for.
-
-    Nothing but tensors and plain values is read: a checkpoint that holds other pickled objects is
-    refused with a ``BundleError``, since unpickling them could run code.
-    """
-    checkpoint = load_tensors(path)
-    prefix = "model."
-    try:
-        described, state = checkpoint["recognizer"], checkpoint["state_dict"]
-        model = FingerspellingRecognizer(FingerspellingConfig.from_dict(described["config"]))
-        model.load_state_dict(
-            {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
-        )
-        alphabet = Alphabet(tuple(described.get("alphabet", ASL_LETTERS.symbols)))
-        crop = None
-        if model.config.stream == "rgb":
-            crop = {name: float(described["crop"][name]) for name in CROP}
-        return Checkpoint(model.eval(), float(described["rate"]), alphabet, crop)
-    except (LookupError, AttributeError, TypeError, ValueError, RuntimeError, UsageError) as error:
-        raise BundleError(
-            f"{path}: expected a checkpoint of the fingerspelling recogniser, with the entry "
-            f"'recognizer' and weights that fit it, got something else ({_first_line(error)})"
-        ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 class _Serving(nn.Module):

@@ -20,15 +20,15 @@ from chereme.errors import InputError, UsageError
 from chereme.metrics import Alignment, edit_counts, pool
 from chereme.nn.masking import length_mask
 from chereme.nn.resnet_weights import load_resnet_weights
+from chereme.systems.fingerspelling.checkpoints import load_checkpoint, load_pretrained
 from chereme.systems.fingerspelling.distillation import DistillationConfig, PoseDistillation
-from chereme.systems.fingerspelling.encoders import EarlyFusion
-from chereme.systems.fingerspelling.export import load_checkpoint
+from chereme.systems.fingerspelling.encoders import EarlyFusion, resnet_of
 from chereme.systems.fingerspelling.fusion import LateFusion
 from chereme.systems.fingerspelling.losses import LossConfig, fingerspelling_losses, infeasible
 from chereme.systems.fingerspelling.recognizer import FingerspellingConfig, FingerspellingRecognizer
 from chereme.training.batches import Batch, Inputs
-from chereme.training.checkpoints import LastCheckpoint, load_pretrained
-from chereme.training.memory import ChunkedResNet, resnet_of
+from chereme.training.checkpoints import LastCheckpoint
+from chereme.training.memory import ChunkedResNet
 from chereme.training.optimiser import OptimiserConfig
 from chereme.training.scoring import (
     DecodingConfig,
