@@ -13,7 +13,7 @@ import chereme
 import fakes
 from chereme.formats.poses import write_landmarks
 
-RESEARCH = ("hand_model", "rendering", "models", "teachers", "data", "synthesis", "training")
+RESEARCH = ("nn", "hand_model", "training", "systems", "datasets", "teachers", "synthesis")
 SERVING = sorted(
     module.name
     for module in pkgutil.walk_packages(chereme.__path__, "chereme.")

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from chereme.recognition.continuous import ContinuousRecognizer
     from chereme.recognition.fingerspelling import Recognizer
     from chereme.recognition.isolated import IsolatedRecognizer
-    from chereme.recognition.streams import Stream
     from chereme.types import ContinuousResult, IsolatedResult, Transcript
 
 # Nothing leaves the machine. These libraries report how they are used, and write down who they are
@@ -43,38 +42,26 @@ __all__ = [
 
 
 def load(
-    model: str | Path = "fingerspelling", *, stream: Stream = "auto", **options: Any
+    model: str | Path = "fingerspelling", **options: Any
 ) -> Recognizer | IsolatedRecognizer | ContinuousRecognizer:
     """A recogniser with the bundled model of that name, or with the bundle in that folder.
 
     What it recognises is what the model is for: letters, isolated signs, or continuous signing.
 
-    ``stream`` is what reads a recording: "landmarks" of the hand, pictures of it ("rgb"), both
+    ``options`` are those of the recogniser, :class:`chereme.recognition.fingerspelling.Recognizer`,
+    :class:`chereme.recognition.isolated.IsolatedRecognizer` or
+    :class:`chereme.recognition.continuous.ContinuousRecognizer`: ``hand``, ``beam_width``, ``lm``,
+    ``mirrored``, ``strict`` and so on; ``threads`` of the networks; and, of models of hands,
+    ``stream``: what reads a recording, "landmarks" of the hand, pictures of it ("rgb"), both
     ("fused"), or the bundled model's best ("auto"); a bundle in a folder reads what it was trained
-    on. ``options`` are those of :class:`chereme.recognition.fingerspelling.Recognizer`: ``hand``,
-    ``beam_width``, ``lm``, ``mirrored``, ``strict`` and so on, or of
-    :class:`chereme.recognition.isolated.IsolatedRecognizer`, or of
-    :class:`chereme.recognition.continuous.ContinuousRecognizer`. Raises ``UsageError`` if there is
-    no such model or it does not read the stream, ``BundleError`` if it is damaged.
+    on. Raises ``UsageError`` if there is no such model or it has no such option or stream,
+    ``BundleError`` if it is damaged.
     """
     from chereme.recognition.registry import task_of
+    from chereme.recognition.tasks import TASKS
 
-    task = task_of(model)
-    if task == "continuous":
-        from chereme.errors import UsageError
-        from chereme.recognition.continuous import ContinuousRecognizer, load_continuous
-
-        if stream != "auto":
-            raise UsageError(f"stream: {stream!r} is of models of hands; leave it out")
-        return ContinuousRecognizer(load_continuous(model), **options)
-    if task == "isolated":
-        from chereme.recognition.isolated import IsolatedRecognizer, load_isolated
-
-        return IsolatedRecognizer(load_isolated(model, stream), **options)
-    from chereme.recognition.fingerspelling import Recognizer
-    from chereme.recognition.streams import load_streams
-
-    return Recognizer(load_streams(model, stream), **options)
+    recognizer: Recognizer = TASKS[task_of(model)].load(model, **options)
+    return recognizer
 
 
 def recognize(

@@ -146,7 +146,7 @@ def test_it_loads_in_python(folder: Path, model: Path) -> None:
     result = chereme.recognize(folder / "two.npz", model=model)
     assert isinstance(result, chereme.ContinuousResult)
     assert result.text == "HOUSE"
-    with pytest.raises(chereme.errors.UsageError, match="stream: 'rgb'"):
+    with pytest.raises(chereme.errors.UsageError, match="stream: the model"):
         chereme.load(model, stream="rgb")
 
 

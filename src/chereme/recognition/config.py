@@ -19,11 +19,11 @@ from chereme.decoding.generation import PAPER_GENERATION, GenerationConfig, chec
 from chereme.errors import BundleError, UsageError
 from chereme.formats.tracks import TrackSpec
 from chereme.hands.both import Sampling
+from chereme.recognition.tasks import TASKS, find
 from chereme.text.glosses import GlossVocabulary, Units
 
 # 1: landmarks; 2: crops too; 3: isolated signs; 4: continuous signing; 5: abstention.
 SCHEMA_VERSION = 5
-TASKS = ("fingerspelling", "isolated", "continuous")
 MAX_RATE = 240.0  # frames a second; as other limits here, it holds a hostile bundle's memory
 MAX_FRAMES = 4096  # of a clip; attention takes memory with its square
 MAX_WIDTH = 100_000  # numbers of a track
@@ -458,11 +458,13 @@ def parse_config(data: Any, where: str = "config.json") -> Config:
             "this chereme reads; install a newer chereme from where this one came"
         )
     task = data.get("task")
-    kinds: dict[Any, Any] = {"isolated": IsolatedConfig, "continuous": ContinuousConfig}
-    kind = kinds.get(task, BundleConfig) if isinstance(task, str) else BundleConfig
     try:
-        _expect("task" not in data or task in TASKS, "task", f"one of {', '.join(TASKS)}", task)
-        return typing.cast(Config, _convert(kind, data, ""))
+        if "task" not in data:
+            raise BundleError("the key 'task' is missing")
+        known = TASKS.get(task) if isinstance(task, str) else None
+        if known is None:
+            raise BundleError(f"task: expected one of {', '.join(TASKS)}, got {task!r}")
+        return typing.cast(Config, _convert(find(known.config), data, ""))
     except BundleError as error:
         raise BundleError(f"{where}: {error}") from None
 

@@ -162,6 +162,14 @@ class ContinuousRecognizer:
         self.limits = limits or Limits()
         self.make_detector = make_detector or (lambda still: MediaPipeDetector(still=still))
 
+    @classmethod
+    def load(
+        cls, model: str | Path, *, threads: int | None = None, **options: Any
+    ) -> ContinuousRecognizer:
+        """A recogniser with the bundle in a folder; ``threads`` of the networks (None: all cores),
+        ``options`` those of the class."""
+        return cls(load_continuous(model, threads=threads), **options)
+
     @property
     def name(self) -> str:
         """The model's name."""

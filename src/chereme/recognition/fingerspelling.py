@@ -53,7 +53,7 @@ from chereme.recognition.report import (
     why_no_hand,
 )
 from chereme.recognition.segments import cut_as, hold, split
-from chereme.recognition.streams import Readers, Streams
+from chereme.recognition.streams import Readers, Stream, Streams, load_streams
 from chereme.text.alphabet import Alphabet
 from chereme.types import Handedness, HandTrack, Landmarks, Transcript
 from chereme.video import Limits
@@ -133,6 +133,19 @@ class Recognizer:
             "video_stream": video_stream,
             "make_detector": make_detector,
         }
+
+    @classmethod
+    def load(
+        cls,
+        model: str | Path,
+        *,
+        stream: Stream = "auto",
+        threads: int | None = None,
+        **options: Any,
+    ) -> Recognizer:
+        """A recogniser with a model's name or folder, see ``streams.load_streams``; ``threads`` of
+        the networks (None: all cores), ``options`` those of the class."""
+        return cls(load_streams(model, stream, threads=threads), **options)
 
     def recognize(
         self,

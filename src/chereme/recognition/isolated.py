@@ -100,6 +100,19 @@ class IsolatedRecognizer:
             "make_detector": make_detector,
         }
 
+    @classmethod
+    def load(
+        cls,
+        model: str | Path,
+        *,
+        stream: Stream = "auto",
+        threads: int | None = None,
+        **options: Any,
+    ) -> IsolatedRecognizer:
+        """A recogniser with a model's name or folder, see :func:`load_isolated`; ``threads`` of the
+        networks (None: all cores), ``options`` those of the class."""
+        return cls(load_isolated(model, stream, threads=threads), **options)
+
     @property
     def name(self) -> str:
         """The model's name; those of several joined by a plus."""

@@ -1,0 +1,99 @@
+"""The tasks that chereme knows, and where the parts of each are. Nothing else tells tasks apart.
+
+To add a task, write its recogniser (``chereme.recognition.isolated`` is an example) and add one
+entry to :data:`TASKS`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from chereme.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A task and its parts, each the place ``module:name`` that is imported when it is needed.
+
+    ``reads``: what is read, in a word or two, for messages. ``config``: the dataclass of the
+    bundle's ``config.json``. ``recognizer``: a class with ``load(model, **options)`` and
+    ``recognize(source, ...)``. ``evaluation``: what scores it on a manifest. ``exporter``: the
+    function of the research half that makes a bundle of a checkpoint.
+    """
+
+    name: str
+    reads: str
+    config: str
+    recognizer: str
+    evaluation: str
+    exporter: str | None = None
+
+    def load(self, model: str | Path, **options: Any) -> Any:
+        """The task's recogniser with a model; ``UsageError`` for an option that it does not have.
+
+        ``options`` are those of the recogniser class and of its ``load``.
+        """
+        kind = find(self.recognizer)
+        known = option_names(kind)
+        if unknown := [name for name in options if name not in known]:
+            raise UsageError(
+                f"{unknown[0]}: the model {str(model)!r} reads {self.reads} and has no such "
+                f"option; expected some of {', '.join(sorted(known))}"
+            )
+        return kind.load(model, **options)
+
+
+TASKS = {
+    task.name: task
+    for task in (
+        Task(
+            "fingerspelling",
+            reads="letters",
+            config="chereme.recognition.config:BundleConfig",
+            recognizer="chereme.recognition.fingerspelling:Recognizer",
+            evaluation="chereme.recognition.evaluation:evaluate",
+            exporter="chereme.systems.fingerspelling.export:export",
+        ),
+        Task(
+            "isolated",
+            reads="single signs",
+            config="chereme.recognition.config:IsolatedConfig",
+            recognizer="chereme.recognition.isolated:IsolatedRecognizer",
+            evaluation="chereme.recognition.isolated_evaluation:evaluate_signs",
+            exporter="chereme.training.export_isolated:export_isolated",
+        ),
+        Task(
+            "continuous",
+            reads="continuous signing",
+            config="chereme.recognition.config:ContinuousConfig",
+            recognizer="chereme.recognition.continuous:ContinuousRecognizer",
+            evaluation="chereme.recognition.continuous_evaluation:evaluate_sentences",
+            exporter="chereme.systems.signx.export:export_continuous",
+        ),
+    )
+}
+
+
+def find(place: str) -> Any:
+    """What is at ``module:name``."""
+    module, name = place.split(":")
+    return getattr(import_module(module), name)
+
+
+def option_names(recognizer: type) -> set[str]:
+    """The keywords of a recogniser class: of its ``load`` and of the constructors behind it."""
+    functions = [
+        getattr(recognizer, "load", None),
+        *(vars(base)["__init__"] for base in recognizer.__mro__ if "__init__" in vars(base)),
+    ]
+    return {
+        parameter.name
+        for function in functions
+        if function is not None and function is not object.__init__
+        for parameter in inspect.signature(function).parameters.values()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    }
