@@ -164,6 +164,7 @@ def test_scores(folder: Path, model: Path, tmp_path: Path) -> None:
         "none.npz,CAR,b,test",
         "more.npz," + "JOHN " * 65 + ",b,dev",
         "broken.npz,JOHN,a,test",
+        "silent.npz,,a,test",
     ]
     data = manifest(folder, rows)
     lines = tmp_path / "read.jsonl"
@@ -171,7 +172,8 @@ def test_scores(folder: Path, model: Path, tmp_path: Path) -> None:
     result = run("evaluate", "--model", model, *options, "--format", "json")
     assert result.exit_code == 1  # one could not be read
     found = json.loads(result.stdout)
-    assert (found["items"], found["items_read"], found["items_empty"]) == (4, 3, 1)
+    assert (found["items"], found["items_read"], found["items_empty"]) == (5, 3, 1)
+    assert "1 items have no label: they are left out" in result.stderr
     assert (found["glosses"], found["unknown"]) == (5, 2)
     assert found["unknown_glosses"] == {"CAR": 2}
     assert (found["substitutions"], found["deletions"], found["insertions"]) == (1, 2, 0)

@@ -39,6 +39,6 @@ def test_progress_and_labels_that_are_empty(item: Item, tmp_path: Path) -> None:
     result, _ = evaluate_sentences(
         recognizer, [item, without], lambda done, expected: told.append((done, expected))
     )
-    assert (result["items"], told) == (1, [(1, 1)])
+    assert (result["items"], result["items_unlabelled"], told) == (2, 1, [(1, 1)])
     with pytest.raises(InputError, match="at least one item with a label, got 1 without"):
         evaluate_sentences(recognizer, [without])

@@ -241,6 +241,8 @@ def _score_sentences(
             f"({_some(result['unknown_glosses'])}) are not known to the model: they count as read "
             "wrongly"
         )
+    if result["items_unlabelled"]:
+        say(f"warning: {result['items_unlabelled']} items have no label: they are left out")
     if result["too_long"]:
         say(
             f"warning: {result['too_long']} items are longer than {result['longest']} glosses, the "

@@ -83,7 +83,7 @@ def evaluate_sentences(
     ``top5``: items of which one of the first five hypotheses is right, of those read in one piece.
     Glosses that the model does not know (``unknown_glosses``) count as read wrongly, as nothing
     else can come of them; ``too_long``: items of more glosses than the decoder says. Items without
-    a label are left out.
+    a label are left out, and counted.
 
     Raises ``InputError`` if there are no items with a label or none could be read.
     """
@@ -121,8 +121,9 @@ def evaluate_sentences(
         "sha256": recognizer.bundle.sha256,
         "read_with": recognizer.options.reader,
         "search": recognizer.info["search"],
-        "items": len(labelled),
+        "items": len(items),
         "items_read": len(found),
+        "items_unlabelled": len(items) - len(labelled),
         "unreadable": [{"id": p.item.id, "error": p.error} for p in predictions if p.error],
         "items_empty": sum(not said for said in read),
         "too_long": sum(len(true) > longest for true in references),
