@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import torch
 from chereme.datasets.clips import CropSettings
 from chereme.datasets.prepare import check_settings
 from chereme.datasets.shards import Sample, jpeg_of, write
+from chereme.datasets.status import MANIFEST, Row, StatusFile
+from chereme.formats.manifests import Item, write_manifest
 
 COLOURS = {"a": (220, 40, 40), "b": (40, 200, 60), "c": (50, 70, 230), " ": (120, 120, 120)}
 SIZE = 24
@@ -91,3 +94,17 @@ def coloured_shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def make_clip() -> Callable[..., Sample]:
     return coloured_clip
+
+
+def with_dropped(folder: Path, target: Path, label: str) -> Path:
+    """A copy of prepared clips as they are where no hand was seen in one more, of the test, with
+    that label. One that the data set's reader could not use is beside it."""
+    shutil.copytree(folder, target)
+    items = [Item(target / name, label, name, "s", "test") for name in ("unseen", "unread")]
+    write_manifest(items, target / MANIFEST)
+    rows = [
+        Row("unseen", "test", "dropped", "no hand seen"),
+        Row("unread", "", "dropped", "not on disk", stage="reader"),
+    ]
+    StatusFile(target, rows).__exit__()
+    return target

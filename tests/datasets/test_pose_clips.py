@@ -22,7 +22,7 @@ from chereme.datasets.pose_clips import (
     relabel,
     write_poses,
 )
-from chereme.datasets.status import read_status
+from chereme.datasets.status import dropped_items, read_status
 from chereme.errors import InputError
 from chereme.formats.manifests import Item, write_manifest
 from chereme.formats.poses import write_landmarks
@@ -162,6 +162,9 @@ def test_every_clip_of_a_manifest_is_prepared_or_told_of(tmp_path: Path) -> None
     }
     assert (rows["whole.npz"].frames, rows["whole.npz"].seen) == (6, 5)
     assert "3 of 6 clips prepared" in result.report()
+    unread = dropped_items(out, "train")  # but for what the reader of the data set dropped
+    assert [item.id for item in unread] == ["none.npz", "broken.pose"]
+    assert dropped_items(out, "dev") == []
     corpus = PoseCorpus(out)
     assert [e.frames for e in corpus.entries] == [6, 1, 3]
     assert corpus.entries[2] == Entry("part", "bye", "s", "dev", pytest.approx(25.0), 3)

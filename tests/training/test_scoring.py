@@ -56,6 +56,10 @@ def test_score_of_both_splits() -> None:
     assert (found["test"]["clips"], found["test"]["letters"]) == (2, 4)
     low, high = found["test"]["letter_accuracy_interval"]
     assert low <= 75.0 <= high
+    unread = score(dev, test, ABC, DecodingConfig(), {"test": ["cab", "c"]})
+    assert unread["dev"] == found["dev"]
+    assert (unread["test"]["clips"], unread["test"]["dropped"]) == (4, 2)
+    assert unread["test"]["letter_accuracy"] == unread["test"]["greedy"]["letter_accuracy"] == 37.5
     assert found["decoding"] == {"beam_width": 5, "lm": None, "alpha": 0.0, "beta": 0.0}
 
 

@@ -31,7 +31,7 @@ from chereme.datasets.corpus import Corpus
 from chereme.datasets.engine import Engine
 from chereme.datasets.prepare import Preparation, alone_in, make_mediapipe
 from chereme.datasets.shards import UNSPLIT
-from chereme.datasets.status import Row, StatusFile
+from chereme.datasets.status import MANIFEST, Row, StatusFile
 from chereme.errors import InputError
 from chereme.formats.manifests import Item
 from chereme.formats.poses import write_landmarks
@@ -262,6 +262,7 @@ def prepare_poses(
     look = partial(_look, folder=folder / SEEN, reading=reading)
     engine = Engine[PoseClip](look, make_detector, workers)
     with alone_in(folder), ExitStack() as stack:
+        corpus.write(folder / MANIFEST)
         left_out = [
             Row(f.id, "", "dropped", f.reason, f.detail, stage="reader")
             for f in corpus.findings

@@ -22,7 +22,7 @@ from chereme.datasets.corpus import SPLITS, Corpus
 from chereme.datasets.engine import Engine, Outcome
 from chereme.datasets.ray_engine import run_on_ray
 from chereme.datasets.shards import LIMIT, UNSPLIT, Sample, ShardWriter, clips_in
-from chereme.datasets.status import Row, StatusFile, read_status
+from chereme.datasets.status import MANIFEST, Row, StatusFile, read_status
 from chereme.errors import InputError, UsageError
 from chereme.formats.manifests import Item
 from chereme.formats.outputs import LOCK
@@ -135,7 +135,7 @@ def prepare(
     folder.mkdir(parents=True, exist_ok=True)
     with alone_in(folder), ExitStack() as stack:
         check_settings(folder, corpus.name, settings, teaching.dims)
-        corpus.write(folder / "manifest.csv")
+        corpus.write(folder / MANIFEST)
         splits = dict.fromkeys(item.split or UNSPLIT for item in corpus.items)
         writers = {
             split: stack.enter_context(ShardWriter(folder, split, limit=limit)) for split in splits

@@ -16,8 +16,11 @@ from pathlib import Path
 from typing import Any, Literal, TextIO
 
 from chereme.errors import InputError
+from chereme.formats.manifests import Item, read_manifest
 
 NAME = "status.csv"
+MANIFEST = "manifest.csv"
+"""What is prepared in a folder, beside the status."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,19 @@ def read_status(folder: str | Path) -> list[Row]:
             f"{path}: expected rows of {len(_COLUMNS)} cells, got others ({error}); delete the "
             "folder and prepare the data again"
         ) from error
+
+
+def dropped_items(folder: str | Path, split: str) -> list[Item]:
+    """The items of a split, with a label, that the preparation in ``folder`` could not use.
+
+    A score counts them as read wrongly: whoever leaves them out scores easier data than others.
+    """
+    rows = [row for row in read_status(folder) if row.status == "dropped" and row.split == split]
+    ids = {row.id for row in rows if row.stage == "preparation"}
+    if not ids:
+        return []
+    items = read_manifest(Path(folder) / MANIFEST)
+    return [item for item in items if item.id in ids and item.label]
 
 
 def _row(cells: dict[str, str]) -> Row:

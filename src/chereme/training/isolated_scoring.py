@@ -30,15 +30,21 @@ def places_of(logits: Floats, labels: Sequence[str], classes: Sequence[str]) -> 
 
 
 def score_glosses(
-    places: NDArray[np.integer[Any]], entries: Sequence[Entry], classes: Sequence[str]
+    places: NDArray[np.integer[Any]],
+    entries: Sequence[Entry],
+    classes: Sequence[str],
+    dropped: Sequence[Entry] = (),
 ) -> dict[str, Any]:
     """Accuracies in per cent of the `places_of` these clips, per instance and per class, with 95 %
     intervals: of whole signers that are drawn, where they are known, since clips of a signer
-    resemble each other."""
+    resemble each other. Clips that the preparation ``dropped`` count as read wrongly."""
+    entries = [*entries, *dropped]
+    places = np.append(places, np.full(len(dropped), UNRANKED))
     labels = [entry.label for entry in entries]
     signers = [entry.signer or f"\0{number}" for number, entry in enumerate(entries)]
     result: dict[str, Any] = {
         "clips": len(entries),
+        "dropped": len(dropped),
         "glosses": len(set(labels)),
         "unknown_glosses": len(set(labels) - set(classes)),
         "signers": len({entry.signer for entry in entries} - {""}),

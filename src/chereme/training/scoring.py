@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import platform
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -77,12 +78,14 @@ def score(
     test: Sequence[Reading],
     alphabet: Alphabet,
     decoding: DecodingConfig,
+    dropped: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Scores of both splits, by beam search, and beside it without one.
 
     With a language model its weights are first chosen on ``dev``. ``letter_accuracy`` is with HTK's
     alignment, ``letter_accuracy_unit`` with unit costs; the interval is a 95 % bootstrap over the
-    clips.
+    clips. Of clips that the preparation ``dropped``, of which their texts are given by split, no
+    letter is read.
     """
     lm = None if decoding.lm is None else OnnxLanguageModel(decoding.lm)
     alpha = beta = 0.0
@@ -109,15 +112,17 @@ def score(
 
     result: dict[str, Any] = {"decoding": {**asdict(decoding), "alpha": alpha, "beta": beta}}
     for name, readings in (("dev", dev), ("test", test)):
-        pairs = [(r.text, read(r)) for r in readings]
+        unread = [(text, "") for text in dropped.get(name, ())]
+        pairs = [(r.text, read(r)) for r in readings] + unread
         counts = [edit_counts(text, read_as, "htk") for text, read_as in pairs]
         interval = accuracy_interval(counts) if any(c.reference_length for c in counts) else ()
         result[name] = {
-            "clips": len(readings),
-            "letters": sum(len(r.text) for r in readings),
+            "clips": len(pairs),
+            "dropped": len(unread),
+            "letters": sum(len(text) for text, _ in pairs),
             **letter_scores(pairs),
             "letter_accuracy_interval": [_rounded(bound) for bound in interval],
-            "greedy": letter_scores([(r.text, best_path(r, alphabet)) for r in readings]),
+            "greedy": letter_scores([(r.text, best_path(r, alphabet)) for r in readings] + unread),
         }
     return result
 

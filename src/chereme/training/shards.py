@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from chereme.datasets.checks import ctc_fit
 from chereme.datasets.greek import GREEK
 from chereme.datasets.prepare import read_settings
+from chereme.datasets.status import dropped_items
 from chereme.errors import InputError, UsageError
 from chereme.formats.manifests import Item
 from chereme.text import ASL_LETTERS, CHICAGO, Alphabet
@@ -125,6 +126,11 @@ class ShardData(lightning.LightningDataModule):
             return given
         own = list(dict.fromkeys(training))
         return [folder for folder in own if any(Path(folder).glob(f"{split}-[0-9]*.tar"))]
+
+    def dropped(self, split: str) -> list[str]:
+        """The texts of the clips of a split that their preparation could not use."""
+        items = [item for name in self.folders(split) for item in dropped_items(name, split)]
+        return [self.alphabet.normalise(item.label) for item in items]
 
     def setup(self, stage: str | None = None) -> None:
         """List the shards, and check that labels and network fit them.

@@ -29,6 +29,7 @@ from chereme.text import ASL_LETTERS
 from chereme.training.batches import Batch, ClipTransform, collate
 from chereme.training.cli import main
 from chereme.training.optimiser import OptimiserConfig
+from fake_shards import with_dropped
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 DIM = 6
@@ -100,6 +101,17 @@ def logged(task: RecognizerTask, monkeypatch: pytest.MonkeyPatch) -> dict[str, t
     values: dict[str, torch.Tensor] = {}
     monkeypatch.setattr(task, "log_dict", lambda found, **_: values.update(found))
     return values
+
+
+def test_of_clips_in_which_no_hand_was_seen_no_letter_is_read(
+    train, coloured_shards: Path, tmp_path: Path
+) -> None:
+    shards = with_dropped(coloured_shards, tmp_path / "shards", "Unseen")
+    train(tmp_path / "run", f"--data.init_args.shards=[{shards}]", epochs=1)
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    letters = metrics["dev"]["letters"] + len("unseen")
+    told = [metrics["test"][name] for name in ("clips", "dropped", "letters")]
+    assert told == [7, 1, letters]
 
 
 # -- it learns ------------------------------------------------------------------------------------

@@ -31,6 +31,7 @@ from chereme.systems.hand_aware.task import (
 from chereme.systems.signbert.data import UNKNOWN
 from chereme.training.cli import TrainingCLI, main
 from chereme.training.isolated_scoring import Predictions
+from fake_shards import with_dropped
 
 SIZE = 32
 MADE = CropSettings(size=SIZE, padding=0.31, smoothing=1.5)  # as the folders say
@@ -208,6 +209,15 @@ def test_three_glosses_are_learnt_by_heart(train: Train, tmp_path: Path, kind: s
     logits = torch.from_numpy(said.logits)
     torch.testing.assert_close(late_fusion(logits, logits), 2 * logits.softmax(-1))
     assert ("reprojection" in found["test"]) == (kind == "hands")
+
+
+def test_clips_in_which_no_hand_was_seen_count_as_read_wrongly(
+    train: Train, signs: Path, tmp_path: Path
+) -> None:
+    train("hands", tmp_path / "run", shards=with_dropped(signs, tmp_path / "shards", "red"))
+    found = metrics(tmp_path / "run")
+    told = {s: [found[s][key] for key in ("clips", "dropped", "top5")] for s in ("dev", "test")}
+    assert told == {"dev": [6, 0, 100.0], "test": [7, 1, 85.71]}
 
 
 def test_joints_come_nearer_where_they_are_taught(train: Train, tmp_path: Path) -> None:

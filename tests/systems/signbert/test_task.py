@@ -23,6 +23,7 @@ from chereme.systems.signbert.presets import ablations
 from chereme.systems.signbert.recognizer import SignBertConfig, SignBertRecognizer
 from chereme.systems.signbert.task import IsolatedTask, SignBertPretrainTask, load_signbert
 from chereme.training.cli import TrainingCLI, main
+from fake_shards import with_dropped
 
 CONFIGS = Path(__file__).resolve().parents[3] / "configs" / "signbert"
 ROWS = sorted(CONFIGS.glob("table_*/*.yaml"))
@@ -111,6 +112,19 @@ def test_three_glosses_are_learnt_by_heart(train: Train, tmp_path: Path) -> None
     assert isinstance(loaded.model, SignBertRecognizer)
     assert loaded.about["classes"] == ["sign-0000", "sign-0001", "sign-0002"]
     assert found["parameters"] == sum(p.numel() for p in loaded.model.parameters())
+
+
+def test_clips_in_which_no_hand_was_seen_count_as_read_wrongly(
+    train: Train, signs: Path, tmp_path: Path
+) -> None:
+    poses = with_dropped(signs, tmp_path / "poses", "sign-0000")
+    train("scratch.yaml", tmp_path / "run", poses=poses, epochs=1)
+    found = metrics(tmp_path / "run")
+    assert (found["dev"]["clips"], found["dev"]["dropped"], found["dev"]["top5"]) == (6, 0, 100.0)
+    test = found["test"]
+    # Of three glosses the right one is always among the first five.
+    assert (test["clips"], test["dropped"], test["top5"]) == (7, 1, 85.71)
+    assert test["top5_class"] == pytest.approx(100 * (2 / 3 + 1 + 1) / 3, abs=0.01)
 
 
 def dev_entries(folder: Path) -> list[Entry]:

@@ -347,10 +347,11 @@ def final_metrics(task: RecognizerTask | LateFusionTask, data: ShardData) -> dic
             for reading in read_batch(task.logits, task.transfer_batch_to_device(batch, device, 0))
         ]
 
+    dropped = {split: data.dropped(split) for split in ("dev", "test")}
     return {
         "data": {split: data.folders(split) for split in ("train", "dev", "test")},
         "teacher": data.teacher,
-        **score(readings("dev"), readings("test"), alphabet, task.decoding),
+        **score(readings("dev"), readings("test"), alphabet, task.decoding, dropped),
         "parameters": sum(p.numel() for p in task.model.parameters()),
         "ms_per_frame": milliseconds_a_frame(task.logits, data.whole("test", every=True), device),
         "device": machine(device),

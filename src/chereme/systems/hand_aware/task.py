@@ -277,7 +277,8 @@ class _Task(lightning.LightningModule):
         logits = np.concatenate([one for one, _ in read])
         classes = self._data.classes
         ids, labels = tuple(e.id for e in entries), tuple(e.label for e in entries)
-        result = score_glosses(places_of(logits, labels, classes), entries, classes)
+        places, dropped = places_of(logits, labels, classes), self._data.dropped(split)
+        result = score_glosses(places, entries, classes, dropped)
         result["ms_per_frame"] = round(1e3 * float(np.median(times)), 3)
         near = score_reprojection([n for _, n in read if n], self.inputs.size or 0)
         if near is not None:

@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from chereme.datasets.pose_clips import Entry, PoseClip, PoseCorpus
+from chereme.datasets.status import dropped_items
 from chereme.errors import InputError, UsageError
 from chereme.hands.both import Sampling, choose_frames
 from chereme.systems.signbert.augmentation import PoseAugmentation
@@ -223,6 +224,11 @@ class PoseData(lightning.LightningDataModule):
     def entries(self, split: Split) -> list[Entry]:
         """What is known of the clips of a split."""
         return [self.entry(place) for place in self.places[split]]
+
+    def dropped(self, split: Split) -> list[Entry]:
+        """The clips of a split that their preparation could not use."""
+        items = [item for name in self.folders(split) for item in dropped_items(name, split)]
+        return [Entry(item.id, item.label, item.signer or "", split, 0.0, 0) for item in items]
 
     def _shared(self, places: Sequence[Place], share: float, purpose: str = "") -> list[Place]:
         """That share of the clips of each gloss, at least one, in their order."""

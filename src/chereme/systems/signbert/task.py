@@ -355,5 +355,7 @@ class IsolatedTask(_Task):
             began = time.perf_counter()
             read.append(self._read(moved)[0])
             times.append((time.perf_counter() - began) / len(batch.ids))
-        scores = score_glosses(np.concatenate(read), entries, self._data.classes)
+        scores = score_glosses(
+            np.concatenate(read), entries, self._data.classes, self._data.dropped(split)
+        )
         return scores | {"ms_per_clip": round(1e3 * float(np.median(times)), 3)}
