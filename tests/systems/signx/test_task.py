@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -206,6 +207,24 @@ def test_a_resumed_run_ends_as_one_that_was_not_cut_off(
     )
 
 
+def test_of_sentences_that_show_nobody_no_gloss_is_read(
+    train: Train, sentences: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(sentences, tmp_path / "data")
+    nobody = PoseTracks(
+        30.0, {TRACK.name: np.full((9, 3), np.nan)}, {TRACK.name: np.zeros(9, bool)}
+    )
+    write_tracks(nobody, tmp_path / "data" / "nobody.npz")
+    with (tmp_path / "data" / "manifest.csv").open("a") as file:
+        file.write("nobody.npz,GO YOU I,nobody,,test\n")
+    train(tmp_path / "run", f"--data.init_args.root={tmp_path / 'data'}")
+    test = read(tmp_path / "run" / "metrics.json")["test"]
+    assert (test["sentences"], test["without_tracks"]) == (2, 1)
+    assert (test["ctc"]["glosses"], test["ctc"]["deletions"] >= 3) == (5, True)
+    rows = read(tmp_path / "run" / "readings.json")["sentences"]
+    assert [(row["glosses"], row["ctc"]) for row in rows][-1] == ("GO YOU I", "")
+
+
 def test_without_dev_the_last_weights_are_scored(train: Train, tmp_path: Path) -> None:
     """And of the model that has neither decoder nor diffusion, CTC is read."""
     losses = ("text_weight", "word_weight", "contrast_weight", "ngram_weight")
@@ -217,7 +236,13 @@ def test_without_dev_the_last_weights_are_scored(train: Train, tmp_path: Path) -
     )
     found = read(tmp_path / "metrics.json")
     assert (found["scored"], found["dev"]) == ("last.ckpt", None)
-    assert set(found["test"]) == {"sentences", "unseen_glosses", "ctc", "ctc_greedy"}
+    assert set(found["test"]) == {
+        "sentences",
+        "without_tracks",
+        "unseen_glosses",
+        "ctc",
+        "ctc_greedy",
+    }
     assert not (tmp_path / "best.ckpt").exists()
     assert cli.model.model.diffusion is None
     assert digest(cli.model.model) == digest(load_signx(tmp_path / "last.ckpt").model)

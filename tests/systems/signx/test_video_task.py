@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -125,6 +126,20 @@ def trained(folder: Path, stage_i: Path, tmp_path_factory: pytest.TempPathFactor
     output = tmp_path_factory.mktemp("stage_ii") / "run"
     run(folder, output, STAGE_II, 120, f"--model.init_args.pose2gloss={stage_i}", _RARELY)
     return output
+
+
+def test_of_sentences_that_show_nobody_no_gloss_is_read(
+    folder: Path, stage_i: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(folder, tmp_path / "data")
+    nobody = one_track("mediapipe", np.full((8, 258), np.nan), RATE)
+    write_tracks(nobody, tmp_path / "data" / "test0.npz")
+    given = f"--model.init_args.pose2gloss={stage_i}"
+    run(tmp_path / "data", tmp_path / "run", STAGE_II, 1, given)
+    test = json.loads((tmp_path / "run" / "metrics.json").read_text())["test"]
+    assert (test["sentences"], test["without_tracks"]) == (4, 1)
+    for way in ("video", "true_tracks"):
+        assert (test[way]["ctc"]["glosses"], test[way]["ctc"]["deletions"] >= 2) == (10, True)
 
 
 def test_it_learns_to_see_and_pose2gloss_stays(stage_i: Path, trained: Path) -> None:

@@ -222,12 +222,13 @@ class SentenceData(lightning.LightningDataModule):
         self._tables = boston104.read_tracks(self.root) if self.layout == "boston104" else {}
         dropped = [finding for finding in corpus.findings if finding.dropped]
         self._count("not_listed", [f.id for f in dropped], "cannot be used", corpus.rows)
-        usable = [sentence for sentence in corpus.sentences if self._has_tracks(sentence)]
-        there = {sentence.id for sentence in usable}
-        without = [s.id for s in corpus.sentences if s.id not in there]
+        without = [s.id for s in corpus.sentences if not self._has_tracks(s)]
         wanted = "tracks" if self.names is None else " or ".join(self.names)
         self._count("without_tracks", without, f"have no {wanted}", corpus.rows)
-        self.sentences = self._split(usable)
+        every = self._split(corpus.sentences)
+        lost = set(without)
+        self.sentences = {split: [s for s in every[split] if s.id not in lost] for split in SPLITS}
+        self.unread = {split: [s for s in every[split] if s.id in lost] for split in SPLITS}
         self._drop_too_long("glosses", [len(s.words) for s in self.sentences["train"]])
         self._check_splits()
         words = [sentence.words for sentence in self.sentences["train"]]

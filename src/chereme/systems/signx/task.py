@@ -246,7 +246,8 @@ class Pose2GlossTask(SentenceTask):
 
     # -- the score ---------------------------------------------------------------------------------
     def score(self, split: Split) -> tuple[dict[str, Any] | None, list[dict[str, str]]]:
-        """What ``metrics.json`` and ``readings.json`` say of a split."""
+        """What ``metrics.json`` and ``readings.json`` say of a split. Of sentences without tracks
+        no gloss is read."""
         self.model.eval()
         data, rows = self._data, []
         readings: dict[str, list[list[Words]]] = {}
@@ -261,6 +262,10 @@ class Pose2GlossTask(SentenceTask):
             for name, beams in val_outputs.items():
                 readings.setdefault(name, []).extend(beams)
             places += self.gloss_ranks(moved) if whole else []
+        unread = data.unread[split]
+        for beams in readings.values():
+            beams += [[()] for _ in unread]
+        sentences = [*sentences, *unread]
         true = [sentence.words for sentence in sentences]
         for number, sentence in enumerate(sentences):
             read = {name: " ".join(beams[number][0]) for name, beams in readings.items()}
@@ -268,6 +273,7 @@ class Pose2GlossTask(SentenceTask):
             rows.append({**about, "glosses": " ".join(sentence.words), **read})
         result = {
             "sentences": len(sentences),
+            "without_tracks": len(unread),
             "unseen_glosses": round(data.unseen(split), 2),
             **({f"gloss_top{_TOP}": round(gloss_top_n(places, _TOP), 2)} if whole else {}),
             **{name: gloss_figures(true, beams) for name, beams in readings.items()},

@@ -224,7 +224,8 @@ class Video2PoseTask(SentenceTask):
     # -- the score ---------------------------------------------------------------------------------
     @torch.no_grad()
     def score(self, split: Split) -> tuple[dict[str, Any] | None, list[dict[str, str]]]:
-        """What ``metrics.json`` and ``readings.json`` say of a split."""
+        """What ``metrics.json`` and ``readings.json`` say of a split. Of sentences without tracks
+        no gloss is read."""
         self.model.eval()
         data, errors = self._data, self._errors()
         sentences = data.sentences[split]
@@ -239,6 +240,11 @@ class Video2PoseTask(SentenceTask):
                 read = self.reader.beam(tracks, present, moved.sentences.lengths)
                 for name, beams in read.items():
                     found[way].setdefault(name, []).extend(beams)
+        unread = data.unread[split]
+        for readings in found.values():
+            for beams in readings.values():
+                beams += [[()] for _ in unread]
+        sentences = [*sentences, *unread]
         true = [sentence.words for sentence in sentences]
         rows = [
             {
@@ -252,6 +258,7 @@ class Video2PoseTask(SentenceTask):
         ]
         result = {
             "sentences": len(sentences),
+            "without_tracks": len(unread),
             "signers": len({sentence.signer for sentence in sentences}),
             "loss": round(errors.loss, 4),
             "errors": {name: round(value, 4) for name, value in errors.figures().items()},
