@@ -45,7 +45,7 @@ POSES, CLIPS, SEEN = "poses.npy", "clips.csv", "landmarks"
 _LEAST_FRAMES = 0.9  # share of a recording that must be undamaged for its label to hold
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """A clip without its frames. ``label`` is its gloss, empty where nobody knows it; ``signer``
     and ``split`` are empty where they are not stated; ``rate`` is in frames a second."""

@@ -18,8 +18,8 @@ import io
 import json
 import os
 import tarfile
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -150,23 +150,60 @@ def read_shards(folder: str | Path, split: str) -> Iterator[Sample]:
 
 def read_shard(path: str | Path) -> Iterator[Sample]:
     """The clips of one tar, in constant memory. InputError naming it if it is damaged."""
+    with _damage_told(path), tarfile.open(path, "r:") as tar:
+        for _, parts in _clips(tar):
+            yield _sample(parts)
+        # Of a header that is damaged, or lacking, tarfile makes the end of the tar.
+        with Path(path).open("rb") as raw:
+            raw.seek(tar.offset)
+            if raw.read(len(_END)) != _END:
+                raise ValueError(f"it breaks off after {tar.offset} bytes")
+
+
+def descriptions(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Of each clip of a tar where its files begin, in bytes, and what its ``.json`` says."""
+    with _damage_told(path), tarfile.open(path, "r:") as tar:
+        for begin, parts in _clips(tar, lambda ending: False):
+            yield begin, json.loads(parts["json"])
+
+
+def read_sample(path: str | Path, begin: int, wanted: Callable[[str], bool]) -> Sample:
+    """The clip of a tar whose files begin at that byte; ``wanted``: which of its files are read, by
+    their endings (``0000.jpg``, ``teacher.NAME.npy``)."""
+    with _damage_told(path), Path(path).open("rb") as file:
+        file.seek(begin)
+        with tarfile.open(fileobj=file, mode="r:") as tar:
+            for _, parts in _clips(tar, wanted):
+                return _sample(parts)
+        raise ValueError(f"there is no clip at byte {begin}")
+
+
+def _clips(
+    tar: tarfile.TarFile, wanted: Callable[[str], bool] = lambda ending: True
+) -> Iterator[tuple[int, dict[str, bytes]]]:
+    """Of each clip where its files begin and, by ending, those ``wanted`` and ``json``."""
     parts: dict[str, bytes] = {}
+    begin: int | None = None
+    for member in tar:
+        tar.members = []  # or all are kept
+        begin = member.offset if begin is None else begin
+        ending = member.name.partition(".")[2]
+        if ending == "json" or wanted(ending):
+            file = tar.extractfile(member)
+            if file is None:
+                raise ValueError(f"{member.name} is not a file")
+            parts[ending] = file.read()
+        if ending == "json":
+            yield begin, parts
+            parts, begin = {}, None
+    if begin is not None:
+        raise ValueError(f"it breaks off after {tar.offset} bytes")
+
+
+@contextmanager
+def _damage_told(path: str | Path) -> Iterator[None]:
     try:
-        with tarfile.open(path, "r:") as tar:
-            for member in tar:
-                file = tar.extractfile(member)
-                if file is None:
-                    raise ValueError(f"{member.name} is not a file")
-                ending = member.name.partition(".")[2]
-                parts[ending] = file.read()
-                if ending == "json":
-                    yield _sample(parts)
-                    parts = {}
-            # Of a header that is damaged, or lacking, tarfile makes the end of the tar.
-            with Path(path).open("rb") as raw:
-                raw.seek(tar.offset)
-                if parts or raw.read(len(_END)) != _END:
-                    raise ValueError(f"it breaks off after {tar.offset} bytes")
+        yield
     except (tarfile.TarError, OSError, ValueError, LookupError, TypeError) as error:
         raise InputError(
             f"{path}: expected a tar of prepared clips, but it is damaged ({error}); delete it and "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,25 @@ def test_samples_are_read_as_they_were_written(tmp_path: Path) -> None:
         )
         np.testing.assert_array_equal(one.landmarks, written.landmarks)
         assert one.teacher.keys() == written.teacher.keys()
+
+
+def test_a_listed_clip_takes_little_memory(tmp_path: Path) -> None:
+    """However many pictures it has: a data set of 125,000 clips is listed in each worker."""
+    clips = 40
+    crop = dotted("x").jpegs[0]
+    long = {**vars(dotted("x")), "jpegs": (crop,) * 63}
+    for name in ("landmarks", "confidence", "boxes"):
+        long[name] = np.repeat(long[name], 63 // FRAMES, axis=0)
+    long["teacher"] = long["teacher_mirrored"] = {}
+    write([Sample(**{**long, "id": f"clip {number}"}) for number in range(clips)], tmp_path)
+    SignCorpus(tmp_path)  # what is loaded once
+    tracemalloc.start()
+    try:
+        corpus = SignCorpus(tmp_path)
+        assert tracemalloc.get_traced_memory()[0] < 1000 * clips
+    finally:
+        tracemalloc.stop()
+    assert len(corpus[clips - 1][0].jpegs) == 63
 
 
 def test_an_epoch_repeats_itself_and_goes_on_where_it_was(tmp_path: Path) -> None:

@@ -7,63 +7,15 @@ both hands of a clip were cut out there are two samples, whose ids are the clip'
 
 from __future__ import annotations
 
-import io
-import json
-import tarfile
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection
+from functools import partial
 from pathlib import Path
+from sys import intern
 from typing import Any
 
-import numpy as np
-
 from chereme.datasets.pose_clips import Entry
-from chereme.datasets.shards import UNSPLIT, Sample
+from chereme.datasets.shards import UNSPLIT, Sample, descriptions, read_sample
 from chereme.errors import InputError
-
-_TEACHER = "teacher."
-
-
-@dataclass(frozen=True)
-class _Stored:
-    """Where a sample lies: its shard, and ``spans``, (first byte, bytes) of each of its files."""
-
-    path: Path
-    about: dict[str, Any]
-    spans: dict[str, tuple[int, int]]
-
-    def read(self, teachers: Collection[str] | None) -> Sample:
-        """The sample with the vectors of these teachers (None: all), its pictures not decoded."""
-        with self.path.open("rb") as file:
-
-            def bytes_of(ending: str) -> bytes:
-                first, count = self.spans[ending]
-                file.seek(first)
-                return file.read(count)
-
-            arrays = {
-                ending.removesuffix(".npy"): np.load(
-                    io.BytesIO(bytes_of(ending)), allow_pickle=False
-                )
-                for ending in self.spans
-                if ending.endswith(".npy") and _wanted(ending, teachers)
-            }
-            names = [f"{frame:04d}.jpg" for frame in range(self.about["frames"])]
-            jpegs = tuple(bytes_of(name) if name in self.spans else None for name in names)
-        about = self.about
-        return Sample(
-            **{k: about[k] for k in ("id", "label", "signer", "split", "rate", "handedness")},
-            jpegs=jpegs,
-            landmarks=arrays["landmarks"],
-            confidence=arrays["confidence"],
-            boxes=arrays["boxes"],
-            teacher={
-                name.removeprefix(_TEACHER): array
-                for name, array in arrays.items()
-                if name.startswith(_TEACHER)
-            },
-            size=about["size"],
-        )
 
 
 class SignCorpus:
@@ -75,19 +27,31 @@ class SignCorpus:
     """
 
     def __init__(self, folder: str | Path) -> None:
-        paths = sorted(Path(folder).glob("*-[0-9]*.tar"))
-        if not paths:
+        self._paths = sorted(Path(folder).glob("*-[0-9]*.tar"))
+        if not self._paths:
             raise InputError(
                 f"{folder}: expected prepared clips, train-000000.tar and so on, but there are "
                 "none; make them with 'chereme prepare', or name another folder"
             )
-        clips: dict[str, list[_Stored]] = {}
-        for path in paths:
-            for stored in _stored(path):
-                clips.setdefault(_clip(stored.about["id"]), []).append(stored)
-        self._clips = list(clips.values())
-        self.entries = tuple(_entry(name, hands) for name, hands in clips.items())
-        self.seen = tuple(sum(hand.about["seen"] for hand in hands) for hands in self._clips)
+        # There may be a hundred thousand: of each hand the numbers of its shard and its first byte.
+        entries: dict[str, Entry] = {}
+        hands: dict[str, tuple[int, ...]] = {}
+        seen: dict[str, int] = {}
+        for number, path in enumerate(self._paths):
+            for begin, about in descriptions(path):
+                entry = _entry(about)
+                name = entry.id
+                hands[name] = (*hands.get(name, ()), number, begin)
+                seen[name] = seen.get(name, 0) + about.get("seen", 0)
+                first = entries.setdefault(name, entry)
+                fits = (first.frames, first.label) == (entry.frames, entry.label)
+                if not fits or len(hands[name]) > 4:
+                    raise InputError(
+                        f"clip {name}: expected one hand, or two of the same gloss and number of "
+                        "frames; got others (the same id twice?); prepare the clips again"
+                    )
+        self.entries, self._hands = tuple(entries.values()), tuple(hands.values())
+        self.seen = tuple(seen.values())
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -98,14 +62,19 @@ class SignCorpus:
 
     def read(self, index: int, teachers: Collection[str] | None = None) -> tuple[Sample, ...]:
         """The hands of a clip with the vectors of these teachers alone; None: of all."""
-        return tuple(stored.read(teachers) for stored in self._clips[index])
+        where = self._hands[index]
+        wanted = partial(_wanted, teachers=teachers)
+        return tuple(
+            read_sample(self._paths[number], begin, wanted)
+            for number, begin in zip(where[::2], where[1::2], strict=True)
+        )
 
 
 def _wanted(ending: str, teachers: Collection[str] | None) -> bool:
     """Whether a file of a sample is read: no vectors of mirrored crops are, nor of teachers that
     nobody asks for."""
     kind, _, rest = ending.removesuffix(".npy").partition(".")
-    if not rest:
+    if kind not in ("teacher", "mirrored"):
         return True
     return kind == "teacher" and (teachers is None or rest in teachers)
 
@@ -116,40 +85,13 @@ def _clip(name: str) -> str:
     return clip if clip and side in ("left", "right") else name
 
 
-def _entry(name: str, hands: list[_Stored]) -> Entry:
-    first = hands[0].about
-    for other in hands[1:]:
-        if len(hands) > 2 or any(first[key] != other.about[key] for key in ("frames", "label")):
-            raise InputError(
-                f"clip {name}: expected one hand, or two of the same gloss and number of frames; "
-                "got others (the same id twice?); prepare the clips again"
-            )
-    split = first["split"]
+def _entry(about: dict[str, Any]) -> Entry:
+    split = about["split"]
     return Entry(
-        name,
-        first["label"],
-        first["signer"] or "",
-        "" if split == UNSPLIT else split,
-        first["rate"],
-        first["frames"],
+        _clip(about["id"]),
+        intern(about["label"]),
+        intern(about["signer"] or ""),
+        "" if split == UNSPLIT else intern(split),
+        about["rate"],
+        about["frames"],
     )
-
-
-def _stored(path: Path) -> Iterator[_Stored]:
-    spans: dict[str, tuple[int, int]] = {}
-    try:
-        with tarfile.open(path, "r:") as tar:
-            for member in tar:
-                ending = member.name.partition(".")[2]
-                if ending == "json":
-                    file = tar.extractfile(member)
-                    about = json.loads(file.read()) if file else {}
-                    yield _Stored(path, {"seen": 0, **about}, spans)
-                    spans = {}
-                else:
-                    spans[ending] = (member.offset_data, member.size)
-    except (tarfile.TarError, OSError, ValueError, LookupError) as error:
-        raise InputError(
-            f"{path}: expected a tar of prepared clips, but it is damaged ({error}); delete it and "
-            "make it again"
-        ) from error
