@@ -122,6 +122,7 @@ def test_video(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         (("--overlay", "x.mp4"), "--overlay is of letters"),
         (("--hand", "left"), "--hand is of models of hands"),
         (("--stream", "rgb"), "--stream is of models of hands"),
+        (("--top", "3"), "--top is of single signs"),
         (("--task", "isolated"), "is for continuous, not for isolated"),
         (("--read-with", "decoder"), r"what the model 'fake' has (ctc), got 'decoder'"),
     ],

@@ -204,6 +204,26 @@ def test_wrong_values_of_options_are_exit_code_2(clips: Path, model: str) -> Non
         assert "expected 1 or more, got 0" in result.stderr
 
 
+def test_options_of_other_tasks_are_exit_code_2(clips: Path, model: str) -> None:
+    for option, task in (
+        (("--top", "3"), "single signs"),
+        (("--min-probability", "0.5"), "single signs"),
+        (("--read-with", "ctc"), "continuous signing"),
+    ):
+        result = run(clips / "vail.npz", "--model", model, *option)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert f"{option[0]} is of {task}, but the model" in result.stderr
+
+
+def test_rates_that_are_none_are_exit_code_2(clips: Path, model: str) -> None:
+    for rate in ("inf", "0"):
+        result = run(clips / "vail.npz", "--model", model, "--rate", rate)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert f"rate: expected a finite number of frames a second, above 0, got {rate}" in (
+            result.stderr
+        )
+
+
 def test_the_model_must_be_of_the_task(clips: Path, model: str) -> None:
     result = run(clips / "vail.npz", "--model", model, "--task", "continuous")
     assert result.exit_code == 2

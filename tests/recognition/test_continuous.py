@@ -150,8 +150,9 @@ def test_options_that_mean_nothing(bundle: ContinuousBundle) -> None:
         ContinuousRecognizer(bundle, read_with="decoder")
     with pytest.raises(UsageError, match="beam width"):
         ContinuousRecognizer(bundle, beam_width=0)
-    with pytest.raises(UsageError, match="rate"):
-        ContinuousRecognizer(bundle, rate=0.0)
+    for rate in (0.0, float("inf")):
+        with pytest.raises(UsageError, match="rate: expected a finite number"):
+            ContinuousRecognizer(bundle, rate=rate)
 
 
 # -- windows ---------------------------------------------------------------------------------------

@@ -175,7 +175,7 @@ def test_a_pause_does_not_make_a_file_slow(bundle: Bundle) -> None:
 @pytest.mark.parametrize("rate", [0, -1, float("nan"), float("inf")])
 def test_rates_that_are_none(tmp_path: Path, bundle: Bundle, rate: float) -> None:
     write_landmarks(fakes.spell("vail"), tmp_path / "a.npz")
-    with pytest.raises(UsageError, match="rate: expected more than 0 frames a second, got"):
+    with pytest.raises(UsageError, match="rate: expected a finite number"):
         Recognizer(bundle, rate=rate).recognize(tmp_path / "a.npz")
 
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chereme.errors import InputError, LimitError, UsageError
+from chereme.errors import LimitError, UsageError
 from chereme.video import Limits, VideoReader, open_video, write_video
 from chereme.video.reader import _Clock
 
@@ -236,9 +236,9 @@ def test_limits_are_above_zero(name, value):
         Limits(**{name: value})
 
 
-@pytest.mark.parametrize("rate", [0, -1, float("nan")])
-def test_rate_must_be_positive(tmp_path, rate):
-    with pytest.raises(InputError, match="rate: expected"):
+@pytest.mark.parametrize("rate", [0, -1, float("nan"), float("inf")])
+def test_rate_must_be_positive_and_finite(tmp_path, rate):
+    with pytest.raises(UsageError, match="rate: expected a finite number"):
         VideoReader(tmp_path, rate=rate)
 
 

@@ -74,9 +74,11 @@ def recognize(
         ),
     ] = None,
     top: Annotated[
-        int,
-        typer.Option(metavar="K", min=1, help="Glosses to give for an isolated sign."),
-    ] = 5,
+        int | None,
+        typer.Option(
+            metavar="K", min=1, help="Glosses to give for an isolated sign.", show_default="5"
+        ),
+    ] = None,
     min_probability: options.MinProbability = None,
     output: Annotated[
         Path | None,
@@ -177,7 +179,7 @@ def recognize(
     search: dict[str, Any] = {"beam_width": beam_width, "greedy": greedy}
     of_letters = {"--no-lm": not lm, "--overlay": overlay is not None}
     of_search = {"--beam-width": beam_width is not None, "--greedy": greedy}
-    of_signs = {"--min-probability": min_probability is not None}
+    of_signs = {"--min-probability": min_probability is not None, "--top": top is not None}
     of_signing = {"--read-with": read_with is not None}
     of_hands = {
         "--hand": hand is not options.Hand.auto,
@@ -188,7 +190,7 @@ def recognize(
         _refuse(of_letters | of_search, "letters", chosen, "single signs")
         _refuse(of_signing, "continuous signing", chosen, "single signs")
         settings = common | {"hand": hand.value, "min_probability": min_probability}
-        reader = Signs(chosen, stream, threads, settings, top)
+        reader = Signs(chosen, stream, threads, settings, 5 if top is None else top)
     elif found == Task.continuous:
         _refuse(of_letters, "letters", chosen, "continuous signing")
         _refuse(of_hands, "models of hands", chosen, "continuous signing")

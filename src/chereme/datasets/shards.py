@@ -185,7 +185,7 @@ def _clips(
     parts: dict[str, bytes] = {}
     begin: int | None = None
     for member in tar:
-        tar.members = []  # or all are kept
+        tar.members = []  # type: ignore[attr-defined]  # or all are kept
         begin = member.offset if begin is None else begin
         ending = member.name.partition(".")[2]
         if ending == "json" or wanted(ending):

@@ -19,6 +19,7 @@ the second is called ``main gloss``, else has the number 10000.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
@@ -66,8 +67,10 @@ def read(
     there is no XML file, or no sentence in any; UsageError for a rate that is none.
     """
     annotations = Path(annotations)
-    if not (rate > 0 and units_per_second > 0):
-        raise UsageError(f"rate: expected positive numbers, got {rate:g}, {units_per_second:g}")
+    if not (0 < rate < math.inf and 0 < units_per_second < math.inf):
+        raise UsageError(
+            f"rate: expected finite numbers above 0, got {rate:g}, {units_per_second:g}"
+        )
     files = sorted(annotations.rglob("*.xml")) if annotations.is_dir() else [annotations]
     if not files:
         raise InputError(f"{annotations}: expected XML exports of SignStream, got none")

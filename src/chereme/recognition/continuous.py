@@ -54,7 +54,7 @@ from chereme.recognition.windows import Window, seam, windows
 from chereme.text.glosses import SPECIAL, UNK
 from chereme.types import ContinuousResult, Frame, Landmarks, SignedGloss, SigningEvent
 from chereme.video import Limits, open_video
-from chereme.video.reader import check_rotate
+from chereme.video.reader import check_rate, check_rotate
 
 T = TypeVar("T")
 Source = str | Path | PoseTracks | Landmarks
@@ -150,8 +150,7 @@ class ContinuousRecognizer:
             )
         if beam_width is not None and beam_width < 1:
             raise UsageError(f"beam width: expected at least 1, got {beam_width}")
-        if rate is not None and not (math.isfinite(rate) and rate > 0):
-            raise UsageError(f"rate: expected more than 0 frames a second, got {rate}")
+        check_rate(rate)
         generation, ctc_beam = config.generation, config.ctc_beam
         if beam_width is not None:
             generation, ctc_beam = replace(generation, beam_size=beam_width), beam_width

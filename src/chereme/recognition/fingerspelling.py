@@ -57,7 +57,7 @@ from chereme.recognition.streams import Readers, Stream, Streams, load_streams
 from chereme.text.alphabet import Alphabet
 from chereme.types import Handedness, HandTrack, Landmarks, Transcript
 from chereme.video import Limits
-from chereme.video.reader import check_rotate
+from chereme.video.reader import check_rate, check_rotate
 
 Pieces = tuple[HandTrack, ...]
 """One stretch as each of the bundles that read together is to see it."""
@@ -124,6 +124,7 @@ class Recognizer:
         self.hand = _check_hand(hand)
         self._search_options = SearchOptions(beam_width, alpha, beta, greedy, lm)
         check_rotate(rotate)
+        check_rate(rate)
         self._observe_options: dict[str, Any] = {
             "mirrored": mirrored,
             "strict": strict,

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chereme.errors import InputError, UsageError
+from chereme.errors import InputError
 from chereme.formats.poses import read_landmarks
 from chereme.hands.detector import Detection, HandDetector, MediaPipeDetector
 from chereme.hands.skeleton import mirror, turn
@@ -23,7 +23,7 @@ from chereme.recognition.prefetch import prefetch
 from chereme.recognition.profiling import Stages
 from chereme.types import RAREST, Frame, Handedness, Landmarks, in_span
 from chereme.video import Limits, VideoReader, open_video
-from chereme.video.reader import check_rotate
+from chereme.video.reader import check_rate, check_rotate
 
 LANDMARK_SUFFIXES = (".pose", ".npz")
 LOW_FPS = 15.0
@@ -86,8 +86,7 @@ def detect_hands(
     """
     if start is not None and end is not None and end <= start:
         raise InputError(f"{source}: expected an end after the start, got {start} s to {end} s")
-    if rate is not None and not 0 < rate < math.inf:
-        raise UsageError(f"rate: expected more than 0 frames a second, got {rate}")
+    check_rate(rate)
     degrees = check_rotate(rotate)
     limits = limits or Limits()
     span = (-math.inf if start is None else start, math.inf if end is None else end)

@@ -31,7 +31,7 @@ from chereme.recognition.sign_crops import HandJoints, read_joints
 from chereme.recognition.streams import Stream, describe
 from chereme.types import FloatArray, IsolatedResult, Landmarks, RankedGloss
 from chereme.video import Limits
-from chereme.video.reader import check_rotate
+from chereme.video.reader import check_rate, check_rotate
 
 OTHER_RATE = 1.5  # times as many frames a second as in training, or as few: worth a warning
 MUCH_LONGER = 2.0  # times as long as the window that is read: worth a warning
@@ -84,6 +84,7 @@ class IsolatedRecognizer:
         self._columns = [_columns(self.bundles[0], bundle) for bundle in self.bundles]
         self.hand = _check_hand(hand)
         check_rotate(rotate)
+        check_rate(rate)
         if min_probability is None:
             settled = [bundle.config.abstention.min_probability for bundle in self.bundles]
             min_probability = float(np.mean(settled))

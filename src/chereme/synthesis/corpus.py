@@ -35,6 +35,7 @@ from chereme.synthesis.signers import Signer
 from chereme.synthesis.spelling import Motion, Speller
 from chereme.types import Token, Transcript
 from chereme.video import write_video
+from chereme.video.reader import check_rate
 
 Part = Literal["train", "dev", "test"]
 _RATES = (24.0, 25.0, 30.0, 30.0)
@@ -133,12 +134,11 @@ def parts(signers: int) -> list[Part]:
 
 
 def check_corpus(clips: int, signers: int, rate: float | None = None) -> None:
-    """Raises ``UsageError`` for fewer clips than signers, and for a ``rate``, frames a second, that
-    is not above 0; None: each clip has its own."""
+    """Raises ``UsageError`` for fewer clips than signers, and for an impossible ``rate``, frames a
+    second; None: each clip has its own."""
     if clips < signers:
         raise UsageError(f"clips: expected at least one for each of {signers} signers, got {clips}")
-    if rate is not None and not rate > 0:
-        raise UsageError(f"rate: expected more than 0 frames a second, got {rate:g}")
+    check_rate(rate)
 
 
 def write_corpus(

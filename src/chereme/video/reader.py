@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 from collections.abc import Generator, Iterator
 from contextlib import closing
@@ -43,7 +44,7 @@ class VideoReader:
     first frame, so that what cannot be read fails here.
 
     Raises InputError for what is missing, empty, damaged throughout or not a picture, LimitError
-    for what is over ``limits``, UsageError for a stream that there is not.
+    for what is over ``limits``, UsageError for a stream that there is not or an impossible rate.
     """
 
     def __init__(
@@ -56,9 +57,8 @@ class VideoReader:
         rotate: int = 0,
         video_stream: int | None = None,
     ) -> None:
+        check_rate(rate)
         rate = FOLDER_RATE if rate is None else rate
-        if not rate > 0:
-            raise InputError(f"rate: expected frames per second above 0, got {rate}")
         self._rotate = check_rotate(rotate)
         self._name = str(source)
         self._limits = limits or Limits()
@@ -200,6 +200,14 @@ def frame_times(path: str | Path) -> list[float]:
         if not isinstance(source, ContainerSource):
             raise InputError(f"{path}: expected a video file, got pictures")
         return source.times()
+
+
+def check_rate(rate: float | None) -> None:
+    """UsageError for frames a second that are no finite number above 0; None is nothing said."""
+    if rate is not None and not 0 < rate < math.inf:
+        raise UsageError(
+            f"rate: expected a finite number of frames a second, above 0, got {rate:g}"
+        )
 
 
 def check_rotate(rotate: int | None) -> int:
