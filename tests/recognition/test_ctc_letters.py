@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
 
 import numpy as np
 import pytest
 
+from chereme.decoding import Scorer, likeliest_text
 from chereme.recognition.config import Still
 from chereme.recognition.ctc_letters import (
+    LONGEST,
     Emissions,
     Search,
     read_segment,
@@ -145,8 +148,19 @@ def test_a_network_without_a_say_need_not_fit_the_text() -> None:
 
 
 @pytest.mark.parametrize("strides", [(1, 1), (2, 1), (1, 3)])
-def test_long_stretches_are_read_in_parts_with_nothing_lost(strides: tuple[int, int]) -> None:
-    """A minute of a letter every 0.4 s, that each network says at its own place."""
+def test_long_stretches_are_read_in_parts_with_nothing_lost(
+    strides: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A minute of a letter every 0.4 s, that each network says at its own place. What comparing
+    texts costs grows with the square of their length, and so of the parts."""
+    compared: list[int] = []
+
+    def counted(scorers: Sequence[Scorer]) -> tuple[tuple[int, ...], float]:
+        pairs = zip(scorers, strides, strict=True)
+        compared.extend(stride * len(scorer.log_probs) for scorer, stride in pairs)
+        return likeliest_text(scorers)
+
+    monkeypatch.setattr("chereme.recognition.ctc_letters.likeliest_text", counted)
     rng = np.random.default_rng(4)
     said = rng.integers(1, 3, 150)
     every = []
@@ -156,6 +170,7 @@ def test_long_stretches_are_read_in_parts_with_nothing_lost(strides: tuple[int, 
         log_probs = peaks(frames.reshape(-1, stride).max(axis=1).tolist(), 0.999)
         every.append(Emissions(log_probs, 5.0 + np.arange(len(frames)) / 30, stride, BEAM, 0.5))
     segment = read_segment_together(every, ALPHABET)
+    assert max(compared) <= 30 * LONGEST + max(strides)
     assert segment.text == ALPHABET.decode(said)
     starts = np.array([token.start for token in segment.tokens])
     truth = 5.0 + 0.4 * np.arange(len(said))
