@@ -1,4 +1,5 @@
 import importlib.util
+import os
 import subprocess
 import sys
 import zipfile
@@ -128,3 +129,31 @@ def test_mediapipe_keeps_quiet(shared_data: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("1 1\n", "")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_forked_process_is_told_to_spawn_where_mediapipe_would_abort() -> None:
+    code = (
+        "import os, numpy as np\n"
+        "from chereme.errors import UsageError\n"
+        "from chereme.hands.detector import MediaPipeDetector\n"
+        "def look():\n"
+        "    with MediaPipeDetector() as detector:\n"
+        "        return detector.detect(np.zeros((64, 64, 3), np.uint8), 0.0)\n"
+        "def child(found):\n"
+        "    if os.fork() == 0:\n"
+        "        try:\n"
+        "            found = look()\n"
+        "        except UsageError as error:\n"
+        "            found = str(error)\n"
+        "        print(found, flush=True)\n"
+        "        os._exit(0)\n"
+        "    print(os.waitstatus_to_exitcode(os.wait()[1]), flush=True)\n"
+        "child(None)\n"
+        "look()\n"
+        "child(None)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    before, status, after, last = done.stdout.splitlines()
+    assert (before, status, last) == ("[]", "0", "0")  # the first was forked before any work
+    assert "get_context('spawn')" in after

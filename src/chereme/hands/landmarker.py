@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chereme._imports import require
-from chereme.errors import BundleError, InputError
+from chereme.errors import BundleError, InputError, UsageError
 
 TASK_VARIABLE = "CHEREME_HAND_LANDMARKER"
 CACHE_VARIABLE = "CHEREME_CACHE"
@@ -146,6 +146,22 @@ class RawHand:
     score: float
 
 
+_user: int | None = None  # the process that MediaPipe works in
+
+
+def _check_process() -> None:
+    """MediaPipe's threads do not come along when a process forks: it would abort in the copy."""
+    global _user
+    if _user is None:
+        _user = os.getpid()
+    elif _user != os.getpid():
+        raise UsageError(
+            "this process was forked from one that has looked for hands already, and MediaPipe "
+            "does not work in both: start processes with multiprocessing.get_context('spawn'), or "
+            "before the first recognition"
+        )
+
+
 class Landmarker:
     """One MediaPipe ``HandLandmarker``. Made on first use, since making one takes 0.2 s.
 
@@ -167,7 +183,11 @@ class Landmarker:
         self.follows_hands = False
 
     def find(self, image: NDArray[np.uint8]) -> list[RawHand]:
-        """Hands in ``image (H, W, 3)`` uint8 RGB."""
+        """Hands in ``image (H, W, 3)`` uint8 RGB.
+
+        Raises ``UsageError`` in a process that was forked from one which has looked for hands.
+        """
+        _check_process()
         if self._engine is None:
             self._make()
         if self._stale:
