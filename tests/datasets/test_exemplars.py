@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import zipfile
 from collections import Counter
 from dataclasses import fields
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from numpy.lib import format as npy
 from pose_format import Pose
 from pose_format.numpy import NumPyPoseBody
 from pose_format.pose_header import PoseHeader, PoseHeaderComponent, PoseHeaderDimensions
@@ -54,6 +56,12 @@ def _damage(path: Path, kind: str, exemplars: Exemplars) -> None:
     elif kind == "pickle":
         with path.open("wb") as file:
             np.save(file, np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    elif kind == "sizes":  # of 250 GB, in a file of one kilobyte
+        with zipfile.ZipFile(path, "w") as archive:
+            for name in Exemplars.__dataclass_fields__:
+                with archive.open(f"{name}.npy", "w") as file:
+                    header = {"descr": "<f4", "fortran_order": False, "shape": (10**9, 21, 3)}
+                    npy.write_array_header_1_0(file, header)
     elif kind == "cut off":
         exemplars.save(path)
         path.write_bytes(path.read_bytes()[:5000])
@@ -65,7 +73,17 @@ def _damage(path: Path, kind: str, exemplars: Exemplars) -> None:
         Exemplars(**(values | changed)).save(path)
 
 
-KINDS = ["absent", "empty", "text", "folder", "another archive", "array", "pickle", "cut off"]
+KINDS = [
+    "absent",
+    "empty",
+    "text",
+    "folder",
+    "another archive",
+    "array",
+    "pickle",
+    "sizes",
+    "cut off",
+]
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "nan", "shape"])

@@ -18,13 +18,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chereme._imports import require
 from chereme.errors import InputError
+from chereme.formats.arrays import plain_arrays
 from chereme.hands.detector import HandDetector
 from chereme.hands.skeleton import mirror, palm_size
 
@@ -56,14 +56,13 @@ class Exemplars:
     def load(cls, path: str | Path) -> Exemplars:
         """Read an exemplar file; ``InputError`` if it is missing, damaged or something else."""
         try:
-            with np.load(path, allow_pickle=False) as file:
-                exemplars = cls(**{name: file[name] for name in cls.__dataclass_fields__})
+            arrays = plain_arrays(path)
+            exemplars = cls(**{name: arrays[name] for name in cls.__dataclass_fields__})
             for name in ("landmarks", "motion_landmarks"):
                 array = getattr(exemplars, name)
                 if array.shape[-2:] != (21, 3) or not np.isfinite(array).all():
                     raise ValueError(f"{name} are not finite numbers of shape (..., 21, 3)")
-        # For files of other kinds numpy lets through the error of whichever reader it tried.
-        except (OSError, KeyError, ValueError, TypeError, EOFError, BadZipFile) as error:
+        except (InputError, KeyError, ValueError, TypeError) as error:
             raise InputError(
                 f"{path}: expected an exemplar file (.npz), got {error!r}; make one with "
                 "'chereme prepare exemplars --root DATA -o exemplars.npz'"

@@ -10,6 +10,7 @@ import math
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
@@ -17,9 +18,11 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import DTypeLike, NDArray
 
-from chereme.errors import LimitError
+from chereme.errors import InputError, LimitError
+from chereme.formats.files import read_file
 
 MAX_ARRAYS = 1000
+MAX_UNPACKED_BYTES = 1 << 30  # a quarter of an hour of all five tracks is 0.2 GiB
 _HEADER_BYTES = 16 << 10  # numpy refuses headers above 10,000 characters
 _PIECE = 1 << 20
 _KINDS = "biufSU"  # truth values, numbers and text
@@ -89,6 +92,25 @@ class ArrayFile:
 
     def __exit__(self, *error: object) -> None:
         self._archive.close()
+
+
+def plain_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
+    """All arrays of an ``.npz``. InputError if it is no such, LimitError above 1 GiB of them."""
+    try:
+        with ArrayFile(read_file(path)) as file:
+            if file.bytes > MAX_UNPACKED_BYTES:
+                raise LimitError(
+                    f"it unpacks to {file.bytes:,} bytes, expected at most "
+                    f"{MAX_UNPACKED_BYTES:,}; split it, or give the right file"
+                )
+            return {name: file.read(name) for name in file.headers}
+    except LimitError as error:
+        raise LimitError(f"{path}: {error}") from error
+    except ValueError as error:
+        raise InputError(
+            f"{path}: expected an .npz archive of plain arrays, got something else, or a damaged "
+            f"one ({error})"
+        ) from error
 
 
 @contextmanager

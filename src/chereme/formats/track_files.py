@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chereme.errors import InputError, UsageError
+from chereme.formats.arrays import plain_arrays
 from chereme.formats.files import read_file
 from chereme.formats.poses import read_landmarks
 from chereme.formats.track_importers import (
@@ -34,7 +35,6 @@ from chereme.formats.tracks import (
     PoseTracks,
     is_tracks_file,
     one_track,
-    plain_arrays,
     read_tracks,
     together,
     track_spec,

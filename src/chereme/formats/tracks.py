@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chereme.errors import InputError, LimitError, UsageError
-from chereme.formats.arrays import ArrayFile
+from chereme.formats.arrays import ArrayFile, plain_arrays
 from chereme.formats.files import read_file
 from chereme.types import in_span
 
@@ -34,7 +34,6 @@ Floats = NDArray[np.float32]
 Flags = NDArray[np.bool_]
 
 TRACKS_VERSION = 1
-MAX_UNPACKED_BYTES = 1 << 30  # a quarter of an hour of all five tracks is 0.2 GiB
 PAPER_RATE = 30.0
 """Frames a second that the paper brings all videos to."""
 
@@ -369,22 +368,3 @@ def read_tracks(path: str | Path) -> PoseTracks:
         return PoseTracks(float(arrays["rate"]), values, present, start)
     except (InputError, ValueError, TypeError) as error:
         raise InputError(f"{path}: {error}") from error
-
-
-def plain_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """The arrays of an ``.npz``; pickled objects are never loaded. InputError if it is no such."""
-    try:
-        with ArrayFile(read_file(path)) as file:
-            if file.bytes > MAX_UNPACKED_BYTES:
-                raise LimitError(
-                    f"it unpacks to {file.bytes:,} bytes, expected at most "
-                    f"{MAX_UNPACKED_BYTES:,}; split the recording"
-                )
-            return {name: file.read(name) for name in file.headers}
-    except LimitError as error:
-        raise LimitError(f"{path}: {error}") from error
-    except ValueError as error:
-        raise InputError(
-            f"{path}: expected an .npz archive of plain arrays, got something else, or a damaged "
-            f"one ({error})"
-        ) from error

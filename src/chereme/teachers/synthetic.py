@@ -10,13 +10,13 @@ rendered without a video carries the same arrays itself.
 from __future__ import annotations
 
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from chereme.errors import InputError
+from chereme.formats.arrays import plain_arrays
 from chereme.hand_model.rotations import axis_angle_to_matrix, matrix_to_rot6d
 from chereme.hands.skeleton import mirror, palm_size
 from chereme.teachers import Clip, ClipEmbeddings
@@ -81,8 +81,8 @@ def _vectors(angles: FloatArray, betas: FloatArray) -> NDArray[np.float32]:
 
 def _read(path: Path) -> dict[str, FloatArray]:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            truth = {name: file[name] for name in _ARRAYS}
+        arrays = plain_arrays(path)
+        truth: dict[str, FloatArray] = {name: arrays[name] for name in _ARRAYS}
         frames, hands = truth["landmarks"].shape[:2]
         shapes = {
             "timestamps": (frames,),
@@ -93,8 +93,7 @@ def _read(path: Path) -> dict[str, FloatArray]:
         for name, shape in shapes.items():
             if truth[name].shape != shape:
                 raise ValueError(f"{name} have shape {truth[name].shape}, not {shape}")
-    # For files of other kinds numpy lets through the error of whichever reader it tried.
-    except (OSError, LookupError, ValueError, TypeError, EOFError, BadZipFile) as error:
+    except (InputError, LookupError, ValueError, TypeError) as error:
         raise InputError(
             f"{path}: expected the truth about a rendered clip ({', '.join(_ARRAYS)}), got "
             f"{error!r}; only what 'chereme synthesize' has made has one"

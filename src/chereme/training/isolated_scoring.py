@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chereme.datasets.pose_clips import Entry
-from chereme.errors import BundleError
+from chereme.errors import BundleError, InputError
+from chereme.formats.arrays import plain_arrays
 from chereme.hands.skeleton import palm_size
 from chereme.metrics import UNRANKED, ranks, top_k, top_k_interval
 
@@ -122,12 +123,12 @@ class Predictions(NamedTuple):
     def load(path: str | Path) -> Predictions:
         """Read them. BundleError for another file."""
         try:
-            with np.load(path, allow_pickle=False) as file:
-                ids, labels, classes = (
-                    tuple(file[key].tolist()) for key in ("ids", "labels", "classes")
-                )
-                return Predictions(ids, labels, classes, file["logits"])
-        except (OSError, LookupError, ValueError) as error:
+            arrays = plain_arrays(path)
+            ids, labels, classes = (
+                tuple(arrays[key].tolist()) for key in ("ids", "labels", "classes")
+            )
+            return Predictions(ids, labels, classes, arrays["logits"])
+        except (InputError, LookupError) as error:
             raise BundleError(
                 f"{path}: expected the predictions of a recogniser of isolated signs, as 'chereme "
                 f"train' writes them beside metrics.json; got something else ({error})"
