@@ -194,30 +194,6 @@ def test_hands_of_a_signer_share_their_shape(layer, truth):
     assert (shared.betas[0] - betas).norm() < 0.7 * (alone.betas - betas).norm(dim=1).median()
 
 
-def test_sequence_is_smooth_and_bridges_gaps(layer, truth):
-    pose = torch.tensor(
-        angles_to_hand_pose(truth["angles"].numpy(), layer.template.extras["joint_axes"])
-    )
-    weight = torch.linspace(0, 1, N, dtype=torch.float64)[:, None, None]
-    posed = layer(
-        truth["betas"][:1],
-        pose[:1] * (1 - weight) + pose[1:2] * weight,
-        truth["turn"][:1] + 0.5 * weight[:, 0],
-    ).joints
-    points = PIXELS * posed + torch.tensor([1.0, 1.0, 4.0]) * noise(3.0)
-    gaps = points.clone()
-    gaps[15:20] = torch.nan
-    tied, loose = fit(layer, gaps, sequence=True), fit(layer, points)
-    assert (tied.betas == tied.betas[0]).all()
-    jumps = [r.angles.diff(dim=0).abs().mean() for r in (tied, loose)]
-    assert jumps[0] < 0.5 * jumps[1]
-    errors = [distance(r.joints, PIXELS * posed).median() for r in (tied, loose)]
-    assert errors[0] < 0.8 * errors[1]
-    assert distance(tied.joints, PIXELS * posed)[15:20].max() < 0.15 * 0.09 * PIXELS
-    assert tied.error[15:20].isnan().all()
-    assert tied.error[:15].isfinite().all()
-
-
 @pytest.mark.parametrize(
     ("landmarks", "options", "message"),
     [
@@ -231,7 +207,6 @@ def test_sequence_is_smooth_and_bridges_gaps(layer, truth):
         (np.ones((2, 21, 2)), {"scale": 0.0}, "scale"),
         (np.arange(84.0).reshape(2, 21, 2), {"signer": [1]}, "signer"),
         (np.ones((2, 21, 3)), {}, "more than one place"),
-        (np.full((2, 21, 2), np.nan), {"sequence": True}, "leave it out"),
     ],
 )
 def test_bad_input(layer, landmarks, options, message):
@@ -239,9 +214,7 @@ def test_bad_input(layer, landmarks, options, message):
         fit(layer, landmarks, **options)
 
 
-def test_bad_options(layer, truth):
-    with pytest.raises(UsageError, match="signer"):
-        fit(layer, truth["joints"], signer=np.zeros(N), sequence=True)
+def test_bad_options():
     with pytest.raises(UsageError, match="noise"):
         FitOptions(noise=0.0)
     with pytest.raises(UsageError, match="depth_weight"):

@@ -52,25 +52,3 @@ def test_landmarks_are_those_of_the_layer(template, tips, axes, hands):
     expected = layer(betas, vectors, turn).joints
     got = skeleton.landmarks(pose, betas, axis_angle_to_matrix(turn))
     torch.testing.assert_close(got, expected, atol=1e-12, rtol=0)
-
-
-@pytest.mark.parametrize("size", [1.0, 1e-4, 0.0])
-def test_derivatives_are_those_of_autograd(template, tips, axes, hands, size):
-    pose, betas, turn = hands
-    pose = size * pose  # near zero the left Jacobian is a series
-    skeleton = Skeleton(template, tips, axes)
-    orient = axis_angle_to_matrix(turn)
-
-    def landmarks(more, pose, betas):
-        return skeleton.landmarks(pose, betas, axis_angle_to_matrix(more) @ orient)
-
-    arguments = (torch.zeros(N, 3, dtype=torch.float64), pose, betas)
-    by_turn, by_pose, by_betas = torch.autograd.functional.jacobian(landmarks, arguments)
-    points, jacobian = skeleton.derivatives(pose, betas, orient)
-    torch.testing.assert_close(points, landmarks(*arguments), atol=1e-12, rtol=0)
-    assert jacobian.shape == (N, 21, 3, 48 + 10)
-    for n in range(N):
-        expected = torch.cat(
-            [by_turn[n, :, :, n], by_pose[n, :, :, n].flatten(2), by_betas[n, :, :, n]], dim=2
-        )
-        torch.testing.assert_close(jacobian[n], expected, atol=1e-9, rtol=0)

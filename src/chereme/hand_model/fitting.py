@@ -3,13 +3,14 @@
 ``fit`` finds for each of N hands the ``hand_pose``, ``betas``, orientation, place and scale that
 put the landmarks of a ``HandLayer`` where landmarks were seen, within what joints can do. Poses are
 angles of flexion, twist and abduction, so that limits and habits can be stated; the palm gives
-first guesses of the orientation, a table of poses those of the fingers; Levenberg-Marquardt with
-closed-form derivatives does the rest.
+first guesses of the orientation, a table of poses those of the fingers; Levenberg-Marquardt on the
+derivatives of `torch.func` does the rest. The normal equations are an arrow: a block for each hand,
+and a border for the betas that hands may share, which a Schur complement takes out.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -21,14 +22,18 @@ from chereme.hand_model.anatomy import DIGIT_JOINTS, DIGITS
 from chereme.hand_model.initial_pose import PALM, starts
 from chereme.hand_model.joint_limits import joint_frames
 from chereme.hand_model.layer import HandLayer
-from chereme.hand_model.least_squares import ANGLES, TURN, Objective, State, minimise
-from chereme.hand_model.rotations import matrix_to_axis_angle
+from chereme.hand_model.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 from chereme.hand_model.skeleton import Skeleton
 from chereme.hands.skeleton import palm_size
 
 # Fingers bend their last joint by about two thirds of the middle one (Rijpkema and Girard 1991).
 COUPLING = 2 / 3
 _SCOUTING = 8  # steps of each start before the best goes on alone
+# The unknowns of a hand: log scale, offset, turn of the whole hand, angles of its joints.
+_OFFSET, _TURN, _ANGLES, _OWN = slice(1, 4), slice(4, 7), slice(7, 52), 52
+_DAMPING = (1e-3, 1e-9, 1e9)  # first, least, most
+_CHUNK = 64  # hands whose derivatives stay in the cache of a processor
+_TINY = 1e-9  # keeps unknowns in place that nothing depends on, such as the depth in a picture
 
 
 @dataclass(frozen=True)
@@ -48,8 +53,6 @@ class FitOptions:
         shape_spread: standard deviation of betas.
         shape_views: the number of hands that tell most about ``betas`` that they share: detectors
             err alike in all pictures of a hand, so that more hands are no more evidence.
-        turning, bending, moving: standard deviations of changes from one frame of a sequence to
-            the next: of the orientation and of each angle in radians, of place and log scale.
         iterations, tolerance: of the minimiser.
     """
 
@@ -61,9 +64,6 @@ class FitOptions:
     softness: float = 0.02
     shape_spread: float = 1.0
     shape_views: float = 10.0
-    turning: float = 0.15
-    bending: float = 0.2
-    moving: float = 0.1
     iterations: int = 40
     tolerance: float = 1e-4
 
@@ -92,8 +92,7 @@ class Fit:
         scale: ``(N,)`` landmark units per metre (weak perspective).
         angles: ``(N, 15, 3)`` the pose as (flexion, twist, abduction), radians; see ``anatomy``.
         joints: ``(N, 21, 3)`` the fitted landmarks in the frame and units of the given ones.
-        error: ``(N,)`` mean distance to the seen landmarks in all given coordinates, in hand sizes;
-            NaN for frames of a sequence where none was seen.
+        error: ``(N,)`` mean distance to the seen landmarks in all given coordinates, in hand sizes.
         image_error: ``(N,)`` the same in x and y alone.
     """
 
@@ -115,7 +114,6 @@ def fit(
     confidence: ArrayLike | Tensor | None = None,
     scale: float | None = None,
     signer: ArrayLike | None = None,
-    sequence: bool = False,
     options: FitOptions | None = None,
 ) -> Fit:
     """Fit a hand to landmarks. No gradients pass through; the same input gives the same output.
@@ -130,40 +128,29 @@ def fit(
             for image landmarks; then size and distance cannot be told apart, and ``betas`` keep
             near the mean size.
         signer: ``(N,)`` ids; hands of one signer share their ``betas``. None: each its own.
-        sequence: the N hands are one recording in order, at a steady rate of about 30 a second:
-            they share ``betas`` and move little from one to the next, which also fills in frames
-            without landmarks.
         options: assumptions; None: ``FitOptions()``.
 
     Raises:
-        InputError: shapes or values that are not as above; a hand (or, in a sequence, all of them)
-            without three landmarks of the palm: wrist, thumb's first joint, knuckles.
-        UsageError: ``signer`` together with ``sequence``.
+        InputError: shapes or values that are not as above; a hand without three landmarks of the
+            palm: wrist, thumb's first joint, knuckles.
     """
     options = FitOptions() if options is None else options
-    if sequence and signer is not None:
-        raise UsageError("signer: a sequence is of one signer already; give one or the other")
-    points, weight, depth = _checked(landmarks, confidence, layer, sequence, scale)
-    count = len(points)
-    groups = np.arange(count)
-    if sequence:
-        groups = np.zeros(count, dtype=np.int64)
-    elif signer is not None:
+    points, weight, depth = _checked(landmarks, confidence, layer, scale)
+    groups = np.arange(len(points))
+    if signer is not None:
         ids = np.asarray(signer)
-        if ids.shape != (count,):
-            raise InputError(f"signer: expected ({count},) ids, got shape {ids.shape}")
+        if ids.shape != groups.shape:
+            raise InputError(f"signer: expected {groups.shape} ids, got shape {ids.shape}")
         groups = np.unique(ids, return_inverse=True)[1]
     with torch.no_grad():
-        return _Problem(layer, options, depth, scale).solve(
-            points, weight, torch.from_numpy(groups).to(points.device), sequence
-        )
+        problem = _Problem(layer, options, depth, scale)
+        return problem.solve(points, weight, torch.from_numpy(groups).to(points.device))
 
 
 def _checked(
     landmarks: ArrayLike | Tensor,
     confidence: ArrayLike | Tensor | None,
     layer: HandLayer,
-    sequence: bool,
     scale: float | None,
 ) -> tuple[Tensor, Tensor, bool]:
     """Landmarks ``(N, 21, 3)`` without NaN, weights ``(N, 21)``, and whether depth was given."""
@@ -196,7 +183,7 @@ def _checked(
     weight = torch.where(points.isnan().any(dim=-1), 0.0, weight)
     points = torch.where(weight[..., None] > 0, points, 0.0)
     whole = _has_palm(points, weight)
-    if not bool(whole.any() if sequence else whole.all()):
+    if not whole.all():
         raise InputError(
             f"landmarks: expected at least three of the palm ({', '.join(map(str, PALM))}) to be "
             f"seen, in more than one place, but hand {int(torch.nonzero(~whole)[0])} has fewer; "
@@ -211,6 +198,25 @@ def _has_palm(points: Tensor, weight: Tensor) -> Tensor:
     low = torch.where(seen, palm, torch.inf).amin(dim=1)
     high = torch.where(seen, palm, -torch.inf).amax(dim=1)
     return (seen.sum(dim=(1, 2)) >= 3) & (high > low).any(dim=1)
+
+
+@dataclass(frozen=True)
+class _State:
+    """N hands in G groups: ``orient (N, 3, 3)``, ``own (N, 52)`` without a turn, ``betas (G, B)``.
+    Landmarks are ``exp(log scale) * points + offset``."""
+
+    orient: Tensor
+    own: Tensor
+    betas: Tensor
+
+    def where(self, better: Tensor, other: _State, groups: Tensor) -> _State:
+        """``other`` for the groups where ``better (G,)``, else self."""
+        hands = better[groups]
+        return _State(
+            torch.where(hands[:, None, None], other.orient, self.orient),
+            torch.where(hands[:, None], other.own, self.own),
+            torch.where(better[:, None], other.betas, self.betas),
+        )
 
 
 class _Problem:
@@ -233,62 +239,29 @@ class _Problem:
         self.size = float(palm_size(self.skeleton.rest.cpu().numpy()))  # metres
         mean = np.zeros(45) if layer.flat_hand_mean else layer.template.pose_mean
         self.mean = torch.tensor(mean, dtype=torch.float64, device=device).reshape(15, 3)
+        self.precision = self._precision()
 
-    def solve(self, points: Tensor, weight: Tensor, groups: Tensor, sequence: bool) -> Fit:
-        seen = _nearest(_has_palm(points, weight))
-        guesses = starts(
-            self.skeleton, self.limits, points[seen], weight[seen], self.scale, self.depth
-        )
+    def solve(self, points: Tensor, weight: Tensor, groups: Tensor) -> Fit:
+        guesses = starts(self.skeleton, self.limits, points, weight, self.scale, self.depth)
         # The unit of length becomes the hand size, the origin the hand's.
         unit, origin = guesses[0].scale * self.size, guesses[0].offset
-        if sequence:
-            unit, origin = (
-                unit.median().expand_as(unit),
-                origin.median(dim=0).values.expand_as(origin),
-            )
         local = (points - origin[:, None]) / unit[:, None, None]
-        objective = self._objective(local, weight, groups)
-        steps = self._steps(points.device) if sequence else None
         own = torch.arange(len(points), device=points.device)
-        scout = replace(
-            objective,
-            groups=own,
-            shape_weight=self._shape_weight(own),
-            free_shape=False,
-            robust=3 * self.options.robust,
-        )
+        betas = points.new_zeros(len(points), self.skeleton.shapes)
         states, costs = [], []
         for guess in guesses:
-            state = State(
-                guess.orient,
-                guess.angles,
-                (guess.scale / unit).log(),
-                (guess.offset - origin) / unit[:, None],
-                points.new_zeros(len(points), self.skeleton.shapes),
-            )
-            state, cost = minimise(scout, state, iterations=_SCOUTING, tolerance=1e-3)
+            log_scale, offset = (guess.scale / unit).log(), (guess.offset - origin) / unit[:, None]
+            parts = [log_scale[:, None], offset, torch.zeros_like(offset), guess.angles.flatten(1)]
+            state = _State(guess.orient, torch.cat(parts, 1), betas)
+            state, cost = self._minimise(state, local, weight, own, scouting=True)
             states.append(state)
             costs.append(cost)
-        best = (
-            _best_path(states, costs, steps) if steps is not None else torch.stack(costs).argmin(0)
-        )
-        state = states[0]
+        best, state = torch.stack(costs).argmin(0), states[0]
         for index, other in enumerate(states[1:], start=1):
-            state = state.pick(best == index, other, own)
-        state = replace(state, betas=state.betas[: int(groups.max()) + 1])
-        state, _ = minimise(
-            replace(objective, steps=steps),
-            state,
-            iterations=self.options.iterations,
-            tolerance=self.options.tolerance,
-        )
+            state = state.where(best == index, other, own)
+        state = _State(state.orient, state.own, betas[: int(groups.max()) + 1])
+        state, _ = self._minimise(state, local, weight, groups)
         return self._result(state, groups, unit, origin, points, weight)
-
-    def _steps(self, device: torch.device) -> Tensor:
-        o = self.options
-        return torch.tensor(
-            [o.moving] * 4 + [o.turning] * 3 + [o.bending] * 45, dtype=torch.float64, device=device
-        )
 
     def _precision(self) -> Tensor:
         """``(45, 45)`` of the habits of hands, 1 / radians^2."""
@@ -301,33 +274,104 @@ class _Problem:
             precision += torch.outer(tie, tie) / self.options.coupling_spread**2
         return precision
 
-    def _shape_weight(self, groups: Tensor) -> Tensor:
-        """``(G,)`` of the squared betas of each group."""
-        hands = torch.bincount(groups).to(torch.float64)
-        return (hands / self.options.shape_views).clamp(min=1) / self.options.shape_spread**2
+    def _points(self, values: Tensor, orient: Tensor) -> Tensor:
+        """``(N, 21, 3)`` of unknowns ``values (N, 52 + B)``, in the units of the fit."""
+        turned = axis_angle_to_matrix(values[:, _TURN]) @ orient
+        angles = values[:, _ANGLES].reshape(-1, 15, 3)
+        posed = self.skeleton.landmarks(angles, values[:, _OWN:], turned)
+        return values[:, 0].exp()[:, None, None] * posed + values[:, None, _OFFSET]
 
-    def _objective(self, local: Tensor, weight: Tensor, groups: Tensor) -> Objective:
-        options, limits = self.options, self.limits
-        axes = torch.tensor([1.0, 1.0, self.depth], dtype=local.dtype, device=local.device)
-        low, high = limits.unbind(-1)
-        return Objective(
-            skeleton=self.skeleton,
-            landmarks=local,
-            weight=weight,
-            axes=axes / options.noise,
-            groups=groups,
-            limits=limits,
-            centre=torch.zeros_like(low).clamp(low, high),
-            precision=self._precision(),
-            softness=options.softness,
-            shape_weight=self._shape_weight(groups),
-            robust=options.robust,
-            free_scale=self.scale is None,
-        )
+    def _minimise(
+        self, state: _State, seen: Tensor, weight: Tensor, groups: Tensor, scouting: bool = False
+    ) -> tuple[_State, Tensor]:
+        """Levenberg-Marquardt until a step of each group gains less than ``tolerance`` of its cost.
+
+        Minimised is half the sum of ``c^2 log(1 + |r|^2 / c^2)`` of each landmark (Cauchy's loss,
+        r its distance in standard deviations), of the angles' distances from rest, of what exceeds
+        the limits, and of the squared betas. ``scouting``: a few steps, of the mean shape, with
+        more patience with outliers. Returns the state and its cost ``(G,)``.
+        """
+        o, device = self.options, seen.device
+        robust = o.robust * (3 if scouting else 1)
+        axes = torch.tensor([1.0, 1.0, self.depth], dtype=seen.dtype, device=device) / o.noise
+        low, high = self.limits.flatten(0, 1).unbind(-1)
+        rest = torch.zeros_like(low).clamp(low, high)
+        hands = torch.bincount(groups).to(seen)
+        prior = ((hands / o.shape_views).clamp(min=1) / o.shape_spread**2)[:, None]
+
+        def total(values: Tensor) -> Tensor:
+            out = values.new_zeros(len(state.betas), *values.shape[1:])
+            return out.index_add_(0, groups, values)
+
+        def cost(at: _State) -> Tensor:
+            shown = self._points(torch.cat([at.own, at.betas[groups]], 1), at.orient)
+            squared = ((shown - seen) * axes).square().sum(-1) / robust**2
+            away = at.own[:, _ANGLES] - rest
+            beyond = away + rest - (away + rest).clamp(low, high)
+            loss = (weight * robust**2 * squared.log1p()).sum(1)
+            loss = loss + ((away @ self.precision) * away).sum(1)
+            loss = loss + (beyond / o.softness).square().sum(1)
+            return 0.5 * (total(loss) + (prior * at.betas.square()).sum(1))
+
+        def one(values: Tensor, orient: Tensor) -> Tensor:
+            return self._points(values[None], orient[None])[0]
+
+        derivative = torch.func.vmap(torch.func.jacfwd(one), chunk_size=_CHUNK)
+
+        def step(at: _State, damping: Tensor) -> _State:
+            values = torch.cat([at.own, at.betas[groups]], 1)
+            away = self._points(values, at.orient) - seen
+            # Iteratively reweighted least squares: the loss's slope is the weight of the square.
+            squared = (away * axes).square().sum(-1) / robust**2
+            root = (weight / (1 + squared)).sqrt()[..., None] * axes
+            jacobian = (derivative(values, at.orient) * root[..., None]).flatten(1, 2)
+            if self.scale is not None:
+                jacobian[..., 0] = 0
+            if scouting:
+                jacobian[..., _OWN:] = 0
+            normal = jacobian.mT @ jacobian
+            slope = (jacobian.mT @ (root * away).flatten(1)[..., None])[..., 0]
+            blocks, border = normal[:, :_OWN, :_OWN], normal[:, :_OWN, _OWN:]
+            angles = at.own[:, _ANGLES]
+            beyond = angles - angles.clamp(low, high)
+            slope[:, _ANGLES] += (angles - rest) @ self.precision + beyond / o.softness**2
+            blocks[:, _ANGLES, _ANGLES] += self.precision
+            diagonal = blocks.diagonal(dim1=1, dim2=2)
+            diagonal[:, _ANGLES] += (beyond != 0) / o.softness**2
+            diagonal += damping[groups, None] * diagonal + _TINY
+            sides = torch.cat([slope[:, :_OWN, None], border], 2)
+            solved = torch.cholesky_solve(sides, torch.linalg.cholesky(blocks))
+            taken = total(border.mT @ solved)  # (G, B, 1 + B)
+            corner = total(normal[:, _OWN:, _OWN:])
+            corner.diagonal(dim1=1, dim2=2).add_(prior).mul_(1 + damping[:, None])
+            right = total(slope[:, _OWN:]) + prior * at.betas - taken[..., 0]
+            shape = torch.linalg.solve(corner - taken[..., 1:], right)
+            change = solved[..., 0] - (solved[..., 1:] @ shape[groups][..., None])[..., 0]
+            # A step of more than a radian leaves the region where the equations say anything.
+            change = change / change[:, _TURN.start :].abs().amax(1, keepdim=True).clamp(min=1.0)
+            own = at.own - change
+            orient = axis_angle_to_matrix(own[:, _TURN]) @ at.orient
+            own[:, _TURN] = 0.0
+            return _State(orient, own, at.betas - shape)
+
+        damping = torch.full_like(prior[:, 0], _DAMPING[0])
+        now, done = cost(state), torch.zeros_like(damping, dtype=torch.bool)
+        for _ in range(_SCOUTING if scouting else o.iterations):
+            trial = step(state, damping)
+            then = cost(trial)
+            better = (then < now) & ~done
+            gain = (now - then) / now.clamp(min=1e-12)
+            tolerance = 1e-3 if scouting else o.tolerance
+            done |= torch.where(better, gain < tolerance, damping > 1e3)
+            state, now = state.where(better, trial, groups), torch.where(better, then, now)
+            damping = torch.where(better, damping * 0.2, damping * 8).clamp(*_DAMPING[1:])
+            if bool(done.all()):
+                break
+        return state, now
 
     def _result(
         self,
-        state: State,
+        state: _State,
         groups: Tensor,
         unit: Tensor,
         origin: Tensor,
@@ -335,11 +379,12 @@ class _Problem:
         weight: Tensor,
     ) -> Fit:
         betas = state.betas[groups]
-        scale = state.log_scale.exp() * unit
-        offset = state.offset * unit[:, None] + origin
+        scale = state.own[:, 0].exp() * unit
+        offset = state.own[:, _OFFSET] * unit[:, None] + origin
+        angles = state.own[:, _ANGLES].reshape(-1, 15, 3)
         if not self.has_depth:
             offset = offset * torch.tensor([1.0, 1.0, 0.0]).to(offset)
-        posed = self.skeleton.landmarks(state.angles, betas, state.orient)
+        posed = self.skeleton.landmarks(angles, betas, state.orient)
         joints = scale[:, None, None] * posed + offset[:, None]
         size = torch.as_tensor(palm_size(joints.cpu().numpy()), device=joints.device)
         away, seen = joints - points, (weight > 0).to(weight)
@@ -348,44 +393,15 @@ class _Problem:
             return (seen * distance).sum(dim=1) / seen.sum(dim=1) / size
 
         image_error = mean(away[..., :2].norm(dim=-1))
-        vector = torch.einsum("jcd,njd->njc", self.skeleton.axes, state.angles)
+        vector = torch.einsum("jcd,njd->njc", self.skeleton.axes, angles)
         return Fit(
             hand_pose=vector - self.mean,
             betas=betas,
             global_orient=matrix_to_axis_angle(state.orient),
             transl=offset / scale[:, None],
             scale=scale,
-            angles=state.angles,
+            angles=angles,
             joints=joints,
             error=mean(away.norm(dim=-1)) if self.has_depth else image_error,
             image_error=image_error,
         )
-
-
-def _nearest(there: Tensor) -> Tensor:
-    """``(N,)``: for each index the nearest one where ``there`` holds."""
-    index = torch.arange(len(there), device=there.device)
-    known = index[there]
-    right = torch.searchsorted(known, index).clamp(max=len(known) - 1)
-    left = (right - 1).clamp(min=0)
-    nearer = (known[right] - index).abs() < (known[left] - index).abs()
-    return torch.where(nearer, known[right], known[left])
-
-
-def _best_path(states: list[State], costs: list[Tensor], steps: Tensor) -> Tensor:
-    """The start of each frame ``(N,)`` with the least cost and change together (Viterbi)."""
-    cost = torch.stack(costs, dim=1)  # (N, S)
-    orient = torch.stack([s.orient for s in states], dim=1)
-    angles = torch.stack([s.angles.flatten(1) for s in states], dim=1) / steps[ANGLES]
-    turned = orient[1:, :, None] @ orient[:-1, None].transpose(-1, -2)
-    change = (matrix_to_axis_angle(turned) / steps[TURN]).square().sum(dim=-1)
-    change = change + (angles[1:, :, None] - angles[:-1, None]).square().sum(dim=-1)
-    total, came = cost[0], []
-    for frame in range(1, len(cost)):
-        through = 0.5 * change[frame - 1] + total  # to, from
-        came.append(through.argmin(dim=1))
-        total = cost[frame] + through.amin(dim=1)
-    path = [int(total.argmin())]
-    for previous in reversed(came):
-        path.append(int(previous[path[-1]]))
-    return torch.tensor(path[::-1], device=cost.device)
