@@ -6,7 +6,6 @@ are broadcast.
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from chereme.errors import InputError
