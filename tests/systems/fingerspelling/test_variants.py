@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from chereme.nn.configs import from_plain
 from chereme.nn.masking import length_mask
 from chereme.nn.resnet import ResNetEncoderConfig
 from chereme.systems.fingerspelling.encoders import (
@@ -250,7 +251,7 @@ def test_save_and_load(variant: str) -> None:
     file.seek(0)
     restored = []
     for config, state in torch.load(file, weights_only=True):
-        part = FingerspellingRecognizer(FingerspellingConfig.from_dict(config))
+        part = FingerspellingRecognizer(from_plain(FingerspellingConfig, config))
         part.load_state_dict(state)
         restored.append(part)
     assert [m.config for m in restored] == [m.config for m in parts]

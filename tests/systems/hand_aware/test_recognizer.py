@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from chereme.errors import InputError, UsageError
+from chereme.nn.configs import from_plain
 from chereme.systems.hand_aware.losses import hand_aware_losses
 from chereme.systems.hand_aware.presets import PRESETS, OptimiserConfig, preset
 from chereme.systems.hand_aware.recognizer import HandAwareConfig, HandAwareRecognizer, late_fusion
@@ -139,7 +140,7 @@ def test_it_learns_two_signs(tiny) -> None:
 # -- settings -------------------------------------------------------------------------------------
 def test_configs_survive_being_written() -> None:
     for config in PRESETS.values():
-        assert HandAwareConfig.from_dict(asdict(config)) == config
+        assert from_plain(HandAwareConfig, asdict(config)) == config
 
 
 def test_the_paper_is_as_it_states() -> None:

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from chereme.errors import UsageError
 from chereme.hand_model import HandLayer, HandTemplate
+from chereme.nn.configs import from_plain
 from chereme.nn.positions import temporal_embedding
 from chereme.systems.signbert.encoder import SignBertEncoder
 from chereme.systems.signbert.gesture import GestureConfig, GestureEmbedding
@@ -313,9 +314,9 @@ def test_sizes_that_do_not_fit_are_refused(small: SignBertConfig) -> None:
 
 def test_a_config_survives_json(small: SignBertConfig) -> None:
     text = json.dumps(dataclasses.asdict(small))
-    assert SignBertConfig.from_dict(json.loads(text)) == small
+    assert from_plain(SignBertConfig, json.loads(text)) == small
     with pytest.raises(TypeError, match="depth"):
-        SignBertConfig.from_dict({"encoder": {"depth": 3}})
+        from_plain(SignBertConfig, {"encoder": {"depth": 3}})
 
 
 def test_rows_of_the_tables(small: SignBertConfig) -> None:

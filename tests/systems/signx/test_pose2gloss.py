@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from chereme.decoding.generation import GenerationConfig
 from chereme.errors import InputError, UsageError
 from chereme.formats.tracks import NO_GLOSS
+from chereme.nn.configs import from_plain
 from chereme.systems.signx.diffusion import DiffusionConfig
 from chereme.systems.signx.losses import UNKNOWN, LossConfig, Schedule
 from chereme.systems.signx.pose2gloss import Pose2Gloss, Pose2GlossConfig
@@ -237,9 +238,9 @@ def test_what_does_not_fit_is_refused(small: Pose2GlossConfig, make_batch: MakeB
 def test_a_config_survives_json(small: Pose2GlossConfig) -> None:
     config = replace(small, loss=LossConfig(noise_weight=Schedule(1.0, 0.2, "cosine")), ctc=False)
     text = json.dumps(dataclasses.asdict(config))
-    assert Pose2GlossConfig.from_dict(json.loads(text)) == config
+    assert from_plain(Pose2GlossConfig, json.loads(text)) == config
     with pytest.raises(TypeError, match="depth"):
-        Pose2GlossConfig.from_dict({"decoder": {"depth": 3}})
+        from_plain(Pose2GlossConfig, {"decoder": {"depth": 3}})
 
 
 def test_presets_and_ablations(make_batch: MakeBatch) -> None:

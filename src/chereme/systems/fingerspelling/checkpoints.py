@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from chereme.errors import BundleError
+from chereme.nn.configs import from_plain
 from chereme.systems.fingerspelling.recognizer import FingerspellingConfig, FingerspellingRecognizer
 from chereme.text import ASL_LETTERS, Alphabet
 from chereme.training.checkpoints import read_checkpoint
@@ -50,7 +51,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     Nothing but tensors and plain values is read. BundleError for anything else.
     """
     with read_checkpoint(path, "recognizer", "the fingerspelling recogniser") as (about, state):
-        model = FingerspellingRecognizer(FingerspellingConfig.from_dict(about["config"]))
+        model = FingerspellingRecognizer(from_plain(FingerspellingConfig, about["config"]))
         model.load_state_dict(state)
         alphabet = Alphabet(tuple(about.get("alphabet", ASL_LETTERS.symbols)))
         rgb = model.config.stream == "rgb"

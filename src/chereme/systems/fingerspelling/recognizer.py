@@ -5,9 +5,9 @@ Shapes: B clips, T frames, T' = ceil(T / temporal_stride) steps, V symbols with 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from torch import Tensor, nn
 
@@ -41,18 +41,6 @@ class FingerspellingConfig:
     rgb: ResNetEncoderConfig = field(default_factory=ResNetEncoderConfig)
     pose: VectorEncoderConfig = field(default_factory=VectorEncoderConfig)
     sequence: SequenceConfig = field(default_factory=SequenceConfig)
-
-    @staticmethod
-    def from_dict(values: Mapping[str, Any]) -> FingerspellingConfig:
-        """The config of ``dataclasses.asdict``; TypeError on keys that it does not know."""
-        parts: dict[str, Any] = {
-            "landmarks": LandmarkEncoderConfig,
-            "rgb": ResNetEncoderConfig,
-            "pose": VectorEncoderConfig,
-            "sequence": SequenceConfig,
-        }
-        known = {k: parts[k](**v) if k in parts else v for k, v in values.items()}
-        return FingerspellingConfig(**known)
 
 
 def build_encoder(

@@ -6,9 +6,8 @@ classes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -53,12 +52,6 @@ class HandAwareConfig:
     graph: StGcnConfig = field(default_factory=StGcnConfig)
     distances: Distances = "bfs"
     fusion: Fusion = "concatenate"
-
-    @staticmethod
-    def from_dict(values: Mapping[str, Any]) -> HandAwareConfig:
-        """The config of ``dataclasses.asdict``; TypeError on keys that it does not know."""
-        parts: dict[str, Any] = {"rgb": ResNetEncoderConfig, "graph": StGcnConfig}
-        return HandAwareConfig(**{k: parts[k](**v) if k in parts else v for k, v in values.items()})
 
 
 class HandAwareOutput(NamedTuple):

@@ -35,6 +35,7 @@ from torch.nn import functional as F
 
 from chereme.errors import InputError
 from chereme.metrics import top_k
+from chereme.nn.configs import from_plain
 from chereme.nn.resnet3d import ResNet3dConfig
 from chereme.nn.resnet_weights import load_resnet_weights
 from chereme.nn.st_gcn import StGcnConfig
@@ -78,7 +79,7 @@ class HandAwareCheckpoint(NamedTuple):
 def recognizer_of(kind: str, config: Mapping[str, Any]) -> Recognizer:
     """The network of a kind and of ``dataclasses.asdict`` of its config, its weights random."""
     if kind == "hands":
-        return HandAwareRecognizer(HandAwareConfig.from_dict(config))
+        return HandAwareRecognizer(from_plain(HandAwareConfig, config))
     if kind == "frames":
         resnet = ResNet3dConfig(**config["resnet"])
         return RgbRecognizer(RgbConfig(**{**config, "resnet": resnet}))

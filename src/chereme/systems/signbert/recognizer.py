@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,10 +11,9 @@ from torch import Tensor, nn
 from chereme.errors import UsageError
 from chereme.systems.signbert.decoder import Decoded, DecoderConfig, build_decoder
 from chereme.systems.signbert.encoder import EncoderConfig, SignBertEncoder
-from chereme.systems.signbert.gesture import GestureConfig
 from chereme.systems.signbert.losses import LossConfig, PretrainingLosses, pretraining_losses
 from chereme.systems.signbert.masking import Masked, MaskingConfig, mask_tokens
-from chereme.systems.signbert.tokens import CropConfig, HandPoses, Tokens
+from chereme.systems.signbert.tokens import HandPoses, Tokens
 
 
 @dataclass(frozen=True)
@@ -36,27 +34,6 @@ class SignBertConfig:
     masking: MaskingConfig = field(default_factory=MaskingConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     head: HeadConfig = field(default_factory=HeadConfig)
-
-    @staticmethod
-    def from_dict(values: Mapping[str, Any]) -> SignBertConfig:
-        """The config of ``dataclasses.asdict``; TypeError on keys that it does not know."""
-        nested: dict[str, Any] = {"crop": CropConfig, "gesture": GestureConfig}
-        parts: dict[str, Any] = {
-            "encoder": EncoderConfig,
-            "decoder": DecoderConfig,
-            "masking": MaskingConfig,
-            "loss": LossConfig,
-            "head": HeadConfig,
-        }
-
-        def build(kind: Any, entries: Mapping[str, Any], inner: Mapping[str, Any]) -> Any:
-            known = {k: build(inner[k], v, {}) if k in inner else v for k, v in entries.items()}
-            # A list, as JSON and YAML have it, would not equal the tuple that it stands for.
-            return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in known.items()})
-
-        return SignBertConfig(
-            **{k: build(parts[k], v, nested) if k in parts else v for k, v in values.items()}
-        )
 
 
 class PretrainingOutput(NamedTuple):

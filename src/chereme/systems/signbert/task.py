@@ -34,6 +34,7 @@ from torch import Tensor
 
 from chereme.errors import InputError, UsageError
 from chereme.metrics import UNRANKED, ranks, top_k
+from chereme.nn.configs import from_plain
 from chereme.systems.signbert.data import UNKNOWN, PoseBatch, PoseData, Split
 from chereme.systems.signbert.presets import PAPER_OPTIMISER
 from chereme.systems.signbert.recognizer import (
@@ -69,7 +70,7 @@ def load_signbert(path: str | Path) -> SignBertCheckpoint:
     BundleError for anything else.
     """
     with read_checkpoint(path, "signbert", "SignBERT") as (about, state):
-        config = SignBertConfig.from_dict(about["config"])
+        config = from_plain(SignBertConfig, about["config"])
         model: SignBertPretraining | SignBertRecognizer
         if about["kind"] == "pretraining":
             model = SignBertPretraining(config)

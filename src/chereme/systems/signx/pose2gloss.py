@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -33,7 +33,6 @@ from chereme.systems.signx.losses import (
     Coefficients,
     LossConfig,
     Pose2GlossLosses,
-    Schedule,
     l_contrast,
     l_ctc,
     l_ngram,
@@ -72,27 +71,6 @@ class Pose2GlossConfig:
         if loss.ctc_weight:
             trained.append("ctc")
         return tuple(trained)
-
-    @staticmethod
-    def from_dict(values: Mapping[str, Any]) -> Pose2GlossConfig:
-        """The config of ``dataclasses.asdict``; TypeError on keys that it does not know."""
-        parts: dict[str, Any] = {
-            "tracks": TracksConfig,
-            "context": ContextConfig,
-            "diffusion": DiffusionConfig,
-            "decoder": DecoderConfig,
-            "loss": LossConfig,
-        }
-        schedules = ("noise_weight", "teacher_forcing")
-
-        def build(kind: Any, entries: Mapping[str, Any]) -> Any:
-            known = {k: Schedule(**v) if k in schedules else v for k, v in entries.items()}
-            # A list, as JSON and YAML have it, would not equal the tuple that it stands for.
-            return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in known.items()})
-
-        return Pose2GlossConfig(
-            **{k: build(parts[k], v) if k in parts else v for k, v in values.items()}
-        )
 
 
 class Pose2GlossOutput(NamedTuple):

@@ -36,6 +36,7 @@ from chereme.metrics.translation import (
     score_glosses,
     sentence_top_n,
 )
+from chereme.nn.configs import from_plain
 from chereme.systems.signx.base_task import SentenceTask
 from chereme.systems.signx.batch_decoder import BatchDecoder, Words
 from chereme.systems.signx.data import SentenceBatch, SentenceData, Split
@@ -72,7 +73,7 @@ def load_signx(path: str | Path) -> SignXCheckpoint:
     BundleError for anything else.
     """
     with read_checkpoint(path, "signx", "SignX") as (about, state):
-        model = Pose2Gloss(Pose2GlossConfig.from_dict(about["config"]))
+        model = Pose2Gloss(from_plain(Pose2GlossConfig, about["config"]))
         model.load_state_dict(state)
         vocabulary = GlossVocabulary(tuple(about["tokens"]), about["units"])
     return SignXCheckpoint(model.eval(), vocabulary, about)

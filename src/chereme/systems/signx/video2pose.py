@@ -64,12 +64,6 @@ class Video2PoseConfig:
     patch_width: int = 0
     frames_at_once: int = 256
 
-    @staticmethod
-    def from_dict(values: Mapping[str, Any]) -> Video2PoseConfig:
-        """The config of ``dataclasses.asdict``; TypeError on keys that it does not know."""
-        known: dict[str, Any] = {k: ViTConfig(**v) if k == "vit" else v for k, v in values.items()}
-        return Video2PoseConfig(**known)
-
 
 def build_vit(config: Video2PoseConfig) -> nn.Module:
     """The ViT, with its weights; a warning and random ones where they cannot be reached.

@@ -28,6 +28,7 @@ from torch import Tensor
 from chereme.decoding.generation import PAPER_GENERATION, GenerationConfig
 from chereme.errors import InputError
 from chereme.metrics.translation import score_glosses
+from chereme.nn.configs import from_plain
 from chereme.systems.signx.base_task import SentenceTask
 from chereme.systems.signx.batch_decoder import BatchDecoder
 from chereme.systems.signx.data import Split
@@ -67,9 +68,9 @@ def load_video2gloss(path: str | Path) -> Video2GlossCheckpoint:
     BundleError for anything else.
     """
     with read_checkpoint(path, "signx", "stage II of SignX") as (about, state):
-        config = Video2PoseConfig.from_dict(about["video2pose"])
+        config = from_plain(Video2PoseConfig, about["video2pose"])
         # All weights are in the file: none are to be looked for elsewhere.
-        pose2gloss = Pose2Gloss(Pose2GlossConfig.from_dict(about["config"]))
+        pose2gloss = Pose2Gloss(from_plain(Pose2GlossConfig, about["config"]))
         model = Video2Gloss(replace(config, weights="scratch"), pose2gloss)
         model.load_state_dict(state)
         vocabulary = GlossVocabulary(tuple(about["tokens"]), about["units"])
