@@ -15,7 +15,7 @@ from chereme.errors import InputError, LimitError
 from chereme.formats.files import open_file, read_file
 from chereme.formats.manifests import read_manifest
 from chereme.formats.poses import read_landmarks
-from chereme.formats.track_files import import_track, open_tracks
+from chereme.formats.tracks.files import import_track, open_tracks
 from chereme.formats.xml_files import read_xml
 from chereme.text.glosses import GlossVocabulary
 from chereme.video import open_video

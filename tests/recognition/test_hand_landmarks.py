@@ -15,7 +15,7 @@ import pytest
 import fakes
 from chereme.errors import InputError, LimitError, UsageError
 from chereme.formats.poses import write_landmarks
-from chereme.formats.track_importers import mediapipe_of_landmarks
+from chereme.formats.tracks.mediapipe import mediapipe_of_landmarks
 from chereme.recognition.bundle import Bundle
 from chereme.recognition.fingerspelling import Recognizer
 from chereme.recognition.hand_landmarks import detect_hands, unmirror

@@ -17,8 +17,8 @@ import fakes
 from chereme.cli import app
 from chereme.errors import InputError, LimitError
 from chereme.formats.poses import read_landmarks, write_landmarks
-from chereme.formats.track_importers import mediapipe_of_landmarks
 from chereme.formats.tracks import read_tracks, write_tracks
+from chereme.formats.tracks.mediapipe import mediapipe_of_landmarks
 from chereme.formats.transcripts import write
 from chereme.recognition.bundle import Bundle
 from chereme.recognition.config import Segmentation

@@ -19,8 +19,8 @@ from chereme.errors import InputError
 from chereme.formats.files import read_file
 from chereme.formats.manifests import Item, Split, read_manifest
 from chereme.formats.tables import read_rows
-from chereme.formats.track_files import open_tracks
 from chereme.formats.tracks import PoseTracks
+from chereme.formats.tracks.files import open_tracks
 from chereme.text.glosses import LONGEST, as_gloss
 
 GLOSS_TIMES = "glosses.csv"

@@ -19,9 +19,9 @@ from typing import Any, Generic, TypeVar
 
 from chereme._version import __version__
 from chereme.errors import InputError, UsageError
-from chereme.formats.track_files import open_tracks
-from chereme.formats.track_importers import mediapipe_of_landmarks
 from chereme.formats.tracks import PAPER_RATE, PoseTracks
+from chereme.formats.tracks.files import open_tracks
+from chereme.formats.tracks.mediapipe import mediapipe_of_landmarks
 from chereme.hands.detector import MediaPipeDetector
 from chereme.recognition.config import Reader
 from chereme.recognition.continuous_bundle import ContinuousBundle

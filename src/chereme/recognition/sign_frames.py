@@ -14,8 +14,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from chereme.formats.track_importers import mediapipe_of_landmarks
 from chereme.formats.tracks import PoseTracks
+from chereme.formats.tracks.mediapipe import mediapipe_of_landmarks
 from chereme.hands.detector import Detection, HandDetector
 from chereme.hands.tracking import HandTracker
 from chereme.recognition.continuous_bundle import ContinuousBundle, track_ports

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from chereme.errors import InputError, UsageError
-from chereme.formats.track_files import import_track, import_tracks, open_tracks
-from chereme.formats.track_importers import SMPLX_ORDER
 from chereme.formats.tracks import TrackSpec, one_track, register_track, write_tracks
+from chereme.formats.tracks.files import import_track, import_tracks, open_tracks
+from chereme.formats.tracks.smplerx import SMPLX_ORDER
 
 register_track(TrackSpec("test_files", 3, "three numbers"))
 

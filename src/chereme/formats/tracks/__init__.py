@@ -9,7 +9,11 @@ file, so that no order of tracks is ever guessed. A tracks file is an ``.npz`` o
 - ``present/<name>``: ``(T,)`` bool, the frames in which the tool found anything.
 
 A track may be missing, and so may frames of it and numbers of a frame: these are masks and NaN,
-never zeros. :mod:`chereme.formats.track_importers` makes tracks of the tools' own output.
+never zeros. There is a module here for each tool.
+
+The paper gives the widths of the five tracks and says of DWPose's what they are. What the numbers
+of the others are is inferred from the tools, and said so at each function. What a tool did not find
+is NaN here, whatever it writes for it.
 """
 
 from __future__ import annotations

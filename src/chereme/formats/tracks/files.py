@@ -1,7 +1,7 @@
 """Files and folders that pose tools write, as pose tracks.
 
 How the tools' files are called is inferred: a number for each frame.
-:mod:`chereme.formats.track_importers` says what their numbers are taken for.
+The module of each tool says what their numbers are taken for.
 """
 
 from __future__ import annotations
@@ -20,16 +20,6 @@ from chereme.errors import InputError, UsageError
 from chereme.formats.arrays import plain_arrays
 from chereme.formats.files import read_file
 from chereme.formats.poses import read_landmarks
-from chereme.formats.track_importers import (
-    dwpose,
-    dwpose_of_frames,
-    mediapipe,
-    mediapipe_of_landmarks,
-    mediapipe_of_pose,
-    primedepth,
-    sapiens,
-    smplerx,
-)
 from chereme.formats.tracks import (
     PAPER_RATE,
     PoseTracks,
@@ -39,6 +29,10 @@ from chereme.formats.tracks import (
     together,
     track_spec,
 )
+from chereme.formats.tracks.dwpose import dwpose, dwpose_of_frames
+from chereme.formats.tracks.maps import primedepth, sapiens
+from chereme.formats.tracks.mediapipe import mediapipe, mediapipe_of_landmarks, mediapipe_of_pose
+from chereme.formats.tracks.smplerx import smplerx
 
 # <frame>, <frame>_<person>, <frame>_seg, with or without letters before.
 _NUMBERED = re.compile(r"^\D*(\d+)(?:_\d+)?(?:_seg)?$")

@@ -5,17 +5,10 @@ import pytest
 
 from chereme.errors import InputError
 from chereme.formats.poses import write_landmarks
-from chereme.formats.track_importers import (
-    SMPLX_ORDER,
-    dwpose,
-    dwpose_of_frames,
-    mediapipe,
-    mediapipe_of_landmarks,
-    mediapipe_of_pose,
-    primedepth,
-    sapiens,
-    smplerx,
-)
+from chereme.formats.tracks.dwpose import dwpose, dwpose_of_frames
+from chereme.formats.tracks.maps import primedepth, sapiens
+from chereme.formats.tracks.mediapipe import mediapipe, mediapipe_of_landmarks, mediapipe_of_pose
+from chereme.formats.tracks.smplerx import SMPLX_ORDER, smplerx
 from chereme.types import Landmarks
 
 
