@@ -29,7 +29,7 @@ from chereme.hands.tracking import track_hands
 from chereme.recognition.fingerspelling import Recognizer
 from chereme.recognition.hand_landmarks import detect_hands, turned
 from chereme.recognition.orientation import is_turned, likely_turn, may_be_turned
-from chereme.recognition.report import palm_share
+from chereme.recognition.report import palm_fraction
 from chereme.types import Frame, Landmarks
 from chereme.video import open_video
 
@@ -108,7 +108,7 @@ def seen(frames: Iterable[Frame]) -> tuple[float, float]:
     """Share of the frames with the signing hand; its palm as a share of the longer side."""
     with MediaPipeDetector() as detector:
         track = signing_hand(track_hands(frames, detector))
-    return (0.0, np.nan) if track is None else (float(track.present.mean()), palm_share([track]))
+    return (0.0, np.nan) if track is None else (float(track.present.mean()), palm_fraction([track]))
 
 
 def small(root: Path) -> None:

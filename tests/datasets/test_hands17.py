@@ -41,7 +41,7 @@ def test_order_is_mediapipes():
 
 @pytest.mark.parametrize("separator", ["\t", " ", "\t "])
 def test_golden_row(made, separator):
-    found = hands17.read(made(line(separator=separator)), train_share=1)
+    found = hands17.read(made(line(separator=separator)), train_fraction=1)
     (sequence,) = found.sequences
     assert (sequence.id, sequence.split) == ("Training_Annotation/train", "train")
     golden = {
@@ -115,5 +115,5 @@ def test_broken_input(made, tmp_path):
         hands17.read(made(""))
     with pytest.raises(InputError, match="got none: 1 line of another length"):
         hands17.read(made("a 1 2 3"))
-    with pytest.raises(UsageError, match="train_share: expected a share from 0 to 1, got 70"):
+    with pytest.raises(UsageError, match="train_fraction: expected a share from 0 to 1, got 70"):
         hands17.read(made(line()), 70)

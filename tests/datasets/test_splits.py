@@ -101,4 +101,4 @@ def test_items_without_signer_and_shares_that_are_none():
     with pytest.raises(InputError, match="one: expected a signer, got none"):
         leave_signers_out([Item(Path("x"), "a", "one")], ["a"])
     with pytest.raises(UsageError, match="between 0 and 1, got 20"):
-        leave_signers_out(clips({"a": 1}), ["a"], dev_share=20)
+        leave_signers_out(clips({"a": 1}), ["a"], dev_fraction=20)

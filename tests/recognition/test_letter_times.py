@@ -69,7 +69,7 @@ def test_rising_and_sinking_are_no_part_of_a_letter(exemplars, style):
 
 
 def test_a_letter_that_is_held_is_as_long_as_its_hold(exemplars):
-    track, spans, end = spelled(exemplars, "lab", letter_seconds=4.0, hold_share=0.8)
+    track, spans, end = spelled(exemplars, "lab", letter_seconds=4.0, hold_fraction=0.8)
     for token, (_, a, b) in zip(letter_times(said_of(spans), track, end), spans, strict=True):
         assert token.end - token.start == pytest.approx(b - a, abs=0.3)
 

@@ -22,7 +22,7 @@ from chereme.recognition.plausibility import (
     other_hand_beside,
     spelling_score,
 )
-from chereme.recognition.report import palm_share, warnings_about
+from chereme.recognition.report import palm_fraction, warnings_about
 from chereme.types import Landmarks, Token
 
 LEAST = 0.41
@@ -149,9 +149,9 @@ def test_a_small_hand_that_is_hardly_seen_or_read_is_named(
     coverage: float, palm: float, read: bool, told: bool
 ) -> None:
     seen = fakes.spell("vil")
-    scale = palm / palm_share(hand_tracks(seen))
+    scale = palm / palm_fraction(hand_tracks(seen))
     small = replace(seen, landmarks=seen.landmarks * np.float32(scale))
-    assert palm_share(hand_tracks(small)) == pytest.approx(palm, rel=1e-3)
+    assert palm_fraction(hand_tracks(small)) == pytest.approx(palm, rel=1e-3)
     segments = [segment(1.0)] if read else []
-    warnings = warnings_about(coverage, segments, palm=palm_share(hand_tracks(small)))
+    warnings = warnings_about(coverage, segments, palm=palm_fraction(hand_tracks(small)))
     assert any("small in the picture (its palm is 1.0%" in warning for warning in warnings) == told

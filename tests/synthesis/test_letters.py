@@ -12,7 +12,7 @@ import pytest
 from chereme.datasets.exemplars import LETTERS, Exemplars, joined
 from chereme.datasets.pose_clips import PoseClip, PoseCorpus
 from chereme.errors import UsageError
-from chereme.synthesis.letters import DIGIT_SHARE, LOOK_ALIKES, LetterClips, write
+from chereme.synthesis.letters import DIGIT_FRACTION, LOOK_ALIKES, LetterClips, write
 
 RIGHT = 1
 
@@ -79,7 +79,7 @@ def test_look_alikes_are_told_apart_by_their_share_alone(exemplars: Exemplars) -
     counts = Counter(clip.entry.label for clip in made)
     assert set(counts) == {*"aboz", "0", "5"}
     assert counts["0"] + counts["o"] == counts["5"] == counts["a"] == 60
-    assert counts["0"] == pytest.approx(60 * DIGIT_SHARE, abs=12)
+    assert counts["0"] == pytest.approx(60 * DIGIT_FRACTION, abs=12)
     # Exemplars of 0 have a straight middle finger, as those of b, and o has not: both are under
     # both glosses.
     shown: dict[str, list[float]] = defaultdict(list)

@@ -23,7 +23,7 @@ from chereme.synthesis.style import SpellingStyle
 # Slow, and with all that varies turned off.
 QUIET = SpellingStyle(
     letter_seconds=0.6,
-    hold_share=0.5,
+    hold_fraction=0.5,
     finger_lag=0.0,
     smoothing=0.0,
     shape_spread=0.0,
@@ -81,7 +81,7 @@ def test_styles_differ_and_repeat() -> None:
     assert {style.rise for style in styles} == {style.sink for style in styles} == {True, False}
     for style in styles:
         assert 0.1 <= style.letter_seconds <= 0.9
-        assert 0 < style.hold_share < 1
+        assert 0 < style.hold_fraction < 1
         assert style.rate in (15, 20, 24, 25, 30, 50, 60)
 
 

@@ -12,7 +12,7 @@ were signed two to six times, often by several signers, so that a model that has
 seen the sentence. `folds` keeps the repetitions of a sentence, variants left away, together, and
 mixes signers. The tables name no sessions: the three signers are the only groups of recording that
 they show, and the places of the noses form no others. `signer_folds` tests each signer alone.
-Neither makes glosses known that are signed once (31 of 112): `unseen_share` is a floor for the
+Neither makes glosses known that are signed once (31 of 112): `unseen_fraction` is a floor for the
 error rate of a fold.
 """
 
@@ -129,7 +129,7 @@ def signer_folds(sentences: Sequence[Sentence]) -> Folds:
     return [tuple(s.id for s in sentences if (s.signer or "") == signer) for signer in signers]
 
 
-def unseen_share(sentences: Sequence[Sentence], tested: Sequence[str]) -> float:
+def unseen_fraction(sentences: Sequence[Sentence], tested: Sequence[str]) -> float:
     """The percentage of the tested glosses that no other sentence has: a floor for the word error
     rate of any model that is trained on the others."""
     known = {word for s in sentences if s.id not in tested for word in s.words}

@@ -40,11 +40,11 @@ CAMERA = Camera(475.065948, 475.065857, 315.944855, 245.287079, 640, 480)
 _SEPARATORS = re.compile(r"[\s,]+")
 
 
-def read(annotations: str | Path | Iterable[str | Path], train_share: float = 0.7) -> JointSet:
+def read(annotations: str | Path | Iterable[str | Path], train_fraction: float = 0.7) -> JointSet:
     """Read annotation files, or one of them, and divide each sequence as the paper does.
 
     Pictures of one folder are one sequence, in the order of the file; so are the pictures of a file
-    that names no folders, which is called by the file. The first ``train_share`` of its frames,
+    that names no folders, which is called by the file. The first ``train_fraction`` of its frames,
     rounded down, are for training. In the training file of the challenge itself the pictures are
     shuffled: its neighbours are no neighbours in time, and only single frames of it make sense.
 
@@ -52,8 +52,8 @@ def read(annotations: str | Path | Iterable[str | Path], train_share: float = 0.
     camera are counted among the findings. Raises InputError if a file cannot be read or no line can
     be used; UsageError for a share that is not between 0 and 1.
     """
-    if not 0 <= train_share <= 1:
-        raise UsageError(f"train_share: expected a share from 0 to 1, got {train_share:g}")
+    if not 0 <= train_fraction <= 1:
+        raise UsageError(f"train_fraction: expected a share from 0 to 1, got {train_fraction:g}")
     paths = [annotations] if isinstance(annotations, str | Path) else list(annotations)
     hands: dict[str, list[tuple[str, Array]]] = {}
     findings: list[Finding] = []
@@ -75,7 +75,7 @@ def read(annotations: str | Path | Iterable[str | Path], train_share: float = 0.
                 sequence = path.stem if folder == "." else folder
                 hands.setdefault(sequence, []).append((picture, joints[list(TO_MEDIAPIPE)] / 1000))
     sequences = tuple(
-        part for name, found in hands.items() for part in _divide(name, found, train_share)
+        part for name, found in hands.items() for part in _divide(name, found, train_fraction)
     )
     check_any(f"HANDS17 in {', '.join(map(str, paths))}", sequences, findings)
     return JointSet("HANDS17", CAMERA, sequences, rows, tuple(findings))
@@ -92,10 +92,10 @@ def _numbers(cells: Sequence[str]) -> Array | None:
 
 
 def _divide(
-    name: str, hands: Sequence[tuple[str, Array]], train_share: float
+    name: str, hands: Sequence[tuple[str, Array]], train_fraction: float
 ) -> list[JointSequence]:
     # Rounded before it is cut: 0.7 x 10 is a hair below 7.
-    cut = int(round(train_share * len(hands), 6))
+    cut = int(round(train_fraction * len(hands), 6))
     parts: list[tuple[JointSplit, Sequence[tuple[str, Array]]]] = [
         ("train", hands[:cut]),
         ("test", hands[cut:]),

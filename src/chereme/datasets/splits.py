@@ -37,21 +37,22 @@ def leave_signers_out(
     items: Sequence[Item],
     test_signers: Iterable[str],
     *,
-    dev_share: float = 0.2,
+    dev_fraction: float = 0.2,
     dev_by: DevBy = "signer",
     seed: int = 0,
 ) -> list[Item]:
     """The items with their split set: test for ``test_signers``, train and dev for the others.
 
-    ``dev_by="signer"``: dev is whole signers, drawn until their clips come nearest to ``dev_share``
-    of those that are not tested, so that no signer is in two splits. ``dev_by="clip"``: dev is that
-    share of the clips, so that train and dev share signers; test shares none in either case.
+    ``dev_by="signer"``: dev is whole signers, drawn until their clips come nearest to
+    ``dev_fraction`` of those that are not tested, so that no signer is in two splits.
+    ``dev_by="clip"``: dev is that share of the clips, so that train and dev share signers; test
+    shares none in either case.
 
     Raises InputError if an item has no signer, or test, train or dev would be empty; UsageError for
     a share that is not between 0 and 1.
     """
-    if not 0 < dev_share < 1:
-        raise UsageError(f"dev_share: expected a share between 0 and 1, got {dev_share:g}")
+    if not 0 < dev_fraction < 1:
+        raise UsageError(f"dev_fraction: expected a share between 0 and 1, got {dev_fraction:g}")
     tested = set(test_signers)
     clips: Counter[str] = Counter()
     for item in items:
@@ -62,7 +63,7 @@ def leave_signers_out(
             )
         clips[item.signer] += 1
 
-    target = dev_share * sum(count for signer, count in clips.items() if signer not in tested)
+    target = dev_fraction * sum(count for signer, count in clips.items() if signer not in tested)
     if dev_by == "signer":
         dev: set[str] = set()
         others = _shuffled(clips.keys() - tested, f"dev {seed}")

@@ -29,7 +29,7 @@ from chereme.text import ASL_LETTERS, Alphabet
 
 SOURCES = ("english", "first_names", "last_names", "places", "common")
 Split = Literal["all", "train", "held_out"]
-HELD_OUT_SHARE = 20  # one word in so many
+HELD_OUT_FRACTION = 20  # one word in so many
 # Choice: frequency ** 0.4. Frequent English words have signs of their own and are seldom spelled;
 # the exponent keeps them ahead of rare ones without letting "the" be a twentieth of all words.
 TEMPER = 0.4
@@ -84,7 +84,7 @@ def is_held_out(word: str) -> bool:
     out of all or of none.
     """
     letters = ASL_LETTERS.normalise(word)
-    return zlib.crc32(letters.encode()) % HELD_OUT_SHARE == 0
+    return zlib.crc32(letters.encode()) % HELD_OUT_FRACTION == 0
 
 
 def _package_lines(package: str, name: str) -> list[str]:

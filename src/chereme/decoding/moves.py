@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.floating[Any]]
 Bases = Callable[[Floats, Floats, Floats], Floats]
-"""``times (N,)``, beginnings and ends ``(M,)`` of moves -> the share ``(M, K, N)`` that each of K
+"""``times (N,)``, beginnings and ends ``(M,)`` of moves -> the fraction ``(M, K, N)`` that each of
+K
 poses has in each frame."""
 
 SHORTEST, LONGEST = 0.04, 0.8  # seconds of a move
@@ -37,9 +38,9 @@ class Move:
     end: float
     size: float
 
-    def at(self, share: float) -> float:
-        """The time after that share of its duration."""
-        return self.start + share * (self.end - self.start)
+    def at(self, fraction: float) -> float:
+        """The time after that fraction of its duration."""
+        return self.start + fraction * (self.end - self.start)
 
 
 def find_move(times: Floats, values: Floats) -> Move | None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 ROWS, COLUMNS = 18, 32
 SAMPLES = 4  # pixels looked at in each direction of a cell
 CHANGED = 12.0  # of 255, in one of the colours
-SHARE = 0.5
+FRACTION = 0.5
 # A cut stands out from what changed before it: flicker, noise and a camera that is swept do not.
 RECENT = 8  # frames
 OUTSTANDING = 2.0
@@ -36,10 +36,10 @@ class CutFinder:
         if before is None:
             return False
         changed = np.abs(self._cells - before).max(axis=-1) > CHANGED
-        share = float(changed.mean())
+        fraction = float(changed.mean())
         usual = max(self._shares, default=1.0)
-        self._shares.append(share)
-        return share > SHARE and share >= OUTSTANDING * usual
+        self._shares.append(fraction)
+        return fraction > FRACTION and fraction >= OUTSTANDING * usual
 
 
 def _cells(image: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -106,9 +106,9 @@ def whole(width: int, height: int) -> View:
     return View(0, 0, width, height)
 
 
-def bordered(width: int, height: int, share: float, replicate: bool = False) -> View:
-    """The frame with a border of ``share`` times its longer side all round."""
-    border = round(share * max(width, height))
+def bordered(width: int, height: int, fraction: float, replicate: bool = False) -> View:
+    """The frame with a border of ``fraction`` times its longer side all round."""
+    border = round(fraction * max(width, height))
     return View(-border, -border, width + border, height + border, replicate)
 
 
@@ -179,8 +179,8 @@ class MovingPart:
             return None
         spans = []
         for axis in (0, 1):
-            share = np.cumsum(change.sum(axis=axis))
-            low, high = np.searchsorted(share, np.array([0.05, 0.95]) * share[-1])
+            fraction = np.cumsum(change.sum(axis=axis))
+            low, high = np.searchsorted(fraction, np.array([0.05, 0.95]) * fraction[-1])
             spans.append((float(low), float(high) + 1.0))
         (left, right), (top, bottom) = (np.array(span) * step for span in spans)
         longest = max(width, height)

@@ -23,7 +23,7 @@ from chereme.hands.skeleton import KNUCKLES, WRIST, palm_size
 from chereme.types import NUM_JOINTS, Frame, Handedness, Landmarks
 
 PALM = (WRIST, *KNUCKLES)
-Vote = tuple[Handedness, float]  # and the share of the votes for it, 0.5..1
+Vote = tuple[Handedness, float]  # and the fraction of the votes for it, 0.5..1
 # All distances are in palm lengths.
 # Mean over the joints below which two detections are one hand: of the same side they would have to
 # be two people's, of different sides they may be a signer's hands laid on each other.
@@ -38,15 +38,15 @@ LABEL_COST = 1.0
 # After so many seconds unseen, what is certain to be of the other side is another hand.
 ANOTHER_AFTER, CERTAIN = 0.3, 0.8
 MEMORY = 1.0  # seconds after which a hand that was not seen is a new fragment
-SAME_HAND_SHARE = 0.7  # a vote that is clear enough to join or part fragments that lie apart
+SAME_HAND_FRACTION = 0.7  # a vote that is clear enough to join or part fragments that lie apart
 AWAY = 10.0  # seconds after which a hand that comes back is voted on anew
 # No hand goes beyond MAX_REACH between two frames: of what is there at once the film was cut.
 AT_ONCE = 0.1
-SURE_SHARE = 0.8  # of the vote: hands that are sure to be of a side share no column with others
+SURE_FRACTION = 0.8  # of the vote: hands that are sure to be of a side share no column with others
 # What MediaPipe takes for a hand and is none, an ear mostly, has no side: its label flips, with low
 # scores. Measured mean scores: hands 0.95 and more, ears 0.68.
 NO_SIDE_SCORE = 0.75
-NO_SIDE_SHARE = 0.75
+NO_SIDE_FRACTION = 0.75
 
 
 class _Fragment:
@@ -117,7 +117,7 @@ class _Hand:
 
     def is_hand(self) -> bool:
         score = (self.right + self.left) / self.seen
-        return score >= NO_SIDE_SCORE or self.vote()[1] >= NO_SIDE_SHARE
+        return score >= NO_SIDE_SCORE or self.vote()[1] >= NO_SIDE_FRACTION
 
 
 class _Column:
@@ -217,7 +217,7 @@ class HandTracker:
             width=self._width,
             height=self._height,
             handedness=tuple(side for side, _ in votes),
-            handedness_score=tuple(share for _, share in votes),
+            handedness_score=tuple(fraction for _, fraction in votes),
             world_landmarks=world,
         )
 
@@ -263,10 +263,10 @@ def _distance(track: _Fragment, hand: Detection, time: float) -> float:
     reach = min(REACH + REACH_PER_SECOND * (time - track.times[-1]), MAX_REACH)
     if distance > reach:
         return np.inf
-    side, share = track.vote()
+    side, fraction = track.vote()
     if side == hand.handedness:
         return distance
-    certainty = (2 * share - 1) * (2 * hand.score - 1)
+    certainty = (2 * fraction - 1) * (2 * hand.score - 1)
     if certainty >= CERTAIN and time - track.times[-1] > ANOTHER_AFTER:
         return np.inf
     return distance + LABEL_COST * max(certainty, 0.0)
@@ -351,8 +351,8 @@ def _plausibly_same(hand: _Hand, later: _Fragment) -> bool:
     distance = float(np.linalg.norm(earlier.centre - _centre(later.landmarks[0]))) / max(sizes)
     if distance > MAX_REACH and later.times[0] - earlier.times[-1] < AT_ONCE:
         return False
-    (side, share), (other_side, other_share) = hand.vote(), later.vote()
-    if min(share, other_share) >= SAME_HAND_SHARE and min(hand.seen, len(later.frames)) > 2:
+    (side, fraction), (other_side, other_share) = hand.vote(), later.vote()
+    if min(fraction, other_share) >= SAME_HAND_FRACTION and min(hand.seen, len(later.frames)) > 2:
         return side == other_side
     return distance <= MAX_REACH
 
@@ -368,8 +368,8 @@ def _columns(hands: Sequence[_Hand], most: int) -> list[_Column]:
     places: dict[int, _Column] = {}
     pairs = [(hand, fragment) for hand in hands for fragment in hand.fragments]
     for hand, fragment in sorted(pairs, key=lambda pair: pair[1].times[0]):
-        side, share = hand.vote()
-        sure = share >= SURE_SHARE
+        side, fraction = hand.vote()
+        sure = fraction >= SURE_FRACTION
         own = places.get(id(hand))
         same_side = [column for column in columns if column.side == side]
         alike = [column for column in same_side if column.sure == sure]

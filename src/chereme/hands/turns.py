@@ -20,21 +20,21 @@ from chereme.types import HandTrack, Landmarks
 
 MAX_GAP = 0.5  # seconds
 # What it costs to pass from a hand that is there to another, in the units of activity: as much as
-# the hand moved in the half seconds before and after, and a share of what it moved in ten seconds.
-# So a hand that spells, or holds a letter, is left for one that does more, not for a fidget; a hand
-# that has not moved is left at once.
+# the hand moved in the half seconds before and after, and a fraction of what it moved in ten
+# seconds. So a hand that spells, or holds a letter, is left for one that does more, not for a
+# fidget; a hand that has not moved is left at once.
 NEAR, AROUND = 0.5, 5.0  # seconds on both sides
-AROUND_SHARE = 0.1
+AROUND_FRACTION = 0.1
 # While no hand does more than this a second, it is the turn of the one that moved most in the
 # minute around: a letter may be held.
 RESTING_RATE, MINUTE = 0.05, 30.0
 SEEN = 1e-6  # of each frame in which a hand is seen
 # A hand that was there while another signed must move this much of what that one did, in the same
 # time, to be read when it is alone: an idle hand does not sign because the other one left.
-IDLE_SHARE = 0.1
+IDLE_FRACTION = 0.1
 # Activity a second of a hand that spells: 0.2 (slowly) to 3.5 (quickly), of one at rest: 0.02.
 SIGNING_RATE = 0.2
-RIVAL_SHARE = 0.6  # of the signing hand's activity, from which on another hand may sign as well
+RIVAL_FRACTION = 0.6  # of the signing hand's activity, from which on another hand may sign as well
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +47,8 @@ class Turn:
     last: int
     rival: float = 0.0
 
-    def rival_share(self, times: NDArray[np.floating[Any]]) -> float:
-        """``rival`` as a share of the turn; ``times (T,)``: seconds of the recording's frames."""
+    def rival_fraction(self, times: NDArray[np.floating[Any]]) -> float:
+        """``rival`` as a fraction of the turn; ``times (T,)``: seconds of the frames."""
         seconds = float(times[self.last] - times[self.first])
         return min(self.rival / seconds, 1.0) if seconds > 0 else 0.0
 
@@ -129,9 +129,9 @@ def _preference(
 ) -> NDArray[np.float64]:
     """``(T, H)``: what tips the balance between hands that rest, in the units of ``moved``."""
     around = _sums_around(moved, times, MINUTE) + SEEN * _sums_around(there * 1.0, times, MINUTE)
-    share = around / np.maximum(around.sum(axis=1, keepdims=True), 1e-12)
+    fraction = around / np.maximum(around.sum(axis=1, keepdims=True), 1e-12)
     steps = np.diff(times, prepend=times[:1])
-    preference: NDArray[np.float64] = there * (RESTING_RATE * steps[:, None] * share + 1e-12)
+    preference: NDArray[np.float64] = there * (RESTING_RATE * steps[:, None] * fraction + 1e-12)
     return preference
 
 
@@ -142,7 +142,7 @@ def _choose(
 
     The choice with the most activity ``moved (T, H)`` in all, less the costs of changes (Viterbi).
     """
-    cost = _sums_around(moved, times, NEAR) + AROUND_SHARE * _sums_around(moved, times, AROUND)
+    cost = _sums_around(moved, times, NEAR) + AROUND_FRACTION * _sums_around(moved, times, AROUND)
     # Only a hand that goes on being there is left at a cost.
     cost[1:][~(there[1:] & there[:-1])] = 0.0
     value = np.zeros(there.shape[1])
@@ -188,7 +188,7 @@ def _is_idle(
     if not len(passed_over):
         return False
     most = rates[passed_over, chosen[passed_over]].max()
-    return bool(rates[turn, place].max() < IDLE_SHARE * most)
+    return bool(rates[turn, place].max() < IDLE_FRACTION * most)
 
 
 def _rival_seconds(
@@ -202,7 +202,7 @@ def _rival_seconds(
     own = rates[turn, place]
     if not others.shape[1]:
         return 0.0
-    both = (own > SIGNING_RATE) & (others.max(axis=1) > RIVAL_SHARE * own)
+    both = (own > SIGNING_RATE) & (others.max(axis=1) > RIVAL_FRACTION * own)
     return float(np.diff(times[turn], prepend=times[turn][:1])[both].sum())
 
 

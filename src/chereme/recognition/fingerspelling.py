@@ -19,7 +19,7 @@ import numpy as np
 from chereme._version import __version__
 from chereme.errors import CheremeError, OutputError, UsageError
 from chereme.hands.signing import bridge_gaps, signing_hand, to_right_hand
-from chereme.hands.tracking import SURE_SHARE
+from chereme.hands.tracking import SURE_FRACTION
 from chereme.hands.turns import Turn, signing_columns, signing_turns, turn_tracks
 from chereme.recognition.bundle import Bundle
 from chereme.recognition.crops import pictures_of, read_crop_features
@@ -48,7 +48,7 @@ from chereme.recognition.profiling import Stages
 from chereme.recognition.report import (
     Hand,
     hands_seen,
-    palm_share,
+    palm_fraction,
     warnings_about,
     why_no_hand,
 )
@@ -298,7 +298,7 @@ class Recognizer:
             )
         )
         judged = [
-            judge(reading.segments, track, landmarks, least=least, rival=turn.rival_share(times))
+            judge(reading.segments, track, landmarks, least=least, rival=turn.rival_fraction(times))
             for reading, track, turn in zip(readings, tracks, turns, strict=True)
         ]
         readings = [
@@ -325,7 +325,7 @@ class Recognizer:
             ],
         }
         rival = sum(turn.rival for turn in turns)
-        warnings += warnings_about(coverage, emissions, rival=rival, palm=palm_share(tracks))
+        warnings += warnings_about(coverage, emissions, rival=rival, palm=palm_fraction(tracks))
         warnings += sorted({doubt for _, doubts in judged for doubt in doubts})
         return Transcript(
             text=" ".join(segment.text for segment in spoken),
@@ -471,5 +471,5 @@ def _check_hand(hand: Hand) -> Hand:
 
 def _sides(track: HandTrack, chosen: bool) -> Sequence[Handedness]:
     """The hands that ``track`` may be: the vote's, or both if it is unsure and none was chosen."""
-    unsure = track.handedness == "unknown" or track.handedness_score < SURE_SHARE
+    unsure = track.handedness == "unknown" or track.handedness_score < SURE_FRACTION
     return ("right", "left") if unsure and not chosen else (track.handedness,)

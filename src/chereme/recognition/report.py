@@ -47,7 +47,7 @@ def hands_seen(landmarks: Landmarks) -> list[dict[str, Any]]:
     ]
 
 
-def palm_share(tracks: Sequence[HandTrack]) -> float:
+def palm_fraction(tracks: Sequence[HandTrack]) -> float:
     """The palm's median length as a share of the picture's longer side."""
     sizes = np.concatenate([palm_size(track.landmarks[track.present]) for track in tracks])
     return float(np.median(sizes)) / max(tracks[0].width, tracks[0].height)
@@ -59,7 +59,7 @@ def warnings_about(
     """Why the text may be wrong or is empty.
 
     ``coverage``: share of the frames with the signing hand; ``rival``: seconds in which another
-    hand moved about as much; ``palm``: see :func:`palm_share`.
+    hand moved about as much; ``palm``: see :func:`palm_fraction`.
     """
     warnings = []
     if coverage < LOW_COVERAGE:

@@ -30,11 +30,11 @@ def detector_noise(points: Floats, style: SpellingStyle, rng: Any) -> Floats:
     return noise
 
 
-def lost_frames(count: int, share: float, rng: Any) -> NDArray[np.bool_]:
-    """Which of ``count`` frames have no hand: about ``share``, never the first and the last."""
-    if not share or count <= 2:
+def lost_frames(count: int, fraction: float, rng: Any) -> NDArray[np.bool_]:
+    """Which of ``count`` frames have no hand: about ``fraction``, never the first and the last."""
+    if not fraction or count <= 2:
         return np.zeros(count, dtype=bool)
-    lost: NDArray[np.bool_] = rng.random(count) < share
+    lost: NDArray[np.bool_] = rng.random(count) < fraction
     lost |= np.roll(lost, 1) & (rng.random(count) < 0.4)
     lost[[0, -1]] = False
     return lost

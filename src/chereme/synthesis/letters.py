@@ -5,8 +5,8 @@ letter, and goes again (`chereme.synthesis.spelling`); J and Z are movements. So
 picture: one frame, or the same for a while. The other hand may be in sight, and idle.
 
 0, 2, 6 and 9 are the handshapes of O, V, W and F, and which is meant context alone can tell. Their
-clips are composed from the exemplars of both, and ``DIGIT_SHARE`` of them have the digit for their
-gloss, whatever the exemplar: what is learnt of such a hand is this share, and not of which
+clips are composed from the exemplars of both, and ``DIGIT_FRACTION`` of them have the digit for
+their gloss, whatever the exemplar: what is learnt of such a hand is this share, and not of which
 collection it reminds.
 """
 
@@ -32,7 +32,7 @@ Part = Literal["train", "dev", "test"]
 Floats = NDArray[np.floating[Any]]
 
 LOOK_ALIKES = {"0": "o", "2": "v", "6": "w", "9": "f"}
-DIGIT_SHARE = 0.25  # of the clips of a handshape that is a letter and a digit
+DIGIT_FRACTION = 0.25  # of the clips of a handshape that is a letter and a digit
 _RATES = (15.0, 20.0, 24.0, 25.0, 30.0, 30.0, 30.0)
 _STILLS = 0.25  # share of the clips of letters without movement that are one frame, or one for long
 _OTHER_HAND = 0.25  # share of the clips in which the other hand is in sight
@@ -130,7 +130,7 @@ class _Hands:
         spelled = self.speller.spell(shape, rng, style)
         joints, confidence = self._seen(spelled, style, rng)
         name = f"letter-{seed}-{self.signer or self.part}-{index:06d}"
-        gloss = self.digits.get(shape, shape) if rng.random() < DIGIT_SHARE else shape
+        gloss = self.digits.get(shape, shape) if rng.random() < DIGIT_FRACTION else shape
         entry = Entry(name, gloss, self.signer, self.part, style.rate, len(joints))
         return PoseClip(entry, joints, confidence)
 
@@ -181,7 +181,7 @@ def _style(rng: np.random.Generator) -> SpellingStyle:
         style,
         rate=float(rng.choice(_RATES)),
         letter_seconds=float(np.clip(rng.lognormal(np.log(0.45), 0.5), 0.15, 1.2)),
-        hold_share=rng.uniform(0.3, 0.9),
+        hold_fraction=rng.uniform(0.3, 0.9),
         first_hold=rng.uniform(0.0, 1.0) if rng.random() < 0.6 else 0.0,
     )
 

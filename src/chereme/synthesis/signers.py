@@ -66,7 +66,7 @@ class Signer:
         return replace(
             today,
             letter_seconds=min(seconds, max(6.0 / max(letters, 1), 0.15)),
-            hold_share=own.hold_share,
+            hold_fraction=own.hold_fraction,
             finger_lag=own.finger_lag,
             smoothing=own.smoothing,
             shape_spread=0.6 * own.shape_spread,

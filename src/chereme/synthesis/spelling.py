@@ -208,7 +208,7 @@ class Speller:
             path.add(path.poses[0], rng.uniform(0.0, 0.3))
         for index, letter in enumerate(text):
             seconds = style.letter_seconds * rng.lognormal(0, 0.2)
-            hold = seconds * style.hold_share
+            hold = seconds * style.hold_fraction
             first, last = index == 0, index == len(text) - 1
             if first:
                 hold += style.first_hold

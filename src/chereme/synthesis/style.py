@@ -12,7 +12,7 @@ class SpellingStyle:
     """How one signer spells in one clip. Times in seconds, angles in degrees, lengths in palms."""
 
     letter_seconds: float = 0.3
-    hold_share: float = 0.4
+    hold_fraction: float = 0.4
     finger_lag: float = 0.02
     smoothing: float = 0.02
     shape_spread: float = 2.0  # habit: constant offset of each joint
@@ -46,7 +46,7 @@ class SpellingStyle:
         seconds = min(seconds, max(6.0 / max(letters, 1), 0.15))
         return cls(
             letter_seconds=seconds,
-            hold_share=rng.uniform(0.1, 0.7) if seconds > 0.18 else rng.uniform(0.05, 0.4),
+            hold_fraction=rng.uniform(0.1, 0.7) if seconds > 0.18 else rng.uniform(0.05, 0.4),
             finger_lag=rng.uniform(0.0, 0.1) * seconds,
             smoothing=rng.uniform(0.02, 0.12) * seconds,
             shape_spread=rng.uniform(0, 4),
