@@ -15,7 +15,8 @@ EXAMPLE ?= examples/hello.mp4
 # Fixed, and installed first: what `.[train]` alone would fetch changes from month to month. It may
 # hold options of pip too: make TORCH='torch==2.13.0 --index-url ...' test takes the CPU build.
 TORCH := torch==2.13.0
-PYTEST_ARGS ?=
+# One process a core; networks as small as those of tests gain nothing from threads.
+PYTEST_ARGS ?= -n auto --dist worksteal
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -26,7 +27,7 @@ demo: $(VENV)/.installed
 	$(BIN)/chereme recognize $(EXAMPLE)
 
 test: $(VENV)/.installed-all
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-all
 	$(BIN)/ruff check .
