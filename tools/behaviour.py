@@ -16,7 +16,7 @@ photographs: text, tokens with times and probabilities, warnings, and what its n
 (log-probabilities whole, all else as sums). ``record --part training``: two batches of each YAML
 file under ``configs``, on small data: losses, sums over each batch and over the weights after it,
 and scores; then the bundles that some of these are exported to. ``_shrink`` makes networks, batches
-and pictures smaller by options. ``--only TEXT`` records the cases with TEXT in their name. A case
+and pictures smaller by options. ``--only REGEX`` is of the names of cases, of both verbs. A case
 that fails is recorded as its error; the .log beside the record has more.
 
 Where the code after has other names for options or files, change them here: what is compared are
@@ -225,7 +225,7 @@ class Record:
         self.only = only
 
     def case(self, name: str, compute: Callable[[], Any], log: Path | None = None) -> None:
-        if self.only not in name:
+        if not re.search(self.only, name):
             return
         began = time.perf_counter()
         try:
@@ -852,15 +852,19 @@ def differences(one: Any, other: Any, tolerance: float, at: str = "") -> Iterato
         yield at, f"{one!r} against {other!r}"
 
 
-def compare(paths: Sequence[Path], tolerance: float, ignore: str | None, most: int) -> int:
-    first, second = (json.loads(path.read_text()) for path in paths)
+def compare(
+    paths: Sequence[Path], tolerance: float, only: str, ignore: str | None, most: int
+) -> int:
+    first, second = (
+        {name: case for name, case in document["cases"].items() if re.search(only, name)}
+        for document in (json.loads(path.read_text()) for path in paths)
+    )
     count = changed = 0
-    for name in [*first["cases"], *(n for n in second["cases"] if n not in first["cases"])]:
-        if name not in first["cases"] or name not in second["cases"]:
-            found = [("", f"only in {paths[name not in first['cases']]}")]
+    for name in dict.fromkeys([*first, *second]):
+        if name not in first or name not in second:
+            found = [("", f"only in {paths[name not in first]}")]
         else:
-            pair = first["cases"][name], second["cases"][name]
-            found = list(differences(*pair, tolerance))
+            found = list(differences(first[name], second[name], tolerance))
         if ignore:
             found = [(at, what) for at, what in found if not re.search(ignore, f"{name}{at}")]
         count += len(found)
@@ -869,9 +873,9 @@ def compare(paths: Sequence[Path], tolerance: float, ignore: str | None, most: i
             print(f"{name}{at}: {what}")
         if len(found) > most:
             print(f"{name}: {len(found) - most} more")
-    failed = sum("error" in case for case in second["cases"].values())
+    failed = sum("error" in case for case in second.values())
     print(
-        f"{len(first['cases'])} and {len(second['cases'])} cases ({failed} of the second are "
+        f"{len(first)} and {len(second)} cases ({failed} of the second are "
         f"errors), {changed} differ in {count} places; tolerance {tolerance:g}"
     )
     return 1 if count else 0
@@ -887,17 +891,18 @@ def main() -> int:
     recording.add_argument("output", type=Path)
     recording.add_argument("--fixtures", type=Path, required=True)
     recording.add_argument("--part", choices=("serving", "training"))
-    recording.add_argument("--only", default="", metavar="TEXT", help="cases with this in the name")
     for verb in (making, recording):
         verb.add_argument("--data", type=Path, default=CHECKOUT.parent / "shared" / "data")
     comparing = verbs.add_parser("compare", help="list differences of two records")
     comparing.add_argument("records", type=Path, nargs=2)
     comparing.add_argument("--tolerance", type=float, default=TOLERANCE)
+    for verb in (recording, comparing):
+        verb.add_argument("--only", default="", metavar="REGEX", help="cases with such a name")
     comparing.add_argument("--ignore", metavar="REGEX", help="places not to look at")
     comparing.add_argument("--most", type=int, default=8, help="differences shown of a case")
     given = parser.parse_args()
     if given.verb == "compare":
-        return compare(given.records, given.tolerance, given.ignore, given.most)
+        return compare(given.records, given.tolerance, given.only, given.ignore, given.most)
     data = given.data.resolve()
     if given.verb == "fixtures":
         folder = given.folder.resolve()
