@@ -65,6 +65,7 @@ KEYPOINTS, JOINTS = {"openpose_137": 137 * 3}, {"joints": 21 * 3}
 _UNSTABLE = re.compile(
     r"timings|chereme|ms_per|_ms$|seconds|device|machine|version|sha256|date|commit|memory|peak"
 )
+_TEMPORARY = re.escape(tempfile.gettempdir()) + r"/tmp\w+"
 _scrubbed: list[tuple[str, str]] = [(str(CHECKOUT), "CHECKOUT")]  # paths, and what stands for them
 
 
@@ -90,7 +91,7 @@ def plain(value: Any) -> Any:
     text = str(value)
     for path, name in _scrubbed:
         text = text.replace(path, name)
-    return text
+    return re.sub(_TEMPORARY, "TEMPORARY", text)
 
 
 def sums(arrays: Sequence[Any]) -> dict[str, Any]:
