@@ -30,7 +30,6 @@ from chereme.systems.fingerspelling import export as export_module
 from chereme.systems.fingerspelling.checkpoints import load_checkpoint
 from chereme.systems.fingerspelling.export import export, onnx_networks
 from chereme.systems.fingerspelling.losses import fingerspelling_losses
-from chereme.systems.fingerspelling.presets import preset
 from chereme.systems.fingerspelling.recognizer import FingerspellingConfig, FingerspellingRecognizer
 from chereme.systems.fingerspelling.sequence import SequenceConfig
 from chereme.text import ASL_LETTERS, CHICAGO
@@ -318,11 +317,15 @@ def toy_clip(rng: np.random.Generator, letters: int = 3) -> tuple[np.ndarray, st
 
 @pytest.fixture(scope="module")
 def trained() -> FingerspellingRecognizer:
-    """The small preset, on small crops, taught the toy."""
+    """The recipe small, on small crops, taught the toy."""
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
-    config = preset("small")
-    model = FingerspellingRecognizer(replace(config, rgb=replace(config.rgb, image_size=SIZE)))
+    config = FingerspellingConfig(
+        stream="rgb",
+        rgb=ResNetEncoderConfig((2, 2, 2, 2), (32, 64, 128, 256), image_size=SIZE),
+        sequence=SequenceConfig(conv_dim=256, gru_hidden=192),
+    )
+    model = FingerspellingRecognizer(config)
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)
     for _ in range(110):
         clips = [toy_clip(rng) for _ in range(8)]
@@ -343,7 +346,7 @@ def trained() -> FingerspellingRecognizer:
 
 
 @pytest.mark.slow
-def test_int8_of_the_small_preset_loses_nothing(trained: FingerspellingRecognizer) -> None:
+def test_int8_of_the_small_recipe_loses_nothing(trained: FingerspellingRecognizer) -> None:
     rng = np.random.default_rng(1)
     clips = [toy_clip(rng) for _ in range(24)]
     calibration = [toy_clip(rng)[0].transpose(0, 2, 3, 1) for _ in range(6)]

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
-import itertools
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 
 from chereme.systems.hand_aware.losses import LossConfig
-from chereme.systems.hand_aware.presets import PAPER_LOSSES, preset
 from chereme.systems.hand_aware.task import (
     HandAwareTask,
-    HandKeypointTask,
     KeypointTask,
-    PlateauConfig,
     RgbTask,
 )
 from chereme.training.cli import TrainingCLI
@@ -27,55 +22,6 @@ from chereme.training.isolated_scoring import Predictions
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "hand_aware"
-ROWS = sorted(CONFIGS.glob("table_*/*.yaml"))
-
-
-def parsed(*names: str) -> Any:
-    return TrainingCLI(
-        subclass_mode_model=True,
-        subclass_mode_data=True,
-        run=False,
-        args=[
-            *(f"--config={CONFIGS / name}" for name in names),
-            "--trainer.accelerator=cpu",
-            "--trainer.logger=false",
-        ],
-    )
-
-
-def test_the_rows_of_table_1_add_one_loss_after_the_other() -> None:
-    weights = {"cla": (0, 0, 0), "cla_reg": (0.1, 0, 0), "cla_reg_spa": (0.1, 0.1, 0)}
-    weights["cla_reg_spa_tem"] = (0.1, 0.1, 0.1)
-    assert {path.stem for path in ROWS if path.parent.name == "table_1"} == set(weights)
-    for name, (reg, spa, tem) in weights.items():
-        task = parsed("paper.yaml", f"table_1/{name}.yaml").model
-        assert task.weights == LossConfig(spa, tem, reg, root_weight=0.0, reduction="sum")
-    assert task.weights == PAPER_LOSSES
-    assert task.model.config == preset("paper")
-    assert task.plateau == PlateauConfig()
-
-
-def test_the_partners_are_the_papers() -> None:
-    for name, kind in (("keypoints", KeypointTask), ("hand_keypoints", HandKeypointTask)):
-        cli = parsed(f"table_2/{name}.yaml")
-        assert isinstance(cli.model, kind)
-        assert cli.model.plateau == PlateauConfig()
-        assert (cli.datamodule.frames, cli.datamodule.crop_augmentation.flip) == (32, 0.5)
-    rgb = parsed("table_2/rgb.yaml").model
-    assert isinstance(rgb, RgbTask)
-    assert rgb.model.config.resnet.depths == (3, 4, 6, 3)
-    ours = parsed("ours.yaml").model
-    assert ours.weights == LossConfig(spa_weight=1.0)
-    assert ours.plateau is None
-
-
-@pytest.mark.parametrize("path", [*CONFIGS.glob("*.yaml"), *ROWS], ids=lambda p: p.stem)
-def test_commands_in_configs_name_files_that_there_are(path: Path) -> None:
-    words = path.read_text().replace("\\\n#", " ").split()
-    named = [b for a, b in itertools.pairwise(words) if a == "--config"]
-    assert f"configs/hand_aware/{path.relative_to(CONFIGS).as_posix()}" in named
-    assert all((CONFIGS.parents[1] / name).is_file() for name in named)
-    assert yaml.safe_load(path.read_text())["output"].startswith("runs/hand_aware/")
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +62,7 @@ def test_the_benchmark_fuses_and_tells_ambiguous_glosses_apart(
     for row, logits in ((ablation.HAND, hand), (ablation.KEYPOINTS, frame)):
         folder = ablation.output(row, 1)
         folder.mkdir(parents=True)
-        Predictions(("1", "2", "3", "4"), labels, classes, logits).save(folder / "test.npz")
+        Predictions(tuple("1234"), labels, ("",) * 4, classes, logits).save(folder / "test.npz")
     found = ablation.accuracies(ablation.said([ablation.HAND], 1))
     assert (found["top1"], found["top2"]) == (50.0, 100.0)
     assert (found["plain"], found["ambiguous"]) == (100.0, pytest.approx(100 / 3))

@@ -58,10 +58,10 @@ def test_errors_are_in_pixels_and_in_palms() -> None:
 
 def test_predictions_are_read_as_they_were_written(tmp_path: Path) -> None:
     logits = np.arange(6, dtype=np.float32).reshape(2, 3)
-    said = Predictions(("1", "2"), ("b", "é"), ("a", "b", "é"), logits)
+    said = Predictions(("1", "2"), ("b", "é"), ("", "ann"), ("a", "b", "é"), logits)
     said.save(tmp_path / "test.npz")
     found = Predictions.load(tmp_path / "test.npz")
-    assert found[:3] == said[:3]
+    assert found[:4] == said[:4]
     np.testing.assert_array_equal(found.logits, logits)
     (tmp_path / "bad.npz").write_text("none")
     for name in ("bad", "missing"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -12,21 +11,15 @@ from typing import Any
 
 import pytest
 import torch
-import yaml
 
 from chereme.datasets.shards import write
 from chereme.nn.resnet import ResNetEncoder, ResNetEncoderConfig
 from chereme.nn.resnet_weights import load_resnet_weights
 from chereme.systems.fingerspelling.distillation import DistillationConfig
-from chereme.systems.fingerspelling.presets import preset, table_2
-from chereme.systems.fingerspelling.task import RecognizerTask
 from chereme.text import ASL_LETTERS
-from chereme.training.augmentation import PAPER
 from chereme.training.cli import TrainingCLI, main
 
 ROOT = Path(__file__).resolve().parents[2]
-CONFIGS = ROOT / "configs" / "fingerspelling"
-ROWS = sorted(path for path in CONFIGS.glob("table_*/*.yaml"))
 
 
 @pytest.fixture(scope="module")
@@ -39,17 +32,6 @@ def tables() -> Any:
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
-
-
-def command_in(path: Path) -> list[str]:
-    """The words after 'chereme train' in a config's first lines."""
-    comment = [line[1:].strip() for line in path.read_text().splitlines() if line.startswith("#")]
-    words = shlex.split(" ".join(comment[comment.index(_begin(comment)) :]).replace("\\ ", ""))
-    return words[2:]
-
-
-def _begin(comment: list[str]) -> str:
-    return next(line for line in comment if line.startswith("chereme train"))
 
 
 def parsed(args: list[str], monkeypatch: pytest.MonkeyPatch) -> Any:
@@ -79,71 +61,6 @@ SMALLER = [
     "--data.init_args.batch_size=4",
     "--trainer.precision=32-true",
 ]
-
-
-@pytest.mark.parametrize("path", ROWS, ids=lambda path: f"{path.parent.name}/{path.stem}")
-def test_the_command_of_each_row_builds_its_network(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    command = command_in(path)
-    assert command[-1] == str(path.relative_to(ROOT))
-    name = str(path.relative_to(CONFIGS).with_suffix(""))
-    if name == "table_2/late_fusion":
-        runs = yaml.safe_load(path.read_text())["model"]["init_args"]["runs"]
-        assert runs == [
-            f"runs/table_2/{part}" for part in table_2(preset("paper"))[path.stem].fuses
-        ]
-        return
-    cli = parsed([*command, *TINY], monkeypatch)
-    task: RecognizerTask = cli.model
-    output = cli.config["output"]
-    assert output.removesuffix("/fold_1") == f"runs/{name}"
-    assert ("greek" in " ".join(command)) == output.endswith("/fold_1")
-    assert task.inputs.symbols == len(cli.datamodule.alphabet)
-    assert (task.inputs.vector_dim is None) == (cli.datamodule.teacher is None)
-    assert cli.datamodule.augmentation == PAPER
-    assert (cli.datamodule.batch_size, cli.trainer.max_epochs) == (2, 40)
-    assert (task.losses.seq_weight, task.losses.vis_weight, task.losses.kd_weight) == (1, 1, 5)
-    expected = table_2(preset("paper"))
-    known = {"table_4/ours": "distil_projected_cosine", "table_5/ours": "distil_projected_cosine"}
-    known |= {
-        f"table_1/{n}": "pose_transformer" for n in ("hamer", "expose", "pixie", "frankmocap")
-    }
-    row = expected[known.get(name, path.stem)]
-    assert row.config is not None
-    assert task.config.stream == row.config.stream
-    distillation = None if task.distillation is None else task.distillation.config
-    assert distillation == row.distillation
-    if name in ("table_1/expose", "table_1/frankmocap", "table_1/pixie"):
-        assert cli.datamodule.teacher == path.stem
-    elif row.teacher is not None:
-        teacher = {"vit": "hamer-vit", "transformer": "hamer"}[row.teacher]
-        assert cli.datamodule.teacher == teacher
-        assert task.inputs.vector_dim == {"vit": 1280, "transformer": 1024}[row.teacher]
-
-
-@pytest.mark.parametrize(
-    ("recipe", "name"), [("paper", "paper"), ("ours", "paper"), ("small", "small")]
-)
-def test_recipes_have_the_sizes_of_the_presets(recipe: str, name: str) -> None:
-    values = yaml.safe_load((CONFIGS / "recipes" / f"{recipe}.yaml").read_text())
-    config, expected = values["model"]["init_args"]["config"], preset(name)
-    for part, known in (("rgb", expected.rgb), ("sequence", expected.sequence)):
-        for key, value in config[part].items():
-            want = getattr(known, key)
-            assert value == (list(want) if isinstance(want, tuple) else want), key
-
-
-def test_every_row_has_a_config_and_every_config_a_row(tables) -> None:
-    assert {row.run for row in tables.ROWS} == {
-        str(path.relative_to(CONFIGS).with_suffix("")) for path in ROWS
-    }
-    assert {row.run for row in tables.ROWS if row.table == 2} == {
-        f"table_2/{name}" for name in table_2(preset("paper"))
-    }
-    for row in tables.ROWS:
-        said = (CONFIGS / f"{row.run}.yaml").read_text()
-        assert f"{row.paper:.2f}" in said
 
 
 def metrics(accuracy: float | None, letters: int = 100) -> dict[str, Any]:

@@ -102,10 +102,12 @@ def score_reprojection(found: Sequence[Reprojection], size: int) -> dict[str, An
 
 
 class Predictions(NamedTuple):
-    """What a recogniser says of the clips of a split: ``logits (N, K)`` of the ``classes``."""
+    """What a recogniser says of the clips of a split: ``logits (N, K)`` of the ``classes``.
+    ``signers``: "" where nobody knows."""
 
     ids: tuple[str, ...]
     labels: tuple[str, ...]
+    signers: tuple[str, ...]
     classes: tuple[str, ...]
     logits: Floats
 
@@ -115,19 +117,28 @@ class Predictions(NamedTuple):
             path,
             ids=np.array(self.ids),
             labels=np.array(self.labels),
+            signers=np.array(self.signers),
             classes=np.array(self.classes),
             logits=self.logits.astype(np.float32),
         )
+
+    @staticmethod
+    def of(entries: Sequence[Entry], classes: Sequence[str], logits: Floats) -> Predictions:
+        """Those of these clips."""
+        ids = tuple(entry.id for entry in entries)
+        labels = tuple(entry.label for entry in entries)
+        signers = tuple(entry.signer for entry in entries)
+        return Predictions(ids, labels, signers, tuple(classes), logits)
 
     @staticmethod
     def load(path: str | Path) -> Predictions:
         """Read them. BundleError for another file."""
         try:
             arrays = plain_arrays(path)
-            ids, labels, classes = (
-                tuple(arrays[key].tolist()) for key in ("ids", "labels", "classes")
+            ids, labels, signers, classes = (
+                tuple(arrays[key].tolist()) for key in ("ids", "labels", "signers", "classes")
             )
-            return Predictions(ids, labels, classes, arrays["logits"])
+            return Predictions(ids, labels, signers, classes, arrays["logits"])
         except (InputError, LookupError) as error:
             raise BundleError(
                 f"{path}: expected the predictions of a recogniser of isolated signs, as 'chereme "

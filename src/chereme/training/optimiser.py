@@ -14,7 +14,7 @@ from torch import nn
 @dataclass(frozen=True)
 class OptimiserConfig:
     """The defaults are ours; the paper's (section 4.2) are Adam, 1e-4, "steps" at epochs 20 and 35
-    by 0.1, as in ``configs/fingerspelling/paper.yaml``.
+    by 0.1, as in ``configs/fingerspelling/recipes/paper.yaml``.
 
     ``schedule``: "steps" multiplies the rate by ``gamma`` when each of the epochs ``milestones``
     begins; "one_cycle" raises it to ``learning_rate`` in the first ``warm_up`` of all steps and
@@ -52,6 +52,33 @@ class OptimiserConfig:
                 optimizer, self.learning_rate, total_steps=total_steps, pct_start=self.warm_up
             )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+@dataclass(frozen=True)
+class PlateauConfig:
+    """Stochastic gradient descent, as *Hand-Model-Aware Sign Language Recognition* trains: the rate
+    is multiplied by ``factor`` when the validation loss has not fallen for ``patience`` epochs.
+    Choice: 5; the paper says "saturated"."""
+
+    learning_rate: float = 5e-3
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    factor: float = 0.1
+    patience: int = 5
+
+    def build(
+        self, parameters: Iterable[nn.Parameter]
+    ) -> tuple[torch.optim.SGD, torch.optim.lr_scheduler.ReduceLROnPlateau]:
+        """The optimiser, and the schedule to be told of each epoch's validation loss."""
+        optimizer = torch.optim.SGD(
+            parameters,
+            lr=self.learning_rate,
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+        )
+        return optimizer, torch.optim.lr_scheduler.ReduceLROnPlateau(
+            optimizer, factor=self.factor, patience=self.patience
+        )
 
 
 def warmup_cosine(step: int, total_steps: int, warm_up: float, floor: float) -> float:

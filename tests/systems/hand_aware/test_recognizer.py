@@ -10,9 +10,10 @@ from torch.nn import functional as F
 
 from chereme.errors import InputError, UsageError
 from chereme.nn.configs import from_plain
+from chereme.nn.st_gcn import StGcnConfig
 from chereme.systems.hand_aware.losses import hand_aware_losses
-from chereme.systems.hand_aware.presets import PRESETS, OptimiserConfig, preset
 from chereme.systems.hand_aware.recognizer import HandAwareConfig, HandAwareRecognizer, late_fusion
+from chereme.training.optimiser import PlateauConfig
 
 VARIANTS = [("camera", "concatenate"), ("hand", "mean")]
 
@@ -126,7 +127,7 @@ def test_it_learns_two_signs(tiny) -> None:
     crops[:2] *= torch.linspace(0, 1, 32)  # dark to the left
     classes = torch.tensor([0, 0, 1, 1])
     landmarks, confidence = torch.zeros(4, 2, 3, 21, 2), torch.zeros(4, 2, 3, 21)
-    optimizer, _ = OptimiserConfig(learning_rate=0.02).build(recognizer.parameters())
+    optimizer, _ = PlateauConfig(learning_rate=0.02).build(recognizer.parameters())
     seen = []
     for _ in range(25):
         losses = hand_aware_losses(recognizer(crops), classes, landmarks, confidence)
@@ -139,15 +140,12 @@ def test_it_learns_two_signs(tiny) -> None:
 
 # -- settings -------------------------------------------------------------------------------------
 def test_configs_survive_being_written() -> None:
-    for config in PRESETS.values():
-        assert from_plain(HandAwareConfig, asdict(config)) == config
+    config = HandAwareConfig(frame="hand", graph=StGcnConfig(normalisation="printed"))
+    assert from_plain(HandAwareConfig, asdict(config)) == config
 
 
-def test_the_paper_is_as_it_states() -> None:
-    paper = preset("paper")
-    assert paper.rgb.depths == (3, 4, 6, 3)
-    assert (paper.components, paper.rgb.image_size, paper.hands) == (6, 256, 2)
-    optimizer, schedule = OptimiserConfig().build([torch.nn.Parameter(torch.zeros(1))])
+def test_the_papers_rate_falls_when_the_loss_does_not() -> None:
+    optimizer, schedule = PlateauConfig().build([torch.nn.Parameter(torch.zeros(1))])
     group = optimizer.param_groups[0]
     assert (group["lr"], group["momentum"], group["weight_decay"]) == (5e-3, 0.9, 1e-4)
     for _ in range(7):
@@ -165,8 +163,6 @@ def test_wrong_input_is_told(tiny) -> None:
         recognizer(torch.zeros(1, 2, 4, 3, 32, 32), torch.ones(1, 2, 3, dtype=torch.bool))
     with pytest.raises(UsageError, match="concatenate or mean"):
         HandAwareRecognizer(HandAwareConfig(fusion="sum"))
-    with pytest.raises(UsageError, match="paper, default, small"):
-        preset("large")
 
 
 # -- late fusion ----------------------------------------------------------------------------------

@@ -19,7 +19,6 @@ from chereme.nn.positions import temporal_embedding
 from chereme.systems.signbert.encoder import SignBertEncoder
 from chereme.systems.signbert.gesture import GestureConfig, GestureEmbedding
 from chereme.systems.signbert.masking import OPERATIONS
-from chereme.systems.signbert.presets import PAPER_OPTIMISER, ablations
 from chereme.systems.signbert.recognizer import (
     HeadConfig,
     SignBertConfig,
@@ -27,7 +26,6 @@ from chereme.systems.signbert.recognizer import (
     SignBertRecognizer,
 )
 from chereme.systems.signbert.tokens import CropConfig, HandPoses
-from chereme.training.optimiser import OptimiserConfig
 
 from .conftest import MakePoses
 
@@ -317,34 +315,6 @@ def test_a_config_survives_json(small: SignBertConfig) -> None:
     assert from_plain(SignBertConfig, json.loads(text)) == small
     with pytest.raises(TypeError, match="depth"):
         from_plain(SignBertConfig, {"encoder": {"depth": 3}})
-
-
-def test_rows_of_the_tables(small: SignBertConfig) -> None:
-    rows = ablations(small)
-    assert rows["table_1_m7"].masking.max_joints == 7
-    assert rows["table_1_m7"].masking.operations == ("joint",)
-    assert rows["table_2_4_frame"].masking.operations == ("frame", "identity")
-    assert rows["table_5_fc2"].decoder.kind == "fc2"
-    assert rows["table_6_n4"].encoder.layers == 4
-    default = dataclasses.replace(small, encoder=dataclasses.replace(small.encoder, layers=3))
-    assert rows["table_6_n3"] == default
-    assert len({str(row) for row in rows.values()}) == len(rows) - 2  # the default, as three rows
-    assert SignBertConfig().encoder.layers == 3
-
-
-def test_the_papers_optimiser() -> None:
-    parameter = nn.Parameter(torch.ones(1))
-    built = OptimiserConfig(**PAPER_OPTIMISER).build([parameter], 100)
-    optimizer, schedule = built["optimizer"], built["lr_scheduler"]["scheduler"]
-    assert type(optimizer) is torch.optim.Adam
-    group = optimizer.param_groups[0]
-    assert (group["weight_decay"], group["betas"][0]) == (1e-4, 0.9)
-    rates = []
-    for _ in range(45):
-        rates.append(group["lr"])
-        optimizer.step()
-        schedule.step()
-    assert [rates[0], rates[19], rates[20], rates[40]] == pytest.approx([1e-3, 1e-3, 1e-4, 1e-5])
 
 
 class _Served(nn.Module):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,20 +12,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import yaml
+from recipes import parsed
 
 from chereme.datasets.pose_clips import Entry, PoseClip, PoseCorpus, write_poses
 from chereme.errors import BundleError, InputError, UsageError
 from chereme.synthesis.isolated import IsolatedSigns
 from chereme.systems.signbert.data import UNKNOWN, PoseData, choose_frames, collate_poses
-from chereme.systems.signbert.presets import ablations
-from chereme.systems.signbert.recognizer import SignBertConfig, SignBertRecognizer
-from chereme.systems.signbert.task import IsolatedTask, SignBertPretrainTask, load_signbert
-from chereme.training.cli import TrainingCLI, main
+from chereme.systems.signbert.recognizer import SignBertRecognizer
+from chereme.systems.signbert.task import PAPER_OPTIMISER, IsolatedTask, load_signbert
+from chereme.training.cli import main
 from fake_shards import with_dropped
 
 CONFIGS = Path(__file__).resolve().parents[3] / "configs" / "signbert"
-ROWS = sorted(CONFIGS.glob("table_*/*.yaml"))
 TINY = {
     "encoder.gesture.widths": "[8,12]",
     "encoder.dim": 24,
@@ -357,47 +354,19 @@ def test_other_files_are_no_checkpoints(tmp_path: Path) -> None:
         IsolatedTask(freeze=True)
 
 
-# -- the tables -----------------------------------------------------------------------------------
-def parsed(*names: str, more: tuple[str, ...] = ()) -> Any:
-    return TrainingCLI(
-        subclass_mode_model=True,
-        subclass_mode_data=True,
-        run=False,
-        args=[
-            *(f"--config={CONFIGS / name}" for name in names),
-            "--trainer.accelerator=cpu",
-            "--trainer.logger=false",
-            *more,
-        ],
-    )
-
-
-def test_every_row_is_the_ablation_of_its_name() -> None:
-    """And no row of ``ablations`` is without a file."""
-    rows = ablations(SignBertConfig())
-    for table in ("table_2", "table_4"):
-        rows |= {k.replace("table_2_4", table): v for k, v in rows.items() if "table_2_4" in k}
-    rows = {name: row for name, row in rows.items() if "table_2_4" not in name}
-    paths = {p.relative_to(CONFIGS).as_posix() for p in ROWS}
-    own = {f"{name[:7]}/{name[8:]}.yaml" for name in rows}
-    assert paths == own | {f"table_7/p{n}.yaml" for n in (25, 50, 75, 100)} | {
-        "table_3/nmfs_csl.yaml"
-    }
-    for name, row in rows.items():
-        cli = parsed("pretrain.yaml", f"{name[:7]}/{name[8:]}.yaml")
-        assert isinstance(cli.model, SignBertPretrainTask)
-        assert cli.model.model.config == row
-        assert cli.datamodule.frames == (1 if "table_1" in name else 32)
-    assert parsed("pretrain.yaml", "table_7/p25.yaml").datamodule.share == 0.25
-    assert parsed("scratch.yaml", "table_3/nmfs_csl.yaml").datamodule.hold_out == 0.1
-    assert parsed("pretrain.yaml").model.optimiser == SignBertPretrainTask().optimiser
-    assert parsed("scratch.yaml").model.optimiser == IsolatedTask().optimiser
-
-
-@pytest.mark.parametrize("path", [*CONFIGS.glob("*.yaml"), *ROWS], ids=lambda p: p.stem)
-def test_commands_in_configs_name_files_that_there_are(path: Path) -> None:
-    words = path.read_text().replace("\\\n#", " ").split()
-    named = [b for a, b in itertools.pairwise(words) if a == "--config"]
-    assert f"configs/signbert/{path.relative_to(CONFIGS).as_posix()}" in named
-    assert all((CONFIGS.parents[1] / name).is_file() for name in named)
-    assert yaml.safe_load(path.read_text())["output"].startswith("runs/")
+# -- the configs ----------------------------------------------------------------------------------
+def test_the_papers_optimiser_is_the_default() -> None:
+    assert parsed("signbert/pretrain.yaml").model.optimiser == PAPER_OPTIMISER
+    assert parsed("signbert/scratch.yaml").model.optimiser == PAPER_OPTIMISER
+    parameter = torch.nn.Parameter(torch.ones(1))
+    built = PAPER_OPTIMISER.build([parameter], 100)
+    optimizer, schedule = built["optimizer"], built["lr_scheduler"]["scheduler"]
+    assert type(optimizer) is torch.optim.Adam
+    group = optimizer.param_groups[0]
+    assert (group["weight_decay"], group["betas"][0]) == (1e-4, 0.9)
+    rates = []
+    for _ in range(45):
+        rates.append(group["lr"])
+        optimizer.step()
+        schedule.step()
+    assert [rates[0], rates[19], rates[20], rates[40]] == pytest.approx([1e-3, 1e-3, 1e-4, 1e-5])

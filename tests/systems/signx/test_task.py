@@ -14,22 +14,21 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from recipes import parsed
 
 from chereme.errors import BundleError, InputError, UsageError
 from chereme.formats.manifests import Item, write_manifest
 from chereme.formats.tracks import PoseTracks, TrackSpec, one_track, register_track, write_tracks
 from chereme.metrics import UNRANKED
-from chereme.systems.signx.data import SentenceBatch, SentenceData
+from chereme.systems.signx.data import SentenceBatch
 from chereme.systems.signx.losses import LossConfig, Schedule
 from chereme.systems.signx.pose2gloss import Pose2Gloss, Pose2GlossConfig
-from chereme.systems.signx.presets import STAGE_1, ablations, preset
-from chereme.systems.signx.task import Pose2GlossTask, gloss_figures, load_signx
+from chereme.systems.signx.task import PAPER_OPTIMISER, Pose2GlossTask, gloss_figures, load_signx
 from chereme.text.glosses import BOS, UNK
-from chereme.training.cli import TrainingCLI, main
+from chereme.training.cli import main
 from chereme.training.optimiser import OptimiserConfig, warmup_cosine
 
-CONFIGS = Path(__file__).resolve().parents[3] / "configs" / "signx"
-ROWS = sorted(path.stem for path in (CONFIGS / "rows").glob("*.yaml"))
+WHOLE = parsed("signx/boston104.yaml", "signx/rows/whole.yaml").model.model.config
 SIGNS = {"I": (1, 0, 0), "YOU": (0, 1, 0), "GO": (0, 0, 1), "ns-fs-MARY": (-1, 0, 0)}
 LABELS = ("I GO", "YOU GO", "ns-fs-MARY I GO", "GO YOU", "I YOU", "GO GO")
 TRACK = register_track(TrackSpec("test_signs", 3, "where a test's hand is"))
@@ -251,13 +250,11 @@ def test_without_dev_the_last_weights_are_scored(train: Train, tmp_path: Path) -
 # -- Table 2 ---------------------------------------------------------------------------------------
 def test_the_rate_rises_falls_and_stays_at_its_floor() -> None:
     parameter = torch.nn.Parameter(torch.zeros(1))
-    config = OptimiserConfig(
-        learning_rate=STAGE_1.learning_rate, schedule="warmup_cosine", warm_up=0.1, floor=0.05
-    )
+    config = OptimiserConfig(learning_rate=1e-3, schedule="warmup_cosine", warm_up=0.1, floor=0.05)
     built = config.build([parameter], 101)
     optimizer, schedule = built["optimizer"], built["lr_scheduler"]["scheduler"]
     assert built["lr_scheduler"]["interval"] == "step"
-    assert optimizer.defaults["betas"] == STAGE_1.betas
+    assert optimizer.defaults["betas"] == (0.9, 0.999)
     rates = []
     for _ in range(101):
         rates.append(optimizer.param_groups[0]["lr"])
@@ -273,20 +270,11 @@ def test_the_rate_rises_falls_and_stays_at_its_floor() -> None:
     assert warmup_cosine(0, 1, 0.0, 0.05) == 0.05
 
 
-def built(*options: str) -> Any:
-    return TrainingCLI(
-        subclass_mode_model=True,
-        subclass_mode_data=True,
-        run=False,
-        args=[*options, "--trainer.logger=false", "--trainer.accelerator=cpu"],
-    )
-
-
 def test_the_papers_config_is_table_2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Sizes apart, which take time to build.
     small = [f"--model.init_args.config.{name}=8" for name in ("tracks.hidden", "tracks.latent")]
     small += ["--model.init_args.config.diffusion.dim=8", "--model.init_args.config.decoder.dim=8"]
-    cli = built(f"--config={CONFIGS / 'paper.yaml'}", *small)
+    cli = parsed("signx/paper.yaml", options=tuple(small))
     task, trainer, data = cli.model, cli.trainer, cli.datamodule
     paper, own = Pose2GlossConfig(), task.model.config
     shrunk = replace(
@@ -298,55 +286,29 @@ def test_the_papers_config_is_table_2(tmp_path: Path, monkeypatch: pytest.Monkey
     assert own == shrunk
     assert own.loss == LossConfig()
     assert (own.loss.noise_weight, own.loss.teacher_forcing) == (Schedule(1, 0), Schedule(0.5, 0))
+    assert task.optimiser == PAPER_OPTIMISER
     assert (task.optimiser.learning_rate, task.optimiser.weight_decay) == (1e-3, 0.01)
-    assert (task.optimiser.name, task.optimiser.schedule) == ("adamw", "warmup_cosine")
-    assert (task.optimiser.warm_up, task.optimiser.floor) == (STAGE_1.warm_up, STAGE_1.floor)
-    assert trainer.accumulate_grad_batches == STAGE_1.accumulation
-    assert trainer.gradient_clip_val == STAGE_1.clip
-    assert trainer.max_epochs == STAGE_1.epochs
-    assert data.batch_size == STAGE_1.batch_size
+    assert (task.optimiser.warm_up, task.optimiser.floor) == (0.1, 0.05)
+    assert (trainer.accumulate_grad_batches, trainer.gradient_clip_val) == (4, 7.0)
+    assert (trainer.max_epochs, data.batch_size) == (500, 32)
     assert (task.generation.beam_size, task.generation.repetition_penalty) == (5, 2.5)
     assert task.longest == 64
 
 
-@pytest.mark.parametrize("row", ["ctc_only", *ROWS])
-def test_each_row_differs_from_the_whole_in_one_thing(row: str) -> None:
-    layers = {"ctc_only": (), "ctc_large": ("ctc_large",), "whole": ("whole",)}
-    rows = layers.get(row, ("whole", row))
-    files = ["boston104", *(f"rows/{name}" for name in rows)]
-    cli = built(*(f"--config={CONFIGS / name}.yaml" for name in files))
-    base = preset("boston104")
-    expected = ablations(base)
-    expected["no_text"] = replace(base, loss=replace(base.loss, text_weight=0.0))
-    ctc_only = expected["ctc_only"]
-    expected["ctc_large"] = replace(ctc_only, tracks=replace(ctc_only.tracks, hidden=192))
-    assert cli.model.model.config == expected[row]
-    assert cli.config["output"] == f"runs/signx/boston104/{row}"
-    assert cli.model.read_with == ("decoder" if row == "no_ctc" else "ctc")
-    assert isinstance(cli.datamodule, SentenceData)
-
-
-def test_every_ablation_has_a_row() -> None:
-    rows = {*ablations(preset("boston104")), "no_text", "ctc_large"}
-    assert set(ROWS) == rows - {"ctc_only"}  # which is what boston104.yaml says
-
-
 def test_as_many_parameters_learn_in_the_wider_baseline_as_in_the_whole() -> None:
-    base = preset("boston104")
-    wide = replace(ablations(base)["ctc_only"], tracks=replace(base.tracks, hidden=192))
-    model = Pose2Gloss(wide)
+    model = parsed("signx/boston104.yaml", "signx/rows/ctc_large.yaml").model.model
     parts = (model.pose_encoder, model.context, model.match, model.ctc)
     learnt = sum(p.numel() for part in parts for p in part.parameters())
-    whole = sum(p.numel() for p in Pose2Gloss(base).parameters())
+    whole = sum(p.numel() for p in Pose2Gloss(WHOLE).parameters())
     assert learnt == pytest.approx(whole, rel=0.03)
 
 
 # -- bad input -------------------------------------------------------------------------------------
 def test_what_is_read_must_be_trained() -> None:
-    config = preset("boston104")
+    config = WHOLE
     assert Pose2GlossTask(config).read_with == "decoder"
     assert Pose2GlossTask(config, read_with="ctc").read_with == "ctc"
-    silent = ablations(config)["ctc_only"]
+    silent = parsed("signx/boston104.yaml").model.model.config
     assert Pose2GlossTask(silent).read_with == "ctc"
     with pytest.raises(UsageError, match=r"what is trained \(ctc\), got 'decoder'"):
         Pose2GlossTask(silent, read_with="decoder")
@@ -365,7 +327,7 @@ def test_something_else_is_no_checkpoint(tmp_path: Path) -> None:
 
 
 def test_ranks_are_of_the_decoder_after_the_true_glosses(monkeypatch: pytest.MonkeyPatch) -> None:
-    task = Pose2GlossTask(preset("boston104"))
+    task = Pose2GlossTask(WHOLE)
     monkeypatch.setattr(task.model, "latent", lambda *given: (torch.zeros(2, 4, 128), None))
     fed = []
 
@@ -381,7 +343,7 @@ def test_ranks_are_of_the_decoder_after_the_true_glosses(monkeypatch: pytest.Mon
 
 
 def test_a_loss_that_is_not_finite_names_the_sentences() -> None:
-    task = Pose2GlossTask(preset("boston104"))
+    task = Pose2GlossTask(WHOLE)
     none = torch.zeros(2, 1)
     batch = SentenceBatch(("good", "bad"), {}, {}, none, none, ((), ()))
     task._check(torch.tensor(1.0), batch, torch.tensor([False, True]))

@@ -49,7 +49,6 @@ from chereme.systems.hand_aware.baselines import (
 )
 from chereme.systems.hand_aware.data import SignBatch, SignData, SignInputs
 from chereme.systems.hand_aware.losses import LossConfig, hand_aware_losses
-from chereme.systems.hand_aware.presets import OptimiserConfig as PlateauConfig
 from chereme.systems.hand_aware.recognizer import HandAwareConfig, HandAwareRecognizer
 from chereme.systems.signbert.data import Split
 from chereme.training.checkpoints import LastCheckpoint, read_checkpoint
@@ -61,7 +60,7 @@ from chereme.training.isolated_scoring import (
     score_glosses,
     score_reprojection,
 )
-from chereme.training.optimiser import OptimiserConfig
+from chereme.training.optimiser import OptimiserConfig, PlateauConfig
 from chereme.training.scoring import ended, run_facts, write_metrics
 from chereme.training.shards import crop_of
 
@@ -277,14 +276,14 @@ class _Task(lightning.LightningModule):
             times.append((time.perf_counter() - began) / max(1, int(batch.mask.sum())))
         logits = np.concatenate([one for one, _ in read])
         classes = self._data.classes
-        ids, labels = tuple(e.id for e in entries), tuple(e.label for e in entries)
-        places, dropped = places_of(logits, labels, classes), self._data.dropped(split)
+        said = Predictions.of(entries, classes, logits)
+        places, dropped = places_of(logits, said.labels, classes), self._data.dropped(split)
         result = score_glosses(places, entries, classes, dropped)
         result["ms_per_frame"] = round(1e3 * float(np.median(times)), 3)
         near = score_reprojection([n for _, n in read if n], self.inputs.size or 0)
         if near is not None:
             result["reprojection"] = near
-        return result, Predictions(ids, labels, classes, logits)
+        return result, said
 
     def described(self) -> dict[str, Any]:
         """What ``metrics.json`` says of how this task was set."""

@@ -25,7 +25,6 @@ from chereme.datasets.status import dropped_items
 from chereme.errors import InputError, UsageError
 from chereme.hands.both import Sampling, choose_frames
 from chereme.systems.signbert.augmentation import PoseAugmentation
-from chereme.systems.signbert.presets import FRAMES
 from chereme.systems.signbert.tokens import HandPoses
 from chereme.training.shards import Epochs
 
@@ -126,7 +125,7 @@ class PoseData(lightning.LightningDataModule):
         poses: list[str],
         dev: list[str] | None = None,
         test: list[str] | None = None,
-        frames: int = FRAMES,
+        frames: int = 32,
         sampling: Sampling = "window",
         share: float = 1.0,
         share_seed: int = 0,

@@ -41,19 +41,15 @@ from chereme.systems.signx.base_task import SentenceTask
 from chereme.systems.signx.batch_decoder import BatchDecoder, Words
 from chereme.systems.signx.data import SentenceBatch, SentenceData, Split
 from chereme.systems.signx.pose2gloss import Pose2Gloss, Pose2GlossConfig
-from chereme.systems.signx.presets import STAGE_1
 from chereme.text.glosses import BOS, PAD, UNK, GlossVocabulary
 from chereme.training.checkpoints import read_checkpoint
 from chereme.training.optimiser import OptimiserConfig
 from chereme.training.scoring import ended, run_facts
 
 ReadWith = Literal["decoder", "ctc"]
+# Table 2, stage I. Choice: of "2%-10% of total steps" the longest warm-up.
 PAPER_OPTIMISER = OptimiserConfig(
-    learning_rate=STAGE_1.learning_rate,
-    weight_decay=STAGE_1.weight_decay,
-    schedule="warmup_cosine",
-    warm_up=STAGE_1.warm_up,
-    floor=STAGE_1.floor,
+    "adamw", 1e-3, 0.01, schedule="warmup_cosine", warm_up=0.1, floor=0.05
 )
 _TOP = 5
 _HUGE = 1e4  # no weight of a network that learns; nor is NaN

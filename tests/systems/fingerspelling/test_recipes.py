@@ -1,0 +1,86 @@
+"""Recipes and the rows of Table 2 have the sizes of the paper."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from recipes import CONFIGS, parsed
+
+from chereme.systems.fingerspelling.recognizer import FingerspellingConfig, FingerspellingRecognizer
+
+GRU_LAYER = [(480, 160), (480, 160), (480,), (480,)]
+LANDMARKS = [
+    *[(256, 235), (256,), (256,), (256,), (128, 256), (128,), (128,), (128,)],
+    *[(160, 128, 5), (160,), (160,), (160,), (160, 160, 5), (160,), (160,), (160,)],
+    *[*GRU_LAYER, *GRU_LAYER],
+    *[(480, 320), *GRU_LAYER[1:], (480, 320), *GRU_LAYER[1:]],
+    *[(27, 160), (27,), (27, 320), (27,)],
+]
+
+
+RECIPES = ("recipes/paper.yaml", "data/chicagofswild.yaml")
+
+
+def task(*files: str) -> Any:
+    """The task of these files, without memory for its weights."""
+    options = () if any("data/" in file for file in files) else ("--data.init_args.shards=[none]",)
+    with torch.device("meta"):
+        return parsed(*(f"fingerspelling/{file}" for file in files), options=options).model
+
+
+def millions(module: torch.nn.Module) -> float:
+    return sum(p.numel() for p in module.parameters()) / 1e6
+
+
+def test_the_defaults_are_the_bundled_architecture() -> None:
+    """The shapes of the parameters of the recogniser whose weights are in the package."""
+    model = FingerspellingRecognizer(FingerspellingConfig())
+    assert [tuple(p.shape) for p in model.parameters()] == LANDMARKS
+    assert millions(model) * 4 < 8  # megabytes
+
+
+@pytest.mark.parametrize("recipe", ["paper", "ours"])
+def test_paper_has_the_sizes_of_the_paper(recipe: str) -> None:
+    model = task(f"recipes/{recipe}.yaml").model
+    config, gru = model.config, model.sequence.gru
+    assert (config.stream, config.rgb.image_size, model.encoder.feature_dim) == ("rgb", 256, 512)
+    assert (gru.num_layers, gru.hidden_size, gru.bidirectional) == (4, 512, True)
+    assert config.sequence.temporal_stride == 2
+    # ResNet34 21.3, two convolutions of 5 x 512 x 512, four BiGRU layers; 41.3 in all.
+    assert millions(model) == pytest.approx(41.3, abs=0.05)
+
+
+def test_paper_as_the_recipe_it_follows() -> None:
+    model = task("recipes/paper.yaml", "recipes/paper_vac.yaml").model
+    assert model.sequence.gru.hidden_size == 256
+    assert model.sequence.classifier is model.sequence.visual_classifier
+    assert [n for n, _ in model.sequence.classifier.named_parameters()] == ["weight"]
+    assert model.config.sequence.temporal_stride == 4
+
+
+def test_small_is_small() -> None:
+    model = task("recipes/small.yaml").model
+    assert model.config.rgb.image_size == 112
+    assert millions(model) < 6
+
+
+@pytest.mark.parametrize(
+    "name", sorted(p.stem for p in (CONFIGS / "fingerspelling" / "table_2").glob("*.yaml"))
+)
+def test_rows_of_table_2_share_their_backbone(name: str) -> None:
+    if name == "late_fusion":  # of two other rows
+        return
+    row, base = task(*RECIPES, f"table_2/{name}.yaml"), task(*RECIPES)
+    width = 1280 if "vit" in name else 1024
+    widths = {"rgb": 512, "pose": width, "rgb+pose": 512 + width}
+    assert row.model.encoder.feature_dim == widths[row.config.stream]
+    assert row.config.sequence == base.config.sequence
+    assert (row.distillation is not None) == name.startswith("distil")
+    if row.distillation is not None:
+        how = row.distillation.config
+        assert row.config == base.config
+        assert (how.loss, how.teacher_dim) == (name.split("_")[-1], width)
+        assert how.space == ("shared" if "projected" in name else "pose")
+        assert row.distillation.project_rgb.in_features == 512
