@@ -1,22 +1,22 @@
 """First weights of the ResNet for the rows of Table 2, where ImageNet's cannot be had.
 
-    python benchmarks/letter_resnet.py data/photographs data/rendered --recipe tiny \\
-        -o runs/here/resnet.safetensors
+    python benchmarks/letter_resnet.py data/photographs data/rendered -o resnet.safetensors
 
 The paper starts each row from ImageNet's weights. From random ones CTC reads nothing for longer
 than any budget here, whatever the row. So the ResNet of a recipe first learns to tell letters
 apart, in single frames of the clips of one letter, with no teacher and no sequence network, and
-``fingerspelling_tables.py --initial`` starts each row that has a ResNet from it.
+``run.py fingerspelling here`` starts each row that has a ResNet from it.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+import yaml
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -35,28 +35,19 @@ def frames(
 
     ``looks``: how often each clip is taken, each time changed at random; 0: once, as it is.
     """
-    maker = ClipTransform(Inputs(size, None, 1, len(ASL_LETTERS)), ASL_LETTERS)
+    transform = ClipTransform(Inputs(size, None, 1, len(ASL_LETTERS)), ASL_LETTERS)
     rng = np.random.default_rng(seed)
     crops, letters = [], []
-    for folder in folders:
-        for sample in read_shards(folder, split):
-            text = maker.text(sample)
-            if len(text) != 1:
-                continue
-            for _ in range(max(1, looks)):
-                clip = maker.make(sample, Augmentation(), rng) if looks else maker.make(sample)
-                assert clip.crops is not None
-                crops.append(clip.crops[clip.present])
-                letters += [ASL_LETTERS.encode(text)[0]] * len(crops[-1])
+    for sample in (sample for folder in folders for sample in read_shards(folder, split)):
+        text = transform.text(sample)
+        for _ in range(max(1, looks) if len(text) == 1 else 0):
+            changed = (Augmentation(), rng) if looks else ()
+            clip = transform.make(sample, *changed)
+            assert clip.crops is not None
+            crops.append(clip.crops[clip.present])
+            letters += [ASL_LETTERS.encode(text)[0]] * len(crops[-1])
     pictures = torch.from_numpy(np.concatenate(crops)).permute(0, 3, 1, 2).contiguous()
     return pictures, torch.tensor(letters)
-
-
-def batches(count: int, size: int, steps: int, seed: int) -> Iterator[Tensor]:
-    """``steps`` times the numbers of some frames."""
-    drawn = torch.Generator().manual_seed(seed)
-    for _ in range(steps):
-        yield torch.randint(count, (size,), generator=drawn)
 
 
 def accuracy(network: nn.Module, crops: Tensor, letters: Tensor) -> float:
@@ -68,29 +59,36 @@ def accuracy(network: nn.Module, crops: Tensor, letters: Tensor) -> float:
     return 100 * float((read == letters).float().mean())
 
 
-def main(args: Sequence[str] | None = None) -> None:
+def recipe_resnet(recipe: str) -> ResNetEncoderConfig:
+    """The sizes of the ResNet that a recipe trains."""
+    text = Path(f"configs/fingerspelling/recipes/{recipe}.yaml").read_text(encoding="utf-8")
+    return ResNetEncoderConfig(**yaml.safe_load(text)["model"]["init_args"]["config"]["rgb"])
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("shards", nargs="+")
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--recipe", default="tiny")
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--batch-size", type=int, default=64)
-    parser.add_argument("--looks", type=int, default=6)
     parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args(args)
+    given = parser.parse_args(arguments)
 
     torch.manual_seed(given.seed)
     encoder = ResNetEncoder(recipe_resnet(given.recipe))
     size = encoder.config.image_size
     network = nn.Sequential(encoder, nn.Linear(encoder.feature_dim, len(ASL_LETTERS)))
     network.to(memory_format=torch.channels_last)
-    crops, letters = frames(given.shards, "train", size, given.looks, given.seed)
+    crops, letters = frames(given.shards, "train", size, 6, given.seed)
     dev = frames(given.shards, "dev", size, 0, given.seed)
     print(f"{len(letters)} frames to train on, {len(dev[1])} to watch", flush=True)
     optimiser = torch.optim.AdamW(network.parameters(), weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, total_steps=given.steps)
     loss_of = nn.CrossEntropyLoss(label_smoothing=0.1)
-    for step, some in enumerate(batches(len(letters), given.batch_size, given.steps, given.seed)):
+    drawn = torch.Generator().manual_seed(given.seed)
+    for step in range(given.steps):
+        some = torch.randint(len(letters), (given.batch_size,), generator=drawn)
         with torch.autocast("cpu", torch.bfloat16):
             loss = loss_of(network(crops[some].float() / 255), letters[some])
         optimiser.zero_grad()
@@ -103,15 +101,6 @@ def main(args: Sequence[str] | None = None) -> None:
     given.output.parent.mkdir(parents=True, exist_ok=True)
     weights = {torchvision_name(k): v.contiguous() for k, v in encoder.resnet.state_dict().items()}
     save_file(weights, given.output)
-
-
-def recipe_resnet(recipe: str) -> ResNetEncoderConfig:
-    """The sizes of the ResNet that a recipe trains."""
-    import yaml
-
-    text = Path(f"configs/fingerspelling/recipes/{recipe}.yaml").read_text(encoding="utf-8")
-    sizes = yaml.safe_load(text)["model"]["init_args"]["config"]["rgb"]
-    return ResNetEncoderConfig(**sizes)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from signbert_runs import letter_clips
+from data import letter_clips
 
 from chereme.datasets.exemplars import DIGITS, Exemplars, joined
 from chereme.datasets.pose_clips import Entry, PoseClip, write_poses

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from recipes import parsed
+from recipes import CONFIGS, parsed
 
+from chereme.datasets import boston104
 from chereme.errors import BundleError, InputError, UsageError
 from chereme.formats.manifests import Item, write_manifest
 from chereme.formats.tracks import PoseTracks, TrackSpec, one_track, register_track, write_tracks
@@ -301,6 +302,39 @@ def test_as_many_parameters_learn_in_the_wider_baseline_as_in_the_whole() -> Non
     learnt = sum(p.numel() for part in parts for p in part.parameters())
     whole = sum(p.numel() for p in Pose2Gloss(WHOLE).parameters())
     assert learnt == pytest.approx(whole, rel=0.03)
+
+
+# -- real sentences --------------------------------------------------------------------------------
+@pytest.mark.slow
+def test_real_sentences_are_learnt_by_heart(shared_data: Path, tmp_path: Path) -> None:
+    """Twenty different ones, by the whole model, every loss and diffusion on."""
+    root, number, rows = shared_data / "boston104", 20, dict[tuple[str, ...], list[Item]]()
+    tracks = boston104.read_tracks(root)
+    for sentence in boston104.read(root).sentences:
+        if sentence.words in rows or len(rows) == number:
+            continue
+        path = tmp_path / f"{sentence.id}.npz"
+        write_tracks(tracks[sentence.id], path)
+        rows[sentence.words] = [
+            Item(path, " ".join(sentence.words), f"{split}-{sentence.id}", "ann", split=split)
+            for split in ("train", "dev")
+        ]
+    write_manifest([item for items in rows.values() for item in items], tmp_path / "manifest.csv")
+    files = ("boston104", "rows/whole", "overfit")
+    main(
+        [
+            *(f"--config={CONFIGS / 'signx' / file}.yaml" for file in files),
+            f"--output={tmp_path / 'run'}",
+            f"--data.init_args.root={tmp_path / 'manifest.csv'}",
+            "--trainer.enable_progress_bar=false",
+            "--trainer.accelerator=cpu",
+        ]
+    )
+    found = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert found["dev"]["sentences"] == found["training_sentences"] == number
+    assert found["dev"]["unseen_glosses"] == 0
+    for way in ("beam", "greedy", "ctc", "ctc_greedy"):
+        assert (found["dev"][way]["wer"], found["dev"][way]["exact"]) == (0.0, 100.0)
 
 
 # -- bad input -------------------------------------------------------------------------------------
