@@ -89,7 +89,7 @@ def train(sentences: Path) -> Train:
         own = [f"--model.init_args.config.{name}={size}" for name, size in TINY.items()]
         return main(
             [
-                f"--config={CONFIGS / 'paper.yaml'}",
+                f"--config={CONFIGS / 'signx' / 'paper.yaml'}",
                 f"--output={output}",
                 "--trainer.accelerator=cpu",
                 "--trainer.enable_progress_bar=false",
