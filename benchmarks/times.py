@@ -1,5 +1,6 @@
-"""When letters and glosses are signed, against what is known of made-up clips:
-docs/results_times.md.
+"""When letters and glosses are signed, against what is known of synthetic clips.
+
+Prints the figures of docs/results_times.md, which has the command.
 
     python benchmarks/times.py --root ../shared/data [--texts 100] [--rendered data/spelled]
         [--signing my_signing data/signing] [--boston my_boston]
@@ -221,34 +222,6 @@ def figures(rows: Sequence[Row]) -> str:
 
 HEAD = """| | n | start | 90 % | end | 90 % | middle inside | length |
 |---|---|---|---|---|---|---|---|"""
-PAGE = r"""# When letters and glosses are signed
-
-```console
-$ chereme synthesize --corpus 48 --signers 16 --seed 78 --size 480x360 -o data/spelled
-$ chereme prepare signing -o data/signing --clips 900 --seed 1
-$ chereme train --config configs/signx/rendered.yaml --config configs/signx/times.yaml \
-    --trainer.max_epochs=9
-$ chereme export runs/signx/rendered/stage_1/last.ckpt -o my_signing
-$ chereme train --config configs/signx/boston104.yaml --config configs/signx/times.yaml
-$ chereme export runs/signx/boston104/ctc_only/last.ckpt -o my_boston
-$ python benchmarks/times.py --root ../shared/data --texts 60 --rendered data/spelled \
-    --streams landmarks fused --signing my_signing data/signing --boston my_boston
-```
-
-Errors of starts and ends in seconds: the median, and what 90 % stay within. *Middle inside*: of
-what is read right, the share in per cent whose middle lies within the true span. *Length*: in
-lengths of the true span. "As said" is where CTC says it, "found" what is told. No model has seen
-the hands, the signers or the sentences.
-
-A letter begins half-way from the one before (or from rest), and ends where the hand leaves it: so
-the clips are made, and so `chereme.recognition.letter_times` finds it, in the landmarks of the
-hand, whichever stream reads. Both take the hand to go from hold to hold with minimum jerk. Of hands
-of people that is a model, if a good one: nobody has timed their letters here.
-
-Glosses of RWTH-BOSTON-104 are read at 10 frames a second, and 31 of 112 are signed once. Without
-`times.yaml` the same network says 19 % of them within the sign (starts 0.28 s off, 90 % within
-0.86; ends 0.35 and 1.10), and reads as many: word error rate 70.1, with it 69.3.
-"""
 
 
 def sections(given: argparse.Namespace) -> Iterator[tuple[str, Rows]]:
@@ -272,15 +245,10 @@ def main() -> None:
     parser.add_argument("--streams", nargs="+", default=STREAMS)
     parser.add_argument("--signing", type=Path, nargs=2, metavar=("BUNDLE", "FOLDER"))
     parser.add_argument("--boston", type=Path, metavar="BUNDLE")
-    parser.add_argument("--output", type=Path, default=Path("docs/results_times.md"))
-    given = parser.parse_args()
-    page = [PAGE]
-    for title, rows in sections(given):
+    for title, rows in sections(parser.parse_args()):
         kinds = [kind for kind in KINDS if kind in rows] + sorted(set(rows) - set(KINDS))
         lines = [f"| {kind} | {figures(rows[kind])} |" for kind in kinds if rows[kind]]
-        page += [f"## {title}\n", HEAD, *lines, ""]
-        given.output.write_text("\n".join(page))
-        print("\n".join(page[-len(lines) - 3 :]), flush=True)
+        print(f"## {title}\n", HEAD, *lines, "", sep="\n", flush=True)
 
 
 if __name__ == "__main__":
