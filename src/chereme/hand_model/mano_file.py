@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chereme.errors import InputError, LimitError, UsageError
-from chereme.hand_model.inert_pickle import (
+from chereme.formats.inert_pickle import (
     PLAIN_NAMES,
     Note,
     as_array,

@@ -3,15 +3,14 @@
 Two formats: safetensors, and the zip of torch >= 1.6, where ``data.pkl`` is a pickle of the whole
 object and ``data/<key>`` the bytes of each storage. Lightning puts its settings beside the weights,
 so that such a pickle names classes of the program that wrote it (and a hostile one names
-``os.system``). Here every global of the pickle is one of our own: tensors become records of where
-their numbers are, dicts stay dicts, and whatever else is named becomes an object that takes any
-arguments and does nothing. Only the storages that were asked for are read.
+``os.system``). `chereme.formats.inert_pickle` takes it apart: tensors become notes of where their
+numbers are, and whatever else is named is never imported or called. Only the storages that were
+asked for are read.
 """
 
 from __future__ import annotations
 
 import math
-import pickle
 import zipfile
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -24,14 +23,17 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from chereme.errors import BundleError
+from chereme.formats.inert_pickle import OUTSIDE, Name, Note, as_integer, read_inert
 
 _STORAGES = {
-    "DoubleStorage": torch.float64,
-    "FloatStorage": torch.float32,
-    "HalfStorage": torch.float16,
-    "BFloat16Storage": torch.bfloat16,
+    "torch.DoubleStorage": torch.float64,
+    "torch.FloatStorage": torch.float32,
+    "torch.HalfStorage": torch.float16,
+    "torch.BFloat16Storage": torch.bfloat16,
 }
 
+
+_MAX_READS = 50_000_000  # settings and the state of optimisers lie beside the weights
 
 # What reading numbers raises: beyond a storage (torch), a wrong checksum or a missing entry (zip).
 _DAMAGE = (OSError, RuntimeError, ValueError, LookupError, zipfile.BadZipFile, SafetensorError)
@@ -116,79 +118,34 @@ class _Safetensors:
 
 
 @dataclass(frozen=True)
-class _Storage:
+class _Record:
+    """Where the numbers of a tensor are: in the entry ``key`` of the zip, ``numel`` of them."""
+
     key: str
     dtype: torch.dtype | None  # None: of a kind that is of no use here
     numel: int
+    offset: int
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
+
+    @classmethod
+    def of(cls, note: Note) -> _Record:
+        """From a call of ``_rebuild_tensor_v2``."""
+        storage, offset, shape, stride, *_ = note.args  # then requires_grad, hooks, metadata
+        kind, dtype, key, _, numel = storage.args
+        if storage.what != OUTSIDE or kind != "storage" or not isinstance(dtype, Name):
+            raise ValueError(f"a storage was expected, it has {kind!r}")
+        sizes = (tuple(map(as_integer, shape)), tuple(map(as_integer, stride)))
+        kinds = _STORAGES.get(dtype.what)
+        return cls(str(key), kinds, as_integer(numel), as_integer(offset), *sizes)
 
 
-class _Inert:
-    """In place of every class and function that a pickle names: takes anything, does nothing.
-
-    ``__setstate__`` stands in the way of pickle's own, which would set attributes.
-    """
-
-    def __init__(self, *args: object, **kwargs: object) -> None:
-        pass
-
-    def __setstate__(*args: object) -> None:
-        pass
-
-    def __setitem__(self, key: object, value: object) -> None:
-        pass
-
-    def append(self, item: object) -> None:
-        pass
-
-    def extend(self, items: object) -> None:
-        pass
-
-    def add(self, item: object) -> None:
-        pass
-
-
-class _Dict(dict):
-    """In place of OrderedDict, whose pickled attributes (``_metadata``) are not wanted."""
-
-    def __setstate__(*args: object) -> None:
-        pass
-
-
-class _TensorRecord:
-    """In place of ``torch._utils._rebuild_tensor_v2``, with its arguments."""
-
-    def __init__(
-        self,
-        storage: _Storage,
-        offset: int,
-        shape: tuple[int, ...],
-        stride: tuple[int, ...],
-        *unused: object,  # requires_grad, hooks, metadata
-    ) -> None:
-        self.storage, self.offset = storage, offset
-        self.shape, self.stride = tuple(shape), tuple(stride)
-
-    def __setstate__(*args: object) -> None:
-        pass
-
-
-class _Unpickler(pickle.Unpickler):
-    """Builds dicts, lists, numbers, strings, and objects of the classes above: nothing else."""
-
-    def find_class(self, module: str, name: str, /) -> Any:
-        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            return _TensorRecord
-        if (module, name) == ("collections", "OrderedDict"):
-            return _Dict
-        if module == "torch" and name in _STORAGES:
-            return _STORAGES[name]
-        return _Inert
-
-    def persistent_load(self, pid: Any, /) -> _Storage:
-        kind, dtype, key, _location, numel = pid
-        if kind != "storage":
-            raise pickle.UnpicklingError(f"expected a storage, got {kind!r}")
-        return _Storage(str(key), dtype if isinstance(dtype, torch.dtype) else None, int(numel))
+def _mapping(content: Any) -> Mapping[Any, Any]:
+    if isinstance(content, Note) and content.what == "collections.OrderedDict":
+        return content.items
+    if not isinstance(content, dict):
+        raise ValueError("a dict of tensors was expected, it has none")
+    return content
 
 
 class _TorchZip:
@@ -198,29 +155,25 @@ class _TorchZip:
         if len(pickles) != 1:
             raise ValueError(f"a zip file with one data.pkl was expected, it has {len(pickles)}")
         self.folder = pickles[0].removesuffix(".pkl")
-        with archive.open(pickles[0]) as file:
-            content = _Unpickler(file, encoding="utf-8").load()
-        if isinstance(content, dict):
-            content = content.get("state_dict", content)
-        if not isinstance(content, dict):
-            raise ValueError("a dict of tensors was expected, it has none")
+        content = _mapping(read_inert(archive.read(pickles[0]), None, max_reads=_MAX_READS))
         self.records = {
-            name: record for name, record in content.items() if isinstance(record, _TensorRecord)
+            name: _Record.of(note)
+            for name, note in _mapping(content.get("state_dict", content)).items()
+            if isinstance(note, Note) and note.what == "torch._utils._rebuild_tensor_v2"
         }
         self.shapes = {name: record.shape for name, record in self.records.items()}
 
     def read(self, name: str) -> Tensor:
         record = self.records[name]
-        storage = record.storage
-        if storage.dtype is None:
+        if record.dtype is None:
             raise ValueError(f"{name}: expected floating-point numbers")
-        size = storage.numel * storage.dtype.itemsize
-        entry = f"{self.folder}/{storage.key}"
+        size = record.numel * record.dtype.itemsize
+        entry = f"{self.folder}/{record.key}"
         found = self.archive.getinfo(entry).file_size
         if found != size:
             raise ValueError(f"{name}: expected {size} bytes, got {found}")
         if not math.prod(record.shape):
-            return torch.empty(record.shape, dtype=storage.dtype)
-        numbers = torch.frombuffer(bytearray(self.archive.read(entry)), dtype=storage.dtype)
+            return torch.empty(record.shape, dtype=record.dtype)
+        numbers = torch.frombuffer(bytearray(self.archive.read(entry)), dtype=record.dtype)
         # A view that reaches beyond the storage is refused by torch (RuntimeError).
         return numbers.as_strided(record.shape, record.stride, record.offset)

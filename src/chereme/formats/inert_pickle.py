@@ -11,19 +11,23 @@ import io
 import math
 import pickle
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chereme.errors import InputError, LimitError
+from chereme.formats.files import read_file
 
 MAX_READS = 200_000  # reads from the file, one or two an operation; MANO's files have some hundreds
+_MAX_PLAIN_READS = 50_000_000  # of lists of tens of thousands of clips, some hundreds each
 
 RECONSTRUCTOR, OBJECT = "copy_reg._reconstructor", "object"
 ARRAY, NDARRAY, DTYPE, SCALAR = "numpy array", "numpy.ndarray", "numpy.dtype", "numpy scalar"
 ENCODE = "_codecs.encode"
+OUTSIDE = "object from outside of the file"
 # Names of plain objects and arrays, as Python 2 and 3 and numpy 1 and 2 spell them, and what they
 # are noted as.
 PLAIN_NAMES = {
@@ -44,8 +48,8 @@ PLAIN_NAMES = {
 _NUMBERS = ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1")
 _MAX_DIMENSIONS = 8
 
-# Operations of protocols 0 to 4, without those that make instances of old-style classes, take
-# objects from outside of the file, or set memory aside before there is anything to fill it.
+# Operations of protocols 0 to 4, without those that make instances of old-style classes, or set
+# memory aside before there is anything to fill it.
 _OPERATIONS = (
     *("PROTO", "FRAME", "MARK", "STOP", "POP", "POP_MARK", "DUP", "NONE", "NEWTRUE", "NEWFALSE"),
     *("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"),
@@ -54,12 +58,12 @@ _OPERATIONS = (
     *("EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "EMPTY_LIST", "LIST", "APPEND"),
     *("APPENDS", "EMPTY_DICT", "DICT", "SETITEM", "SETITEMS", "EMPTY_SET", "ADDITEMS", "FROZENSET"),
     *("GET", "BINGET", "LONG_BINGET", "PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"),
-    *("GLOBAL", "STACK_GLOBAL"),
+    *("GLOBAL", "STACK_GLOBAL", "BINPERSID"),
 )
 
 
 @dataclass(frozen=True)
-class _Name:
+class Name:
     """An allowed name, noted as ``what``."""
 
     what: str
@@ -68,22 +72,33 @@ class _Name:
 @dataclass(eq=False)
 class Note:
     """An object that the pickle would have made: of ``what``, from ``args``, then set to
-    ``state``."""
+    ``state``; ``items``: of a mapping. What is put into a list or a set is left away."""
 
     what: str
     args: tuple[Any, ...]
     state: Any = None
+    items: dict[Any, Any] = field(default_factory=dict)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self.items[key] = value
+
+    def append(self, item: Any) -> None:
+        pass
+
+    extend = add = append
 
 
 class _CountedFile(io.BytesIO):
     """Refuses a pickle of endless operations: each may take a hundred times its byte."""
 
-    reads = 0
+    def __init__(self, data: bytes, most: int) -> None:
+        super().__init__(data)
+        self.reads, self.most = 0, most
 
     def _count(self) -> None:
         self.reads += 1
-        if self.reads > MAX_READS:
-            raise LimitError(f"expected a pickle of at most {MAX_READS} reads, got more")
+        if self.reads > self.most:
+            raise LimitError(f"expected a pickle of at most {self.most} reads, got more")
 
     def read(self, size: int | None = -1, /) -> bytes:
         self._count()
@@ -100,27 +115,34 @@ class _Reader(pickle._Unpickler):
     stack: list[Any]
     append: Callable[[Any], None]
 
-    def __init__(self, data: bytes, names: Mapping[tuple[str, str], str]) -> None:
-        super().__init__(_CountedFile(data), encoding="latin1")
+    def __init__(
+        self, data: bytes, names: Mapping[tuple[str, str], str] | None, max_reads: int
+    ) -> None:
+        super().__init__(_CountedFile(data, max_reads), encoding="latin1")
         self.names = names
 
-    def find_class(self, module: str, name: str) -> _Name:
-        what = self.names.get((module, name))
+    def persistent_load(self, pid: Any) -> Note:
+        if self.names is not None:
+            raise InputError("it takes objects from outside of the file, which is not allowed")
+        return Note(OUTSIDE, pid if isinstance(pid, tuple) else (pid,))
+
+    def find_class(self, module: str, name: str) -> Name:
+        what = f"{module}.{name}" if self.names is None else self.names.get((module, name))
         if what is None:
             raise InputError(
                 f"it asks for {f'{module}.{name}'[:200]!r}, which this reader does not allow; "
                 "nothing of it was run"
             )
-        return _Name(what)
+        return Name(what)
 
     def _call(self) -> None:
         """REDUCE and NEWOBJ: note a call instead of calling."""
         args = self.stack.pop()
         function = self.stack.pop()
-        if not isinstance(function, _Name) or not isinstance(args, tuple):
+        if not isinstance(function, Name) or not isinstance(args, tuple):
             raise InputError("it calls something that is not an allowed name; nothing was run")
         if function.what == RECONSTRUCTOR:
-            if not args or not isinstance(args[0], _Name):
+            if not args or not isinstance(args[0], Name):
                 raise InputError("it makes an object of no allowed class; nothing was run")
             function, args = args[0], ()
         self.append(Note(function.what, args))
@@ -158,21 +180,26 @@ _Reader.dispatch |= {
 }
 
 
-def read_inert(data: bytes, names: Mapping[tuple[str, str], str]) -> Any:
+def read_inert(
+    data: bytes, names: Mapping[tuple[str, str], str] | None, *, max_reads: int = MAX_READS
+) -> Any:
     """What a pickle holds: plain values, and ``Note`` for every other object.
 
     Byte strings of Python 2 come as text, one character (latin-1) a byte.
 
     Args:
         data: the pickle.
-        names: each allowed (module, name), and what it is noted as (see ``PLAIN_NAMES``).
+        names: each allowed (module, name), and what it is noted as (see ``PLAIN_NAMES``). None
+            allows every name, noted as ``module.name``, and objects from outside of the file,
+            noted as ``OUTSIDE``.
+        max_reads: reads from the file, one or two an operation.
 
     Raises:
         InputError: it asks for anything else, or is damaged.
         LimitError: it has more operations than a file of arrays needs.
     """
     try:
-        return _Reader(data, names).load()
+        return _Reader(data, names, max_reads).load()
     except InputError:
         raise
     except Exception as error:  # damaged bytes may stumble in any way
@@ -236,4 +263,15 @@ def _as_bytes(value: Any) -> bytes:
 
 
 def _kind(value: Any) -> str:
-    return value.what if isinstance(value, (Note, _Name)) else type(value).__name__
+    return value.what if isinstance(value, (Note, Name)) else type(value).__name__
+
+
+def read_plain(path: Path) -> Any:
+    """The lists, dictionaries, texts and numbers that a pickle file holds. InputError, naming it,
+    if it holds anything else, or cannot be read as a pickle."""
+    try:
+        return read_inert(read_file(path), {}, max_reads=_MAX_PLAIN_READS)
+    except InputError as error:
+        raise InputError(
+            f"{path}: expected a pickle of lists, dictionaries, texts and numbers; {error}"
+        ) from error
