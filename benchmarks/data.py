@@ -22,9 +22,9 @@ import numpy as np
 from chereme.datasets.clips import CropSettings
 from chereme.datasets.exemplars import MOVING, Exemplars
 from chereme.datasets.pose_clips import Entry, PoseClip, write_poses
+from chereme.datasets.prepare import prepare_generated
 from chereme.synthesis.filmed_signs import FilmedSigns, known
 from chereme.synthesis.isolated import IsolatedSigns
-from chereme.synthesis.shards import write_clips
 
 LETTER_FRAMES = 6
 SIZES = {"hands": 64, "frame": 96}  # pixels of crops, and of whole frames
@@ -111,7 +111,7 @@ def rendered(folder: Path, view: str, workers: int, share: float) -> None:
         if done % 50 == 0:
             print(f"{folder}: {done} of {of} clips", flush=True)
 
-    write_clips(maker, folder, known(), workers=workers, progress=report)
+    prepare_generated(maker, folder, known(), workers=workers, progress=report)
 
 
 def main() -> None:

@@ -25,7 +25,6 @@ from data import letter_clips
 from chereme.datasets.exemplars import DIGITS, Exemplars, joined
 from chereme.datasets.pose_clips import Entry, PoseClip, write_poses
 from chereme.synthesis.letters import LOOK_ALIKES, LetterClips
-from chereme.synthesis.letters import write as write_clips
 from chereme.systems.signbert.data import PoseData
 from chereme.systems.signbert.task import load_signbert
 from chereme.training.cli import main as train
@@ -48,7 +47,7 @@ def make_fold(
     if not (folder / "composed" / "clips.csv").is_file():
         hands = exemplars.select(only=tuple(signers))
         write_poses(photographed(hands), folder / "photographed")
-        write_clips(LetterClips(exemplars, clips, test=tuple(signers)), folder / "composed")
+        write_poses(LetterClips(exemplars, clips, test=tuple(signers)), folder / "composed")
     if (folder / "run" / "metrics.json").is_file():
         return
     last = folder / "run" / "last.ckpt"

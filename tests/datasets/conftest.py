@@ -35,6 +35,13 @@ def clip(picture) -> Callable[[Path, Iterable[int]], Path]:
     return make
 
 
+@pytest.fixture
+def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tables of a data set are believed, without a look at the disk."""
+    for module in ("corpus", "sentences"):
+        monkeypatch.setattr(f"chereme.datasets.{module}.on_disk", lambda item: None)
+
+
 @pytest.fixture(scope="session")
 def table() -> Callable[..., Path]:
     """``table(path, header, *rows, encoding=..., end=...)``: a CSV table; ``end`` ends lines."""

@@ -4,10 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from chereme.datasets import chicagofswild
 from chereme.datasets.checks import (
     ctc_fit,
-    lengths,
     letters_lost,
     shared_signers,
     steps_needed,
@@ -15,7 +13,8 @@ from chereme.datasets.checks import (
 from chereme.decoding.ctc import ctc_log_likelihood
 from chereme.errors import UsageError
 from chereme.formats.manifests import Item
-from chereme.text.alphabet import ASL_LETTERS
+from chereme.formats.tables import read_rows
+from chereme.text.alphabet import ASL_LETTERS, CHICAGO
 
 
 def item(label="", frames=None, signer=None, split=None, id="i"):
@@ -90,36 +89,19 @@ def test_a_stride_below_one_is_refused():
         ctc_fit([], 0)
 
 
-def test_lengths():
-    found = lengths([item("asl", 12), item("asl", 6), item("to me", None), item("", 9)])
-    assert (found.clips, found.letters, found.spellings) == (4, 11, 3)
-    assert (found.letters_per_clip.least, found.letters_per_clip.most) == (0, 5)
-    assert (found.frames_per_clip.median, found.frames_per_letter.median) == (9, 3)
-    assert np.isnan(lengths([]).frames_per_clip.median)
-
-
 @pytest.fixture(scope="module")
 def official(shared_data):
     """The test clips of ChicagoFSWild and ChicagoFSWild+, of which there are the labels only."""
-    labels = shared_data / "labels/chicagofswild_plus"
-    return chicagofswild.read_lists(labels, labels, check_frames=False)
-
-
-def test_lengths_of_the_official_test_clips(official):
-    found = lengths(official.split("test"))
-    assert (official.rows, found.clips) == (2583, 2583)
-    assert (found.letters_per_clip.median, found.letters_per_clip.most) == (4, 30)
-    assert (found.frames_per_clip.least, found.frames_per_clip.median) == (2, 22)
-    assert found.frames_per_clip.most == 184
-    assert found.frames_per_letter.median == 5
-    # Two labels begin with a space, which is not a letter that anybody signs.
-    assert found.letters == 13_313 - 2
-    assert official.remarks() == {"white space merged in the label": 2}
+    rows = read_rows(shared_data / "labels/chicagofswild_plus" / "test.csv")
+    return [
+        Item(Path(name), CHICAGO.normalise(label), name, frames=int(count))
+        for _, (name, label, count) in rows
+    ]
 
 
 @pytest.mark.parametrize(("stride", "share"), [(1, 0.0), (2, 0.7), (4, 14.6)])
 def test_official_test_clips_too_short_for_ctc(official, stride, share):
-    fit = ctc_fit(official.items, stride)
+    fit = ctc_fit(official, stride)
     assert fit.clips == 2583
     assert round(100 * len(fit.too_short) / fit.clips, 1) == share
 
@@ -128,7 +110,7 @@ def test_official_test_clips_too_short_for_ctc(official, stride, share):
     ("plus", "clips", "share", "bound"), [(False, 868, 10.1, 1.99), (True, 1715, 16.9, 4.86)]
 )
 def test_what_stride_four_costs_on_each_test_set(official, plus, clips, share, bound):
-    fit = ctc_fit([i for i in official.items if i.id.startswith("Batch") == plus], 4)
+    fit = ctc_fit([i for i in official if i.id.startswith("Batch") == plus], 4)
     assert fit.clips == clips
     assert round(100 * len(fit.too_short) / clips, 1) == share
     assert bound <= 100 - fit.best_letter_accuracy < bound + 0.6

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from chereme.datasets.clips import CropSettings, TrackedClip, Unusable, track_clip
+from chereme.datasets.clips import CropSettings, TrackedClip, track_clip
+from chereme.datasets.corpus import Unusable
 from chereme.datasets.engine import Engine
-from chereme.datasets.ray_engine import run_on_ray
 from chereme.errors import MissingDependencyError
 from chereme.formats.manifests import Item
 from fake_clips import ColourDetector, ColourDetectors, write_frames
@@ -88,4 +88,4 @@ def test_ray_is_asked_for_where_it_is_lacking(
     monkeypatch.setitem(sys.modules, "ray", None)
     items = [Item(write_frames(tmp_path / "c", 3), "a", "one")]
     with pytest.raises(MissingDependencyError, match=r"pip install .*\[ray\]"):
-        next(run_on_ray(Engine(SMALL, ColourDetectors()), items))
+        next(Engine(SMALL, ColourDetectors(), where="ray").run(items))

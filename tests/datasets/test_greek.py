@@ -79,10 +79,10 @@ def test_rows_that_cannot_be_used_are_counted(corpus, clip):
 
 def test_transliterated_labels_take_another_alphabet(tmp_path, clip, table):
     rows = [(f"{s}/1", "Gata", s) for s in SIGNERS]
-    table(tmp_path / "list.csv", ("path", "label", "signer"), *rows)
+    table(tmp_path / "manifest.csv", ("path", "label", "signer"), *rows)
     for row in rows:
         clip(tmp_path / row[0], range(4))
-    found = greek.read(tmp_path, 1, manifest="list.csv", alphabet=ASL_LETTERS)
+    found = greek.read(tmp_path, 1, alphabet=ASL_LETTERS)
     assert {item.label for item in found.items} == {"gata"}
 
 

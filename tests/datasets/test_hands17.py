@@ -1,4 +1,3 @@
-import numpy as np
 import pytest
 
 from chereme.datasets import hands17
@@ -41,48 +40,37 @@ def test_order_is_mediapipes():
 
 @pytest.mark.parametrize("separator", ["\t", " ", "\t "])
 def test_golden_row(made, separator):
-    found = hands17.read(made(line(separator=separator)), train_fraction=1)
-    (sequence,) = found.sequences
-    assert (sequence.id, sequence.split) == ("Training_Annotation/train", "train")
-    golden = {
-        0: (0.0, 0.0, 0.5),  # wrist
-        1: (0.001, 0.01, 0.5),  # knuckle of the thumb
-        4: (0.008, 0.08, 0.5),  # its tip
-        5: (0.002, 0.02, 0.5),  # knuckle of the index finger
-        8: (0.011, 0.11, 0.5),
-        17: (0.005, 0.05, 0.5),  # knuckle of the little finger
-        20: (0.020, 0.20, 0.5),
-    }
-    for joint, position in golden.items():
-        assert sequence.joints[0, joint] == pytest.approx(position)
-    assert sequence.pixels[0, 0] == pytest.approx((315.944855, 245.287079))
-    assert sequence.pixels[0, 20] == pytest.approx(
-        (315.944855 + 475.065948 * 20 / 500, 245.287079 + 475.065857 * 200 / 500)
+    (sequence,) = hands17.read(made(line(separator=separator)), train_fraction=1).items
+    assert (sequence.id, sequence.split, sequence.frames) == (
+        *("Training_Annotation/train", "train"),
+        1,
     )
-    assert sequence.pictures == ("image_D00000001.png",)
+    clip = sequence.clip
+    assert clip.present.tolist() == [[False, True]]  # nothing says which hand: taken for a right
+    pixels = clip.joints[0, 1]
+    # Wrist, knuckle and tip of the thumb, of the index finger, and of the little finger.
+    for joint, place in {0: 0, 1: 1, 4: 8, 5: 2, 8: 11, 17: 5, 20: 20}.items():
+        assert pixels[joint] == pytest.approx(
+            (315.944855 + 475.065948 * place / 500, 245.287079 + 475.065857 * 10 * place / 500)
+        )
 
 
 def test_each_sequence_is_divided_in_time(made):
     lines = [line(f"{folder}/{n:04d}.png", 400 + n) for n in range(10) for folder in ("1", "2")]
     found = hands17.read(made(*lines))
-    assert [(s.id, s.split, len(s.joints)) for s in found.sequences] == [
+    assert [(s.id, s.split, s.frames) for s in found.items] == [
         ("1/train", "train", 7),
         ("1/test", "test", 3),
         ("2/train", "train", 7),
         ("2/test", "test", 3),
     ]
-    assert found.sequences[1].pictures == ("1/0007.png", "1/0008.png", "1/0009.png")
-    assert np.all(found.sequences[1].joints[:, 0, 2] == pytest.approx([0.407, 0.408, 0.409]))
-    assert "HANDS17: 20 frames in 4 sequences" in found.report()
+    tip = found.items[1].clip.joints[:, 1, 20, 0]
+    assert tip == pytest.approx([315.944855 + 475.065948 * 20 / (407 + n) for n in range(3)])
 
 
-def test_files_that_name_no_folders_are_a_sequence_each(made):
-    one, two = made(line(), name="a.txt"), made(line(), line(), name="b.txt")
-    assert [s.id for s in hands17.read([one, two], 0.5).sequences] == [
-        "a/test",
-        "b/train",
-        "b/test",
-    ]
+def test_files_that_name_no_folders_are_a_sequence_each(made, tmp_path):
+    made(line(), name="a.txt"), made(line(), line(), name="b.txt")
+    assert [s.id for s in hands17.read(tmp_path, 0.5).items] == ["a/test", "b/train", "b/test"]
 
 
 def test_lines_that_cannot_be_used_are_counted(made):
@@ -97,7 +85,6 @@ def test_lines_that_cannot_be_used_are_counted(made):
             line().replace("500.0000", "nan", 1),
         )
     )
-    assert found.rows == 6
     assert [(f.id, f.reason.split(" than")[0]) for f in found.findings] == [
         ("Training_Annotation.txt line 3", "line of another length"),
         ("Training_Annotation.txt line 4", "line of another length"),
@@ -105,15 +92,15 @@ def test_lines_that_cannot_be_used_are_counted(made):
         ("Training_Annotation.txt line 6", "hand not before the camera"),
         ("Training_Annotation.txt line 7", "hand not before the camera"),
     ]
-    assert "dropped 5 of 6" in found.report()
+    assert "dropped 5: 3 line of another length" in found.report()
 
 
 def test_broken_input(made, tmp_path):
     with pytest.raises(InputError, match="cannot be read"):
         hands17.read(tmp_path / "none.txt")
-    with pytest.raises(InputError, match=r"at least one hand .* got none: the file is empty"):
+    with pytest.raises(InputError, match=r"at least one clip, .* the table is empty"):
         hands17.read(made(""))
-    with pytest.raises(InputError, match="got none: 1 line of another length"):
+    with pytest.raises(InputError, match="1 line of another length"):
         hands17.read(made("a 1 2 3"))
     with pytest.raises(UsageError, match="train_fraction: expected a share from 0 to 1, got 70"):
         hands17.read(made(line()), 70)

@@ -1,8 +1,10 @@
 import math
+from pathlib import Path
 
 import pytest
 
-from chereme.datasets.metadata import BadRow, ClipFiles, distinct, escapes, whole_of, youtube_id
+from chereme.datasets.corpus import Unusable
+from chereme.datasets.metadata import ClipFiles, distinct, escapes, whole_of, youtube_id
 
 
 @pytest.mark.parametrize(
@@ -39,14 +41,16 @@ def test_a_video_goes_before_frames_and_these_before_landmarks(tmp_path):
 def test_names_that_leave_their_folder():
     assert all(map(escapes, ["../x", "a/../../x", "/etc/x", " ", "a\0b"]))
     assert not any(map(escapes, ["x", "a/b.c"]))
+    with pytest.raises(Unusable, match=r"file name leaves the folder of the clips: \.\./x"):
+        ClipFiles(Path("somewhere")).find("../x")
 
 
 def test_numbers_that_are_none():
     assert whole_of({"n": 3.0}, "n") == 3
     for value in (math.nan, math.inf, 2.5, "3", True, None):
-        with pytest.raises(BadRow, match="no n"):
+        with pytest.raises(Unusable, match="no n"):
             whole_of({"n": value}, "n")
 
 
 def test_words_of_several_classes_are_told_apart():
-    assert distinct({"1": "a", "2": "b", "3": "a"}) == {"1": "a (1)", "2": "b", "3": "a (3)"}
+    assert distinct({1: "a", 2: "b", 3: "a"}, 2) == {1: "a (01)", 2: "b", 3: "a (03)"}

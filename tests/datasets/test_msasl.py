@@ -74,13 +74,13 @@ def test_a_subset_is_the_labels_below_its_number(made, classes, clips):
 
 def test_clips_that_were_cut_are_named_by_a_pattern(made):
     root = made([record(label=4), record(label=5)], videos=["train/00001.mp4", "4/book_3.mp4"])
-    by_row = msasl.read(root, 100, clips="{split}/{row:05d}")
+    by_row = msasl.read(root, 100, names="{split}/{row:05d}")
     assert [(i.id, i.start, i.end) for i in by_row.items] == [("train/00001", None, None)]
-    by_label = msasl.read(root, 100, clips="{label}/{clean_text}_{signer_id}")
+    by_label = msasl.read(root, 100, names="{label}/{clean_text}_{signer_id}")
     assert [item.id for item in by_label.items] == ["train/00000"]
     for pattern in ("{url}", "{row:x%}", "{", "{text.x}"):
-        with pytest.raises(UsageError, match=r"clips: expected a pattern of \{split\}, \{row\}"):
-            msasl.read(root, 100, clips=pattern)
+        with pytest.raises(UsageError, match=r"names: expected a pattern of \{split\}, \{row\}"):
+            msasl.read(root, 100, names=pattern)
 
 
 def test_lists_of_a_subset_without_seconds(made, tmp_path):
@@ -93,7 +93,7 @@ def test_lists_of_a_subset_without_seconds(made, tmp_path):
     (tmp_path / "MS_ASL_SI_ASL100_test.json").write_text(json.dumps([row]))
     with pytest.raises(InputError, match="1 no start_time"):
         msasl.read(tmp_path, 100)
-    (item,) = msasl.read(tmp_path, 100, clips="{split}/{row:05d}").items
+    (item,) = msasl.read(tmp_path, 100, names="{split}/{row:05d}").items
     assert (item.label, item.signer, item.split, item.frames) == ("bad", "3", "test", 66)
 
 
@@ -129,11 +129,11 @@ def test_lists_that_are_none(made, tmp_path):
         msasl.read(root, 100)
 
 
-def test_the_published_annotations(shared_data):
+def test_the_published_annotations(shared_data, unchecked):
     folder = shared_data / "labels/msasl"
     if not folder.is_dir():
         pytest.skip(f"annotations not found: expected {folder}")
-    corpus = msasl.read(folder, 100, clips="{split}/{row:05d}", check_frames=False)
+    corpus = msasl.read(folder, 100, names="{split}/{row:05d}")
     counts = {"all": len(corpus.items)}
     counts |= {split: len(corpus.split(split)) for split in ("train", "dev", "test")}
     assert counts == msasl.PUBLISHED[100]

@@ -17,24 +17,19 @@ import numpy as np
 import pytest
 
 from chereme.datasets import chicagofswild, greek
-from chereme.datasets.clips import CropSettings, TrackedClip
+from chereme.datasets.clips import CropSettings
 from chereme.datasets.corpus import Corpus
 from chereme.datasets.folders import read
-from chereme.datasets.prepare import (
-    Preparation,
-    Teaching,
-    Vectors,
-    check_settings,
-    prepare,
-    read_settings,
-)
+from chereme.datasets.preparation import Preparation
+from chereme.datasets.prepare import check_settings, prepare_crops, read_settings
 from chereme.datasets.shards import read_shards
 from chereme.datasets.status import read_status
 from chereme.errors import InputError, UsageError
 from chereme.formats.manifests import Item, read_manifest, write_manifest
+from chereme.teachers import Clip, ClipEmbeddings
 from fake_clips import ColourDetectors, write_frames
 
-SMALL = CropSettings(size=32)
+SIZE = 32
 LIMIT = 40_000  # bytes: a few clips a tar
 
 
@@ -58,26 +53,22 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(source: Path, folder: Path, **options: Any) -> Preparation:
     options = {
-        "settings": SMALL,
-        "limit": LIMIT,
+        "size": SIZE,
+        "tar_bytes": LIMIT,
         "make_detector": ColourDetectors(),
-        "teaching": TEACHING,
+        "teachers": [Halves()],
     } | options
-    return prepare(read(source), folder, **options)
+    return prepare_crops(read(source), folder, **options)
 
 
-def embed(clip: TrackedClip) -> dict[str, Vectors]:
+class Halves:
     """Mean colours of the crops: of the mirrored ones, red and green change halves."""
-    means = clip.sample.crops.astype(np.float32).reshape(-1, 32, 2, 16, 3).mean(axis=(1, 3))
-    return {
-        "halves": Vectors(
-            means.reshape(-1, 6),
-            means[:, ::-1].reshape(-1, 6),
-        )
-    }
 
+    name, dim = "halves", 6
 
-TEACHING = Teaching({"halves": 6}, embed)
+    def embed_clip(self, clip: Clip) -> ClipEmbeddings:
+        means = clip.crops.astype(np.float32).reshape(-1, 32, 2, 16, 3).mean(axis=(1, 3))
+        return ClipEmbeddings(means.reshape(-1, 6), means[:, ::-1].reshape(-1, 6))
 
 
 def tars(folder: Path) -> dict[str, bytes]:
@@ -153,14 +144,13 @@ SCRIPT = """
 import sys
 from pathlib import Path
 sys.path[:0] = {path!r}
-from chereme.datasets.clips import CropSettings
 from chereme.datasets.folders import read
-from chereme.datasets.prepare import prepare
+from chereme.datasets.prepare import prepare_crops
 from fake_clips import ColourDetectors
 
 if __name__ == "__main__":
-    prepare(
-        read({source!r}), {folder!r}, settings=CropSettings(size=32), limit={limit},
+    prepare_crops(
+        read({source!r}), {folder!r}, size=32, tar_bytes={limit},
         make_detector=ColourDetectors(0.01), workers={workers},
     )
 """
@@ -193,7 +183,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
 @pytest.mark.parametrize("workers", [1, 2])
 def test_killed_in_the_middle_and_gone_on_with(source: Path, tmp_path: Path, workers: int) -> None:
     whole, folder = tmp_path / "whole", tmp_path / "killed"
-    expected = run(source, whole, teaching=Teaching({}, lambda clip: {}))
+    expected = run(source, whole, teachers=())
     status = folder / "status.csv"
     done = 0
     for _ in range(3):  # each run gets a little farther
@@ -205,7 +195,7 @@ def test_killed_in_the_middle_and_gone_on_with(source: Path, tmp_path: Path, wor
             wait_for(lambda child=child, farther=farther: farther() or child.poll() is not None)
         done = len(read_status(folder))
     assert done > 0
-    go_on = run(source, folder, teaching=Teaching({}, lambda clip: {}))
+    go_on = run(source, folder, teachers=())
     assert go_on.done == expected.done
     # The same tars, byte for byte: nothing is lost, and nothing is there twice.
     assert tars(folder) == tars(whole)
@@ -319,12 +309,15 @@ def test_clips_that_come_later_are_added(source: Path, tmp_path: Path) -> None:
 
 
 def test_a_teacher_may_refuse_a_clip(source: Path, tmp_path: Path) -> None:
-    def refuse(clip: TrackedClip) -> dict[str, Vectors]:
-        if clip.sample.id == "clip1":
-            raise InputError("I do not know this one")
-        return {"some": Vectors(np.zeros((len(clip.sample.jpegs), 2)), None)}
+    class Refusing:
+        name, dim = "some", 2
 
-    result = run(source, tmp_path, teaching=Teaching({"some": 2}, refuse))
+        def embed_clip(self, clip: Clip) -> ClipEmbeddings:
+            if clip.id == "clip1":
+                raise InputError("I do not know this one")
+            return ClipEmbeddings(np.zeros((len(clip.crops), 2), np.float32), None)
+
+    result = run(source, tmp_path, teachers=[Refusing()])
     (row,) = (row for row in result.rows if row.id == "clip1")
     assert (row.status, row.reason) == ("dropped", "refused by a teacher")
     assert row.detail == "I do not know this one"
@@ -335,10 +328,7 @@ def test_a_teacher_may_refuse_a_clip(source: Path, tmp_path: Path) -> None:
 
 def test_other_settings_are_refused(source: Path, tmp_path: Path) -> None:
     run(source, tmp_path)
-    for other in (
-        {"settings": CropSettings(size=48)},
-        {"teaching": Teaching({}, lambda clip: {})},
-    ):
+    for other in ({"size": 48}, {"teachers": ()}):
         with pytest.raises(UsageError, match="was prepared otherwise"):
             run(source, tmp_path, **other)
     (tmp_path / "preparation.json").write_text("{")
@@ -403,7 +393,7 @@ def chicago(folder: Path, table: Callable[..., Path]) -> Corpus:
 
 def test_chicagofswild(tmp_path: Path, table: Callable[..., Path]) -> None:
     corpus = chicago(tmp_path / "data", table)
-    result = prepare(corpus, tmp_path / "out", settings=SMALL, make_detector=ColourDetectors())
+    result = prepare_crops(corpus, tmp_path / "out", size=SIZE, make_detector=ColourDetectors())
     assert result.report().splitlines()[:2] == [
         "ChicagoFSWild: 2 of 5 clips prepared (7,304 published)",
         "  dropped 3: 2 too many frames missing, 1 no label",
@@ -422,7 +412,7 @@ def test_greek(tmp_path: Path, table: Callable[..., Path]) -> None:
         rows.append([f"clip{i}", "Νάς", f"signer{i % 7}"])
     table(tmp_path / "data" / "manifest.csv", *rows)
     corpus = greek.read(tmp_path / "data", 1)
-    result = prepare(corpus, tmp_path / "out", settings=SMALL, make_detector=ColourDetectors())
+    result = prepare_crops(corpus, tmp_path / "out", size=SIZE, make_detector=ColourDetectors())
     assert result.done == 14
     signers = {
         split: {s.signer for s in read_shards(tmp_path / "out", split)}
@@ -432,4 +422,4 @@ def test_greek(tmp_path: Path, table: Callable[..., Path]) -> None:
     assert not signers["test"] & (signers["train"] | signers["dev"])
     assert next(read_shards(tmp_path / "out", "test")).label == "νασ"
     with pytest.raises(UsageError, match="was prepared otherwise"):
-        prepare(greek.read(tmp_path / "data", 2), tmp_path / "out", settings=SMALL)
+        prepare_crops(greek.read(tmp_path / "data", 2), tmp_path / "out", size=SIZE)

@@ -72,8 +72,8 @@ def test_dai_utterances_are_parts_of_their_recording(made):
     assert first.glosses == (Gloss("#IF", 1.5, 2.0), Gloss("ns-fs-MARY", 2.5, 3.0))
     assert first.translation == "If it rains, don't go."
     assert second.glosses == (Gloss('5"forget_it"'),)
-    assert corpus.corpus.skipped() == {"no glosses": 1}
-    assert corpus.corpus.remarks() == {"no times for its glosses": 1}
+    assert corpus.skipped() == {"no glosses": 1}
+    assert corpus.remarks() == {"no times for its glosses": 1}
 
 
 @pytest.mark.parametrize("name", ["627.npz", "Signer_2013_sc1_627.mp4"])
@@ -83,7 +83,7 @@ def test_an_utterance_may_have_a_file_of_its_own(made, name):
     (found,) = corpus.sentences
     assert (found.path, found.start, found.end) == (root / name, None, None)
     assert found.glosses[0] == Gloss("#IF", 0.5, 1.0)  # times count in the file
-    assert corpus.corpus.skipped() == {"not on disk": 1, "no glosses": 1}
+    assert corpus.skipped() == {"not on disk": 1, "no glosses": 1}
 
 
 @pytest.mark.parametrize(("field", "name"), [("7", "main gloss"), ("10000", "gloss of old")])
@@ -97,24 +97,24 @@ def test_databases_of_signstream_2(made, field, name):
     assert (half.start, half.glosses[1].end) == (1.0, 1.45)
 
 
-def test_file_names_do_not_lead_out(made):
+def test_file_names_do_not_lead_out(made, unchecked):
     root = made(DAI.replace("session1-cam1.mp4", "../../etc/passwd"))
-    assert all(s.path.parent == root for s in signstream.read(root, check_files=False).sentences)
+    assert all(s.path.parent == root for s in signstream.read(root).sentences)
 
 
 def test_damaged_files_are_counted_beside_good_ones(made):
     made(DAI[:200], name="bad.xml")
     root = made(DAI, "session1-cam1.mp4")
-    assert signstream.read(root).corpus.skipped()["file cannot be read"] == 1
+    assert signstream.read(root).skipped()["file cannot be read"] == 1
     with pytest.raises(InputError, match="cut off"):
         signstream.read(root / "bad.xml")
 
 
 def test_nothing_to_read(made, tmp_path):
-    with pytest.raises(InputError, match="expected XML exports"):
+    with pytest.raises(InputError, match=r"expected files of annotations \(\.xml\)"):
         signstream.read(tmp_path)
     with pytest.raises(InputError, match="<SIGNSTREAM_DAI> or <SIGNSTREAM-DATABASE>"):
-        signstream.read(made("<a/>"))
+        signstream.read(made("<a/>") / "export.xml")
     with pytest.raises(InputError, match="2 not on disk"):
         signstream.read(made())
     with pytest.raises(UsageError, match="positive"):

@@ -50,10 +50,10 @@ def test_signers_that_count_from_nought_are_split_one_earlier(made):
 
 
 def test_other_signers_may_be_tested(made):
-    corpus = slr500.read(made(*CLIPS), test_signers=[1], dev_signers=[36])
+    corpus = slr500.read(made(*CLIPS), test=["P01"], dev=["36"])
     assert [item.split for item in corpus.items] == ["test", "dev", "train", "train"]
     with pytest.raises(UsageError, match="none of the test signers, got 1"):
-        slr500.read(made(*CLIPS), test_signers=[1], dev_signers=[1])
+        slr500.read(made(*CLIPS), test=["P01"], dev=["P01"])
 
 
 def test_folders_of_frames_and_no_dictionary(made, clip):
@@ -95,4 +95,4 @@ def test_no_data_set(made, tmp_path):
     with pytest.raises(InputError, match="UTF-8 or GB 18030, got neither"):
         slr500.read(made(*CLIPS, dictionary="\xff\xff", how="latin-1"))
     with pytest.raises(InputError, match="cannot be read"):
-        slr500.read(made(*CLIPS), dictionary=tmp_path / "words.txt")
+        slr500.read(made(*CLIPS), metadata=tmp_path / "words.txt")

@@ -1,9 +1,8 @@
-"""Data sets and teachers by name; what the command writes, with real parts where they matter."""
+"""What teachers say of clips, in shards: with real parts where they matter."""
 
 from __future__ import annotations
 
 import csv
-import re
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +12,14 @@ from typer.testing import CliRunner, Result
 
 from chereme.cli import app
 from chereme.datasets.folders import read
+from chereme.datasets.prepare import prepare_crops
 from chereme.datasets.shards import Sample, read_shards
 from chereme.datasets.status import read_status
-from chereme.datasets.teaching import TeacherFiles, open_teachers, prepare
-from chereme.errors import UsageError
 from chereme.formats.manifests import Item, write_manifest
 from chereme.hands.normalise import shape_features
 from chereme.teachers.hamer import Hamer, HamerConfig, HamerTeacher
-from chereme.teachers.landmarks import LandmarkTeacher
+from chereme.teachers.opening import open_teachers
 from chereme.teachers.pose_transformer import PoseTransformerConfig
-from chereme.teachers.precomputed import PrecomputedTeacher
 from chereme.teachers.vit import ViTConfig
 from chereme.video import write_video
 from fake_clips import ColourDetectors, pattern, write_frames
@@ -50,7 +47,7 @@ def manifest(tmp_path: Path) -> Path:
 
 
 def prepared(manifest: Path, folder: Path, teachers: list) -> list[Sample]:
-    prepare(read(manifest), folder, teachers, make_detector=ColourDetectors())
+    prepare_crops(read(manifest), folder, teachers, make_detector=ColourDetectors())
     return list(read_shards(folder, "train"))
 
 
@@ -79,9 +76,7 @@ def test_several_teachers(manifest: Path, tmp_path: Path) -> None:
             path.parent.mkdir(exist_ok=True)
             np.save(path, np.full((5, 3), value, np.float32))
     (tmp_path / "pixie" / "left.flip.npy").unlink()
-    teachers = open_teachers(
-        ["landmarks", "precomputed"], TeacherFiles(vectors=[tmp_path / "pixie"])
-    )
+    teachers = open_teachers(["landmarks", "precomputed"], vectors=[tmp_path / "pixie"])
     right, left = prepared(manifest, tmp_path / "out", teachers)
     assert set(right.teacher) == set(right.teacher_mirrored) == {"landmarks", "pixie"}
     assert (right.teacher["pixie"] == 1).all()
@@ -92,27 +87,6 @@ def test_several_teachers(manifest: Path, tmp_path: Path) -> None:
         np.testing.assert_allclose(
             sample.teacher["landmarks"], expected[None].repeat(5, 0), atol=2e-3
         )
-
-
-def test_teachers_by_name(tmp_path: Path) -> None:
-    np.save(tmp_path / "a.npy", np.zeros((2, 3), np.float32))
-    files = TeacherFiles(vectors=[tmp_path])
-    found = open_teachers(["precomputed", "landmarks", "landmarks"], files)
-    assert [type(teacher) for teacher in found] == [PrecomputedTeacher, LandmarkTeacher]
-    assert open_teachers([]) == []
-    with pytest.raises(UsageError, match=r"expected hamer, .*, got frankmocap"):
-        open_teachers(["frankmocap"])
-    for names, given in ((["hamer"], TeacherFiles()), (["landmarks"], TeacherFiles(tmp_path))):
-        with pytest.raises(UsageError, match=r"hamer or hamer-vit goes with --checkpoint"):
-            open_teachers(names, given)
-    for names, given in ((["precomputed"], TeacherFiles()), (["landmarks"], files)):
-        with pytest.raises(UsageError, match="precomputed goes with --vectors"):
-            open_teachers(names, given)
-    for second in (tmp_path / "b" / tmp_path.name, tmp_path / "v1.0"):
-        second.mkdir(parents=True)
-        np.save(second / "a.npy", np.zeros((2, 3), np.float32))
-        with pytest.raises(UsageError, match="names without a dot, each once"):
-            open_teachers(["precomputed"], TeacherFiles(vectors=[tmp_path, second]))
 
 
 def test_the_command_finds_real_hands(shared_data: Path, tmp_path: Path) -> None:
@@ -150,26 +124,6 @@ def test_the_command_finds_real_hands(shared_data: Path, tmp_path: Path) -> None
     again = run("prepare", *options)
     assert again.exit_code == 2
     assert "was prepared otherwise (teachers:" in again.stderr
-
-
-def test_the_command_refuses_what_does_not_go_together(tmp_path: Path) -> None:
-    result = run("prepare", "exemplars", "--root", tmp_path, "-o", "x", "--teacher", "landmarks")
-    assert (result.exit_code, "--teacher is for other data sets" in result.stderr) == (2, True)
-    for asked, said in (
-        (("wsasl", "--root", tmp_path), "expected chicagofswild, .* got 'wsasl'"),
-        (("wlasl", "--root", tmp_path, "--teacher", "landmarks"), "--teacher is for other"),
-        (("wlasl", "--root", tmp_path, "--subset", "normal"), "--subset is for other"),
-        (("greek", "--root", tmp_path, "--rate", "25"), "--rate is for other"),
-        (("greek", "--root", tmp_path), "expected --fold 1 to 7"),
-        (("signs",), "expected --root DIR"),
-    ):
-        result = run("prepare", *asked, "-o", tmp_path / "out")
-        assert result.exit_code == 2, asked
-        assert re.search(said, result.stderr), result.stderr
-    result = run("prepare", "chicagofswild", "--root", tmp_path, "-o", tmp_path / "out")
-    assert result.exit_code == 1
-    assert "ChicagoFSWild.csv" in result.stderr
-    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow

@@ -352,8 +352,10 @@ def test_references_to_nothing_and_in_circles(tmp_path, annotations):
 
 
 READ = """
+from pathlib import Path
 from chereme.datasets import elan
-corpus = elan.read(sys.argv[1], ["signs", "others"], sentences="parts", check_files=False)
+Path(sys.argv[1]).with_suffix(".mp4").touch()
+corpus = elan.read(sys.argv[1], ["signs", "others"], sentences="parts")
 print(len(corpus.sentences), corpus.rows)
 """
 MEGABYTES = 500  # stands in docs/limits.md

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from chereme.datasets.pose_clips import PoseCorpus
+from chereme.datasets.pose_clips import PoseCorpus, write_poses
 from chereme.errors import UsageError
 from chereme.hands.skeleton import PARENTS
-from chereme.synthesis.isolated import IsolatedSigns, lexicon, write
+from chereme.synthesis.isolated import IsolatedSigns, lexicon
 
 SIGNS = IsolatedSigns(60, glosses=6, signers=10)
 
@@ -86,7 +86,7 @@ def test_both_hands_are_the_signers_own() -> None:
 
 def test_they_are_written_to_a_folder_of_poses(tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
-    count = write(SIGNS, tmp_path, progress=lambda *done: told.append(done))
+    count = write_poses(SIGNS, tmp_path, progress=lambda *done: told.append(done))
     corpus = PoseCorpus(tmp_path)
     assert count == len(corpus) == 60
     assert told[-1] == (60, 60)

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from chereme.datasets.exemplars import LETTERS, Exemplars, joined
-from chereme.datasets.pose_clips import PoseClip, PoseCorpus
+from chereme.datasets.pose_clips import PoseClip, PoseCorpus, write_poses
 from chereme.errors import UsageError
-from chereme.synthesis.letters import DIGIT_FRACTION, LOOK_ALIKES, LetterClips, write
+from chereme.synthesis.letters import DIGIT_FRACTION, LOOK_ALIKES, LetterClips
 
 RIGHT = 1
 
@@ -143,7 +143,7 @@ def test_wrong_use(exemplars: Exemplars, clips: int, kept: tuple[str, ...], mess
 def test_written_and_read(exemplars: Exemplars, tmp_path: Path) -> None:
     steps: list[tuple[int, int]] = []
     made = LetterClips(exemplars, 26)
-    assert write(made, tmp_path, progress=lambda *step: steps.append(step)) == 26
+    assert write_poses(made, tmp_path, progress=lambda *step: steps.append(step)) == 26
     assert steps == [(k, 26) for k in range(1, 27)]
     corpus = PoseCorpus(tmp_path)
     assert len(corpus) == 26

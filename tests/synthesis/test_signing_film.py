@@ -67,7 +67,8 @@ def test_files_are_the_same_for_a_seed_and_a_stopped_run_goes_on(
     small = FilmedSigning(Signing(3, signers=3, seed=2), size=48)
     one, other = tmp_path / "one", tmp_path / "other"
     seen: list[int] = []
-    items = small.write(one, progress=lambda done, _: seen.append(done))
+    assert small.write(one, progress=lambda done, _: seen.append(done)) == 3
+    items = [small.item(index, one) for index in range(3)]
     assert seen == [1, 2, 3]
     small.write(other)
     files = sorted(p.relative_to(one) for p in one.rglob("*") if p.is_file())

@@ -37,7 +37,7 @@ LOOK = "Looking around"
 app.command(rich_help_panel=READ)(recognize.recognize)
 app.command(rich_help_panel=READ)(landmarks.landmarks)
 app.command(rich_help_panel=MAKE)(evaluate.evaluate)
-app.command(rich_help_panel=MAKE)(prepare.prepare)
+app.add_typer(prepare.app, name="prepare", rich_help_panel=MAKE)
 app.command(rich_help_panel=MAKE, cls=train.TrainCommand)(train.train)
 app.command(rich_help_panel=MAKE)(export.export)
 app.command(rich_help_panel=MAKE)(synthesize.synthesize)

@@ -21,15 +21,17 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from chereme.datasets.corpus import Unusable
+from chereme.datasets.metadata import read_table
+from chereme.datasets.registry import Kind, dataset
 from chereme.datasets.sentences import Gloss, Sentence, SentenceBuilder, SentenceCorpus
 from chereme.errors import InputError, UsageError
 from chereme.formats.manifests import whole_number
-from chereme.formats.tables import read_rows
 from chereme.formats.tracks import PoseTracks, TrackSpec, one_track, register_track
 
 LANGUAGE = "ase"
@@ -52,31 +54,37 @@ TRACK = register_track(
 Folds = list[tuple[str, ...]]
 
 
+@dataset("boston104", Kind.SENTENCES)
 def read(root: str | Path) -> SentenceCorpus:
-    """The sentences, glosses with their times; all have the split train.
+    """RWTH-BOSTON-104: American Sign Language as tracks of hands and nose, 161 sentences.
 
-    ``path`` of a sentence is the table of tracks, of which :func:`read_tracks` gives its frames.
-    Sentences whose words, frames or tracks do not fit together are dropped and counted. InputError
-    for a table that is lacking or damaged.
+    Glosses have their times; all sentences have the split train. Those whose words, frames or
+    tracks do not fit together are dropped and counted.
+
+    Args:
+        root: the folder of the three tables.
+
+    InputError for a table that is lacking or damaged.
     """
     root = Path(root)
     words: dict[str, list[Gloss]] = {}
-    for where, row in _table(root / WORDS, ("video", "word", "startframe", "endframe")):
+    for where, row in _rows(root / WORDS, ("video", "word", "startframe", "endframe")):
         start, end = _frame(row, "startframe", where), _frame(row, "endframe", where)
         if end < start:
             raise InputError(f"{where}: expected endframe {start} or more, got {end}")
         gloss = Gloss(row["word"], start / RATE, (end + 1) / RATE)
         words.setdefault(row["video"], []).append(gloss)
-    seen = Counter(row["video"] for _, row in _table(root / HANDS, ("video", "frame")))
+    tracks = read_tracks(root)
     builder = SentenceBuilder("RWTH-BOSTON-104")
-    for where, row in _table(root / SENTENCES, ("video", "speaker", "frames", "glosses")):
+    for where, row in _rows(root / SENTENCES, ("video", "speaker", "frames", "glosses")):
         video, frames = row["video"], _frame(row, "frames", where)
         glosses = tuple(sorted(words.get(video, ()), key=lambda gloss: gloss.start or 0.0))
-        if " ".join(gloss.text for gloss in glosses) != row["glosses"]:
-            builder.drop(video, "words are not those of the sentence", row["glosses"])
-        elif frames != seen[video] or any((gloss.end or 0) > frames / RATE for gloss in glosses):
-            builder.drop(video, "frames do not fit", f"{frames} listed, {seen[video]} tracked")
-        else:
+        with builder.row(video):
+            if " ".join(gloss.text for gloss in glosses) != row["glosses"]:
+                raise Unusable("words are not those of the sentence", row["glosses"])
+            tracked = tracks[video].frames if video in tracks else 0
+            if frames != tracked or any((gloss.end or 0) > frames / RATE for gloss in glosses):
+                raise Unusable("frames do not fit", f"{frames} listed, {tracked} tracked")
             builder.add(
                 Sentence(
                     id=video,
@@ -86,6 +94,7 @@ def read(root: str | Path) -> SentenceCorpus:
                     split="train",
                     language=LANGUAGE,
                     frames=frames,
+                    tracks=tracks[video],
                 )
             )
     return builder.build(PUBLISHED)
@@ -96,7 +105,7 @@ def read_tracks(root: str | Path) -> dict[str, PoseTracks]:
     frames that do not follow each other."""
     path = Path(root) / HANDS
     rows: dict[str, list[list[float]]] = {}
-    for where, row in _table(path, ("video", "frame", *_POINTS)):
+    for where, row in _rows(path, ("video", "frame", *_POINTS)):
         frames = rows.setdefault(row["video"], [])
         if _frame(row, "frame", where) != len(frames):
             raise InputError(f"{where}: expected frame {len(frames)}, got {row['frame']}")
@@ -171,20 +180,10 @@ def _grouped(
 
 
 # -- tables ----------------------------------------------------------------------------------------
-def _table(path: Path, needed: Sequence[str]) -> list[tuple[str, dict[str, str]]]:
-    """Rows by column, each with its place."""
-    rows = list(read_rows(path))
-    header = [cell.strip() for cell in rows[0][1]] if rows else []
-    if lacking := [name for name in needed if name not in header]:
-        raise InputError(f"{path}: expected the columns {', '.join(needed)}: {lacking} lacking")
-    result = []
-    for line, cells in rows[1:]:
-        where = f"{path}, line {line}"
-        if len(cells) != len(header):
-            raise InputError(f"{where}: expected {len(header)} cells, got {len(cells)}")
-        stripped = (cell.strip() for cell in cells)
-        result.append((where, dict(zip(header, stripped, strict=True))))
-    return result
+def _rows(path: Path, needed: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
+    for where, row in read_table(path, needed):
+        assert row is not None
+        yield f"{path.parent / where}", row
 
 
 def _frame(row: dict[str, str], column: str, where: str) -> int:

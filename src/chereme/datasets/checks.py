@@ -1,4 +1,4 @@
-"""What to know about a data set before training on it: signers, lengths, and whether CTC can fit.
+"""What to know about a data set before training on it: its signers, and whether CTC can fit.
 
 All of these take items of manifests (:class:`chereme.formats.manifests.Item`) and open no file.
 """
@@ -8,8 +8,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
-
-import numpy as np
 
 from chereme.errors import UsageError
 from chereme.formats.manifests import Item, Split
@@ -110,51 +108,3 @@ def ctc_fit(items: Iterable[Item], stride: int, alphabet: Alphabet | None = None
         if out:
             too_short.append(item.id)
     return CtcFit(stride, clips, tuple(too_short), letters, lost, uncounted)
-
-
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """The smallest, middle and largest of some numbers; NaN where there were none."""
-
-    least: float
-    median: float
-    most: float
-
-    @classmethod
-    def of(cls, values: Iterable[float]) -> Spread:
-        """The spread of ``values``."""
-        array = np.fromiter(values, float)
-        if not array.size:
-            return cls(np.nan, np.nan, np.nan)
-        return cls(float(array.min()), float(np.median(array)), float(array.max()))
-
-
-@dataclass(frozen=True, slots=True)
-class Lengths:
-    """How long the clips of a data set are.
-
-    ``letters`` counts every symbol of a label, spaces too, ``spellings`` the different labels.
-    ``frames`` is of the clips whose number of frames is known, ``frames_per_letter`` of those of
-    them that have a label.
-    """
-
-    clips: int
-    letters: int
-    spellings: int
-    letters_per_clip: Spread
-    frames_per_clip: Spread
-    frames_per_letter: Spread
-
-
-def lengths(items: Iterable[Item]) -> Lengths:
-    """Statistics of the lengths of labels and clips."""
-    items = list(items)
-    counted = [(item.frames, len(item.label)) for item in items if item.frames is not None]
-    return Lengths(
-        clips=len(items),
-        letters=sum(len(item.label) for item in items),
-        spellings=len({item.label for item in items}),
-        letters_per_clip=Spread.of(len(item.label) for item in items),
-        frames_per_clip=Spread.of(frames for frames, _ in counted),
-        frames_per_letter=Spread.of(frames / letters for frames, letters in counted if letters),
-    )

@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from chereme.datasets.corpus import LEAST_FRAMES, Unusable
 from chereme.datasets.shards import QUALITY, SIZE, UNSPLIT, Sample, jpeg_of
-from chereme.errors import InputError
+from chereme.errors import InputError, UsageError
 from chereme.formats.manifests import Item
 from chereme.hands.crop import PADDING, SMOOTHING, crop, hand_box
 from chereme.hands.signing import bridge_gaps, signing_hand, to_right_hand
@@ -28,6 +29,8 @@ from chereme.recognition.hand_landmarks import (
 from chereme.types import FloatArray, HandTrack
 from chereme.video import Limits, open_video
 from chereme.video.reader import FOLDER_RATE
+
+SMALLEST = 8  # pixels of a side of a crop
 
 
 @dataclass(frozen=True)
@@ -43,21 +46,14 @@ class CropSettings:
     padding: float = PADDING
     smoothing: float = SMOOTHING
     rate: float = FOLDER_RATE
-    least_frames: float = 0.9
+    least_frames: float = LEAST_FRAMES
+
+    def __post_init__(self) -> None:
+        if self.size < SMALLEST:
+            raise UsageError(f"size: expected at least {SMALLEST} pixels, got {self.size}")
 
 
 AS_SERVED = CropSettings()
-
-
-class Unusable(InputError):
-    """A clip that cannot be a sample: ``reason`` is a fixed phrase, ``detail`` tells the rest."""
-
-    def __init__(self, reason: str, detail: str = "") -> None:
-        super().__init__(f"{reason}: {detail}" if detail else reason)
-        self.reason, self.detail = reason, detail
-
-    def __reduce__(self) -> tuple[type[Unusable], tuple[str, str]]:
-        return type(self), (self.reason, self.detail)
 
 
 @dataclass(frozen=True, eq=False)

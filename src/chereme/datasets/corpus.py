@@ -1,26 +1,43 @@
 """A data set as its reader found it: the clips that can be used, and what became of the others.
 
-Every reader of this package returns a :class:`Corpus`. It is written as a manifest (see
-:mod:`chereme.formats.manifests`), which every trainer and ``chereme evaluate`` reads.
+A reader gives its rows one by one to a :class:`CorpusBuilder` and returns its :class:`Corpus`. That
+is written as a manifest (:mod:`chereme.formats.manifests`), which every trainer and
+``chereme evaluate`` reads.
 """
 
 from __future__ import annotations
 
 import csv
-import dataclasses
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from chereme.datasets.checks import shared_signers
-from chereme.errors import InputError, UsageError
+from chereme.errors import InputError
 from chereme.formats.manifests import Item, write_manifest
 from chereme.text.alphabet import Alphabet
 from chereme.video.folders import numbered_pictures
 
 SPLITS = ("train", "dev", "test")
+# Choice: one frame in ten may be lacking. About five frames show a letter, so that the label holds.
+LEAST_FRAMES = 0.9
+
+
+class Unusable(InputError):
+    """Why a row of a data set, or the recording that it names, is no clip.
+
+    ``reason`` is one of a few fixed phrases, to count by; ``detail`` says the rest.
+    """
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason, self.detail = reason, detail
+
+    def __reduce__(self) -> tuple[type[Unusable], tuple[str, str]]:
+        return type(self), (self.reason, self.detail)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +70,8 @@ class Corpus:
     findings: tuple[Finding, ...] = ()
     published: Mapping[str, int] = field(default_factory=dict)
 
+    unit = "clip"
+
     def skipped(self) -> dict[str, int]:
         """How many rows were dropped, by reason, the most frequent first."""
         return dict(Counter(f.reason for f in self.findings if f.dropped).most_common())
@@ -67,7 +86,10 @@ class Corpus:
 
     def report(self) -> str:
         """The corpus in lines of text: n of N clips, why the others are not there, each split."""
-        lines = [f"{self.name}: {len(self.items):,} of {self.rows:,} clips{self._published('all')}"]
+        lines = [
+            f"{self.name}: {len(self.items):,} of {self.rows:,} {self.unit}s"
+            f"{self._published('all')}"
+        ]
         if skipped := self.skipped():
             lines.append(f"  dropped {sum(skipped.values()):,}: {_counts(skipped)}")
         if remarks := self.remarks():
@@ -75,15 +97,20 @@ class Corpus:
         for name in SPLITS:
             items = self.split(name)
             if items or name in self.published:
-                line = f"  {name}: {len(items):,} clips{self._published(name)}"
+                line = f"  {name}: {len(items):,} {self.unit}s{self._published(name)}"
                 signers = {item.signer for item in items} - {None}
                 unknown = sum(item.signer is None for item in items)
                 line += f", {len(signers):,} signers" if signers else ""
-                lines.append(line + (f", {unknown:,} clips of unknown signer" if unknown else ""))
+                line += f", {unknown:,} {self.unit}s of unknown signer" if unknown else ""
+                lines.append(line)
         if shared := shared_signers(self.items):
             named = ", ".join(f"{signer} ({' '.join(splits)})" for signer, splits in shared.items())
             lines.append(f"  signers in more than one split: {named}")
         return "\n".join(lines)
+
+    def first_finding(self) -> str:
+        """The first of the findings, for messages; empty if there is none."""
+        return next((f" (the first: {f.id} {f.detail})" for f in self.findings), "")
 
     def _published(self, name: str) -> str:
         return f" ({self.published[name]:,} published)" if name in self.published else ""
@@ -102,14 +129,6 @@ def _counts(by_reason: Mapping[str, int]) -> str:
     return ", ".join(f"{count:,} {reason}" for reason, count in by_reason.items())
 
 
-class _Unusable(Exception):
-    """Why a row is no item."""
-
-    def __init__(self, reason: str, detail: str = "") -> None:
-        super().__init__(reason, detail)
-        self.reason, self.detail = reason, detail
-
-
 class CorpusBuilder:
     """Takes the rows of a data set one by one; each becomes an item or a finding, never nothing.
 
@@ -118,28 +137,17 @@ class CorpusBuilder:
     spelling. Without an alphabet labels stay as they are. ``allow_empty`` keeps clips in which
     nothing is signed.
 
-    With ``check_frames`` every clip is looked up on disk. A clip of which less than the share
-    ``least_frames`` of its frames lies there is dropped; one that lacks fewer is kept, with the
-    missing numbers in a finding. Pictures are counted, not opened.
+    Every clip is looked up on disk. One of which less than ``LEAST_FRAMES`` of the pictures lie
+    there is dropped; one that lacks fewer is kept, with the missing numbers in a finding. Pictures
+    are counted, not opened.
     """
 
+    corpus: type[Corpus] = Corpus
+
     def __init__(
-        self,
-        name: str,
-        alphabet: Alphabet | None,
-        *,
-        allow_empty: bool = False,
-        check_frames: bool = True,
-        # Choice: one frame in ten. About five frames show a letter, so that the label still holds.
-        least_frames: float = 0.9,
+        self, name: str, alphabet: Alphabet | None = None, *, allow_empty: bool = False
     ) -> None:
-        if not 0 <= least_frames <= 1:
-            raise UsageError(f"least_frames: expected a share from 0 to 1, got {least_frames:g}")
-        self._name = name
-        self._alphabet = alphabet
-        self._allow_empty = allow_empty
-        self._check_frames = check_frames
-        self._least_frames = least_frames
+        self._name, self._alphabet, self._allow_empty = name, alphabet, allow_empty
         self._rows = 0
         self._items: dict[str, Item] = {}
         self._findings: list[Finding] = []
@@ -149,65 +157,52 @@ class CorpusBuilder:
         self._rows += 1
         self._findings.append(Finding(id, reason, detail))
 
-    def add(self, item: Item, *, first_number: int | None = None) -> None:
-        """Take a row as an item, or drop it with the first reason that there is.
+    @contextmanager
+    def row(self, id: str) -> Iterator[None]:
+        """A block that reads the row ``id``: if it raises :class:`Unusable`, the row is dropped."""
+        try:
+            yield
+        except Unusable as error:
+            self.drop(id, error.reason, error.detail)
+
+    def add(self, item: Item, *, first_number: int | None = None, remark: str = "") -> None:
+        """Take a row as an item, with a ``remark`` if there is one, or drop it.
 
         ``item.frames`` is what the table says. ``first_number`` is the number of a clip's first
         picture where the data set says so; else each folder may begin where it likes.
         """
-        if item.id in self._items:
-            return self.drop(item.id, "listed twice", f"labelled {item.label!r} here")
-        remarks: list[tuple[str, str]] = []
-        try:
-            item = self._with_label(item, remarks)
-            if self._check_frames:
-                item = self._with_frames(item, first_number, remarks)
-        except _Unusable as unusable:
-            return self.drop(item.id, unusable.reason, unusable.detail)
-        self._rows += 1
-        self._items[item.id] = item
-        self._findings.extend(Finding(item.id, *remark, dropped=False) for remark in remarks)
+        with self.row(item.id):
+            if item.id in self._items:
+                raise Unusable("listed twice", f"labelled {item.label!r} here")
+            remarks = [(remark, "")] if remark else []
+            item = self._checked(item, first_number, remarks)
+            self._rows += 1
+            self._items[item.id] = item
+            self._findings.extend(Finding(item.id, *own, dropped=False) for own in remarks)
+
+    def _checked(
+        self, item: Item, first_number: int | None, remarks: list[tuple[str, str]]
+    ) -> Item:
+        """``item`` as it is kept. Unusable if it cannot be."""
+        return _with_frames(self._with_label(item, remarks), first_number, remarks)
 
     def _with_label(self, item: Item, remarks: list[tuple[str, str]]) -> Item:
         written = item.label
         if self._alphabet is not None:
             if unknown := self._alphabet.unknown(written):
-                raise _Unusable("character not in the alphabet", f"{unknown} in {written!r}")
-            item = dataclasses.replace(item, label=self._alphabet.normalise(written))
+                raise Unusable("character not in the alphabet", f"{unknown} in {written!r}")
+            item = replace(item, label=self._alphabet.normalise(written))
         if not item.label and not self._allow_empty:
-            raise _Unusable("no label")
+            raise Unusable("no label")
         # Choice: spaces at the ends or doubled are slips of the table, and nobody signs them. The
         # field's own scores count them as letters.
         if item.label and written != " ".join(written.split()):
             remarks.append(("white space merged in the label", repr(written)))
         return item
 
-    def _with_frames(
-        self, item: Item, first_number: int | None, remarks: list[tuple[str, str]]
-    ) -> Item:
-        if not os.path.exists(item.path):
-            raise _Unusable("not on disk", str(item.path))
-        # Where a part of a recording is meant, the count of the whole says nothing about it.
-        if not item.path.is_dir() or item.start is not None or item.end is not None:
-            return item
-        try:
-            numbers = [number for number, _ in numbered_pictures(item.path)[0]]
-        except InputError as error:
-            raise _Unusable("no series of frames in its folder", str(error)) from error
-        missing, extra = _compare(numbers, item.frames, first_number)
-        listed = len(numbers) - len(extra) + len(missing)
-        lacking = f"{len(missing)} of {listed}: {_ranges(missing)}"
-        if len(numbers) < self._least_frames * listed:
-            raise _Unusable("too many frames missing", lacking)
-        if missing:
-            remarks.append(("frames missing", lacking))
-        if extra:
-            remarks.append(("more frames than listed", f"{len(extra)}: {_ranges(extra)}"))
-        return dataclasses.replace(item, frames=len(numbers))
-
     def build(self, published: Mapping[str, int] | None = None) -> Corpus:
         """The corpus. Raises InputError, with the reasons, if no row could be used."""
-        corpus = Corpus(
+        corpus = self.corpus(
             self._name,
             tuple(self._items.values()),
             self._rows,
@@ -215,13 +210,40 @@ class CorpusBuilder:
             dict(published or {}),
         )
         if not corpus.items:
-            first = next((f" (the first: {f.id} {f.detail})" for f in self._findings), "")
             raise InputError(
-                f"{self._name}: expected at least one clip, but none of {self._rows:,} rows can be "
-                f"used: {_counts(corpus.skipped()) or 'the table is empty'}{first}; "
-                "check the folder of the recordings and the columns of the table"
+                f"{self._name}: expected at least one {corpus.unit}, but none of {self._rows:,} "
+                f"rows can be used: {_counts(corpus.skipped()) or 'the table is empty'}"
+                f"{corpus.first_finding()}; check the folder of the recordings and the columns of "
+                "the table"
             )
         return corpus
+
+
+def on_disk(item: Item) -> None:
+    """Unusable if the recording of ``item`` is not there."""
+    if not os.path.exists(item.path):
+        raise Unusable("not on disk", str(item.path))
+
+
+def _with_frames(item: Item, first_number: int | None, remarks: list[tuple[str, str]]) -> Item:
+    on_disk(item)
+    # Where a part of a recording is meant, the count of the whole says nothing about it.
+    if not item.path.is_dir() or item.start is not None or item.end is not None:
+        return item
+    try:
+        numbers = [number for number, _ in numbered_pictures(item.path)[0]]
+    except InputError as error:
+        raise Unusable("no series of frames in its folder", str(error)) from error
+    missing, extra = _compare(numbers, item.frames, first_number)
+    listed = len(numbers) - len(extra) + len(missing)
+    lacking = f"{len(missing)} of {listed}: {_ranges(missing)}"
+    if len(numbers) < LEAST_FRAMES * listed:
+        raise Unusable("too many frames missing", lacking)
+    if missing:
+        remarks.append(("frames missing", lacking))
+    if extra:
+        remarks.append(("more frames than listed", f"{len(extra)}: {_ranges(extra)}"))
+    return replace(item, frames=len(numbers))
 
 
 def _compare(

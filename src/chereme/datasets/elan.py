@@ -8,12 +8,19 @@ glosses follow each other until a pause.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
 
 from chereme.datasets.metadata import ClipFiles
-from chereme.datasets.sentences import Gloss, Sentence, SentenceBuilder, SentenceCorpus
+from chereme.datasets.registry import Kind, dataset
+from chereme.datasets.sentences import (
+    Gloss,
+    Sentence,
+    SentenceBuilder,
+    SentenceCorpus,
+    annotation_files,
+)
 from chereme.errors import InputError, UsageError
 from chereme.formats.eaf import Annotation, ElanDocument, Tier, read_eaf
 from chereme.text.glosses import as_gloss
@@ -22,79 +29,84 @@ _MOST_SHARED = 20  # sentences that a sign may be in; tiers of several people ov
 LONGEST_PAUSE = 1.0  # seconds without a sign in a sentence, where no tier says its bounds
 
 
+@dataset("elan", Kind.SENTENCES)
 def read(
-    path: str | Path,
-    glosses: str | Iterable[str],
+    root: str | Path,
+    glosses: list[str],
     *,
     sentences: str | None = None,
     videos: str | Path | None = None,
     language: str | None = None,
     pause: float = LONGEST_PAUSE,
-    check_files: bool = True,
 ) -> SentenceCorpus:
-    """Read one ``.eaf`` file, or all of a folder and its subfolders.
+    """ELAN files: sentences from the tiers of glosses of .eaf files.
 
-    ``glosses``: the tier of glosses, or several, as of both hands: then one of the second is taken
-    where none of the first overlaps it, since the two annotate the same two-handed sign. A name is
-    that of the tier, or of its linguistic type (all such tiers then; each participant's alone).
-    ``sentences``: the tier, or type, that bounds sentences, whose text is kept as the translation.
-    ``videos``: the folder of recordings called as the ``.eaf`` files; None: the first linked video
-    that is there, or the one beside it. Times are those of the recording, which ELAN may have moved
-    against the annotations (TIME_ORIGIN). ``pause``: seconds without a sign after which another
-    sentence begins, without such a tier.
+    Of several tiers of glosses, as of both hands, one of the second is taken where none of the
+    first overlaps it, since the two annotate the same two-handed sign. The signer is the
+    participant of the tier. Times are those of the recording, which ELAN may have moved against the
+    annotations (TIME_ORIGIN). Dropped and counted: files that cannot be read or have no such tier,
+    if there are others, and as :class:`SentenceBuilder`; signs with an empty text are no glosses.
 
-    The signer is the participant of the tier. Dropped and counted: files that cannot be read or
-    have no such tier, if there are others, and as :class:`SentenceBuilder`; signs with an empty
-    text are no glosses. InputError if nothing can be used; UsageError for no tier, or a pause
-    below 0.
+    Args:
+        root: a file, or a folder of them with its subfolders.
+        glosses: the tier of glosses, or several; or a linguistic type, for all tiers of it, each
+            participant's alone.
+        sentences: the tier, or type, that bounds sentences, whose text is kept as the translation.
+        videos: the folder of recordings called as the .eaf files; if not given the first linked
+            video that is there, or the one beside it.
+        language: the sign language, as ase.
+        pause: seconds without a sign after which another sentence begins, where no tier bounds
+            them.
+
+    InputError if nothing can be used; UsageError for no tier, or a pause below 0.
     """
-    path = Path(path)
-    wanted = (glosses,) if isinstance(glosses, str) else tuple(glosses)
-    if not wanted or pause < 0:
+    root = Path(root)
+    if not glosses or pause < 0:
         raise UsageError(
-            f"elan: expected a tier of glosses and a pause from 0, got {wanted}, {pause}"
+            f"elan: expected a tier of glosses and a pause from 0, got {glosses}, {pause}"
         )
-    files = sorted(path.rglob("*.eaf")) if path.is_dir() else [path]
-    if not files:
-        raise InputError(f"{path}: expected ELAN files (.eaf), got none")
     clips = None if videos is None else ClipFiles(Path(videos))
-    builder = SentenceBuilder("ELAN", check_files=check_files)
-    for file in files:
-        own = file.relative_to(path).with_suffix("").as_posix() if path.is_dir() else file.stem
-        try:
+    builder = SentenceBuilder("ELAN")
+    for file in annotation_files(root, ".eaf"):
+        own = file.relative_to(root).with_suffix("").as_posix() if root.is_dir() else file.stem
+        with builder.file(file, alone=file == root):
             document = read_eaf(file)
-            found = _parts(document, wanted, sentences, pause, file)
-        except InputError as error:
-            if len(files) == 1:
-                raise
-            builder.drop(file.name, "file cannot be read", str(error))
-            continue
-        media = document.find_media(file.parent) if clips is None else None
-        recording = media or (clips or ClipFiles(file.parent)).find(file.stem)
-        origin = document.origin_in(recording)
-        for participant, parts in found.items():
-            for number, (bound, inside) in enumerate(parts, 1):
-                who = f"{participant}/" if len(found) > 1 else ""
-                id = f"{own}/{who}{number}"
-                if bound.start + origin < 0:
-                    builder.drop(id, "begins before the recording", f"{bound.start + origin:.3f} s")
-                    continue
-                builder.add(
-                    Sentence(
-                        id=id,
-                        path=recording,
-                        glosses=tuple(
-                            Gloss(as_gloss(a.value), a.start + origin, a.end + origin)
-                            for a in inside
-                        ),
-                        signer=participant or None,
-                        start=bound.start + origin,
-                        end=bound.end + origin,
-                        language=language,
-                        translation=bound.value or None,
-                    )
-                )
+            found = _parts(document, glosses, sentences, pause, file)
+            media = document.find_media(file.parent) if clips is None else None
+            recording = media or (clips or ClipFiles(file.parent)).find(file.stem)
+            for sentence in _sentences(document, found, own, recording, language, builder):
+                builder.add(sentence)
     return builder.build()
+
+
+def _sentences(
+    document: ElanDocument,
+    found: dict[str, list[_Part]],
+    own: str,
+    recording: Path,
+    language: str | None,
+    builder: SentenceBuilder,
+) -> Iterator[Sentence]:
+    origin = document.origin_in(recording)
+    for participant, parts in found.items():
+        for number, (bound, inside) in enumerate(parts, 1):
+            who = f"{participant}/" if len(found) > 1 else ""
+            id = f"{own}/{who}{number}"
+            if bound.start + origin < 0:
+                builder.drop(id, "begins before the recording", f"{bound.start + origin:.3f} s")
+                continue
+            yield Sentence(
+                id=id,
+                path=recording,
+                glosses=tuple(
+                    Gloss(as_gloss(a.value), a.start + origin, a.end + origin) for a in inside
+                ),
+                signer=participant or None,
+                start=bound.start + origin,
+                end=bound.end + origin,
+                language=language,
+                translation=bound.value or None,
+            )
 
 
 _Part = tuple[Annotation, list[Annotation]]
@@ -146,7 +158,7 @@ def _merged(tiers: Sequence[Tier]) -> list[Annotation]:
 
 
 class _Spans:
-    """Which stretches of time are taken; ``annotations`` are sorted by start."""
+    """Which spans of time are taken; ``annotations`` are sorted by start."""
 
     def __init__(self, annotations: Sequence[Annotation]) -> None:
         self._starts = [a.start for a in annotations]

@@ -1,4 +1,4 @@
-"""Many clips at once: hands are looked for in several processes, results come in order."""
+"""Many clips at once, in several processes or on a cluster; results come in order."""
 
 from __future__ import annotations
 
@@ -7,51 +7,62 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from multiprocessing.connection import wait
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chereme.datasets.clips import TrackedClip, Unusable
+from chereme._imports import require
+from chereme.datasets.corpus import Unusable
 from chereme.formats.manifests import Item
 from chereme.hands.detector import Detection, HandDetector
 from chereme.recognition.hand_landmarks import MakeDetector
 
-Found = TypeVar("Found", covariant=True)
-Outcome = TrackedClip | Unusable
+Found = TypeVar("Found")
+Clip = TypeVar("Clip", covariant=True)
+Job = TypeVar("Job")
+Where = Literal["local", "ray"]
 _AHEAD = 4  # clips for each worker that are finished or begun before their turn
+_BLOCK = 4  # clips of a block, which is the unit of Ray's work and of its results
 
 
-class Look(Protocol[Found]):
+class Look(Protocol[Clip]):
     """What is made of a clip; it raises Unusable for one of which nothing can be made."""
 
-    def __call__(self, item: Item, *, make_detector: MakeDetector) -> Found: ...
+    def __call__(self, item: Item, *, make_detector: MakeDetector) -> Clip: ...
 
 
 @dataclass(frozen=True)
 class Engine(Generic[Found]):
     """Looks at clips, as ``track_clip`` does. Workers make detectors of their own.
 
-    With several workers ``look`` and ``make_detector`` are such as can be pickled.
+    With several workers ``look`` and ``make_detector`` are such as can be pickled. ``where``: on
+    this machine, or on those of the Ray cluster that ``RAY_ADDRESS`` names (without one, Ray is
+    started here). All machines must see the recordings under the same paths.
     """
 
     look: Look[Found]
     make_detector: MakeDetector
     workers: int = 1
+    where: Where = "local"
 
     def run(self, items: Sequence[Item]) -> Iterator[Found | Unusable]:
         """What was made of each item, or why nothing was, in the order of the items.
 
         A clip on which the process itself dies (a fault in a decoder, too little memory) is
-        Unusable too, where there are several workers.
+        Unusable too, where there are several workers. Deviation: Ray tries it again, and ends the
+        run if that goes on; what is done stays done.
         """
+        if self.where == "ray" and items:
+            yield from self._on_ray(items)
+            return
         if self.workers <= 1:
             with closing(Tracker(self)) as track:
                 yield from map(track, items)
@@ -59,25 +70,13 @@ class Engine(Generic[Found]):
         waiting = deque(items)
         while waiting:
             try:
-                yield from self._in_pool(waiting)
+                with self._pool(self.workers) as pool:
+                    for outcome in in_order(pool, _work, tuple(waiting), self.workers * _AHEAD):
+                        waiting.popleft()
+                        yield outcome
             except BrokenProcessPool:
                 # Which clip it was nobody knows: the first goes alone, the others once more.
                 yield self._alone(waiting.popleft())
-
-    def _in_pool(self, waiting: deque[Item]) -> Iterator[Found | Unusable]:
-        """Take items off ``waiting`` as their outcomes are given."""
-        with self._pool(self.workers) as pool:
-            begun: deque[Future[Found | Unusable]] = deque()
-            try:
-                while waiting:
-                    for item in islice(waiting, len(begun), self.workers * _AHEAD):
-                        begun.append(pool.submit(_work, item))
-                    outcome = begun.popleft().result()
-                    waiting.popleft()
-                    yield outcome
-            finally:
-                for future in begun:
-                    future.cancel()
 
     def _alone(self, item: Item) -> Found | Unusable:
         with self._pool(1) as pool:
@@ -90,6 +89,57 @@ class Engine(Generic[Found]):
     def _pool(self, workers: int) -> ProcessPoolExecutor:
         context = multiprocessing.get_context("spawn")
         return ProcessPoolExecutor(workers, context, _start_worker, (self,))
+
+    def _on_ray(self, items: Sequence[Item]) -> Iterator[Found | Unusable]:
+        """``workers`` actors of one CPU each."""
+        data = require("ray.data", extra="ray")
+        context = data.DataContext.get_current()
+        context.execution_options.preserve_order = True
+        context.enable_progress_bars = False
+        rows = data.from_items(
+            [{"item": item} for item in items], override_num_blocks=-(-len(items) // _BLOCK)
+        )
+        outcomes = rows.map(
+            _Actor, fn_constructor_args=(self,), concurrency=self.workers, num_cpus=1
+        )
+        for row in outcomes.iter_rows():
+            yield row["outcome"]
+
+
+def in_order(
+    pool: ProcessPoolExecutor, work: Callable[[Job], Found], jobs: Sequence[Job], most: int
+) -> Iterator[Found]:
+    """What ``work`` makes of the jobs, in their order, ``most`` of them begun before their turn."""
+    waiting = iter(jobs)
+    begun: deque[Future[Found]] = deque()
+    try:
+        begun.extend(pool.submit(work, job) for job in islice(waiting, most))
+        while begun:
+            result = begun.popleft().result()
+            begun.extend(pool.submit(work, job) for job in islice(waiting, 1))
+            yield result
+    finally:
+        for future in begun:
+            future.cancel()
+
+
+def generate(work: Callable[[Job], Found], jobs: Sequence[Job], workers: int) -> Iterator[Found]:
+    """What ``work`` makes of the jobs, in their order, in so many processes of one thread each.
+
+    With several, ``work`` and the jobs can be pickled.
+    """
+    if workers <= 1:
+        yield from map(work, jobs)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, _one_thread) as pool:
+        yield from in_order(pool, work, jobs, workers * _AHEAD)
+
+
+def _one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)
 
 
 class Tracker(Generic[Found]):
@@ -138,6 +188,19 @@ class _Lent:
 
     def close(self) -> None:
         pass
+
+
+class _Actor:
+    """A worker of Ray."""
+
+    def __init__(self, engine: Engine[Any]) -> None:
+        import cv2
+
+        cv2.setNumThreads(1)
+        self._track = Tracker(engine)
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        return {"outcome": self._track(row["item"])}
 
 
 _tracker: Tracker[Any]  # of a worker

@@ -8,50 +8,60 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from chereme.datasets.corpus import Corpus, CorpusBuilder
-from chereme.datasets.metadata import is_clip
+from chereme.datasets.metadata import is_clip, list_folder
+from chereme.datasets.registry import Kind, dataset
 from chereme.errors import InputError, UsageError
 from chereme.formats.manifests import SPLIT_NAMES, Item, Split, read_manifest
 from chereme.formats.paths import nfc
-from chereme.text.alphabet import Alphabet
 from chereme.video.folders import PICTURES, SYSTEM_FOLDERS
 
 
-def read(
-    manifest: str | Path,
-    *,
-    alphabet: Alphabet | None = None,
-    check_frames: bool = True,
-    least_frames: float = 0.9,
-) -> Corpus:
-    """Read what a manifest lists, looking at what there is of it on disk.
+@dataset("folder", Kind.SPELLING)
+def read(root: str | Path) -> Corpus:
+    """Your own recordings of fingerspelling, listed in a manifest.
 
     Splits are those of the manifest; none are made up. An empty label is a clip in which nothing is
-    signed. With an ``alphabet``, labels are brought to its symbols and those with other characters
-    are dropped; without, they stay as they are. ``check_frames`` and ``least_frames`` as in
-    :class:`CorpusBuilder`; frames of video files are not counted.
+    signed. Labels stay as they are; frames of video files are not counted.
+
+    Args:
+        root: the manifest, or the folder of manifest.csv.
 
     Raises InputError for a manifest that cannot be read, or in which no row can be used.
     """
-    manifest = Path(manifest)
-    builder = CorpusBuilder(
-        manifest.stem,
-        alphabet,
-        allow_empty=True,
-        check_frames=check_frames,
-        least_frames=least_frames,
-    )
+    manifest = Path(root) / "manifest.csv" if Path(root).is_dir() else Path(root)
+    builder = CorpusBuilder(manifest.stem, allow_empty=True)
     for item in read_manifest(manifest):
         builder.add(item)
     return builder.build()
 
 
+@dataset("signs", Kind.SIGNS)
+def read_signs(
+    root: str | Path, *, signer: str | None = None, language: str | None = None
+) -> Corpus:
+    """Your own recordings of isolated signs: a folder for each sign, or a manifest.
+
+    Args:
+        root: a folder of folders called by their gloss, with its clips in it; or a manifest, or the
+            folder of manifest.csv.
+        signer: a regular expression whose only group is the signer in SIGN/CLIP, as '/([^_]+)_'.
+        language: the sign language, as ase.
+
+    UsageError for ``signer`` or ``language`` beside a manifest, whose columns say it.
+    """
+    root = Path(root)
+    if root.is_dir() and not (root / "manifest.csv").is_file():
+        return read_tree(root, signer=signer, language=language)
+    if signer or language:
+        raise UsageError(
+            f"signs: --signer and --language are for folders without a manifest; {root} has one, "
+            "whose columns signer and language say it"
+        )
+    return read(root)
+
+
 def read_tree(
-    root: str | Path,
-    *,
-    signer: str | None = None,
-    language: str | None = None,
-    check_frames: bool = True,
-    least_frames: float = 0.9,
+    root: str | Path, *, signer: str | None = None, language: str | None = None
 ) -> Corpus:
     """Read ``<gloss>/<clip>``: a folder for each sign, called by its gloss, with its clips.
 
@@ -65,9 +75,7 @@ def read_tree(
     :mod:`chereme.datasets.splits`). A single folder around all of this is passed through. Hidden
     folders, and those that systems make (``__MACOSX``), are not looked at.
 
-    ``signer`` is a regular expression that is searched for in ``<gloss>/<clip>``, whose only group
-    is the name of the signer, as ``/([^_]+)_``; clips in which it is not found have no signer.
-    ``check_frames`` and ``least_frames`` as in :class:`CorpusBuilder`.
+    ``signer`` as in `read_signs`; clips in which it is not found have no signer.
 
     Dropped and counted: folders of signs without any clip, and folders in them without frames.
     Raises InputError if there is no clip, or the folders are of another layout; UsageError for an
@@ -75,9 +83,7 @@ def read_tree(
     """
     root = Path(root)
     pattern = _signer_pattern(signer)
-    builder = CorpusBuilder(
-        root.resolve().name, None, check_frames=check_frames, least_frames=least_frames
-    )
+    builder = CorpusBuilder(root.resolve().name)
     times: Counter[str] = Counter()
     for split, gloss in _sign_folders(_inside(root)):
         clips = sorted(path for path in gloss.iterdir() if is_sign_clip(path))
@@ -110,19 +116,13 @@ _NO_SIGNS = ("images", "labels", "annotations", "masks")  # of collections for o
 
 def _folders(folder: Path) -> list[Path]:
     """The visible folders in a folder."""
-    try:
-        return sorted(
-            path
-            for path in folder.iterdir()
-            if path.is_dir()
-            and not path.name.startswith(".")
-            and path.name.lower() not in SYSTEM_FOLDERS
-        )
-    except OSError as error:
-        raise InputError(
-            f"{folder}: expected a folder with a folder for each sign, and it cannot be listed "
-            f"({error.strerror}); check the path"
-        ) from error
+    return [
+        path
+        for path in list_folder(folder)
+        if path.is_dir()
+        and not path.name.startswith(".")
+        and path.name.lower() not in SYSTEM_FOLDERS
+    ]
 
 
 def is_sign_clip(path: Path) -> bool:

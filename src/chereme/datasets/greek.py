@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from chereme.datasets.corpus import Corpus, CorpusBuilder
+from chereme.datasets.registry import Kind, dataset
 from chereme.datasets.splits import DevBy, leave_signers_out, signer_folds
 from chereme.errors import InputError, UsageError
 from chereme.formats.manifests import read_manifest
@@ -28,35 +29,39 @@ GREEK = Alphabet(tuple("αβγδεζηθικλμνξοπρστυφχψω"))
 PUBLISHED = {"all": 1554}
 
 
+@dataset("greek", Kind.SPELLING)
 def read(
     root: str | Path,
     fold: int,
     *,
     folds: Sequence[Sequence[str]] | None = None,
-    manifest: str = "manifest.csv",
     alphabet: Alphabet = GREEK,
     dev_by: DevBy = "signer",
     seed: int = 0,
-    check_frames: bool = True,
-    least_frames: float = 0.9,
 ) -> Corpus:
-    """Read the clips that ``manifest`` in ``root`` lists, split for ``fold``, 1 to 7.
+    """The Greek fingerspelling corpus, through a manifest of your own.
 
-    ``folds`` are the test signers of each fold; None deals the signers out by ``seed``, three to a
-    fold where there are 21. The manifest's own column ``split`` is not looked at. Splits are made
-    from the whole manifest, so that a clip that is not on disk moves no other into another split.
-    ``alphabet`` may be another where labels are transliterated. ``check_frames`` and
-    ``least_frames`` as in :class:`CorpusBuilder`.
+    Splits are made from the whole manifest, whose own column ``split`` is not looked at, so that a
+    clip that is not on disk moves no other into another split.
 
     Choice: the paper does not say whether its 80/20 division is one of signers or of clips.
     ``dev_by="signer"`` keeps dev signer-independent, as test is; ``"clip"`` is the other reading.
+
+    Args:
+        root: the folder of manifest.csv (path,label,signer).
+        fold: who is tested, 1 to 7.
+        folds: the test signers of each fold; None deals the signers out by ``seed``, three to a
+            fold where there are 21.
+        alphabet: another where labels are transliterated.
+        dev_by: whether dev is whole signers, or clips of those who are trained on.
+        seed: of the folds.
 
     Dropped and counted: clips without signer or label, with characters outside the alphabet, not on
     disk or lacking too many frames. Raises InputError for a manifest that cannot be read, or in
     which no row can be used, or whose signers are too few for the folds; UsageError for a fold that
     does not exist.
     """
-    path = Path(root) / manifest
+    path = Path(root) / "manifest.csv"
     if not path.is_file():
         raise InputError(
             f"{path}: no such file; the layout of the Greek corpus is not public, so write a CSV "
@@ -75,19 +80,13 @@ def read(
     _check_folds(folds, signers)
     if not 1 <= fold <= len(folds):
         raise UsageError(f"fold: expected 1 to {len(folds)}, got {fold}")
-
     split = {
         item.id: item
         for item in leave_signers_out(
             signed, folds[fold - 1], dev_by=dev_by, seed=seed * len(folds) + fold
         )
     }
-    builder = CorpusBuilder(
-        f"Greek fingerspelling, fold {fold}",
-        alphabet,
-        check_frames=check_frames,
-        least_frames=least_frames,
-    )
+    builder = CorpusBuilder(f"Greek fingerspelling, fold {fold}", alphabet)
     for item in items:
         if item.signer:
             builder.add(split[item.id])

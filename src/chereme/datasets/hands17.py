@@ -13,21 +13,14 @@ trains on the first 70 % each and tests on the last 30 %.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from chereme.datasets.corpus import Finding
-from chereme.datasets.joint_sets import (
-    Array,
-    JointSequence,
-    JointSet,
-    JointSplit,
-    before_camera,
-    check_any,
-)
+from chereme.datasets.corpus import Corpus, CorpusBuilder, Unusable
+from chereme.datasets.joint_sets import Array, before_camera, joint_sequence
 from chereme.datasets.metadata import read_text
+from chereme.datasets.registry import Kind, dataset
 from chereme.errors import UsageError
 from chereme.hands.camera import Camera
 
@@ -40,77 +33,55 @@ CAMERA = Camera(475.065948, 475.065857, 315.944855, 245.287079, 640, 480)
 _SEPARATORS = re.compile(r"[\s,]+")
 
 
-def read(annotations: str | Path | Iterable[str | Path], train_fraction: float = 0.7) -> JointSet:
-    """Read annotation files, or one of them, and divide each sequence as the paper does.
+@dataset("hands17", Kind.JOINTS)
+def read(root: str | Path, train_fraction: float = 0.7) -> Corpus:
+    """HANDS17: depth pictures of hands, 21 joints each, as SignBERT divides them.
 
     Pictures of one folder are one sequence, in the order of the file; so are the pictures of a file
-    that names no folders, which is called by the file. The first ``train_fraction`` of its frames,
-    rounded down, are for training. In the training file of the challenge itself the pictures are
-    shuffled: its neighbours are no neighbours in time, and only single frames of it make sense.
+    that names no folders, which is called by the file. In the training file of the challenge itself
+    the pictures are shuffled: its neighbours are no neighbours in time, and only single frames of
+    it make sense. Dropped and counted: lines of another length, with anything but numbers, or with
+    a hand that is not wholly before the camera.
 
-    Lines of another length, with anything but numbers, or with a hand that is not wholly before the
-    camera are counted among the findings. Raises InputError if a file cannot be read or no line can
-    be used; UsageError for a share that is not between 0 and 1.
+    Args:
+        root: an annotation file, or a folder of them (.txt).
+        train_fraction: the first part of each sequence, rounded down, which is to train on; the
+            rest is the test.
+
+    Raises InputError if a file cannot be read or no line can be used; UsageError for a share that
+    is not between 0 and 1.
     """
     if not 0 <= train_fraction <= 1:
         raise UsageError(f"train_fraction: expected a share from 0 to 1, got {train_fraction:g}")
-    paths = [annotations] if isinstance(annotations, str | Path) else list(annotations)
-    hands: dict[str, list[tuple[str, Array]]] = {}
-    findings: list[Finding] = []
-    rows = 0
-    for path in map(Path, paths):
+    root = Path(root)
+    builder = CorpusBuilder("HANDS17", allow_empty=True)
+    for path in sorted(root.glob("*.txt")) if root.is_dir() else [root]:
+        hands: dict[str, list[Array]] = {}
         for line, text in enumerate(read_text(path).splitlines(), 1):
-            if not text.strip():
-                continue
-            rows += 1
-            picture, *cells = _SEPARATORS.split(text.strip())
-            where = f"{path.name} line {line}"
-            joints = _numbers(cells)
-            if joints is None:
-                findings.append(Finding(where, "line of another length than a name and 63 numbers"))
-            elif not before_camera(joints[None])[0]:
-                findings.append(Finding(where, "hand not before the camera", picture))
-            else:
-                folder = PurePosixPath(picture.replace("\\", "/")).parent.as_posix()
-                sequence = path.stem if folder == "." else folder
-                hands.setdefault(sequence, []).append((picture, joints[list(TO_MEDIAPIPE)] / 1000))
-    sequences = tuple(
-        part for name, found in hands.items() for part in _divide(name, found, train_fraction)
-    )
-    check_any(f"HANDS17 in {', '.join(map(str, paths))}", sequences, findings)
-    return JointSet("HANDS17", CAMERA, sequences, rows, tuple(findings))
+            if text.strip():
+                with builder.row(f"{path.name} line {line}"):
+                    picture, joints = _parsed(text)
+                    folder = PurePosixPath(picture.replace("\\", "/")).parent.as_posix()
+                    hands.setdefault(path.stem if folder == "." else folder, []).append(joints)
+        for name, found in hands.items():
+            # Rounded before it is cut: 0.7 x 10 is a hair below 7.
+            cut = int(round(train_fraction * len(found), 6))
+            if cut:
+                train = np.stack(found[:cut])
+                builder.add(joint_sequence(f"{name}/train", path, "train", train, CAMERA))
+            if found[cut:]:
+                test = np.stack(found[cut:])
+                builder.add(joint_sequence(f"{name}/test", path, "test", test, CAMERA))
+    return builder.build()
 
 
-def _numbers(cells: Sequence[str]) -> Array | None:
-    """The joints ``(21, 3)`` of a line as they are written, or None."""
-    if len(cells) != 63:
-        return None
+def _parsed(line: str) -> tuple[str, Array]:
+    """The picture of a line, and its joints ``(21, 3)`` in metres."""
+    picture, *cells = _SEPARATORS.split(line.strip())
     try:
-        return np.array([float(cell) for cell in cells]).reshape(21, 3)
-    except ValueError:
-        return None
-
-
-def _divide(
-    name: str, hands: Sequence[tuple[str, Array]], train_fraction: float
-) -> list[JointSequence]:
-    # Rounded before it is cut: 0.7 x 10 is a hair below 7.
-    cut = int(round(train_fraction * len(hands), 6))
-    parts: list[tuple[JointSplit, Sequence[tuple[str, Array]]]] = [
-        ("train", hands[:cut]),
-        ("test", hands[cut:]),
-    ]
-    sequences = []
-    for split, part in parts:
-        if part:
-            joints = np.stack([found for _, found in part])
-            sequences.append(
-                JointSequence(
-                    f"{name}/{split}",
-                    split,
-                    joints,
-                    CAMERA.project(joints),
-                    tuple(picture for picture, _ in part),
-                )
-            )
-    return sequences
+        joints = np.array([float(cell) for cell in cells]).reshape(21, 3)
+    except ValueError as error:
+        raise Unusable("line of another length than a name and 63 numbers") from error
+    if not before_camera(joints[None])[0]:
+        raise Unusable("hand not before the camera", picture)
+    return picture, joints[list(TO_MEDIAPIPE)] / 1000

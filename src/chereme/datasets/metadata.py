@@ -1,31 +1,25 @@
-"""What data sets publish beside their clips: JSON files, lists of words, and the clips' names."""
+"""What data sets publish beside their clips: tables, JSON files, word lists, names of clips."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from chereme.errors import InputError
+from chereme.datasets.corpus import Unusable
+from chereme.errors import InputError, UsageError
 from chereme.formats.files import read_file
-from chereme.formats.manifests import SPLIT_NAMES
+from chereme.formats.manifests import SPLIT_NAMES, Split
 from chereme.formats.paths import nfc
+from chereme.formats.tables import read_rows
 
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg", ".flv", ".wmv")
 LANDMARK_SUFFIXES = (".pose", ".npz")
 _ORDER = {suffix: place for place, suffix in enumerate((*VIDEO_SUFFIXES, "", *LANDMARK_SUFFIXES))}
-
-
-class BadRow(Exception):
-    """Why a record of a metadata file is no clip; ``reason`` is a phrase to count by."""
-
-    def __init__(self, reason: str, detail: str = "") -> None:
-        super().__init__(reason, detail)
-        self.reason, self.detail = reason, detail
 
 
 def is_clip(path: Path) -> bool:
@@ -49,8 +43,11 @@ class ClipFiles:
     def find(self, name: str) -> Path:
         """The clip ``name`` (with ``/`` for subfolders), or where its video would lie.
 
-        A suffix of a video or of landmarks in ``name`` is left away.
+        A suffix of a video or of landmarks in ``name`` is left away. Unusable for a name that leads
+        out of the folder.
         """
+        if escapes(name):
+            raise Unusable("file name leaves the folder of the clips", name)
         place = self.folder / name
         if place.suffix.lower() in (*VIDEO_SUFFIXES, *LANDMARK_SUFFIXES):
             place = place.with_suffix("")
@@ -77,6 +74,28 @@ def _key(path: Path) -> tuple[str, int]:
 def first_folder(root: Path, names: Iterable[str]) -> Path:
     """The first of the subfolders ``names`` that exists; else ``root``."""
     return next((root / name for name in names if (root / name).is_dir()), root)
+
+
+def first_file(root: Path, *names: str, hint: str) -> Path:
+    """The first of the files ``names`` in ``root`` that exists. InputError, which ends with what to
+    give, if none does."""
+    found = next((root / name for name in names if (root / name).is_file()), None)
+    if found is None:
+        raise InputError(
+            f"{root}: expected {' or '.join(dict.fromkeys(names))}, got no such file; give {hint}"
+        )
+    return found
+
+
+def list_folder(folder: Path) -> list[Path]:
+    """What is in a folder, in order. InputError if it cannot be listed."""
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        raise InputError(
+            f"{folder}: expected a folder, and it cannot be listed ({error.strerror}); check the "
+            "path"
+        ) from error
 
 
 def escapes(name: str) -> bool:
@@ -109,38 +128,112 @@ def read_json(path: Path) -> Any:
         ) from error
 
 
+def read_table(
+    path: Path, needed: Sequence[str], *, bars: bool = False, loose: bool = False
+) -> Iterator[tuple[str, dict[str, str] | None]]:
+    """The rows of a table with a header, by column, each with the place where it is.
+
+    ``bars``: cells lie between ``|``, in UTF-8; else as :func:`read_rows` takes tables. With
+    ``loose``, cells keep their white space, and a row with another number of cells than the header
+    is None; else that is an InputError, as is a ``needed`` column that is lacking.
+    """
+    rows = _bar_rows(path) if bars else read_rows(path)
+    _, first = next(rows, (1, []))
+    header = [cell.strip() for cell in first]
+    if lacking := [name for name in needed if name not in header]:
+        raise InputError(
+            f"{path}: expected a header with {','.join(needed)}, got {','.join(header)!r}: "
+            f"{' and '.join(lacking)} lacking; use the table that comes with the data set"
+        )
+    for line, cells in rows:
+        where = f"{path.name} line {line}"
+        if len(cells) == len(header):
+            row = dict(zip(header, cells, strict=True))
+            yield where, row if loose else {name: cell.strip() for name, cell in row.items()}
+        elif loose:
+            yield where, None
+        else:
+            raise InputError(
+                f"{path}, line {line}: expected {len(header)} cells ({','.join(header)}), got "
+                f"{len(cells)}"
+            )
+
+
+def rows_of(path: Path, needed: Sequence[str], *, bars: bool = False) -> Iterator[dict[str, str]]:
+    """The rows of :func:`read_table` without their places."""
+    return (row for _, row in read_table(path, needed, bars=bars) if row is not None)
+
+
+def _bar_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    try:
+        text = read_file(path).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: expected a table in UTF-8 ({error}); check the path") from error
+    for line, row in enumerate(text.splitlines(), 1):
+        if row.strip():
+            yield line, row.split("|")
+
+
+def numbered_words(path: Path) -> dict[int, str]:
+    """A list with a number, white space and a word in each line, UTF-8 or GB
+    18030. InputError for another line."""
+    words: dict[int, str] = {}
+    for line, text in enumerate(read_text(path).splitlines(), 1):
+        number, *word = text.strip().split(maxsplit=1) or [""]
+        if number.isdecimal() and word:
+            words[int(number)] = word[0]
+        elif text.strip():
+            raise InputError(
+                f"{path}, line {line}: expected a number, a tab and a word, got {text!r}; use the "
+                "list that comes with the data set"
+            )
+    return words
+
+
+def one_of(option: str, value: Any, known: Iterable[Any]) -> None:
+    """UsageError if ``value`` is none of the ``known`` ones."""
+    known = tuple(known)
+    if value not in known:
+        raise UsageError(f"{option}: expected {', '.join(map(str, known))}, got {value}")
+
+
 def text_of(row: Mapping[str, Any], name: str) -> str:
-    """The text or number in a field, as text. BadRow if it is lacking or empty."""
+    """The text or number in a field, as text. Unusable if it is lacking or empty."""
     value = row.get(name)
     text = str(value).strip() if isinstance(value, str | int) else ""
     if not text:
-        raise BadRow(f"no {name}")
+        raise Unusable(f"no {name}")
     return text
 
 
 def number_of(row: Mapping[str, Any], name: str) -> float:
-    """The number in a field. BadRow if it is lacking or no number."""
+    """The number in a field. Unusable if it is lacking or no number."""
     value = row.get(name)
     if not isinstance(value, int | float) or isinstance(value, bool):
-        raise BadRow(f"no {name}")
+        raise Unusable(f"no {name}")
     if not math.isfinite(value):
-        raise BadRow(f"no {name}")
+        raise Unusable(f"no {name}")
     return value
 
 
 def whole_of(row: Mapping[str, Any], name: str) -> int:
-    """The whole number in a field. BadRow if it is lacking or has a fraction."""
+    """The whole number in a field. Unusable if it is lacking or has a fraction."""
     value = number_of(row, name)
     if value != int(value):
-        raise BadRow(f"no {name}", f"{value:g}")
+        raise Unusable(f"no {name}", f"{value:g}")
     return int(value)
 
 
-def split_of(row: Mapping[str, Any], name: str) -> str:
-    """``train``, ``dev`` or ``test`` for a field that says train, val or test. BadRow if none."""
-    split = SPLIT_NAMES.get(text_of(row, name).lower())
+def signer_of(row: Mapping[str, Any], name: str = "signer_id") -> str | None:
+    """The signer in a field; -1 is nobody."""
+    return None if row.get(name) in (None, -1) else str(row[name])
+
+
+def split_of(row: Mapping[str, Any], name: str) -> Split:
+    """``train``, ``dev`` or ``test`` for a field that says so, or val. Unusable if it does not."""
+    split = SPLIT_NAMES.get(str(row.get(name) or "").strip().lower())
     if split is None:
-        raise BadRow("split is not train, val or test", str(row[name]))
+        raise Unusable("split is not train, dev or test", str(row.get(name, "")))
     return split
 
 
@@ -158,10 +251,8 @@ def youtube_id(url: str) -> str | None:
     return found[:11] if len(found) >= 11 else None
 
 
-def distinct(names: Mapping[str, str]) -> dict[str, str]:
-    """Names of classes by key, with the key added to those that several classes have.
-
-    A list of words may give one word for two signs; they stay two classes.
-    """
+def distinct(names: Mapping[int, str], digits: int) -> dict[int, str]:
+    """Names of classes by number, with the number (of so many digits) added to those that several
+    classes have: a list of words may give one word for two signs, which stay two classes."""
     times = Counter(names.values())
-    return {key: name if times[name] == 1 else f"{name} ({key})" for key, name in names.items()}
+    return {n: w if times[w] == 1 else f"{w} ({n:0{digits}d})" for n, w in names.items()}

@@ -12,143 +12,128 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal
 
-from chereme.datasets.corpus import Corpus, CorpusBuilder
+from chereme.datasets.corpus import Corpus, CorpusBuilder, Unusable
 from chereme.datasets.metadata import (
-    BadRow,
     ClipFiles,
-    escapes,
     first_folder,
     number_of,
+    one_of,
     read_json,
+    signer_of,
+    split_of,
     text_of,
     whole_of,
     youtube_id,
 )
+from chereme.datasets.registry import Kind, dataset
 from chereme.errors import InputError, UsageError
-from chereme.formats.manifests import Item, Split
+from chereme.formats.manifests import Item
 
 LANGUAGE = "ase"
-SUBSETS = (100, 200, 500, 1000)
 PUBLISHED = {
     100: {"all": 5736, "train": 3789, "dev": 1190, "test": 757},
     200: {"all": 9719},
     500: {"all": 17823},
     1000: {"all": 25513, "train": 16054, "dev": 5287, "test": 4172},
 }
-
-_SPLITS = {"train": "train", "val": "dev", "test": "test"}
 _FIELDS = ("split", "row", "label", "text", "clean_text", "signer_id", "youtube")
 
 
+@dataset("msasl", Kind.SIGNS)
 def read(
     root: str | Path,
-    classes: int = 1000,
+    classes: Literal[100, 200, 500, 1000] = 1000,
     *,
     videos: str | Path | None = None,
-    clips: str | None = None,
-    check_frames: bool = True,
-    least_frames: float = 0.9,
+    names: str | None = None,
 ) -> Corpus:
-    """Read the subset of the labels below ``classes`` (100, 200, 500, 1000), as it was published.
+    """MS-ASL: American Sign Language on YouTube, up to 1,000 glosses.
 
-    The lists are looked for in ``root`` by the names of the data set, or as the lists of one subset
-    are named elsewhere (``MS_ASL_SI_ASL100_train.json``); those of a part of the splits are enough.
-    ``videos`` is the folder of the videos; None looks for ``videos`` or ``raw_videos`` in ``root``.
-    They are whole recordings called by their YouTube id, and items have a start and an end in
-    seconds. No way to name clips that have been cut out of them is published: ``clips`` is the
-    pattern of their names without suffix, as ``{split}/{row:05d}``, of the fields split (train,
-    val, test), row (in the list of its split, from 0), label, text, clean_text, signer_id and
-    youtube.
-    ``check_frames`` and ``least_frames`` as in :class:`CorpusBuilder`.
+    The lists are found by the names of the data set, or as the lists of one subset are named
+    elsewhere (``MS_ASL_SI_ASL100_train.json``); those of a part of the splits are enough. Videos
+    are whole recordings called by their YouTube id, and items have a start and an end in seconds.
+    No way to name clips that have been cut out of them is published: ``names`` says it.
 
-    Dropped and counted: clips that are not on disk, that are no part of a video on YouTube (where
-    ``clips`` is None), that lack a label or times in seconds, or end before they begin.
+    Dropped and counted: clips that are not on disk, that are no part of a video on YouTube (without
+    ``names``), that lack a label or times in seconds, or end before they begin.
+
+    Args:
+        root: the folder of the lists.
+        classes: how many glosses, 100, 200, 500 or 1000.
+        videos: the folder of the videos; if not given videos or raw_videos in the root folder.
+        names: pattern of the names of cut clips, without suffix, as {split}/{row:05d}: of split
+            (train, val, test), row (in the list of its split, from 0), label, text, clean_text,
+            signer_id and youtube.
 
     Raises InputError for lists that are lacking or of another layout, or if no clip is there;
     UsageError for another number of classes or a pattern that cannot be filled in.
     """
-    if classes not in SUBSETS:
-        raise UsageError(f"classes: expected {', '.join(map(str, SUBSETS))}, got {classes}")
+    one_of("classes", classes, PUBLISHED)
     root = Path(root)
-    lists = {split: path for split in _SPLITS if (path := _list(root, split, classes))}
+    lists = {
+        split: path for split in ("train", "val", "test") if (path := _list(root, split, classes))
+    }
     if not lists:
         raise InputError(
             f"{root}: expected MSASL_train.json, MSASL_val.json or MSASL_test.json, got none of "
             "them; unpack MS-ASL.zip there"
         )
-    names = _class_names(root / "MSASL_classes.json", classes)
-    folder = first_folder(root, ("videos", "raw_videos")) if videos is None else Path(videos)
-    files = ClipFiles(folder)
-    builder = CorpusBuilder(
-        f"MS-ASL{classes}", None, check_frames=check_frames, least_frames=least_frames
-    )
+    words = _class_names(root / "MSASL_classes.json", classes)
+    files = ClipFiles(Path(videos) if videos else first_folder(root, ("videos", "raw_videos")))
+    builder = CorpusBuilder(f"MS-ASL{classes}")
     for split, path in lists.items():
-        for row, record in enumerate(_records(path)):
-            id = f"{split}/{row:05d}"
-            label = record.get("label")
-            if isinstance(label, int) and label >= classes:
-                continue
-            try:
-                builder.add(_item(id, record, names, files, clips))
-            except BadRow as bad:
-                builder.drop(id, bad.reason, bad.detail)
+        for number, record in enumerate(_records(path)):
+            row = {**record, "split": split, "row": number}
+            label = row.get("label")
+            if not (isinstance(label, int) and label >= classes):
+                with builder.row(f"{split}/{number:05d}"):
+                    builder.add(_item(row, words, files, names))
     return builder.build(PUBLISHED[classes])
 
 
 def _item(
-    id: str, row: Mapping[str, Any], names: list[str] | None, files: ClipFiles, clips: str | None
+    row: Mapping[str, Any], words: list[str] | None, files: ClipFiles, names: str | None
 ) -> Item:
     label = whole_of(row, "label")
     if label < 0:
-        raise BadRow("no label", str(label))
+        raise Unusable("no label", str(label))
     video = youtube_id(str(row.get("url", "")))
     start = end = None
-    if clips is None:
+    if names is None:
         if video is None:
-            raise BadRow("not a video of YouTube", str(row.get("url", "")))
+            raise Unusable("not a video of YouTube", str(row.get("url", "")))
         # Lists of subsets may give frame numbers alone, and of no known rate.
         start, end = number_of(row, "start_time"), number_of(row, "end_time")
         if not 0 <= start < end:
-            raise BadRow("ends before it begins", f"{start:g} to {end:g} s")
-        name = video
+            raise Unusable("ends before it begins", f"{start:g} to {end:g} s")
+        path = files.find(video)
     else:
-        name = _fill(clips, id, {**row, "youtube": video})
-    split = id.partition("/")[0]
-    path = files.find(name)
+        path = files.find(_fill(names, {**row, "youtube": video}))
+    first, last = row.get("start"), row.get("end")
+    counted = last - first if isinstance(first, int) and isinstance(last, int) else 0
     return Item(
         path=path,
-        label=text_of(row, "text") if names is None else names[label],
-        id=id,
-        signer=None if row.get("signer_id") in (None, -1) else str(row["signer_id"]),
-        split=cast("Split", _SPLITS[split]),
+        label=text_of(row, "text") if words is None else words[label],
+        id=f"{row['split']}/{row['row']:05d}",
+        signer=signer_of(row),
+        split=split_of(row, "split"),
         start=start,
         end=end,
         language=LANGUAGE,
-        frames=None if path.is_dir() else _frames(row),
+        frames=counted if counted > 0 and not path.is_dir() else None,
     )
 
 
-def _frames(row: Mapping[str, Any]) -> int | None:
-    first, last = row.get("start"), row.get("end")
-    counted = last - first if isinstance(first, int) and isinstance(last, int) else 0
-    return counted if counted > 0 else None
-
-
-def _fill(pattern: str, id: str, row: Mapping[str, Any]) -> str:
-    split, _, number = id.partition("/")
-    fields = {name: row.get(name) for name in _FIELDS} | {"split": split, "row": int(number)}
+def _fill(pattern: str, row: Mapping[str, Any]) -> str:
     try:
-        name = pattern.format(**fields)
+        return pattern.format(**{name: row.get(name) for name in _FIELDS})
     except (KeyError, IndexError, ValueError, TypeError, AttributeError) as error:
         raise UsageError(
-            f"clips: expected a pattern of {', '.join(f'{{{name}}}' for name in _FIELDS)}, got "
+            f"names: expected a pattern of {', '.join(f'{{{name}}}' for name in _FIELDS)}, got "
             f"{pattern!r} ({type(error).__name__}: {error})"
         ) from error
-    if escapes(name):
-        raise BadRow("file name leaves the folder of the clips", name)
-    return name
 
 
 def _list(root: Path, split: str, classes: int) -> Path | None:

@@ -17,19 +17,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from chereme.datasets.metadata import ClipFiles, escapes
-from chereme.datasets.sentences import (
-    Sentence,
-    SentenceBuilder,
-    SentenceCorpus,
-    read_bars,
-    split_named,
-    words_of,
-)
-from chereme.errors import InputError, UsageError
+from chereme.datasets.corpus import Unusable
+from chereme.datasets.metadata import ClipFiles, escapes, one_of, read_table
+from chereme.datasets.registry import Kind, dataset
+from chereme.datasets.sentences import Sentence, SentenceBuilder, SentenceCorpus, words_of
+from chereme.errors import InputError
+from chereme.formats.manifests import Split
 
 LANGUAGE = "gsg"
 RATE = 25.0
+SPLITS: tuple[Split, ...] = ("train", "dev", "test")
 Version = Literal["2014", "2014T"]
 PUBLISHED = {
     "2014": {"train": 5672, "dev": 540, "test": 629},
@@ -50,61 +47,68 @@ _NOTHING = ("__EMOTION__", "__PU__", "__LEFTHAND__", "__EPENTHESIS__")
 _LETTERS = ("SCH", "NN")
 
 
+@dataset("phoenix", Kind.SENTENCES)
 def read(
-    root: str | Path,
-    version: Version = "2014T",
-    *,
-    videos: str | Path | None = None,
-    check_files: bool = True,
+    root: str | Path, version: Version = "2014T", *, videos: str | Path | None = None
 ) -> SentenceCorpus:
-    """Read the splits that there are.
+    """RWTH-PHOENIX-Weather 2014 and 2014T: German Sign Language of weather forecasts.
 
-    ``root``: the folder with ``annotations`` and ``features``. ``videos``: a folder with a file or
-    folder for each id, or with train, dev and test that have them (videos, frames, poses), instead
-    of ``features``. Glosses are as they are written: `for_scoring` makes them comparable.
+    Splits that are there are read. Glosses are as they are written: `for_scoring` makes them
+    comparable. Dropped and counted: as :class:`SentenceBuilder`, and folders that lead out of
+    ``videos``.
 
-    Dropped and counted: as :class:`SentenceBuilder`, and folders that lead out of ``videos``.
+    Args:
+        root: the folder with annotations and features.
+        version: of the data set.
+        videos: a folder with a file or folder for each id (videos, frames, poses), or with train,
+            dev and test that have them, in the place of features.
+
     InputError if no table is there, or one is of another layout; UsageError for another version.
     """
-    if version not in PUBLISHED:
-        raise UsageError(f"version: expected 2014 or 2014T, got {version!r}")
-    root = Path(root)
-    tables = {name: _find(root, _FILES[version].format(name)) for name in PUBLISHED[version]}
-    if not any(tables.values()):
+    one_of("version", version, PUBLISHED)
+    root, base = Path(root), None if videos is None else Path(videos)
+    id_column, folder_column, signer_column, gloss_column = _COLUMNS[version]
+    builder, found = SentenceBuilder(f"PHOENIX-{version}"), 0
+    for split in SPLITS:
+        name = _FILES[version].format(split)
+        table = next((path for sub in _UNDER if (path := root / sub / name).is_file()), None)
+        if table is None:
+            continue
+        found += 1
+        clips = ClipFiles(_folder(root, base, split))
+        for where, row in read_table(table, _COLUMNS[version], bars=True):
+            assert row is not None
+            id = row[id_column] or where
+            with builder.row(id):
+                builder.add(
+                    Sentence(
+                        id=id,
+                        path=_recording(clips, id, row[folder_column] if base is None else id),
+                        glosses=words_of(row[gloss_column]),
+                        # One file of 2014 says Signer04, another signer04, of the same person.
+                        signer=row[signer_column].capitalize() or None,
+                        split=split,
+                        language=LANGUAGE,
+                        translation=row.get("translation") or None,
+                    )
+                )
+    if not found:
         raise InputError(
             f"{root}: expected annotations/manual/{_FILES[version].format('train')}, got none of "
             "its splits; give the folder that has annotations and features"
         )
-    id_column, folder_column, signer_column, gloss_column = _COLUMNS[version]
-    builder = SentenceBuilder(f"PHOENIX-{version}", check_files=check_files)
-    base = None if videos is None else Path(videos)
-    clips = {name: ClipFiles(_folder(root, base, name)) for name in tables}
-    for name, table in tables.items():
-        if table is None:
-            continue
-        for where, row in read_bars(table, _COLUMNS[version]):
-            id = row[id_column] or where
-            folder = row[folder_column] if base is None else id
-            if escapes(folder) or escapes(id):
-                builder.drop(id, "file name leaves the folder of the clips", folder)
-                continue
-            path = clips[name].folder / folder
-            if path.suffix in (".png", ".jpg") and "*" in path.name:
-                path = path.parent
-            path = path if path.exists() else clips[name].find(id)
-            builder.add(
-                Sentence(
-                    id=id,
-                    path=path,
-                    glosses=words_of(row[gloss_column]),
-                    # One file of 2014 says Signer04, another signer04, of the same person.
-                    signer=row[signer_column].capitalize() or None,
-                    split=split_named(name),
-                    language=LANGUAGE,
-                    translation=row.get("translation") or None,
-                )
-            )
     return builder.build(PUBLISHED[version])
+
+
+def _recording(clips: ClipFiles, id: str, folder: str) -> Path:
+    """The pictures in the folder that the table names, or the clip that is called as the id."""
+    found = clips.find(id)
+    if escapes(folder):
+        raise Unusable("file name leaves the folder of the clips", folder)
+    path = clips.folder / folder
+    if path.suffix in (".png", ".jpg") and "*" in path.name:
+        path = path.parent
+    return path if path.exists() else found
 
 
 def for_scoring(words: Sequence[str]) -> tuple[str, ...]:
@@ -132,10 +136,6 @@ def for_scoring(words: Sequence[str]) -> tuple[str, ...]:
             kept.append(text)
         spelling = letter
     return tuple(kept)
-
-
-def _find(root: Path, name: str) -> Path | None:
-    return next((p for sub in _UNDER if (p := root / sub / name).is_file()), None)
 
 
 def _folder(root: Path, videos: Path | None, split: str) -> Path:

@@ -16,9 +16,8 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable, Iterator, Sized
+from dataclasses import dataclass, field, fields
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,12 +25,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from chereme.datasets.clips import Unusable
-from chereme.datasets.corpus import Corpus
-from chereme.datasets.engine import Engine
-from chereme.datasets.prepare import Preparation, alone_in, make_mediapipe
+from chereme.datasets.corpus import LEAST_FRAMES, Corpus, Unusable
+from chereme.datasets.engine import Engine, Where
+from chereme.datasets.preparation import (
+    Preparation,
+    Progress,
+    alone_in,
+    make_mediapipe,
+    prepare_clips,
+)
 from chereme.datasets.shards import UNSPLIT
-from chereme.datasets.status import MANIFEST, Row, StatusFile
+from chereme.datasets.status import Row
 from chereme.errors import InputError
 from chereme.formats.manifests import Item
 from chereme.formats.poses import write_landmarks
@@ -42,7 +46,6 @@ from chereme.video import Limits
 from chereme.video.reader import FOLDER_RATE
 
 POSES, CLIPS, SEEN = "poses.npy", "clips.csv", "landmarks"
-_LEAST_FRAMES = 0.9  # share of a recording that must be undamaged for its label to hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ class Entry:
     frames: int
 
 
-_COLUMNS = tuple(field.name for field in fields(Entry))
+_COLUMNS = tuple(own.name for own in fields(Entry))
 
 
 class PoseClip(NamedTuple):
@@ -73,6 +76,14 @@ class PoseClip(NamedTuple):
         """``(T, 2)``: the left and the right hand were seen."""
         present: NDArray[np.bool_] = (self.confidence > 0).any(axis=-1)
         return present
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JointSequence(Item):
+    """A clip whose joints are known: nothing is looked for in it, and it has no label."""
+
+    label: str = field(default="", init=False)
+    clip: PoseClip = field(compare=False, repr=False)
 
 
 # -- reading ---------------------------------------------------------------------------------------
@@ -202,11 +213,18 @@ def relabel(folder: str | Path, change: Callable[[Entry], Entry]) -> tuple[Entry
     return entries
 
 
-def write_poses(clips: Iterable[PoseClip], folder: str | Path) -> int:
-    """Write clips to a folder of poses; how many."""
+def write_poses(
+    clips: Iterable[PoseClip], folder: str | Path, *, progress: Progress | None = None
+) -> int:
+    """Write clips to a folder of poses; how many.
+
+    ``progress``: called with the clips done, and all of them, where ``clips`` has a length.
+    """
     with PoseWriter(folder) as writer:
-        for clip in clips:
+        for done, clip in enumerate(clips, start=1):
             writer.add(clip)
+            if progress is not None:
+                progress(done, len(clips) if isinstance(clips, Sized) else done)
     return len(writer.entries)
 
 
@@ -235,9 +253,10 @@ def prepare_poses(
     *,
     rate: float | None = None,
     workers: int = 1,
+    engine: Where = "local",
     limits: Limits | None = None,
     make_detector: MakeDetector = make_mediapipe,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Preparation:
     """Find both hands in the clips of ``corpus`` and write them to ``folder``.
 
@@ -248,9 +267,10 @@ def prepare_poses(
     Args:
         rate: frames a second of folders of frames (default 30), and of landmark files in the place
             of what they say.
-        limits: the largest recordings and files of landmarks to accept.
         workers: processes that look for hands. A clip on which one dies is dropped, if there are
             several.
+        engine: where these are: on this machine, or on those of a Ray cluster.
+        limits: the largest recordings and files of landmarks to accept.
         make_detector: another hand detector; with several workers one that can be pickled.
         progress: called with the clips that are done with, and all.
 
@@ -258,42 +278,31 @@ def prepare_poses(
     """
     folder = Path(folder)
     (folder / SEEN).mkdir(parents=True, exist_ok=True)
-    reading = {"rate": rate, "limits": limits}
-    look = partial(_look, folder=folder / SEEN, reading=reading)
-    engine = Engine[PoseClip](look, make_detector, workers)
-    with alone_in(folder), ExitStack() as stack:
-        corpus.write(folder / MANIFEST)
-        left_out = [
-            Row(f.id, "", "dropped", f.reason, f.detail, stage="reader")
-            for f in corpus.findings
-            if f.dropped
-        ]
-        status = stack.enter_context(StatusFile(folder, left_out))
-        found = engine.run(corpus.items)
-        with PoseWriter(folder) as writer:
-            for done, (item, clip) in enumerate(zip(corpus.items, found, strict=True), start=1):
-                split = item.split or UNSPLIT
-                if isinstance(clip, Unusable):
-                    status.add(Row(item.id, split, "dropped", clip.reason, clip.detail))
-                else:
-                    writer.add(clip)
-                    frames, seen = clip.entry.frames, int(clip.present.any(axis=1).sum())
-                    remark = "one frame only" if frames == 1 else ""
-                    about = {"shard": POSES, "frames": frames, "seen": seen}
-                    status.add(Row(item.id, split, "done", remark, **about))  # type: ignore[arg-type]
-                if progress is not None:
-                    progress(done, len(corpus.items))
-            result = Preparation(corpus, tuple(status.rows), {})
-            if not writer.entries:
-                first = next((f" (the first: {r.id}: {r.detail})" for r in result.rows), "")
-                raise InputError(f"{result.report()}{first}; nothing was prepared")
-    return result
+    look = partial(_look, folder=folder / SEEN, reading={"rate": rate, "limits": limits})
+    with alone_in(folder), PoseWriter(folder) as writer:
+
+        def write(item: Item, clip: PoseClip) -> Row:
+            writer.add(clip)
+            frames, seen = clip.entry.frames, int(clip.present.any(axis=1).sum())
+            remark = "one frame only" if frames == 1 else ""
+            split = item.split or UNSPLIT
+            return Row(item.id, split, "done", remark, shard=POSES, frames=frames, seen=seen)
+
+        work = Engine[PoseClip](look, make_detector, workers, engine)
+        return prepare_clips(corpus, folder, work, write, progress=progress)
+
+
+def prepare_joints(corpus: Corpus, folder: str | Path) -> Preparation:
+    """Write the `JointSequence` items of ``corpus`` to ``folder``."""
+    return prepare_poses(corpus, folder)
 
 
 def _look(
     item: Item, *, make_detector: MakeDetector, folder: Path, reading: dict[str, Any]
 ) -> PoseClip:
     """The clip of an item, or Unusable; ``folder`` has what was seen in recordings before."""
+    if isinstance(item, JointSequence):
+        return item.clip
     try:
         if is_landmark_file(item.path):
             seen = detect_hands(item.path, start=item.start, end=item.end, **reading).landmarks
@@ -324,7 +333,7 @@ def _seen_in_recording(
         item.path, start=item.start, end=item.end, make_detector=make_detector, **reading
     )
     bad, frames = found.info["bad_packets"], found.info["frames"]
-    if frames < _LEAST_FRAMES * (bad + frames):
+    if frames < LEAST_FRAMES * (bad + frames):
         raise Unusable("too many frames damaged", f"{bad} of {bad + frames}")
     if found.info["truncated"]:
         raise Unusable("ends too early", f"{frames} frames could be read")

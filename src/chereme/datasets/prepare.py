@@ -1,129 +1,65 @@
-"""A data set -> a folder of prepared clips (``chereme.datasets.shards``), in pieces if need be.
+"""Clips of one hand -> a folder of prepared clips (``chereme.datasets.shards``), with what teachers
+say of them: those of a data set, in which the hand is looked for, and those that are made up.
 
-A run may be stopped at any moment, by whatever: the next one with the same settings goes on where
-it was, and ends with the same tars as one that was never stopped. A clip that cannot be used is
-told of in ``status.csv`` and does not end the run.
+The next run with the same settings goes on where one was stopped, and ends with the same tars as
+one that was never stopped.
 """
 
 from __future__ import annotations
 
 import json
-import sys
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Protocol
 
-from chereme.datasets.clips import AS_SERVED, CropSettings, TrackedClip, Unusable, track_clip
-from chereme.datasets.corpus import SPLITS, Corpus
-from chereme.datasets.engine import Engine, Outcome
-from chereme.datasets.ray_engine import run_on_ray
-from chereme.datasets.shards import LIMIT, UNSPLIT, Sample, ShardWriter, clips_in
-from chereme.datasets.status import MANIFEST, Row, StatusFile, read_status
+from chereme.datasets.clips import CropSettings, TrackedClip, track_clip
+from chereme.datasets.corpus import Corpus, Unusable
+from chereme.datasets.engine import Engine, Where, generate
+from chereme.datasets.preparation import (
+    Preparation,
+    Progress,
+    alone_in,
+    make_mediapipe,
+    prepare_clips,
+)
+from chereme.datasets.shards import LIMIT, SIZE, UNSPLIT, Sample, ShardWriter, clips_in
+from chereme.datasets.status import Row, read_status
 from chereme.errors import InputError, UsageError
 from chereme.formats.manifests import Item
-from chereme.formats.outputs import LOCK
-from chereme.hands.detector import MediaPipeDetector
 from chereme.recognition.hand_landmarks import MakeDetector
-from chereme.types import FloatArray
+from chereme.teachers import Clip, Teacher
 from chereme.video import Limits
 
 SETTINGS = "preparation.json"
 _FORMAT = 1
 
 
-class Vectors(NamedTuple):
-    """What one teacher says of a clip: ``(T, D)`` of its crops and, if it can, of them mirrored."""
-
-    crop: FloatArray
-    mirrored: FloatArray | None
-
-
-@dataclass(frozen=True)
-class Teaching:
-    """The teachers of a preparation, as this module needs them.
-
-    ``dims``: the length of the vectors of each, by name. ``embed`` gives the vectors of a clip, by
-    the teacher's name; it runs in the process that writes, on one clip after the other, and raises
-    InputError for a clip that a teacher cannot take.
-    """
-
-    dims: Mapping[str, int]
-    embed: Callable[[TrackedClip], Mapping[str, Vectors]]
-
-
-NO_TEACHING = Teaching({}, lambda clip: {})
-
-
-@dataclass(frozen=True)
-class Preparation:
-    """What came of it: a row for each clip of the data set, see ``chereme.datasets.status``."""
-
-    corpus: Corpus
-    rows: tuple[Row, ...]
-    teachers: Mapping[str, int]
-
-    @property
-    def done(self) -> int:
-        """How many clips are in the tars."""
-        return sum(row.status == "done" for row in self.rows)
-
-    def report(self) -> str:
-        """In lines of text: n of N clips, why the others are not there, and each split."""
-        clips, published = self.corpus.rows, self.corpus.published
-        known = f" ({published['all']:,} published)" if "all" in published else ""
-        lines = [f"{self.corpus.name}: {self.done:,} of {clips:,} clips prepared{known}"]
-        dropped = Counter(row.reason for row in self.rows if row.status == "dropped")
-        if dropped:
-            lines.append(f"  dropped {dropped.total():,}: {_counted(dropped)}")
-        for split in (*SPLITS, UNSPLIT):
-            rows = [row for row in self.rows if row.split == split]
-            done = [row for row in rows if row.status == "done"]
-            if rows:
-                frames, seen = sum(r.frames for r in done), sum(r.seen for r in done)
-                lines.append(
-                    f"  {split}: {len(done):,} of {len(rows):,} clips, {frames:,} frames"
-                    + (f", the hand seen in {seen / frames:.1%}" if frames else "")
-                )
-        for name, dim in self.teachers.items():
-            lines.append(f"  teacher {name}: {dim} numbers a frame")
-        return "\n".join(lines)
-
-
-def _counted(reasons: Counter[str]) -> str:
-    return ", ".join(f"{count:,} {reason}" for reason, count in reasons.most_common())
-
-
-def make_mediapipe(still: bool) -> MediaPipeDetector:
-    """The package's own detector, for a video or a single picture."""
-    return MediaPipeDetector(still=still)
-
-
-def prepare(
+def prepare_crops(
     corpus: Corpus,
     folder: str | Path,
+    teachers: Sequence[Teacher] = (),
     *,
-    teaching: Teaching = NO_TEACHING,
-    settings: CropSettings = AS_SERVED,
+    size: int = SIZE,
     workers: int = 1,
-    engine: Literal["local", "ray"] = "local",
+    engine: Where = "local",
     retry: bool = False,
-    limit: int = LIMIT,
+    tar_bytes: int = LIMIT,
     limits: Limits | None = None,
     make_detector: MakeDetector = make_mediapipe,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Preparation:
     """Prepare the clips of ``corpus`` in ``folder``, or what is not done of them yet.
 
     Args:
-        teaching: teachers, whose vectors go with the clips.
+        teachers: their vectors go with the clips.
+        size: pixels of a side of the crops.
         workers: processes that find and cut hands. The tars do not depend on their number.
-        engine: where these are: on this machine, or on those of a cluster.
+        engine: where these are: on this machine, or on those of a Ray cluster.
         retry: try clips again that an earlier run dropped.
-        limit: bytes of a tar.
+        tar_bytes: bytes of a tar at most.
         limits: the largest recordings to accept.
         make_detector: another hand detector; with several workers one that can be pickled.
         progress: called with the clips that this run has done with, and those that it has to.
@@ -131,86 +67,127 @@ def prepare(
     UsageError if ``folder`` was prepared with other settings; InputError if no clip at all could be
     used, or if another process is at work there.
     """
+    folder, settings = Path(folder), CropSettings(size=size)
+    folder.mkdir(parents=True, exist_ok=True)
+    dims = {teacher.name: teacher.dim for teacher in teachers}
+    with alone_in(folder):
+        check_settings(folder, corpus.name, settings, dims)
+        splits = [item.split or UNSPLIT for item in corpus.items]
+        with _shard_writers(folder, splits, tar_bytes) as writers:
+            kept = _kept(folder, writers, retry)
+            if {item.id for item in corpus.items} - {row.id for row in kept}:
+                make_detector(False).close()  # what is wrong with all clips is no clip's fault
+
+            def write(item: Item, clip: TrackedClip) -> Row:
+                try:
+                    sample = taught(clip, teachers)
+                except InputError as error:
+                    raise Unusable("refused by a teacher", str(error)) from error
+                remark = ("frames damaged", clip.remark) if clip.remark else ("", "")
+                shard = writers[sample.split].add(sample)
+                frames, seen = len(sample.jpegs), int(sample.present.sum())
+                return _row(sample.id, sample.split, shard, frames, seen, *remark)
+
+            look = partial(track_clip, settings=settings, limits=limits)
+            return prepare_clips(
+                corpus,
+                folder,
+                Engine[TrackedClip](look, make_detector, workers, engine),
+                write,
+                kept=kept,
+                teachers=dims,
+                progress=progress,
+            )
+
+
+class ClipGenerator(Protocol):
+    """Clips that are made up, by their number, always the same ones; can be pickled."""
+
+    @property
+    def name(self) -> str:
+        """Of the collection, for ``preparation.json``."""
+
+    @property
+    def settings(self) -> CropSettings:
+        """How crops are cut."""
+
+    def __len__(self) -> int: ...
+
+    def describe(self, index: int) -> tuple[str, str]:
+        """Id and split of a clip, at once."""
+
+    def clip(self, index: int) -> TrackedClip:
+        """The clip itself."""
+
+
+def prepare_generated(
+    generator: ClipGenerator,
+    folder: str | Path,
+    teachers: Sequence[Teacher] = (),
+    *,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> int:
+    """Write all clips of ``generator`` to shards in ``folder``; the number of clips there.
+
+    Args:
+        teachers: their vectors go with the clips.
+        workers: processes that make clips. The tars do not depend on their number.
+        progress: called with the clips that this run has made, and those that it has to.
+
+    UsageError if ``folder`` holds clips made in another way.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    with alone_in(folder), ExitStack() as stack:
-        check_settings(folder, corpus.name, settings, teaching.dims)
-        corpus.write(folder / MANIFEST)
-        splits = dict.fromkeys(item.split or UNSPLIT for item in corpus.items)
+    about = [generator.describe(index) for index in range(len(generator))]
+    dims = {teacher.name: teacher.dim for teacher in teachers}
+    with alone_in(folder):
+        check_settings(folder, generator.name, generator.settings, dims)
+        with _shard_writers(folder, [split for _, split in about]) as writers:
+            begun = (clip for writer in writers.values() for clip in writer.recovered)
+            whole = (clip for path in folder.glob("*.tar") for clip in clips_in(path)[0])
+            known = {clip["id"] for clip in (*begun, *whole)}
+            todo = [index for index, (name, _) in enumerate(about) if name not in known]
+            for done, clip in enumerate(generate(generator.clip, todo, workers), start=1):
+                writers[clip.sample.split].add(taught(clip, teachers))
+                if progress is not None:
+                    progress(done, len(todo))
+    return len(about)
+
+
+@contextmanager
+def _shard_writers(
+    folder: Path, splits: Iterable[str], tar_bytes: int = LIMIT
+) -> Iterator[dict[str, ShardWriter]]:
+    """A writer for each split; without an error their tars are whole at the end of the block."""
+    with ExitStack() as stack:
         writers = {
-            split: stack.enter_context(ShardWriter(folder, split, limit=limit)) for split in splits
+            split: stack.enter_context(ShardWriter(folder, split, limit=tar_bytes))
+            for split in dict.fromkeys(splits)
         }
-        kept = _kept(folder, writers, retry)
-        known = {row.id for row in kept}
-        status = stack.enter_context(StatusFile(folder, [*_left_out(corpus, known), *kept]))
-        todo = [item for item in corpus.items if item.id not in known]
-        if todo:
-            make_detector(False).close()  # what is wrong with all clips is no clip's fault
-        look = partial(track_clip, settings=settings, limits=limits)
-        work = Engine[TrackedClip](look, make_detector, workers)
-        outcomes = run_on_ray(work, todo) if engine == "ray" and todo else work.run(todo)
-        for done, (item, outcome) in enumerate(zip(todo, outcomes, strict=True), start=1):
-            status.add(_finish(item, outcome, teaching, writers[item.split or UNSPLIT]))
-            if progress is not None:
-                progress(done, len(todo))
+        yield writers
         for writer in writers.values():
             writer.finish()
-        result = Preparation(corpus, tuple(status.rows), teaching.dims)
-    if not result.done:
-        first = next((f" (the first: {r.id}: {r.detail})" for r in result.rows if r.reason), "")
-        raise InputError(f"{result.report()}{first}; nothing was prepared")
-    return result
 
 
-def _finish(item: Item, outcome: Outcome, teaching: Teaching, writer: ShardWriter) -> Row:
-    """Have the teachers look at a clip, write it, and say what became of it."""
-    split = item.split or UNSPLIT
-    if isinstance(outcome, Unusable):
-        return Row(item.id, split, "dropped", outcome.reason, outcome.detail)
-    try:
-        sample = taught(outcome, teaching)
-    except InputError as error:
-        return Row(item.id, split, "dropped", "refused by a teacher", str(error))
-    shard = writer.add(sample)
-    return _done(sample, shard, outcome.remark)
-
-
-def taught(clip: TrackedClip, teaching: Teaching) -> Sample:
-    """The sample of ``clip`` with the vectors of its teachers; InputError where one refuses it."""
-    vectors = teaching.embed(clip)
+def taught(clip: TrackedClip, teachers: Sequence[Teacher]) -> Sample:
+    """The sample of ``clip`` with the vectors of ``teachers``; InputError where one refuses it."""
+    if not teachers:
+        return clip.sample
+    # The pictures that the student will see, losses of JPEG included.
+    seen = Clip(clip.sample.id, clip.sample.crops, clip.track, clip.recording, clip.truth)
+    found = {teacher.name: teacher.embed_clip(seen) for teacher in teachers}
     return replace(
         clip.sample,
-        teacher={name: v.crop for name, v in vectors.items()},
-        teacher_mirrored={n: v.mirrored for n, v in vectors.items() if v.mirrored is not None},
+        teacher={name: vectors.crop for name, vectors in found.items()},
+        teacher_mirrored={n: v.mirrored for n, v in found.items() if v.mirrored is not None},
     )
 
 
-def _done(sample: Sample, shard: str, remark: str) -> Row:
-    seen = int(sample.present.sum())
-    reason, detail = ("frames damaged", remark) if remark else ("", "")
-    return Row(
-        id=sample.id,
-        split=sample.split,
-        status="done",
-        reason=reason,
-        detail=detail,
-        shard=shard,
-        frames=len(sample.jpegs),
-        seen=seen,
-    )
-
-
-def _left_out(corpus: Corpus, known: set[str]) -> list[Row]:
-    """The rows that the reader of the data set could not use.
-
-    Not those of ``known`` clips that have gone from the disk since they were prepared.
-    """
-    gone = known - {item.id for item in corpus.items}
-    return [
-        Row(found.id, "", "dropped", found.reason, found.detail, stage="reader")
-        for found in corpus.findings
-        if found.dropped and found.id not in gone
-    ]
+def _row(
+    id: str, split: str, shard: str, frames: int, seen: int, reason: str = "", detail: str = ""
+) -> Row:
+    return Row(id, split, "done", reason, detail, shard=shard, frames=frames, seen=seen)
 
 
 def _kept(folder: Path, writers: Mapping[str, ShardWriter], retry: bool) -> list[Row]:
@@ -221,7 +198,11 @@ def _kept(folder: Path, writers: Mapping[str, ShardWriter], retry: bool) -> list
     there = {w.current: w.recovered for w in writers.values() if w.recovered}
     for path in set(folder.glob("*.tar")) - {folder / row.shard for row in told}:
         there[path.name] = clips_in(path)[0]
-    found = {about["id"]: _found(about, shard) for shard in there for about in there[shard]}
+    found = {
+        about["id"]: _row(about["id"], about["split"], shard, about["frames"], about["seen"])
+        for shard in there
+        for about in there[shard]
+    }
     kept = {
         row.id: row
         for row in told
@@ -230,17 +211,6 @@ def _kept(folder: Path, writers: Mapping[str, ShardWriter], retry: bool) -> list
         or (row.status == "dropped" and not retry)
     }
     return list({**found, **kept}.values())
-
-
-def _found(about: Mapping[str, Any], shard: str) -> Row:
-    return Row(
-        id=about["id"],
-        split=about["split"],
-        status="done",
-        shard=shard,
-        frames=about["frames"],
-        seen=about["seen"],
-    )
 
 
 def check_settings(
@@ -303,19 +273,3 @@ def _settings_in(path: Path) -> dict[str, Any]:
             "prepare the data again"
         ) from error
     return found
-
-
-@contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
-    """Keep other processes from writing to the same folder; the system lets go if this one dies."""
-    with (folder / LOCK).open("w") as file:
-        if sys.platform != "win32":
-            import fcntl
-
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise InputError(
-                    f"{folder}: another process is preparing clips there; wait for it, or end it"
-                ) from error
-        yield

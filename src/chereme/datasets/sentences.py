@@ -6,25 +6,28 @@ What the readers of continuous signing return (`boston104`, `signstream`, `phoen
 
 from __future__ import annotations
 
+import csv
 import math
-import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import cast
+from urllib.parse import quote
 
-from chereme.datasets.corpus import Corpus, Finding
+from chereme.datasets.corpus import Corpus, CorpusBuilder, Unusable, on_disk
+from chereme.datasets.preparation import alone_in
 from chereme.errors import InputError
-from chereme.formats.files import read_file
-from chereme.formats.manifests import Item, Split, read_manifest
+from chereme.formats.manifests import Item, read_manifest
 from chereme.formats.tables import read_rows
-from chereme.formats.tracks import PoseTracks
+from chereme.formats.tracks import PoseTracks, write_tracks
 from chereme.formats.tracks.files import open_tracks
 from chereme.text.glosses import LONGEST, as_gloss
 
 GLOSS_TIMES = "glosses.csv"
 UNKNOWN_TIME = "no times for its glosses"
+_TIMES = ("id", "gloss", "start", "end")
 TOO_LONG = f"more than {LONGEST} glosses"
 
 
@@ -37,81 +40,52 @@ class Gloss:
     end: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Sentence:
-    """A signed sentence.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sentence(Item):
+    """A signed sentence; its ``label`` is the glosses with spaces between.
 
     ``path``: the recording (a video, a folder of frames, a file of poses), or the part of it from
-    ``start`` to ``end`` seconds. ``translation``: in a spoken language. ``frames``: how many the
-    source says there are. ``video``: the recording that a file of poses is of. What is None is not
-    stated.
+    ``start`` to ``end`` seconds. ``translation``: in a spoken language. ``tracks``: its poses,
+    where the data set is of these; ``path`` is then the table that they are from.
     """
 
-    id: str
-    path: Path
+    label: str = field(init=False)
     glosses: tuple[Gloss, ...]
-    signer: str | None = None
-    split: Split | None = None
-    start: float | None = None
-    end: float | None = None
-    language: str | None = None
     translation: str | None = None
-    frames: int | None = None
-    video: Path | None = None
+    tracks: PoseTracks | None = field(default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "label", " ".join(self.words))
 
     @property
     def words(self) -> tuple[str, ...]:
         """The glosses as text, in order."""
         return tuple(gloss.text for gloss in self.glosses)
 
-    @property
-    def item(self) -> Item:
-        """As a row of a manifest; the label is the glosses with spaces between."""
-        return Item(
-            path=self.path,
-            label=" ".join(self.words),
-            id=self.id,
-            signer=self.signer,
-            split=self.split,
-            start=self.start,
-            end=self.end,
-            language=self.language,
-            frames=self.frames,
-            video=self.video,
-        )
-
 
 def sentence_tracks(sentence: Sentence) -> PoseTracks:
-    """The tracks of a sentence whose ``path`` is a file of poses: the part of it that it is.
+    """The tracks of a sentence: its own, or the part of the file of poses ``path`` that it is.
 
     Raises InputError for a damaged file, or one that is shorter; UsageError for a recording, of
     which tracks have to be made first.
     """
+    if sentence.tracks is not None:
+        return sentence.tracks
     clip = open_tracks(sentence.path)
     if sentence.start is None and sentence.end is None:
         return clip
     return clip.part(sentence.start or 0.0, sentence.end)
 
 
-@dataclass(frozen=True)
-class SentenceCorpus:
-    """The sentences of a data set, and what became of the others; ``rows``: how many it lists."""
+class SentenceCorpus(Corpus):
+    """The sentences of a data set, and what became of the others."""
 
-    name: str
-    sentences: tuple[Sentence, ...]
-    rows: int
-    findings: tuple[Finding, ...] = ()
-    published: Mapping[str, int] = field(default_factory=dict)
+    unit = "sentence"
 
     @property
-    def corpus(self) -> Corpus:
-        """The same as clips with labels: for its report, its counts, and its manifest."""
-        items = tuple(sentence.item for sentence in self.sentences)
-        return Corpus(self.name, items, self.rows, self.findings, self.published)
-
-    def split(self, name: str) -> tuple[Sentence, ...]:
-        """The sentences of one split: train, dev or test."""
-        return tuple(sentence for sentence in self.sentences if sentence.split == name)
+    def sentences(self) -> tuple[Sentence, ...]:
+        """The items."""
+        return cast("tuple[Sentence, ...]", self.items)
 
     def gloss_counts(self) -> Counter[str]:
         """How often each gloss is signed."""
@@ -121,65 +95,54 @@ class SentenceCorpus:
         """n of N sentences, why the others are not there, glosses, and each split, in lines."""
         counts = self.gloss_counts()
         total = f"  {counts.total():,} glosses, {len(counts):,} different"
-        first, *others = self.corpus.report().splitlines()
+        first, *others = super().report().splitlines()
         return "\n".join([first, total, *others])
 
 
-class SentenceBuilder:
+class SentenceBuilder(CorpusBuilder):
     """Takes the rows of a data set one by one; each becomes a sentence or a finding.
 
-    Dropped: ids that came before, sentences without glosses, and, with ``check_files``, those whose
-    recording is not on disk. Kept with a remark: sentences of more than 64 glosses, which is the
-    longest that the paper's model reads.
+    Dropped: ids that came before, sentences without glosses, and those whose recording is not on
+    disk. Kept with a remark: sentences of more than 64 glosses, which is the longest that the
+    paper's model reads.
     """
 
-    def __init__(self, name: str, *, check_files: bool = True) -> None:
-        self._name = name
-        self._check_files = check_files
-        self._rows = 0
-        self._sentences: dict[str, Sentence] = {}
-        self._findings: list[Finding] = []
+    corpus = SentenceCorpus
 
-    def drop(self, id: str, reason: str, detail: str = "") -> None:
-        """Count a row that cannot be a sentence."""
-        self._rows += 1
-        self._findings.append(Finding(id, reason, detail))
-
-    def add(self, sentence: Sentence, remark: str = "", detail: str = "") -> None:
-        """Take a sentence, with a ``remark`` on it if there is one, or drop it for a reason."""
-        if sentence.id in self._sentences:
-            return self.drop(sentence.id, "listed twice", " ".join(sentence.words))
+    def _checked(
+        self, item: Item, first_number: int | None, remarks: list[tuple[str, str]]
+    ) -> Item:
+        sentence = cast("Sentence", item)
         if not sentence.glosses:
-            return self.drop(sentence.id, "no glosses")
-        if self._check_files and not os.path.exists(sentence.path):
-            return self.drop(sentence.id, "not on disk", str(sentence.path))
-        self._rows += 1
-        self._sentences[sentence.id] = sentence
-        if remark:
-            self._findings.append(Finding(sentence.id, remark, detail, dropped=False))
+            raise Unusable("no glosses")
+        on_disk(sentence)
         if len(sentence.glosses) > LONGEST:
-            self._findings.append(
-                Finding(sentence.id, TOO_LONG, str(len(sentence.glosses)), dropped=False)
-            )
+            remarks.append((TOO_LONG, str(len(sentence.glosses))))
+        return sentence
+
+    @contextmanager
+    def file(self, path: Path, alone: bool) -> Iterator[None]:
+        """A block that reads a file of annotations: one that cannot be read is dropped, or, if it
+        is ``alone``, the error of the reader."""
+        try:
+            yield
+        except InputError as error:
+            if alone:
+                raise
+            self.drop(path.name, "file cannot be read", str(error))
 
     def build(self, published: Mapping[str, int] | None = None) -> SentenceCorpus:
         """The corpus. InputError, with the reasons, if no row could be used."""
-        corpus = SentenceCorpus(
-            self._name,
-            tuple(self._sentences.values()),
-            self._rows,
-            tuple(self._findings),
-            dict(published or {}),
-        )
-        if not corpus.sentences:
-            skipped = ", ".join(f"{n:,} {why}" for why, n in corpus.corpus.skipped().items())
-            first = next((f" (the first: {f.id} {f.detail})" for f in self._findings), "")
-            raise InputError(
-                f"{self._name}: expected at least one sentence, but none of {self._rows:,} rows "
-                f"can be used: {skipped or 'the table is empty'}{first}; check the folder of the "
-                "recordings and the layout of the annotations"
-            )
-        return corpus
+        return cast("SentenceCorpus", super().build(published))
+
+
+def annotation_files(root: Path, suffix: str) -> list[Path]:
+    """The files with this suffix in a folder and its subfolders, or the file ``root`` itself.
+    InputError if there is none."""
+    files = sorted(root.rglob(f"*{suffix}")) if root.is_dir() else [root]
+    if not files:
+        raise InputError(f"{root}: expected files of annotations ({suffix}), got none")
+    return files
 
 
 def words_of(text: str) -> tuple[Gloss, ...]:
@@ -187,43 +150,40 @@ def words_of(text: str) -> tuple[Gloss, ...]:
     return tuple(Gloss(as_gloss(word)) for word in text.split())
 
 
-def from_manifest(
-    path: str | Path,
-    *,
-    check_files: bool = True,
-    change: Callable[[str], str] = str,
-) -> SentenceCorpus:
+def from_manifest(path: str | Path, *, change: Callable[[str], str] = str) -> SentenceCorpus:
     """The items of a manifest (:mod:`chereme.formats.manifests`) as sentences: a label is glosses
     with spaces between. ``change`` is applied to each label first. A table ``glosses.csv`` beside
     the manifest (``id,gloss,start,end``) says when they are signed. InputError as the manifest's
     reader, for such a table that is damaged, or if no item can be used."""
-    items = read_manifest(path)
-    builder = SentenceBuilder(Path(path).stem, check_files=check_files)
+    builder = SentenceBuilder(Path(path).stem)
     times = read_times(Path(path).with_name(GLOSS_TIMES))
-    for item in items:
+    for item in read_manifest(path):
         glosses = words_of(change(item.label))
         timed = times.get(item.id, [])
-        fits = [gloss.text for gloss in timed] == [one.text for one in words_of(item.label)]
+        fits = [gloss.text for gloss in timed] == [gloss.text for gloss in words_of(item.label)]
         if fits and len(timed) == len(glosses):
             glosses = tuple(
-                replace(gloss, text=one.text) for gloss, one in zip(timed, glosses, strict=True)
+                replace(gloss, text=changed.text)
+                for gloss, changed in zip(timed, glosses, strict=True)
             )
+        about = {own.name: getattr(item, own.name) for own in fields(Item) if own.name != "label"}
         builder.add(
-            Sentence(
-                id=item.id,
-                path=item.path,
-                glosses=glosses,
-                signer=item.signer,
-                split=item.split,
-                start=item.start,
-                end=item.end,
-                language=item.language,
-                frames=item.frames,
-                video=item.video,
-            ),
-            UNKNOWN_TIME if times and not fits else "",
+            Sentence(glosses=glosses, **about), remark=UNKNOWN_TIME if times and not fits else ""
         )
     return builder.build()
+
+
+def write_times(sentences: Iterable[Sentence], path: Path) -> None:
+    """Write when the glosses are signed, of the sentences that know it of all: `read_times`."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(_TIMES)
+        for sentence in sentences:
+            if all(gloss.start is not None for gloss in sentence.glosses):
+                for gloss in sentence.glosses:
+                    writer.writerow(
+                        (sentence.id, gloss.text, f"{gloss.start:.3f}", f"{gloss.end:.3f}")
+                    )
 
 
 def read_times(path: Path) -> dict[str, list[Gloss]]:
@@ -233,7 +193,7 @@ def read_times(path: Path) -> dict[str, list[Gloss]]:
         return {}
     rows = read_rows(path)
     _, header = next(rows, (1, []))
-    if header != ["id", "gloss", "start", "end"]:
+    if tuple(header) != _TIMES:
         raise InputError(f"{path}: expected the columns id,gloss,start,end, got {','.join(header)}")
     found: dict[str, list[Gloss]] = {}
     for line, cells in rows:
@@ -253,36 +213,27 @@ def read_times(path: Path) -> dict[str, list[Gloss]]:
     return found
 
 
-def read_bars(path: Path, needed: Iterable[str]) -> list[tuple[str, dict[str, str]]]:
-    """The rows of a table with ``|`` between its cells and a header, each with its place.
+def prepare_sentences(corpus: SentenceCorpus, folder: str | Path) -> SentenceCorpus:
+    """Write the manifest of ``corpus``, the times of its glosses, and the tracks that it has of
+    sentences; what is written then.
 
-    UTF-8. InputError if it cannot be read, a ``needed`` column is lacking, or a row has another
-    number of cells.
+    ``manifest.csv`` lists recordings where they are, or ``tracks/<id>.npz``.
     """
-    try:
-        text = read_file(path).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: expected a table in UTF-8 ({error}); check the path") from error
-    lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
-    header = [name.strip() for name in lines[0][1].split("|")] if lines else []
-    if lacking := [name for name in needed if name not in header]:
-        raise InputError(
-            f"{path}: expected a header with {'|'.join(needed)}, got {'|'.join(header)!r}: "
-            f"{', '.join(lacking)} lacking; use the annotations that come with the data set"
-        )
-    rows = []
-    for number, line in lines[1:]:
-        cells = line.split("|")
-        if len(cells) != len(header):
-            raise InputError(
-                f"{path}, line {number}: expected {len(header)} cells ({'|'.join(header)}), got "
-                f"{len(cells)}"
-            )
-        row = dict(zip(header, (cell.strip() for cell in cells), strict=True))
-        rows.append((f"line {number}", row))
-    return rows
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with alone_in(folder):
+        items = tuple(_with_tracks(sentence, folder) for sentence in corpus.sentences)
+        written = replace(corpus, items=items)
+        written.write(folder / "manifest.csv")
+        if any(gloss.start is not None for own in items for gloss in own.glosses):
+            write_times(items, folder / GLOSS_TIMES)
+    return written
 
 
-def split_named(name: str) -> Split:
-    """train, dev or test."""
-    return cast("Split", name)
+def _with_tracks(sentence: Sentence, folder: Path) -> Sentence:
+    if sentence.tracks is None:
+        return sentence
+    path = folder / "tracks" / f"{quote(sentence.id, safe='')}.npz"
+    path.parent.mkdir(exist_ok=True)
+    write_tracks(sentence.tracks, path)
+    return replace(sentence, path=path)

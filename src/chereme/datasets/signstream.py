@@ -25,14 +25,16 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from chereme.datasets.metadata import ClipFiles, escapes
+from chereme.datasets.registry import Kind, dataset
 from chereme.datasets.sentences import (
     UNKNOWN_TIME,
     Gloss,
     Sentence,
     SentenceBuilder,
     SentenceCorpus,
+    annotation_files,
 )
-from chereme.errors import InputError, UsageError
+from chereme.errors import UsageError
 from chereme.formats.xml_files import read_xml
 from chereme.text.glosses import as_gloss
 
@@ -46,53 +48,49 @@ _GLOSS_NUMBER = "10000"
 _TRANSLATION_FIELDS = ("english translation", "translation")
 
 
+@dataset("signstream", Kind.SENTENCES)
 def read(
-    annotations: str | Path,
-    videos: str | Path | None = None,
+    root: str | Path,
     *,
+    videos: str | Path | None = None,
     rate: float = RATE,
     units_per_second: float = 1000.0,
-    check_files: bool = True,
 ) -> SentenceCorpus:
-    """Read one export, or all (``*.xml``) of a folder and its subfolders.
+    """ASLLRP SignStream: American Sign Language with linguistic annotations, 2,127 utterances.
 
-    ``videos``: the folder of the recordings, None that of the annotations. An utterance is looked
-    up as a clip of its own, called by its id or ``<collection>_<id>`` (a video, frames, poses);
-    else it is a part of the recording that its collection names first. ``rate``: frames a second
-    that the DAI's frames count; ``units_per_second``: of SignStream 2.
-
-    An id is ``<collection>/<utterance>``. No split is stated: the paper's 100 test videos are not
+    An utterance is looked up as a clip of its own, called by its id or ``<collection>_<id>`` (a
+    video, frames, poses); else it is a part of the recording that its collection names first. An id
+    is ``<collection>/<utterance>``. No split is stated: the paper's 100 test videos are not
     published (`chereme.datasets.splits` makes signer-independent ones). Dropped and counted: as
-    :class:`SentenceBuilder`, and files that cannot be read, if there are others. InputError if
-    there is no XML file, or no sentence in any; UsageError for a rate that is none.
+    :class:`SentenceBuilder`, and files that cannot be read, if there are others.
+
+    Args:
+        root: an XML export, or a folder of them with its subfolders.
+        videos: the folder of the recordings; if not given that of the annotations.
+        rate: frames a second that the DAI's frames count.
+        units_per_second: of the times of SignStream 2.
+
+    InputError if there is no XML file, or no sentence in any; UsageError for a rate that is none.
     """
-    annotations = Path(annotations)
+    root = Path(root)
     if not (0 < rate < math.inf and 0 < units_per_second < math.inf):
         raise UsageError(
             f"rate: expected finite numbers above 0, got {rate:g}, {units_per_second:g}"
         )
-    files = sorted(annotations.rglob("*.xml")) if annotations.is_dir() else [annotations]
-    if not files:
-        raise InputError(f"{annotations}: expected XML exports of SignStream, got none")
-    folder = annotations if annotations.is_dir() else annotations.parent
+    folder = root if root.is_dir() else root.parent
     clips = ClipFiles(folder if videos is None else Path(videos))
-    builder = SentenceBuilder("ASLLRP SignStream", check_files=check_files)
-    for path in files:
-        try:
-            root = read_xml(path, [DAI, DATABASE])
-        except InputError as error:
-            if len(files) == 1:
-                raise
-            builder.drop(path.name, "file cannot be read", str(error))
-            continue
-        found = (
-            _of_dai(root, clips, rate)
-            if root.tag == DAI
-            else _of_database(root, path, clips, units_per_second)
-        )
-        for sentence in found:
-            untimed = sum(gloss.start is None for gloss in sentence.glosses)
-            builder.add(sentence, UNKNOWN_TIME if untimed else "", f"{untimed} signs")
+    builder = SentenceBuilder("ASLLRP SignStream")
+    for path in annotation_files(root, ".xml"):
+        with builder.file(path, alone=path == root):
+            tree = read_xml(path, [DAI, DATABASE])
+            found = (
+                _of_dai(tree, clips, rate)
+                if tree.tag == DAI
+                else _of_database(tree, path, clips, units_per_second)
+            )
+            for sentence in found:
+                untimed = any(gloss.start is None for gloss in sentence.glosses)
+                builder.add(sentence, remark=UNKNOWN_TIME if untimed else "")
     return builder.build(PUBLISHED)
 
 

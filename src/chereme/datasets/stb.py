@@ -20,15 +20,12 @@ from typing import Any, Literal
 import numpy as np
 
 from chereme._imports import require
-from chereme.datasets.corpus import Finding
-from chereme.datasets.joint_sets import (
-    Array,
-    JointSequence,
-    JointSet,
-    before_camera,
-    check_any,
-)
-from chereme.errors import InputError, UsageError
+from chereme.datasets.corpus import Corpus, CorpusBuilder, Unusable
+from chereme.datasets.joint_sets import Array, before_camera, joint_sequence
+from chereme.datasets.metadata import one_of
+from chereme.datasets.registry import Kind, dataset
+from chereme.errors import InputError
+from chereme.formats.manifests import Split
 from chereme.hands.camera import Camera
 
 View = Literal["color", "depth", "left", "right"]
@@ -52,65 +49,50 @@ _TRANSLATION = (-24.0381, -0.4563, -1.2326)
 _BASELINE = 120.054  # mm from the left to the right stereo camera
 
 
+@dataset("stb", Kind.JOINTS)
 def read(
-    root: str | Path,
-    view: View = "color",
-    *,
-    wrist: Literal["estimated", "palm"] = "estimated",
-) -> JointSet:
-    """Read the labels in ``root/labels``, or in ``root``, for one of the four cameras.
+    root: str | Path, view: View = "color", *, wrist: Literal["estimated", "palm"] = "estimated"
+) -> Corpus:
+    """STB: a left hand before six backgrounds, 18,000 frames of four cameras with 21 joints.
 
     The data set has the middle of the palm and no wrist. Choice: ``estimated`` takes the palm for
     the middle between the wrist and the knuckle of the middle finger, so that the wrist is 2 palm -
     knuckle; ``palm`` leaves the palm in the place of the wrist. Compare scores on equal terms only.
 
-    Sequences that are not there, or whose file is of another layout, are counted among the
-    findings, and single hands with them that are not wholly before the camera. Raises InputError if
-    no sequence is there; UsageError for another view or wrist.
+    Dropped and counted: sequences that are not there, or whose file is of another layout, and
+    single hands that are not wholly before the camera.
+
+    Args:
+        root: the folder of the labels, or that of the data set.
+        view: the camera.
+        wrist: what is taken for it.
+
+    Raises InputError if no sequence is there; UsageError for another view or wrist.
     """
-    if view not in _CAMERAS:
-        raise UsageError(f"view: expected {', '.join(_CAMERAS)}, got {view!r}")
-    if wrist not in ("estimated", "palm"):
-        raise UsageError(f"wrist: expected estimated or palm, got {wrist!r}")
+    one_of("view", view, _CAMERAS)
+    one_of("wrist", wrist, ("estimated", "palm"))
     root = Path(root)
     folder = root / "labels" if (root / "labels").is_dir() else root
-    camera = _CAMERAS[view]
-    sequences: list[JointSequence] = []
-    findings: list[Finding] = []
+    builder = CorpusBuilder(f"STB, {view}", allow_empty=True)
     for name in SEQUENCES:
         path = folder / f"{name}_{_FILES[view]}.mat"
-        if not path.is_file():
-            findings.append(Finding(name, "not on disk", str(path)))
-            continue
-        try:
-            joints = _in_view(_hand_para(path), view)
-        except InputError as error:
-            findings.append(Finding(name, "file of another layout", str(error)))
-            continue
-        joints = joints[:, TO_MEDIAPIPE] / 1000
-        if wrist == "estimated":
-            joints[:, 0] = 2 * joints[:, 0] - joints[:, 9]
-        there = before_camera(joints)
-        prefix = "SK" if _FILES[view] == "SK" else "BB"
-        pictures = [f"{name}/{prefix}_{view}_{frame}.png" for frame in range(len(joints))]
-        findings += [
-            Finding(picture, "hand not before the camera")
-            for picture, seen in zip(pictures, there, strict=True)
-            if not seen
-        ]
-        if there.any():
-            sequences.append(
-                JointSequence(
-                    name,
-                    "test" if name in TEST_SEQUENCES else "train",
-                    joints[there],
-                    camera.project(joints[there]),
-                    tuple(p for p, seen in zip(pictures, there, strict=True) if seen),
-                    "left",
-                )
-            )
-    check_any(f"STB in {folder}", tuple(sequences), findings)
-    return JointSet(f"STB, {view}", camera, tuple(sequences), len(SEQUENCES), tuple(findings))
+        with builder.row(name):
+            if not path.is_file():
+                raise Unusable("not on disk", str(path))
+            try:
+                joints = _in_view(_hand_para(path), view)[:, TO_MEDIAPIPE] / 1000
+            except InputError as error:
+                raise Unusable("file of another layout", str(error)) from error
+            if wrist == "estimated":
+                joints[:, 0] = 2 * joints[:, 0] - joints[:, 9]
+            seen = before_camera(joints)
+            for frame in np.flatnonzero(~seen):
+                builder.drop(f"{name} frame {frame}", "hand not before the camera")
+            if seen.any():
+                split: Split = "test" if name in TEST_SEQUENCES else "train"
+                camera = _CAMERAS[view]
+                builder.add(joint_sequence(name, path, split, joints[seen], camera, "left"))
+    return builder.build()
 
 
 def _hand_para(path: Path) -> Array:

@@ -8,18 +8,16 @@ that also holds the parameters of the hand model, see ``RenderedClip.truth``.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-import torch
 
-from chereme.datasets.prepare import alone_in
+from chereme.datasets.engine import generate
+from chereme.datasets.preparation import alone_in
 from chereme.datasets.words import ACOUSTIC_SHARES, TextSampler, is_held_out
 from chereme.errors import UsageError
 from chereme.formats.dot_npz import npz_bytes
@@ -174,7 +172,7 @@ def write_corpus(
     jobs = [(i, items[i].label, items[i].path, i % signers, seed, pictures) for i in missing]
     folder.mkdir(parents=True, exist_ok=True)
     with alone_in(folder):
-        for finished in _run(jobs, workers):
+        for finished in generate(_job, jobs, workers):
             done += finished
             if progress is not None:
                 progress(done, count)
@@ -193,14 +191,6 @@ def word(index: int, seed: int, part: Part) -> str:
         # Of the words kept from training, half are for dev and half for test.
         if part == "train" or (sum(map(ord, text)) % 2 == 0) == (part == "dev"):
             return text
-
-
-def _run(jobs: Sequence[Any], workers: int) -> Any:
-    if workers <= 1:
-        yield from map(_job, jobs)
-        return
-    with ProcessPoolExecutor(workers, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
-        yield from pool.map(_job, jobs)
 
 
 def _job(job: tuple[int, str, Path, int, int, Pictures]) -> int:

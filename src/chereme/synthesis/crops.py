@@ -15,13 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chereme.datasets.clips import AS_SERVED, CropSettings, TrackedClip, in_crop
-from chereme.datasets.shards import Sample, jpeg_of
+from chereme.datasets.registry import Kind, dataset
+from chereme.datasets.shards import SIZE, Sample, jpeg_of
 from chereme.hands.crop import crop, hand_box
 from chereme.hands.skeleton import mirror, palm_size
 from chereme.synthesis.corpus import Part, Pictures, check_corpus, compose, parts, signer, word
 from chereme.synthesis.rendering.film import compress
 from chereme.types import FloatArray, Handedness, HandTrack
 
+RATE = 20.0  # frames a second, where nothing else is asked for
 _HEIGHTS = (160, 400)  # pixels of the pictures that crops are cut from: hands of 20 to 90 pixels
 _TREMBLE = 0.03  # palm lengths: errors of a detector, anew in each frame
 _OFFSET = 0.08  # and the same throughout a clip
@@ -39,7 +41,7 @@ class RenderedClips:
     clips: int
     signers: int | None = None
     seed: int = 0
-    rate: float = 20.0
+    rate: float = RATE
     settings: CropSettings = AS_SERVED
 
     name = "rendered"
@@ -120,6 +122,27 @@ class RenderedClips:
             **{key: rendered.truth[key] for key in ("global_orient", "hand_pose", "betas")},
         }
         return TrackedClip(sample, replace(track, mirrored=side == "left"), Path(name), truth=truth)
+
+
+@dataset("rendered", Kind.MADE_CROPS)
+def rendered(
+    clips: int,
+    *,
+    signers: int | None = None,
+    rate: float = RATE,
+    size: int = SIZE,
+    seed: int = 0,
+) -> RenderedClips:
+    """Words spelled by made-up signers, rendered as crops of their hands.
+
+    Args:
+        clips: how many.
+        signers: how many; if not given one for each 10 clips, at least 10.
+        rate: frames a second.
+        size: pixels of a side of the crops.
+        seed: the same seed gives the same files.
+    """
+    return RenderedClips(clips, signers, seed, rate, CropSettings(size=size))
 
 
 def _in_sight(

@@ -8,10 +8,9 @@ handshapes, in speed and in what hand they sign with; each clip has its view and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -19,7 +18,8 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation, Slerp
 
-from chereme.datasets.pose_clips import Entry, PoseClip, write_poses
+from chereme.datasets.pose_clips import Entry, PoseClip
+from chereme.datasets.registry import Kind, dataset
 from chereme.errors import UsageError
 from chereme.hand_model import HandLayer
 from chereme.hands.camera import Camera
@@ -348,7 +348,8 @@ class IsolatedSigns:
         return points, np.where(lost_frames(frames, style.dropout, rng), 0.0, sure)
 
     def __iter__(self) -> Iterator[PoseClip]:
-        return map(self.clip, range(len(self)))
+        """The clips in which a hand is seen."""
+        return (clip for clip in map(self.clip, range(len(self))) if clip.present.any())
 
 
 class _View:
@@ -373,19 +374,24 @@ class _View:
         return seen
 
 
-def write(
-    signs: IsolatedSigns,
-    folder: str | Path,
+@dataset("isolated", Kind.MADE_POSES)
+def isolated_signs(
+    clips: int,
     *,
-    progress: Callable[[int, int], None] | None = None,
-) -> int:
-    """Write the clips in which a hand is seen to a folder of poses; how many."""
+    glosses: int = 50,
+    signers: int | None = None,
+    rate: float = 25.0,
+    seed: int = 0,
+    lexicon_seed: int = 0,
+) -> IsolatedSigns:
+    """Isolated signs of made-up signers, as the joints that a detector would find.
 
-    def clips() -> Iterator[PoseClip]:
-        for done, clip in enumerate(signs, start=1):
-            if clip.present.any():
-                yield clip
-            if progress is not None:
-                progress(done, len(signs))
-
-    return write_poses(clips(), folder)
+    Args:
+        clips: how many.
+        glosses: how many signs.
+        signers: how many; if not given one for each 40 clips, at least 10.
+        rate: frames a second.
+        seed: the same seed gives the same files.
+        lexicon_seed: of the signs, so that other signers can sign the same ones.
+    """
+    return IsolatedSigns(clips, glosses, signers, seed, lexicon_seed, rate)

@@ -12,7 +12,7 @@ collection it reminds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -21,8 +21,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from chereme.datasets.exemplars import DIGITS, LETTERS, MOVING, Exemplars
-from chereme.datasets.pose_clips import Entry, PoseClip, write_poses
+from chereme.datasets.exemplars import DIGITS, LETTERS, MOVING, Exemplars, joined
+from chereme.datasets.pose_clips import Entry, PoseClip
+from chereme.datasets.registry import Kind, dataset
 from chereme.errors import UsageError
 from chereme.hands.both import SIDES
 from chereme.synthesis.spelling import SpelledClip, Speller
@@ -186,18 +187,23 @@ def _style(rng: np.random.Generator) -> SpellingStyle:
     )
 
 
-def write(
-    clips: LetterClips,
-    folder: str | Path,
+@dataset("letters", Kind.MADE_POSES)
+def letter_clips(
+    exemplars: list[Path],
+    clips: int,
     *,
-    progress: Callable[[int, int], None] | None = None,
-) -> int:
-    """Write the clips to a folder of poses (`chereme.datasets.pose_clips`); how many."""
+    dev: list[str] | None = None,
+    test: list[str] | None = None,
+    seed: int = 0,
+) -> LetterClips:
+    """Letters and digits as isolated signs, composed from exemplars of hands.
 
-    def made() -> Iterator[PoseClip]:
-        for done, clip in enumerate(clips, start=1):
-            yield clip
-            if progress is not None:
-                progress(done, len(clips))
-
-    return write_poses(made(), folder)
+    Args:
+        exemplars: a file of chereme prepare exemplars; may be given more than once.
+        clips: how many to train on; of each signer who is not, there are a tenth as many.
+        dev: signers of the split dev, as hand1.
+        test: signers of the split test, likewise.
+        seed: the same seed gives the same files.
+    """
+    hands = joined([Exemplars.load(file) for file in exemplars])
+    return LetterClips(hands, clips, tuple(dev or ()), tuple(test or ()), seed)

@@ -37,9 +37,8 @@ def other_signs(count: int, seed: int = 0) -> Iterator[PoseClip]:
         lexicon_seed=seed,
     )
     for clip in signs:
-        if clip.present.any():
-            kept = _still(clip, seed)
-            yield kept._replace(entry=replace(kept.entry, label="", split="train"))
+        kept = _still(clip, seed)
+        yield kept._replace(entry=replace(kept.entry, label="", split="train"))
 
 
 def _still(clip: PoseClip, seed: int) -> PoseClip:

@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 
 from chereme.datasets.clips import AS_SERVED, CropSettings, TrackedClip, in_crop
 from chereme.datasets.exemplars import LETTERS, MOVING, UPRIGHT_LETTERS, rows_of
-from chereme.datasets.shards import Sample, jpeg_of
+from chereme.datasets.registry import Kind, dataset
+from chereme.datasets.shards import SIZE, Sample, jpeg_of
 from chereme.datasets.words import ACOUSTIC_SHARES, TextSampler
 from chereme.errors import InputError, UsageError
 from chereme.hands.crop import crop, hand_box
@@ -35,6 +36,7 @@ from chereme.types import FloatArray, HandTrack
 Floats = NDArray[np.floating[Any]]
 Picture = NDArray[np.uint8]
 Split = Literal["train", "dev", "test"]
+RATE = 20.0  # frames a second, where nothing else is asked for
 _CANVAS = 384  # pixels; what a hand moves in
 _PALM = (34.0, 60.0)  # pixels of a palm on it
 _STORED = 220  # pixels of the longer side that photographs are kept at
@@ -192,7 +194,7 @@ class PhotographClips:
     root: Path
     clips: int
     seed: int = 0
-    rate: float = 20.0
+    rate: float = RATE
     settings: CropSettings = AS_SERVED
     dev: tuple[str, ...] = ()
     test: tuple[str, ...] = ()
@@ -200,6 +202,8 @@ class PhotographClips:
     name = "photographs"
 
     def __post_init__(self) -> None:
+        if self.clips < 1:
+            raise UsageError(f"clips: expected at least 1, got {self.clips}")
         if unknown := {*self.dev, *self.test} - set(self._signers):
             raise UsageError(
                 f"signers: expected some of {', '.join(self._signers)}, got "
@@ -268,6 +272,32 @@ class PhotographClips:
             size=self.settings.size,
         )
         return TrackedClip(sample, track, Path(name))
+
+
+@dataset("photographs", Kind.MADE_CROPS)
+def photograph_clips(
+    root: Path,
+    clips: int,
+    *,
+    dev: list[str] | None = None,
+    test: list[str] | None = None,
+    rate: float = RATE,
+    size: int = SIZE,
+    seed: int = 0,
+) -> PhotographClips:
+    """Words made of photographs of letters, held, moved and faded into each other.
+
+    Args:
+        root: the folder of letters_studio, letters_wild, handshapes_261 and letters_landmarks.
+        clips: how many.
+        dev: signers of the split dev, of hand1 to hand5, wild and manual.
+        test: signers of the split test, likewise.
+        rate: frames a second.
+        size: pixels of a side of the crops.
+        seed: the same seed gives the same files.
+    """
+    kept = tuple(dev or ()), tuple(test or ())
+    return PhotographClips(root, clips, seed, rate, CropSettings(size=size), *kept)
 
 
 def _text(rng: np.random.Generator, letters: str) -> str:

@@ -9,19 +9,18 @@ gloss.
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from chereme.datasets.prepare import alone_in
+from chereme.datasets.engine import generate
+from chereme.datasets.preparation import alone_in
+from chereme.datasets.registry import Kind, dataset
+from chereme.datasets.sentences import GLOSS_TIMES, Gloss, Sentence, write_times
 from chereme.errors import UsageError
 from chereme.formats.manifests import Item, write_manifest
 from chereme.formats.tracks import PoseTracks, one_track, write_tracks
@@ -156,48 +155,54 @@ class FilmedSigning:
         video = path.with_suffix(".mp4")
         return Item(path, " ".join(words), name, who, part, video=video)
 
+    def _timed(self, index: int, item: Item) -> Sentence:
+        timed = self.signing.utterance(index, SUBSTEPS).glosses
+        return Sentence(path=item.path, id=item.id, glosses=tuple(Gloss(*gloss) for gloss in timed))
+
     def write(
         self,
         folder: str | Path,
         *,
         workers: int = 1,
         progress: Callable[[int, int], None] | None = None,
-    ) -> list[Item]:
-        """Write all clips to ``folder``; the rows of the manifest.
+    ) -> int:
+        """Write all clips to ``folder``; how many there are.
 
         The files do not depend on the number of workers. Clips that are there already are not made
         again, so a run that was stopped goes on.
+
+        Args:
+            workers: processes that make clips.
         """
         folder = Path(folder)
         items = [self.item(index, folder) for index in range(self.signing.clips)]
         for part in {folder, *(item.path.parent for item in items)}:
             part.mkdir(parents=True, exist_ok=True)
         missing = [i for i, item in enumerate(items) if not (item.video and item.video.exists())]
-        done = len(items) - len(missing)
+        jobs = [(self, index, items[index]) for index in missing]
         with alone_in(folder):
-            for _ in _run([(self, index, items[index]) for index in missing], workers):
-                done += 1
+            for done, _ in enumerate(generate(_job, jobs, workers), len(items) - len(jobs) + 1):
                 if progress is not None:
                     progress(done, len(items))
-            self._write_times(items, folder / "glosses.csv")
+            write_times(map(self._timed, range(len(items)), items), folder / GLOSS_TIMES)
             write_manifest(items, folder / "manifest.csv")
-        return items
-
-    def _write_times(self, items: Sequence[Item], path: Path) -> None:
-        with path.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(("id", "gloss", "start", "end"))
-            for index, item in enumerate(items):
-                for gloss, start, end in self.signing.utterance(index, SUBSTEPS).glosses:
-                    writer.writerow((item.id, gloss, f"{start:.3f}", f"{end:.3f}"))
+        return len(items)
 
 
-def _run(jobs: Sequence[tuple[FilmedSigning, int, Item]], workers: int) -> Iterator[None]:
-    if workers <= 1:
-        yield from map(_job, jobs)
-        return
-    with ProcessPoolExecutor(workers, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
-        yield from pool.map(_job, jobs)
+@dataset("signing", Kind.MADE_VIDEOS)
+def filmed_signing(
+    clips: int, *, signers: int | None = None, rate: float = 12.5, size: int = 96, seed: int = 0
+) -> FilmedSigning:
+    """Videos of sentences of made-up signs, with their pose tracks.
+
+    Args:
+        clips: how many.
+        signers: how many; if not given one for each 30 clips, at least 10.
+        rate: frames a second.
+        size: pixels of a side of the pictures, even.
+        seed: the same seed gives the same files.
+    """
+    return FilmedSigning(Signing(clips, signers, seed, rate), size)
 
 
 def _job(job: tuple[FilmedSigning, int, Item]) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from chereme.datasets.exemplars import LETTERS, MOVING, Exemplars
-from chereme.hands.detector import Detection, HandDetector
+from chereme.datasets.exemplars import LETTERS, MOVING, Exemplars, build_exemplars, joined
+from chereme.datasets.registry import Kind, dataset
+from chereme.errors import UsageError
+from chereme.hands.detector import Detection, HandDetector, MediaPipeDetector
 from chereme.hands.skeleton import mirror
 from chereme.synthesis.articulation import encode
 from chereme.synthesis.corpus import open_hand, signer
@@ -122,3 +125,36 @@ def rendered_exemplars(
         np.zeros(0, dtype=str),
         np.zeros(0, dtype=str),
     )
+
+
+@dataset("exemplars", Kind.EXEMPLARS)
+def exemplars(
+    root: Path,
+    *,
+    digits: bool = False,
+    variants: int = 6,
+    rendered: int = 0,
+    seed: int = 0,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> Exemplars:
+    """Handshapes of letters, from photographs: what letters and landmarks are composed of.
+
+    Args:
+        root: the folder of letters_studio, letters_wild, handshapes_261, letters_landmarks and
+            transitions_animation; letters_studio alone for digits.
+        digits: digits in the place of letters.
+        variants: times that each photograph is seen.
+        rendered: made-up signers to add, two views a letter.
+        seed: the same seed gives the same file.
+    """
+    if digits and rendered:
+        raise UsageError("exemplars: made-up signers (rendered) have no digits")
+    with MediaPipeDetector(still=True, max_hands=1) as detector:
+        found = build_exemplars(
+            root, detector, digits=digits, variants=variants, seed=seed, progress=progress
+        )
+    if not rendered:
+        return found
+    with MediaPipeDetector(still=True, max_hands=2) as detector:
+        more = rendered_exemplars(rendered, detector, seed=seed, progress=progress)
+    return joined([found, more])

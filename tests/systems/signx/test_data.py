@@ -74,7 +74,9 @@ def test_batches_are_padded_and_what_is_not_there_is_not_present() -> None:
     hand = one_track("test_hand", values, 30.0)
 
     def item(name: str, label: str, tracks: PoseTracks, ids: tuple[int, ...]) -> SentenceClip:
-        return SentenceClip(Sentence(name, Path(name), words_of(label)), tracks, ids)
+        return SentenceClip(
+            Sentence(id=name, path=Path(name), glosses=words_of(label)), tracks, ids
+        )
 
     batch = collate_sentences([item("x", "A B C", hand, (4, 5, UNK)), item("y", "B", face, (5,))])
     assert batch.ids == ("x", "y")

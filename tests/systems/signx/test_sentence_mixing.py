@@ -32,7 +32,7 @@ def sentence(name: str, glosses: str, signer: str | None = "a", timed: bool = Tr
         Gloss(word, 0.6 * n, 0.6 * n + 0.4) if timed else Gloss(word)
         for n, word in enumerate(glosses.split())
     )
-    return Sentence(name, Path(name), found, signer=signer)
+    return Sentence(id=name, path=Path(name), glosses=found, signer=signer)
 
 
 SENTENCES = (

@@ -277,7 +277,7 @@ class SignData(PoseData):
     """The clips of some folders of shards, for training and to watch.
 
     Args:
-        shards: folders that ``chereme prepare`` or ``write_clips`` wrote; clips of theirs without
+        shards: folders that ``chereme prepare`` wrote; clips of theirs without
             a split are for training.
         dev: folders whose split dev is watched; None: those of ``shards``.
         test: likewise, of the final score; there may be none.

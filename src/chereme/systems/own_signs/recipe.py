@@ -24,9 +24,8 @@ import numpy as np
 import torch
 from lightning import Callback, Trainer
 
-from chereme.datasets.catalogue import open_corpus
 from chereme.datasets.corpus import Corpus
-from chereme.datasets.folders import is_sign_clip
+from chereme.datasets.folders import is_sign_clip, read_signs
 from chereme.datasets.pose_clips import (
     CLIPS,
     POSES,
@@ -36,7 +35,7 @@ from chereme.datasets.pose_clips import (
     relabel,
     write_poses,
 )
-from chereme.datasets.prepare import Preparation, make_mediapipe
+from chereme.datasets.preparation import Preparation, make_mediapipe
 from chereme.datasets.shards import UNSPLIT
 from chereme.errors import InputError, UsageError
 from chereme.metrics import UNRANKED, ranks
@@ -241,7 +240,7 @@ def _read(folder: Path, signer: str | None) -> tuple[Corpus, tuple[str, ...]]:
             f"{folder}: expected a folder for each sign with its clips in it, <gloss>/<clip>, got "
             "no folder at all"
         )
-    corpus = open_corpus("signs", folder, signer=signer)
+    corpus = read_signs(folder, signer=signer)
     empty = [f.id for f in corpus.findings if f.reason == "no clip in its folder"]
     if not listed:
         glosses = {item.path.parent for item in corpus.items} | {folder / name for name in empty}

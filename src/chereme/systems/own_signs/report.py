@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from chereme.datasets.pose_clips import Entry
-from chereme.datasets.prepare import Preparation
+from chereme.datasets.preparation import Preparation
 from chereme.metrics import top_k, top_k_interval
 from chereme.recognition.config import Abstention
 from chereme.systems.own_signs.abstention import REJECTED, UNTESTED, Measured
