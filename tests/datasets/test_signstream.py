@@ -117,5 +117,5 @@ def test_nothing_to_read(made, tmp_path):
         signstream.read(made("<a/>") / "export.xml")
     with pytest.raises(InputError, match="2 not on disk"):
         signstream.read(made())
-    with pytest.raises(UsageError, match="positive"):
+    with pytest.raises(UsageError, match="finite numbers above 0"):
         signstream.read(made(), rate=0)
