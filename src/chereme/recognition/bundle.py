@@ -12,117 +12,97 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from chereme.errors import BundleError, InputError
+from chereme.errors import BundleError, InputError, UsageError
 from chereme.formats.files import read_file
-from chereme.formats.networks import open_network
+from chereme.formats.networks import Network, open_network
+from chereme.formats.tracks import register_track
 from chereme.recognition.config import (
-    BundleConfig,
+    LANGUAGE_MODEL,
     Config,
     ContinuousConfig,
-    Preprocessing,
+    LetterConfig,
+    Port,
     parse_config,
     read_json,
 )
-from chereme.text.alphabet import Alphabet
 
 if TYPE_CHECKING:
     from chereme.decoding.language_model import OnnxLanguageModel
 
 CONFIG = "config.json"
-ENCODER = "encoder.onnx"
-SEQUENCE = "sequence.onnx"
-LANGUAGE_MODEL = "lm.onnx"
-CLASSIFIER = "classifier.onnx"
-TRACKS = "tracks.onnx"
-DECODER = "decoder.onnx"
 MODEL_CARD = "MODEL_CARD.md"
-KNOWN = (ENCODER, TRACKS, SEQUENCE, DECODER, LANGUAGE_MODEL, CLASSIFIER, MODEL_CARD)
 MAX_BYTES = 1 << 30  # of a file
 MAX_CONFIG_BYTES = 16 << 20
 PICKLE_SUFFIXES = (".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".bin", ".joblib")
 
+C = TypeVar("C", bound=Config)
+
 
 @dataclass(frozen=True)
-class Bundle:
-    """A checked model that reads letters, ready to run.
+class Bundle(Generic[C]):
+    """A checked model, ready to run.
 
-    ``encoder``: ``frames`` -> ``features (T, D)``, frame by frame, so that it may be called on
-    pieces; frames are ``(T, F)`` float32 of landmarks, or crops ``(T, 3, S, S)`` uint8 RGB.
-    ``sequence``: ``features (1, T, D)`` -> ``log_probs (1, T', V)`` with
-    ``T' = ceil(T / temporal_stride)``. ``sha256`` is the hash of ``config.json``, which holds
-    the hashes of all other files: one number that names the model.
+    The networks that its task has, each named as its file; what they take and give is said by the
+    config's class, in ``networks``. ``sha256`` is the hash of ``config.json``, which holds the
+    hashes of all other files: one number that names the model.
     """
 
     directory: Path
-    config: BundleConfig
+    config: C
     sha256: str
-    encoder: Any
-    sequence: Any
-    language_model: OnnxLanguageModel | None
+    encoder: Any = None
+    tracks: Any = None
+    sequence: Any = None
+    decoder: Any = None
+    classifier: Any = None
+    language_model: OnnxLanguageModel | None = None
 
     @classmethod
-    def load(cls, directory: str | Path, *, threads: int | None = None) -> Bundle:
-        """Check and load the bundle in ``directory``; ``threads``: of ONNX Runtime (None: all).
+    def load(
+        cls, directory: str | Path, task: str | None = None, *, threads: int | None = None
+    ) -> Bundle[Any]:
+        """Check and load the bundle in ``directory``.
 
-        Raises ``BundleError`` if a file is missing, changed, unlisted, a pickle, or of another
-        form.
+        Args:
+            directory: the folder.
+            task: that it must be for; None: any.
+            threads: of ONNX Runtime; None: all.
+
+        The tracks of a model of continuous signing become known to this process
+        (``chereme.formats.tracks``).
+
+        Raises:
+            BundleError: a file is missing, changed, unlisted, a pickle, or of another form, the
+                model is for another task, or a track means something else here already.
         """
         config, sha256, files = check_bundle(directory)
         where = Path(directory)
-        if not isinstance(config, BundleConfig):
+        if task not in (None, config.task):
             raise BundleError(
-                f"{where}: expected a model that reads letters, got one for {config.task} signing; "
-                "open it with chereme.load, or give it to chereme recognize alone"
+                f"{where}: expected a model for {task} signing, got {config.name!r}, which is for "
+                f"{config.task}; chereme.load and chereme recognize open any"
             )
-        vocabulary = len(Alphabet(config.alphabet))
-        encoder = open_network(files[ENCODER], where / ENCODER, threads)
-        sequence = open_network(files[SEQUENCE], where / SEQUENCE, threads)
-        check_ports(encoder, where / ENCODER, ["frames"], "features")
-        check_ports(sequence, where / SEQUENCE, ["features"], "log_probs")
-        _check_frames(encoder.get_inputs()[0], where / ENCODER, config.preprocessing)
-        made, taken = encoder.get_outputs()[0].shape[-1], sequence.get_inputs()[0].shape[-1]
-        # A width that the file leaves open is a name.
-        if isinstance(made, int) and isinstance(taken, int) and made != taken:
-            raise BundleError(
-                f"{where / ENCODER} gives {made} features a frame, but {SEQUENCE} takes {taken}; "
-                "they do not belong together, export the bundle again"
-            )
-        gives = sequence.get_outputs()[0].shape[-1]
-        if gives != vocabulary:
-            raise BundleError(
-                f"{where / SEQUENCE} gives {gives} symbols, but the alphabet and the blank are "
-                f"{vocabulary}; export the bundle again"
-            )
-        return cls(
-            directory=where,
-            config=config,
-            sha256=sha256,
-            encoder=encoder,
-            sequence=sequence,
-            language_model=_language_model(where, files, vocabulary),
-        )
-
-    @property
-    def alphabet(self) -> Alphabet:
-        """The symbols of the model; index 0 is the blank."""
-        return Alphabet(self.config.alphabet)
+        networks = {
+            name: open_network(files[name], where / name, threads) for name in config.networks()
+        }
+        _check_ports(where, config, networks)
+        language_model = None
+        if isinstance(config, LetterConfig) and LANGUAGE_MODEL in files:
+            language_model = _language_model(where, files, 1 + len(config.alphabet))
+        if isinstance(config, ContinuousConfig):
+            try:
+                for track in config.tracks:
+                    register_track(track)
+            except UsageError as error:
+                raise BundleError(f"{where / CONFIG}: {error}") from error
+        opened: dict[str, Any] = {Path(name).stem: network for name, network in networks.items()}
+        return cls(where, config, sha256, **opened, language_model=language_model)
 
 
-def files_of(config: Config) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The names of the files beside ``config.json`` that a model must have, and that it may."""
-    if isinstance(config, BundleConfig):
-        return (ENCODER, SEQUENCE, MODEL_CARD), (LANGUAGE_MODEL,)
-    if isinstance(config, ContinuousConfig):
-        video = [ENCODER, TRACKS] if config.input == "rgb" else []
-        decoder = [DECODER] if "decoder" in config.readers else []
-        return (*video, SEQUENCE, *decoder, MODEL_CARD), ()
-    # One of landmarks is a single network; of pictures, one more makes joints of each crop.
-    return (*([ENCODER] if config.input == "rgb" else []), CLASSIFIER, MODEL_CARD), ()
-
-
-def read_config(directory: str | Path) -> tuple[Config, str]:
+# -- reading --------------------------------------------------------------------------------------
+def read_config(directory: str | Path) -> tuple[Any, str]:
     """The description and the SHA-256 of a bundle, without checking its other files."""
     where = Path(directory)
     if where.suffix.lower() in PICKLE_SUFFIXES:
@@ -147,13 +127,13 @@ def _read(path: Path, max_bytes: int) -> bytes:
         raise BundleError(f"{error}; fetch the bundle again") from error
 
 
-def check_bundle(directory: str | Path) -> tuple[Config, str, dict[str, bytes]]:
+def check_bundle(directory: str | Path) -> tuple[Any, str, dict[str, bytes]]:
     """Check every file of a bundle: ``(config, sha256, contents by name)``, or ``BundleError``."""
     where = Path(directory)
     config, sha256 = read_config(where)
-    required, optional = files_of(config)
+    required = (*config.networks(), MODEL_CARD)
     for name in config.files:
-        _check_name(where, name, (*required, *optional))
+        _check_name(where, name, (*required, *config.optional))
     for name in required:
         if name not in config.files:
             raise BundleError(
@@ -181,78 +161,6 @@ def check_bundle(directory: str | Path) -> tuple[Config, str, dict[str, bytes]]:
     return config, sha256, contents
 
 
-def write_bundle(
-    directory: str | Path, config: BundleConfig, files: Mapping[str, bytes | Path]
-) -> Bundle:
-    """Write a model that reads letters with :func:`write_files`, and load the result."""
-    write_files(directory, config, files)
-    return Bundle.load(directory)
-
-
-def write_files(directory: str | Path, config: Config, files: Mapping[str, bytes | Path]) -> None:
-    """Write ``files`` (contents, or paths to copy) and ``config.json`` with their hashes.
-
-    ``config.files`` is filled in here, and a short model card is written if none is given. An
-    existing bundle at ``directory`` is replaced, or stays whole if the writing fails; any other
-    content there is an error.
-    """
-    where = Path(directory)
-    if where.exists() and not where.is_dir():
-        raise BundleError(f"{where}: expected a folder to write the bundle to, found a file")
-    present = [path.name for path in where.iterdir()] if where.exists() else []
-    foreign = sorted(set(present) - {*KNOWN, CONFIG})
-    if foreign:
-        raise BundleError(
-            f"{where} holds other files ({', '.join(foreign[:3])}); give a new or empty folder"
-        )
-    contents = {n: c if isinstance(c, bytes) else Path(c).read_bytes() for n, c in files.items()}
-    contents.setdefault(MODEL_CARD, _short_card(config).encode())
-    required, optional = files_of(config)
-    for name in contents:
-        _check_name(where, name, (*required, *optional))
-    hashes = {
-        name: hashlib.sha256(content).hexdigest() for name, content in sorted(contents.items())
-    }
-    text = json.dumps(replace(config, files=hashes).to_dict(), indent=2, ensure_ascii=False)
-    contents[CONFIG] = (text + "\n").encode()
-    where.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".bundle-", dir=where.parent) as beside:
-        new, old = Path(beside) / "new", Path(beside) / "old"
-        new.mkdir()
-        old.mkdir()
-        for name, content in contents.items():
-            (new / name).write_bytes(content)
-        try:
-            for name in present:
-                (where / name).replace(old / name)
-            for name in contents:
-                (new / name).replace(where / name)
-        except BaseException:
-            for name in contents.keys() - set(present):
-                (where / name).unlink(missing_ok=True)
-            for path in old.iterdir():
-                path.replace(where / path.name)
-            raise
-
-
-def _short_card(config: Config) -> str:
-    """What the config tells of the model, for a reader."""
-    licence = config.licence
-    lines = [
-        f"# {config.name}",
-        "",
-        f"Task: {config.task}, from {config.input}.",
-        "",
-        f"Licence: code {licence.code}; weights {licence.weights}; data {licence.data}.",
-    ]
-    for title, entries in (("Training data", config.training_data), ("Metrics", config.metrics)):
-        lines += ["", f"## {title}", ""]
-        lines += [
-            "- " + "; ".join(f"{key}: {value}" for key, value in entry.items()) for entry in entries
-        ] or ["Not stated."]
-    return "\n".join(lines) + "\n"
-
-
 def _check_name(where: Path, name: str, allowed: Sequence[str]) -> None:
     """Only known plain names, which lie in the folder itself even when links are followed."""
     if Path(name).suffix.lower() in PICKLE_SUFFIXES:
@@ -268,41 +176,108 @@ def _check_name(where: Path, name: str, allowed: Sequence[str]) -> None:
         raise BundleError(f"{where / name} is a link that leaves the bundle; copy the file instead")
 
 
-def check_ports(session: Any, path: Path, sources: list[str], *targets: str) -> None:
-    """``BundleError`` unless a network's inputs and outputs have these names."""
-    inputs = [port.name for port in session.get_inputs()]
-    outputs = [port.name for port in session.get_outputs()]
-    if inputs != sources or outputs != list(targets):
-        raise BundleError(
-            f"{path}: expected input {', '.join(map(repr, sources))} and output "
-            f"{', '.join(map(repr, targets))}, got {inputs} and {outputs}; is this another "
-            "network's file?"
-        )
+def _check_ports(where: Path, config: Config, networks: Mapping[str, Network]) -> None:
+    """``BundleError`` unless the networks take and give what the config says, and each other."""
+    widths: dict[str, tuple[str, int]] = {}
+    for file, ports in config.networks().items():
+        opened = (networks[file].get_inputs(), networks[file].get_outputs())
+        for expected, found in zip(ports, opened, strict=True):
+            if [port.name for port in found] != list(expected):
+                raise BundleError(
+                    f"{where / file}: expected {', '.join(map(repr, ports.inputs))} to "
+                    f"{', '.join(map(repr, ports.outputs))}, got "
+                    f"{[port.name for port in found]}; is this another network's file?"
+                )
+            for port in found:
+                if not _fits(port, expected[port.name]):
+                    kind, sizes = expected[port.name]
+                    shape = [size if isinstance(size, int) else "any" for size in sizes]
+                    raise BundleError(
+                        f"{where / file}: expected {port.name!r} of {shape}, {kind}, as {CONFIG} "
+                        f"says, got {port.shape}, {port.type}; export the bundle again"
+                    )
+                # A width that the file leaves open is a name.
+                width = port.shape[-1]
+                other, first = widths.setdefault(port.name, (file, width))
+                if isinstance(width, int) and isinstance(first, int) and width != first:
+                    raise BundleError(
+                        f"{where / file} has {port.name!r} of width {width}, but {other} of "
+                        f"{first}; they do not belong together, export the bundle again"
+                    )
 
 
-def _check_frames(port: Any, path: Path, preprocessing: Preprocessing) -> None:
-    """The encoder's input is what the config says that it is given."""
-    crop = preprocessing.crop
-    kind = "tensor(float)" if crop is None else "tensor(uint8)"
-    shape = [preprocessing.features] if crop is None else [3, crop.size, crop.size]
-    if port.type != kind or port.shape[1:] != shape:
-        raise BundleError(
-            f"{path} wants frames of {port.shape[1:]}, {port.type}, but {CONFIG} says {shape}, "
-            f"{kind}; export the bundle again"
-        )
+def _fits(port: Any, expected: Port) -> bool:
+    kind, sizes = expected
+    return (
+        port.type == f"tensor({kind})"
+        and len(port.shape) == len(sizes)
+        and all(not isinstance(s, int) or s == f for s, f in zip(sizes, port.shape, strict=True))
+    )
 
 
-def _language_model(
-    where: Path, files: Mapping[str, bytes], vocabulary: int
-) -> OnnxLanguageModel | None:
-    if LANGUAGE_MODEL not in files:
-        return None
+def _language_model(where: Path, files: Mapping[str, bytes], symbols: int) -> OnnxLanguageModel:
     from chereme.decoding.language_model import OnnxLanguageModel
 
     lm = OnnxLanguageModel(where / LANGUAGE_MODEL, files[LANGUAGE_MODEL])
-    if lm.symbols != vocabulary:
+    if lm.symbols != symbols:
         raise BundleError(
             f"{where / LANGUAGE_MODEL} gives {lm.symbols} symbols, but the alphabet and the blank "
-            f"are {vocabulary}; export the bundle again"
+            f"are {symbols}; export the bundle again"
         )
     return lm
+
+
+# -- writing --------------------------------------------------------------------------------------
+def write_bundle(
+    directory: str | Path, config: C, files: Mapping[str, bytes | Path]
+) -> Bundle[C]:
+    """Write ``files`` (contents, or paths to copy) and ``config.json`` with their hashes, and load
+    the result.
+
+    ``config.files`` is filled in here, and a model card is written if none is given. An existing
+    bundle at ``directory`` is replaced; any other content there is an error.
+    """
+    where = Path(directory)
+    if where.exists() and not where.is_dir():
+        raise BundleError(f"{where}: expected a folder to write the bundle to, found a file")
+    present = {path.name for path in where.iterdir()} if where.exists() else set()
+    former = {n for n in present if n in (CONFIG, MODEL_CARD) or n.endswith(".onnx")}
+    if foreign := sorted(present - former):
+        raise BundleError(
+            f"{where} holds other files ({', '.join(foreign[:3])}); give a new or empty folder"
+        )
+    contents = {n: c if isinstance(c, bytes) else Path(c).read_bytes() for n, c in files.items()}
+    contents.setdefault(MODEL_CARD, _card(config).encode())
+    for name in contents:
+        _check_name(where, name, (*config.networks(), *config.optional, MODEL_CARD))
+    hashes = {
+        name: hashlib.sha256(content).hexdigest() for name, content in sorted(contents.items())
+    }
+    text = json.dumps(replace(config, files=hashes).to_dict(), indent=2, ensure_ascii=False)
+    contents[CONFIG] = (text + "\n").encode()
+    where.mkdir(parents=True, exist_ok=True)
+    # All are written before the first of an older bundle goes.
+    with tempfile.TemporaryDirectory(prefix=".bundle-", dir=where.parent) as fresh:
+        for name, content in contents.items():
+            (Path(fresh) / name).write_bytes(content)
+        for name in former:
+            (where / name).unlink()
+        for name in contents:
+            (Path(fresh) / name).replace(where / name)
+    return Bundle.load(where)
+
+
+def _card(config: Config) -> str:
+    """A model card of what the config tells."""
+    licence = config.licence
+    parts = [
+        f"# {config.name}",
+        *config.about(),
+        f"Licence: code {licence.code}; weights {licence.weights}; data {licence.data}.",
+    ]
+    for title, entries in (("Training data", config.training_data), ("Metrics", config.metrics)):
+        lines = [
+            "- " + "; ".join(f"{key}: {value}" for key, value in entry.items()) for entry in entries
+        ]
+        parts += [f"## {title}", "\n".join(lines) or "Not stated."]
+    return "\n\n".join(parts) + "\n"

@@ -1,6 +1,6 @@
 """What the ``config.json`` of a model bundle says, and reading it strictly.
 
-Every key is known and typed: a misspelt one is an error and never a silent default.
+Every key is known, typed and bounded: a misspelt one is an error and never a silent default.
 """
 
 from __future__ import annotations
@@ -10,28 +10,60 @@ import json
 import sys
 import typing
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import UnionType
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, get_args, get_origin
 
 from chereme.decoding.generation import PAPER_GENERATION, GenerationConfig, check_generation
 from chereme.errors import BundleError, UsageError
 from chereme.formats.tracks import TrackSpec
 from chereme.hands.both import Sampling
-from chereme.recognition.tasks import TASKS, find
 from chereme.text.glosses import GlossVocabulary, Units
 
 # 1: landmarks; 2: crops too; 3: isolated signs; 4: continuous signing; 5: abstention.
 SCHEMA_VERSION = 5
-MAX_RATE = 240.0  # frames a second; as other limits here, it holds a hostile bundle's memory
 MAX_FRAMES = 4096  # of a clip; attention takes memory with its square
 MAX_WIDTH = 100_000  # numbers of a track
 MAX_BEAM = 1000
 MAX_WEIGHT = 1000.0  # of a score in a search
 MAX_DEPTH = 20  # of objects and lists in each other
 
+ENCODER = "encoder.onnx"
+TRACKS = "tracks.onnx"
+SEQUENCE = "sequence.onnx"
+DECODER = "decoder.onnx"
+CLASSIFIER = "classifier.onnx"
+LANGUAGE_MODEL = "lm.onnx"
 
+
+class Between(NamedTuple):
+    """The limits of a number in a config; they keep a hostile bundle from asking for all memory."""
+
+    low: float
+    high: float
+
+
+Rate = Annotated[float, Between(0.001, 240)]
+Share = Annotated[float, Between(0, 1)]
+Side = Annotated[int, Between(8, 1024)]
+Weight = Annotated[float, Between(-MAX_WEIGHT, MAX_WEIGHT)]
+Beam = Annotated[int, Between(1, MAX_BEAM)]
+Gap = Annotated[float, Between(0, 3600)]
+
+Port = tuple[str, tuple[int | str | None, ...]]
+"""The type of a network's input or output, and its sizes: a number, the name of an axis that is
+free, or None for a width that training settled."""
+
+
+class Ports(NamedTuple):
+    """What a network takes and gives, by name, in order."""
+
+    inputs: Mapping[str, Port]
+    outputs: Mapping[str, Port]
+
+
+# -- what configs of several tasks have -----------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Crop:
     """The crops of an RGB model: ``size`` pixels wide and high, RGB, uint8, of a right hand.
@@ -40,24 +72,59 @@ class Crop:
     taken out of the colours (mean, spread) is part of the network.
     """
 
-    size: int
-    padding: float
-    smoothing: float
+    size: Side
+    padding: Annotated[float, Between(-0.499, 4)]
+    smoothing: Annotated[float, Between(0, 10)]
 
-    def __post_init__(self) -> None:
-        # The limits keep a hostile bundle from asking for all of the memory.
-        _expect(8 <= self.size <= 1024, "preprocessing.crop.size", "8 to 1024", self.size)
-        _expect(
-            -0.5 < self.padding <= 4,
-            "preprocessing.crop.padding",
-            "over -0.5, up to 4",
-            self.padding,
+
+@dataclass(frozen=True, slots=True)
+class Licence:
+    """The terms of the code, of the weights, and of the data that they were trained on."""
+
+    code: str
+    weights: str
+    data: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """What the configs of all tasks say.
+
+    ``training_data`` and ``metrics`` are lists of objects for the reader of the model card; each of
+    the metrics names its ``test_set``. ``files`` gives the SHA-256 of every file beside it.
+    """
+
+    name: str
+    task: str
+    input: str
+    licence: Licence
+    training_data: tuple[Mapping[str, Any], ...]
+    metrics: tuple[Mapping[str, Any], ...]
+    files: Mapping[str, str] = field(default_factory=dict)
+    schema_version: int = SCHEMA_VERSION
+
+    optional: ClassVar[tuple[str, ...]] = ()
+    """Files that the bundle may have, beside its networks and the model card."""
+
+    def check(self) -> None:
+        """BundleError where one key does not fit another."""
+
+    def networks(self) -> dict[str, Ports]:
+        """The networks that the bundle must have, by file."""
+        raise NotImplementedError
+
+    def about(self) -> list[str]:
+        """What the model does, as paragraphs of its card."""
+        return [f"Task: {self.task}, from {self.input}."]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON object that :func:`parse_config` reads back."""
+        return dataclasses.asdict(
+            self, dict_factory=lambda pairs: {k: v for k, v in pairs if v is not None}
         )
-        _expect(
-            0 <= self.smoothing <= 10, "preprocessing.crop.smoothing", "0 to 10 s", self.smoothing
-        )
 
 
+# -- fingerspelling -------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
     """``rate``: frames a second that the network wants, and what it is given of each frame.
@@ -65,8 +132,8 @@ class Preprocessing:
     That is ``features`` numbers made of landmarks, or a ``crop``.
     """
 
-    rate: float
-    features: int | None = None
+    rate: Rate
+    features: Annotated[int, Between(1, MAX_WIDTH)] | None = None
     crop: Crop | None = None
 
 
@@ -80,11 +147,11 @@ class Decoding:
     both are settings of the model.
     """
 
-    beam_width: int = 5
-    alpha: float = 0.0
-    beta: float = 0.0
-    min_probability: float = 0.0
-    min_mean_probability: float = 0.0
+    beam_width: Beam = 5
+    alpha: Weight = 0.0
+    beta: Weight = 0.0
+    min_probability: Share = 0.0
+    min_mean_probability: Share = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +162,9 @@ class Segmentation:
     shorter than ``min_duration`` is dropped.
     """
 
-    bridge: float = 0.2
-    max_gap: float = 0.5
-    min_duration: float = 0.2
+    bridge: Gap = 0.2
+    max_gap: Gap = 0.5
+    min_duration: Gap = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,86 +175,53 @@ class Still:
     """
 
     letters: tuple[str, ...] = ()
-    duration: float = 0.6
-    margin: float = 0.0
+    duration: Annotated[float, Between(0, 60)] = 0.6
+    margin: Annotated[float, Between(-1e12, 1e12)] = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Licence:
-    """The terms of the code, of the weights, and of the data that they were trained on."""
+@dataclass(frozen=True, kw_only=True)
+class LetterConfig(Config):
+    """A model that reads letters. ``alphabet`` leaves out the blank, which is index 0."""
 
-    code: str
-    weights: str
-    data: str
-
-
-@dataclass(frozen=True, slots=True)
-class BundleConfig:
-    """The whole description of a model that reads letters.
-
-    ``alphabet`` leaves out the blank, which is index 0.
-
-    ``training_data`` and ``metrics`` are lists of objects for the reader of the model card; each of
-    the metrics names its ``test_set``. ``files`` gives the SHA-256 of every file beside it.
-    """
-
-    name: str
     task: Literal["fingerspelling"]
     alphabet: tuple[str, ...]
     input: Literal["landmarks", "rgb"]
     preprocessing: Preprocessing
-    licence: Licence
-    training_data: tuple[Mapping[str, Any], ...]
-    metrics: tuple[Mapping[str, Any], ...]
-    temporal_stride: int = 1
+    temporal_stride: Annotated[int, Between(1, 1024)] = 1
     decoding: Decoding = field(default_factory=Decoding)
     segmentation: Segmentation = field(default_factory=Segmentation)
     still: Still = field(default_factory=Still)
-    files: Mapping[str, str] = field(default_factory=dict)
-    schema_version: int = SCHEMA_VERSION
 
-    def __post_init__(self) -> None:
+    optional = (LANGUAGE_MODEL,)
+
+    def check(self) -> None:
+        """The alphabet has symbols, each once; what is read is described, and nothing else."""
         _expect(self.alphabet != (), "alphabet", "at least one symbol", self.alphabet)
-        _expect(
-            len(set(self.alphabet)) == len(self.alphabet),
-            "alphabet",
-            "no symbol twice",
-            self.alphabet,
-        )
-        _check_rate(self.preprocessing.rate)
-        self._check_input()
-        _between("temporal_stride", self.temporal_stride, 1, 1024)
-        decoding, cut = self.decoding, self.segmentation
-        _between("decoding.beam_width", decoding.beam_width, 1, MAX_BEAM)
-        _between("decoding.alpha", decoding.alpha, -MAX_WEIGHT, MAX_WEIGHT)
-        _between("decoding.beta", decoding.beta, -MAX_WEIGHT, MAX_WEIGHT)
-        _between("decoding.min_probability", decoding.min_probability, 0, 1)
-        _between("decoding.min_mean_probability", decoding.min_mean_probability, 0, 1)
-        for name in ("bridge", "max_gap", "min_duration"):
-            _between(f"segmentation.{name}", getattr(cut, name), 0, 3600)
-        _between("still.duration", self.still.duration, 0, 60)
-        _between("still.margin", self.still.margin, -1e12, 1e12)
+        _once("alphabet", "symbol", self.alphabet)
         unknown = [letter for letter in self.still.letters if letter not in self.alphabet]
         _expect(not unknown, "still.letters", "letters of the alphabet", unknown)
-        _check_metrics(self.metrics)
+        rgb = self.input == "rgb"
+        _belongs("features", self.preprocessing.features, not rgb, self.input)
+        _belongs("crop", self.preprocessing.crop, rgb, self.input)
 
-    def _check_input(self) -> None:
-        given = {"features": self.preprocessing.features, "crop": self.preprocessing.crop}
-        needed, other = ("features", "crop") if self.input == "landmarks" else ("crop", "features")
-        if given[needed] is None:
-            raise BundleError(f"the key 'preprocessing.{needed}' is missing")
-        if self.preprocessing.features is not None:
-            _between("preprocessing.features", self.preprocessing.features, 1, MAX_WIDTH)
-        if given[other] is not None:
-            raise BundleError(
-                f"unknown key 'preprocessing.{other}' of a model that reads {self.input}"
-            )
+    def networks(self) -> dict[str, Ports]:
+        """T frames give T' = ceil(T / ``temporal_stride``) outputs of V symbols.
 
-    def to_dict(self) -> dict[str, Any]:
-        """The JSON object that :func:`parse_config` reads back."""
-        return _to_dict(self)
+        ``encoder.onnx`` works frame by frame, so that it may be called on pieces of a clip; crops
+        are RGB.
+        """
+        crop, features = self.preprocessing.crop, self.preprocessing.features
+        frames = _pictures("time", crop.size) if crop else ("float", ("time", features))
+        return {
+            ENCODER: Ports({"frames": frames}, {"features": ("float", ("time", None))}),
+            SEQUENCE: Ports(
+                {"features": ("float", (1, "time", None))},
+                {"log_probs": ("float", (1, "time", 1 + len(self.alphabet)))},
+            ),
+        }
 
 
+# -- isolated signs -------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class ClipPreprocessing:
     """What a model of isolated signs is given of a clip.
@@ -202,12 +236,12 @@ class ClipPreprocessing:
     seconds, that is filled.
     """
 
-    rate: float
-    frames: int
+    rate: Rate
+    frames: Annotated[int, Between(1, MAX_FRAMES)]
     sampling: Sampling
     crop: Crop | None = None
-    hands: int = 2
-    bridge: float = 0.0
+    hands: Annotated[int, Between(1, 2)] = 2
+    bridge: Annotated[float, Between(0, 10)] = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,69 +255,79 @@ class Abstention:
     answers.
     """
 
-    temperature: float = 1.0
+    temperature: Annotated[float, Between(0.01, 100)] = 1.0
     other: bool = False
-    min_probability: float = 0.0
-
-    def __post_init__(self) -> None:
-        _expect(
-            0.01 <= self.temperature <= 100,
-            "abstention.temperature",
-            "0.01 to 100",
-            self.temperature,
-        )
-        _expect(
-            0 <= self.min_probability <= 1,
-            "abstention.min_probability",
-            "0 to 1",
-            self.min_probability,
-        )
+    min_probability: Share = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class IsolatedConfig:
-    """The whole description of a model of isolated signs.
+@dataclass(frozen=True, kw_only=True)
+class IsolatedConfig(Config):
+    """A model of isolated signs. ``classes``: its glosses, as its log-probabilities are ordered."""
 
-    ``classes`` are its glosses, in the order of its log-probabilities. ``training_data``,
-    ``metrics`` and ``files`` as of :class:`BundleConfig`.
-    """
-
-    name: str
     task: Literal["isolated"]
     classes: tuple[str, ...]
     input: Literal["landmarks", "rgb"]
     preprocessing: ClipPreprocessing
-    licence: Licence
-    training_data: tuple[Mapping[str, Any], ...]
-    metrics: tuple[Mapping[str, Any], ...]
     abstention: Abstention = field(default_factory=Abstention)
-    files: Mapping[str, str] = field(default_factory=dict)
-    schema_version: int = SCHEMA_VERSION
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """There are glosses to tell apart; pictures alone are read of one hand, and as crops."""
         _expect(len(self.classes) >= 2, "classes", "at least 2 glosses", self.classes)
         _expect("" not in self.classes, "classes", "no empty gloss", self.classes)
-        twice = [gloss for gloss, count in Counter(self.classes).items() if count > 1]
-        _expect(not twice, "classes", "no gloss twice", twice)
-        _check_rate(self.preprocessing.rate)
-        frames = self.preprocessing.frames
-        _expect(1 <= frames <= MAX_FRAMES, "preprocessing.frames", f"1 to {MAX_FRAMES}", frames)
-        rgb = self.input == "rgb"
-        if rgb and self.preprocessing.crop is None:
-            raise BundleError("the key 'preprocessing.crop' is missing")
-        if not rgb and self.preprocessing.crop is not None:
-            raise BundleError("unknown key 'preprocessing.crop' of a model that reads landmarks")
-        hands, bridge = self.preprocessing.hands, self.preprocessing.bridge
-        least = 1 if rgb else 2
-        _expect(least <= hands <= 2, "preprocessing.hands", f"{least} to 2", hands)
-        _expect(0 <= bridge <= 10, "preprocessing.bridge", "0 to 10 s", bridge)
-        _check_metrics(self.metrics)
+        _once("classes", "gloss", self.classes)
+        rgb, hands = self.input == "rgb", self.preprocessing.hands
+        _belongs("crop", self.preprocessing.crop, rgb, self.input)
+        _expect(rgb or hands == 2, "preprocessing.hands", "2 to 2", hands)
 
-    def to_dict(self) -> dict[str, Any]:
-        """The JSON object that :func:`parse_config` reads back."""
-        return _to_dict(self)
+    def networks(self) -> dict[str, Ports]:
+        """Joints are ``(B, T, hands, 21, ...)`` of the left and the right hand.
+
+        Of landmarks: pixels, x right, y down; ``confidence`` is 0 where a joint was not seen,
+        ``mask`` False for padding. Of pictures, ``encoder.onnx`` makes joints of each crop, RGB, of
+        a right hand, left ones mirrored; ``present`` is False where there is no hand or no frame.
+        With ``abstention.other``, the last log-probability is that of no sign among the glosses.
+        """
+        hands, crop = self.preprocessing.hands, self.preprocessing.crop
+        inputs: dict[str, Port] = {
+            "joints": ("float", ("clips", "frames", hands, 21, 3 if crop else 2)),
+            "present": ("bool", ("clips", "frames", hands)),
+            "confidence": ("float", ("clips", "frames", hands, 21)),
+            "mask": ("bool", ("clips", "frames")),
+        }
+        taken = ("joints", "present") if crop else ("joints", "confidence", "mask")
+        gives = len(self.classes) + self.abstention.other
+        classifier = Ports(
+            {name: inputs[name] for name in taken}, {"log_probs": ("float", ("clips", gives))}
+        )
+        if crop is None:
+            return {CLASSIFIER: classifier}
+        frames, joints = _pictures("frames", crop.size), ("float", ("frames", 21, 3))
+        return {ENCODER: Ports({"frames": frames}, {"joints": joints}), CLASSIFIER: classifier}
+
+    def about(self) -> list[str]:
+        """What is read of a clip, the glosses, and what becomes of other signs."""
+        given, least = self.preprocessing, self.abstention.min_probability
+        what = "the landmarks of both hands"
+        if self.input == "rgb":
+            what = "pictures of " + ("both hands" if given.hands == 2 else "the hand that signs")
+        chosen = {"window": "in a row, from the middle of", "spread": "evenly spread over"}
+        others = "A clip of any other sign is ranked as if it were one of these."
+        if least:
+            others = (
+                f"There is no answer where no gloss has a probability of {least:.2f} "
+                "(--min-probability), as is meant for clips of other signs. Not all of these are "
+                "found out."
+            )
+        return [
+            f"Recognises single signs, one a clip, from {what}: it ranks its {len(self.classes)} "
+            f"glosses. Face and body are not read. {others}",
+            f"It reads {given.frames} frames {chosen[given.sampling]} the clip, or all of a "
+            f"shorter one. The clips it was trained on have about {given.rate:g} frames a second.",
+            f"Glosses: {', '.join(self.classes)}.",
+        ]
 
 
+# -- continuous signing ---------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class SigningPreprocessing:
     """What a model of continuous signing is given.
@@ -294,8 +338,8 @@ class SigningPreprocessing:
     which the hand detector finds no hand is not read.
     """
 
-    rate: float | None = None
-    picture: int | None = None
+    rate: Rate | None = None
+    picture: Side | None = None
     needs_hands: bool = True
 
 
@@ -304,8 +348,8 @@ class Windows:
     """How what is long is read: in windows of ``seconds``, each with ``overlap`` seconds of the
     one before."""
 
-    seconds: float = 12.0
-    overlap: float = 4.0
+    seconds: Annotated[float, Between(0.2, 300)] = 12.0
+    overlap: Annotated[float, Between(0, 150)] = 4.0
 
     def frames(self, rate: float) -> tuple[int, int]:
         """Both at ``rate`` frames a second: a window has at least 2 frames, and one that is new."""
@@ -317,18 +361,23 @@ Reader = Literal["decoder", "ctc"]
 """What reads the latent of continuous signing: the text decoder, or the CTC head."""
 
 
-@dataclass(frozen=True, slots=True)
-class ContinuousConfig:
-    """The whole description of a model of continuous signing.
+def track_ports(names: Iterable[str]) -> tuple[list[str], list[str]]:
+    """What the networks call the numbers of tracks, and the frames in which they are present."""
+    every = list(names)
+    return [f"track_{name}" for name in every], [f"present_{name}" for name in every]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContinuousConfig(Config):
+    """A model of continuous signing.
 
     ``tokens`` and ``units`` are of its ``chereme.text.glosses.GlossVocabulary``. ``tracks``: those
     that it reads, by name; of a model that reads video too (``input`` "rgb"), which makes them of
     the frames itself. ``readers``: what it can be read with; ``read_with``: with what it is, unless
     told otherwise. ``generation``: of the decoder, ``ctc_beam``: width of the search in what the
-    CTC head says. ``training_data``, ``metrics`` and ``files`` as of :class:`BundleConfig`.
+    CTC head says.
     """
 
-    name: str
     task: Literal["continuous"]
     tokens: tuple[str, ...]
     units: Units
@@ -337,16 +386,12 @@ class ContinuousConfig:
     readers: tuple[Reader, ...]
     read_with: Reader
     preprocessing: SigningPreprocessing
-    licence: Licence
-    training_data: tuple[Mapping[str, Any], ...]
-    metrics: tuple[Mapping[str, Any], ...]
     generation: GenerationConfig = PAPER_GENERATION
-    ctc_beam: int = 5
+    ctc_beam: Beam = 5
     windows: Windows = field(default_factory=Windows)
-    files: Mapping[str, str] = field(default_factory=dict)
-    schema_version: int = SCHEMA_VERSION
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Vocabulary, tracks and readers are whole, and what is read with is among these."""
         try:
             GlossVocabulary(self.tokens, self.units)
             check_generation(self.generation)
@@ -355,66 +400,98 @@ class ContinuousConfig:
         names = [track.name for track in self.tracks]
         good = names and len(set(names)) == len(names) and all(map(str.isidentifier, names))
         _expect(bool(good), "tracks", "one or more of different names", names)
-        _between("tracks", sum(track.width for track in self.tracks), 1, 10 * MAX_WIDTH)
         for track in self.tracks:
-            _expect(1 <= track.width <= MAX_WIDTH, track.name, f"1 to {MAX_WIDTH}", track.width)
+            _within(track.name, track.width, Between(1, MAX_WIDTH))
+        _within("tracks", sum(track.width for track in self.tracks), Between(1, 10 * MAX_WIDTH))
         _expect(len(self.readers) > 0, "readers", "decoder, ctc or both", self.readers)
         _expect(
             self.read_with in self.readers, "read_with", ", ".join(self.readers), self.read_with
         )
-        given = self.preprocessing
-        if given.rate is not None:
-            _check_rate(given.rate)
-        if (self.input == "rgb") != (given.picture is not None):
-            wrong = "is missing" if self.input == "rgb" else "is of a model that reads video"
-            raise BundleError(f"the key 'preprocessing.picture' {wrong}")
-        if given.picture is not None:
-            _expect(8 <= given.picture <= 1024, "preprocessing.picture", "8 to 1024", given.picture)
+        _belongs("picture", self.preprocessing.picture, self.input == "rgb", self.input)
         method = self.generation.method
         _expect(method != "sample", "generation.method", "beam or greedy", method)
+        weights = Between(-MAX_WEIGHT, MAX_WEIGHT)
         for name in ("length_penalty", "repetition_penalty", "temperature", "top_p"):
-            value = getattr(self.generation, name)
-            _between(f"generation.{name}", value, -MAX_WEIGHT, MAX_WEIGHT)
-        longest = self.generation.max_length
-        _expect(longest <= MAX_FRAMES, "generation.max_length", f"up to {MAX_FRAMES}", longest)
-        beams = self.generation.beam_size, self.ctc_beam
-        _expect(all(1 <= n <= MAX_BEAM for n in beams), "beams", f"1 to {MAX_BEAM}", beams)
-        seconds, overlap = self.windows.seconds, self.windows.overlap
-        _expect(0.2 <= seconds <= 300, "windows.seconds", "0.2 to 300", seconds)
-        _expect(0 <= overlap <= seconds / 2, "windows.overlap", "0 to half of it", overlap)
-        _check_metrics(self.metrics)
+            _within(f"generation.{name}", getattr(self.generation, name), weights)
+        _within("generation.max_length", self.generation.max_length, Between(1, MAX_FRAMES))
+        _within("generation.beam_size", self.generation.beam_size, Between(1, MAX_BEAM))
+        half = self.windows.seconds / 2
+        _within("windows.overlap", self.windows.overlap, Between(0, half))
 
-    def to_dict(self) -> dict[str, Any]:
-        """The JSON object that :func:`parse_config` reads back."""
-        return _to_dict(self)
+    def networks(self) -> dict[str, Ports]:
+        """B clips of T frames, N hypotheses of L ids; V ids in all.
+
+        ``sequence.onnx``: ``track_<name>`` has NaN where a number is not known, ``present_<name>``
+        is False where, or for all of a clip if, a track is missing; ``lengths`` are in frames.
+        ``memory`` is for the decoder, ``log_probs`` are of the CTC head. ``decoder.onnx``: ids from
+        BOS on -> logits of what follows each of them.
+
+        Of a model that reads video, ``encoder.onnx`` makes features of whole frames, RGB, as
+        ``chereme.video.letterbox`` makes them; ``tracks.onnx`` makes tracks of the features.
+        """
+        clips = ("clips", "frames")
+        numbers, frames = track_ports(track.name for track in self.tracks)
+        tracks: dict[str, Port] = {
+            name: ("float", (*clips, track.width))
+            for name, track in zip(numbers, self.tracks, strict=True)
+        }
+        present: dict[str, Port] = dict.fromkeys(frames, ("bool", clips))
+        lengths: dict[str, Port] = {"lengths": ("int64", ("clips",))}
+        size = len(GlossVocabulary(self.tokens, self.units))
+        gives: dict[str, Port] = {}
+        found: dict[str, Ports] = {}
+        if "decoder" in self.readers:
+            gives["memory"] = ("float", (*clips, None))
+            found[DECODER] = Ports(
+                {
+                    "ids": ("int64", ("hypotheses", "places")),
+                    "memory": ("float", ("sentences", "frames", None)),
+                    "lengths": ("int64", ("sentences",)),
+                },
+                {"logits": ("float", ("hypotheses", "places", size))},
+            )
+        if "ctc" in self.readers:
+            gives["log_probs"] = ("float", (*clips, size))
+        found[SEQUENCE] = Ports({**tracks, **present, **lengths}, gives)
+        if self.preprocessing.picture is not None:
+            pictures = _pictures("frames", self.preprocessing.picture)
+            features: Port = ("float", ("frames", None))
+            found[ENCODER] = Ports({"frames": pictures}, {"features": features})
+            found[TRACKS] = Ports({"features": ("float", (*clips, None)), **lengths}, tracks)
+        return found
+
+    def about(self) -> list[str]:
+        """What is read, how, and the vocabulary."""
+        given = self.preprocessing
+        what = "pose tracks"
+        if self.input == "rgb":
+            what = (
+                f"video, from pictures of {given.picture} x {given.picture} pixels, or pose tracks"
+            )
+        rate = "any number of" if given.rate is None else f"{given.rate:g}"
+        units = {"glosses": "glosses", "pieces": "pieces that glosses are made of"}[self.units]
+        how = {"decoder": "its text decoder", "ctc": "its CTC head"}[self.read_with]
+        return [
+            f"Reads continuous signing as glosses, from {what}. It knows {len(self.tokens)} "
+            f"{units}, and takes any other sign for one of these. Glosses are labels of signs, no "
+            "translation.",
+            f"It reads {rate} frames a second, with {how}, and what is longer in windows of "
+            f"{self.windows.seconds:g} s.",
+            "\n".join(f"- {t.name}, {t.width} numbers: {t.meaning}" for t in self.tracks),
+            f"{units.capitalize()}: {', '.join(self.tokens)}.",
+        ]
 
 
-Config = BundleConfig | IsolatedConfig | ContinuousConfig
-"""The description of a model of any task."""
+def _pictures(axis: str, size: int) -> Port:
+    return "uint8", (axis, 3, size, size)
 
 
-def _check_rate(rate: float) -> None:
-    _expect(0 < rate <= MAX_RATE, "preprocessing.rate", f"above 0, up to {MAX_RATE:g}", rate)
-
-
-def _check_metrics(metrics: tuple[Mapping[str, Any], ...]) -> None:
-    for metric in metrics:
-        _expect("test_set" in metric, "metrics", "a 'test_set' in each entry", dict(metric))
-
-
-def _to_dict(config: Config) -> dict[str, Any]:
-    values = dataclasses.asdict(config)
-    values["preprocessing"] = {
-        key: value for key, value in values["preprocessing"].items() if value is not None
-    }
-    return values
-
-
+# -- reading --------------------------------------------------------------------------------------
 def read_json(raw: bytes, where: str = "config.json") -> Any:
     """The JSON document in ``raw``; BundleError for what strict JSON does not have (NaN, a key
     twice), for numbers without end, and where it is nested deeper than a config ever is."""
     try:
-        data = json.loads(raw, parse_constant=_no_constant, object_pairs_hook=_once)
+        data = json.loads(raw, parse_constant=_no_constant, object_pairs_hook=_object)
         _check_depth(data, MAX_DEPTH)
     except (ValueError, RecursionError) as error:
         reason = "nested too deep" if isinstance(error, RecursionError) else error
@@ -426,11 +503,10 @@ def _no_constant(name: str) -> typing.NoReturn:
     raise ValueError(f"{name} is no number of JSON")
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        twice = [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
-        raise ValueError(f"the key {twice[0]!r} comes twice")
+        raise ValueError(f"the key {_twice(key for key, _ in pairs)[0]!r} comes twice")
     return found
 
 
@@ -442,8 +518,10 @@ def _check_depth(value: Any, left: int) -> None:
             _check_depth(inner, left - 1)
 
 
-def parse_config(data: Any, where: str = "config.json") -> Config:
+def parse_config(data: Any, where: str = "config.json") -> Any:
     """A config of any task from its JSON object; ``BundleError`` names the key that is wrong."""
+    from chereme.recognition.tasks import TASKS, find
+
     if not isinstance(data, dict):
         raise BundleError(f"{where}: expected a JSON object, got {type(data).__name__}")
     version = data.get("schema_version")
@@ -457,72 +535,90 @@ def parse_config(data: Any, where: str = "config.json") -> Config:
             f"{where}: schema version {version} is newer than {SCHEMA_VERSION}, the newest that "
             "this chereme reads; install a newer chereme from where this one came"
         )
-    task = data.get("task")
     try:
         if "task" not in data:
             raise BundleError("the key 'task' is missing")
-        known = TASKS.get(task) if isinstance(task, str) else None
-        if known is None:
-            raise BundleError(f"task: expected one of {', '.join(TASKS)}, got {task!r}")
-        return typing.cast(Config, _convert(find(known.config), data, ""))
+        task = data["task"]
+        known = isinstance(task, str) and task in TASKS
+        _expect(known, "task", f"one of {', '.join(TASKS)}", task)
+        config: Config = _convert_fields(find(TASKS[task].config), data, "")
+        for metric in config.metrics:
+            _expect("test_set" in metric, "metrics", "a 'test_set' in each entry", dict(metric))
+        config.check()
     except BundleError as error:
         raise BundleError(f"{where}: {error}") from None
+    return config
 
 
 def _convert(kind: Any, value: Any, key: str) -> Any:
     """``value`` of JSON as the annotated type ``kind``, or an error that names ``key``."""
-    origin = get_origin(kind)
-    if origin is UnionType:  # X | None: JSON's null is not a way to leave a key out
-        kind = get_args(kind)[0]
+    origin, parts = get_origin(kind), get_args(kind)
+    if origin in (UnionType, typing.Union):  # X | None: null is not a way to leave a key out
+        return _convert(parts[0], value, key)
+    if origin is Annotated:
+        found = _convert(parts[0], value, key)
+        _within(key, found, parts[1])
+        return found
     if dataclasses.is_dataclass(kind):
         _expect(isinstance(value, dict), key, "an object", value)
         return _convert_fields(typing.cast(type, kind), value, key)
     if origin is Literal:
-        _expect(value in get_args(kind), key, f"one of {', '.join(get_args(kind))}", value)
+        _expect(value in parts, key, f"one of {', '.join(parts)}", value)
         return value
     if origin is tuple:
         _expect(isinstance(value, list), key, "a list", value)
-        return tuple(
-            _convert(get_args(kind)[0], item, f"{key}[{i}]") for i, item in enumerate(value)
-        )
+        return tuple(_convert(parts[0], item, f"{key}[{i}]") for i, item in enumerate(value))
     if origin is Mapping:
         _expect(isinstance(value, dict), key, "an object", value)
-        inner = get_args(kind)[1]
-        return {
-            k: v if inner is Any else _convert(inner, v, f"{key}.{k}") for k, v in value.items()
-        }
+        return {k: _convert(parts[1], v, f"{key}.{k}") for k, v in value.items()}
+    if kind is Any:
+        return value
     if kind is float:
         good = isinstance(value, int | float) and not isinstance(value, bool)
-        # JSON as Python reads it knows NaN, Infinity, and integers without end.
-        good = good and abs(value) <= sys.float_info.max
-        _expect(good, key, "a number", value)
+        # JSON as Python reads it knows infinity, and integers without end.
+        _expect(good and abs(value) <= sys.float_info.max, key, "a number", value)
         return float(value)
     good = isinstance(value, kind) and not (kind is int and isinstance(value, bool))
     _expect(good, key, {str: "a text", int: "an integer", bool: "true or false"}[kind], value)
     return value
 
 
-def _convert_fields(kind: type, value: dict[str, Any], key: str) -> Any:
-    hints = typing.get_type_hints(kind)
+def _convert_fields(kind: type, value: Mapping[str, Any], key: str) -> Any:
+    fields = {f.name: f for f in dataclasses.fields(kind)}
     prefix = f"{key}." if key else ""
-    unknown = sorted(value.keys() - hints.keys())
-    if unknown:
+    if unknown := sorted(value.keys() - fields.keys()):
         raise BundleError(
-            f"unknown key {prefix + unknown[0]!r}; known here: {', '.join(sorted(hints))}"
+            f"unknown key {prefix + unknown[0]!r}; known here: {', '.join(sorted(fields))}"
         )
-    required = [
-        f.name
-        for f in dataclasses.fields(kind)
-        if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
-    ]
-    missing = [name for name in required if name not in value]
-    if missing:
-        raise BundleError(f"the key {prefix + missing[0]!r} is missing")
+    for name, one in fields.items():
+        if name not in value and one.default is one.default_factory is dataclasses.MISSING:
+            raise BundleError(f"the key {prefix + name!r} is missing")
+    hints = typing.get_type_hints(kind, include_extras=True)
     return kind(**{name: _convert(hints[name], v, prefix + name) for name, v in value.items()})
 
 
-def _between(key: str, value: float, low: float, high: float) -> None:
-    _expect(low <= value <= high, key, f"{low:g} to {high:g}", value)
+# -- checks ---------------------------------------------------------------------------------------
+def _twice(names: Iterable[str]) -> list[str]:
+    return [name for name, count in Counter(names).items() if count > 1]
+
+
+def _once(key: str, what: str, names: Iterable[str]) -> None:
+    twice = _twice(names)
+    _expect(not twice, key, f"no {what} twice", twice)
+
+
+def _belongs(key: str, value: object, needed: bool, reads: str) -> None:
+    """A part of the preprocessing is there where it is needed, and only there."""
+    if needed and value is None:
+        raise BundleError(f"the key 'preprocessing.{key}' is missing")
+    if value is not None and not needed:
+        raise BundleError(f"unknown key 'preprocessing.{key}' of a model that reads {reads}")
+
+
+def _within(key: str, value: float, limits: Between) -> None:
+    _expect(
+        limits.low <= value <= limits.high, key, f"{limits.low:g} to {limits.high:g}", value
+    )
 
 
 def _expect(condition: bool, key: str, expected: str, got: Any) -> None:
