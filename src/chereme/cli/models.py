@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -33,24 +34,20 @@ def models(
             "input": model.input,
             "task": model.task,
             "summary": model.summary,
-            "licence": {
-                "code": model.licence.code,
-                "weights": model.licence.weights,
-                "data": model.licence.data,
-            },
             "folder": str(model.directory),
         }
         try:
             config, sha256 = read_config(model.directory)
-            row |= {"sha256": sha256, "metrics": list(config.metrics)}
+            row |= {"licence": asdict(config.licence), "sha256": sha256}
+            row |= {"metrics": list(config.metrics)}
         except BundleError as error:
-            row |= {"sha256": None, "problem": str(error)}
+            row |= {"licence": None, "sha256": None, "problem": str(error)}
         rows.append(row)
     if form is Format.json:
         typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
         return
     for row in rows:
-        licence = row["licence"]
+        licence = row["licence"] or dict.fromkeys(("code", "weights", "data"), "not installed")
         typer.echo(f"{row['name']}  ({row['task']}, reads {row['input']})")
         typer.echo(f"  {row['summary']}")
         typer.echo(

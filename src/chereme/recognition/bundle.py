@@ -19,7 +19,12 @@ from chereme.formats.files import read_file
 from chereme.formats.networks import Network, open_network
 from chereme.formats.tracks import register_track
 from chereme.recognition.config import (
+    CLASSIFIER,
+    DECODER,
+    ENCODER,
     LANGUAGE_MODEL,
+    SEQUENCE,
+    TRACKS,
     Config,
     ContinuousConfig,
     LetterConfig,
@@ -33,6 +38,7 @@ if TYPE_CHECKING:
 
 CONFIG = "config.json"
 MODEL_CARD = "MODEL_CARD.md"
+KNOWN = (ENCODER, TRACKS, SEQUENCE, DECODER, CLASSIFIER, LANGUAGE_MODEL)  # networks
 MAX_BYTES = 1 << 30  # of a file
 MAX_CONFIG_BYTES = 16 << 20
 PICKLE_SUFFIXES = (".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".bin", ".joblib")
@@ -228,21 +234,20 @@ def _language_model(where: Path, files: Mapping[str, bytes], symbols: int) -> On
 
 
 # -- writing --------------------------------------------------------------------------------------
-def write_bundle(
-    directory: str | Path, config: C, files: Mapping[str, bytes | Path]
-) -> Bundle[C]:
+def write_bundle(directory: str | Path, config: C, files: Mapping[str, bytes | Path]) -> Bundle[C]:
     """Write ``files`` (contents, or paths to copy) and ``config.json`` with their hashes, and load
     the result.
 
     ``config.files`` is filled in here, and a model card is written if none is given. An existing
-    bundle at ``directory`` is replaced; any other content there is an error.
+    bundle at ``directory`` is replaced, or stays whole if the writing fails; any other content there
+    is an error.
     """
     where = Path(directory)
     if where.exists() and not where.is_dir():
         raise BundleError(f"{where}: expected a folder to write the bundle to, found a file")
     present = {path.name for path in where.iterdir()} if where.exists() else set()
-    former = {n for n in present if n in (CONFIG, MODEL_CARD) or n.endswith(".onnx")}
-    if foreign := sorted(present - former):
+    foreign = sorted(present - {*KNOWN, CONFIG, MODEL_CARD})
+    if foreign:
         raise BundleError(
             f"{where} holds other files ({', '.join(foreign[:3])}); give a new or empty folder"
         )
@@ -256,14 +261,23 @@ def write_bundle(
     text = json.dumps(replace(config, files=hashes).to_dict(), indent=2, ensure_ascii=False)
     contents[CONFIG] = (text + "\n").encode()
     where.mkdir(parents=True, exist_ok=True)
-    # All are written before the first of an older bundle goes.
-    with tempfile.TemporaryDirectory(prefix=".bundle-", dir=where.parent) as fresh:
+    with tempfile.TemporaryDirectory(prefix=".bundle-", dir=where.parent) as beside:
+        new, old = Path(beside) / "new", Path(beside) / "old"
+        new.mkdir()
+        old.mkdir()
         for name, content in contents.items():
-            (Path(fresh) / name).write_bytes(content)
-        for name in former:
-            (where / name).unlink()
-        for name in contents:
-            (Path(fresh) / name).replace(where / name)
+            (new / name).write_bytes(content)
+        try:
+            for name in present:
+                (where / name).replace(old / name)
+            for name in contents:
+                (new / name).replace(where / name)
+        except BaseException:
+            for name in contents.keys() - present:
+                (where / name).unlink(missing_ok=True)
+            for path in old.iterdir():
+                path.replace(where / path.name)
+            raise
     return Bundle.load(where)
 
 

@@ -19,6 +19,7 @@ from chereme.decoding.generation import PAPER_GENERATION, GenerationConfig, chec
 from chereme.errors import BundleError, UsageError
 from chereme.formats.tracks import TrackSpec
 from chereme.hands.both import Sampling
+from chereme.recognition.tasks import TASKS, find
 from chereme.text.glosses import GlossVocabulary, Units
 
 # 1: landmarks; 2: crops too; 3: isolated signs; 4: continuous signing; 5: abstention.
@@ -361,6 +362,10 @@ Reader = Literal["decoder", "ctc"]
 """What reads the latent of continuous signing: the text decoder, or the CTC head."""
 
 
+OUTPUTS = {"decoder": "memory", "ctc": "log_probs"}
+"""What ``sequence.onnx`` gives for each of the readers."""
+
+
 def track_ports(names: Iterable[str]) -> tuple[list[str], list[str]]:
     """What the networks call the numbers of tracks, and the frames in which they are present."""
     every = list(names)
@@ -520,8 +525,6 @@ def _check_depth(value: Any, left: int) -> None:
 
 def parse_config(data: Any, where: str = "config.json") -> Any:
     """A config of any task from its JSON object; ``BundleError`` names the key that is wrong."""
-    from chereme.recognition.tasks import TASKS, find
-
     if not isinstance(data, dict):
         raise BundleError(f"{where}: expected a JSON object, got {type(data).__name__}")
     version = data.get("schema_version")
@@ -616,9 +619,7 @@ def _belongs(key: str, value: object, needed: bool, reads: str) -> None:
 
 
 def _within(key: str, value: float, limits: Between) -> None:
-    _expect(
-        limits.low <= value <= limits.high, key, f"{limits.low:g} to {limits.high:g}", value
-    )
+    _expect(limits.low <= value <= limits.high, key, f"{limits.low:g} to {limits.high:g}", value)
 
 
 def _expect(condition: bool, key: str, expected: str, got: Any) -> None:

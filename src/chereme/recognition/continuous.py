@@ -23,8 +23,8 @@ from chereme.formats.tracks import PAPER_RATE, PoseTracks
 from chereme.formats.tracks.files import open_tracks
 from chereme.formats.tracks.mediapipe import mediapipe_of_landmarks
 from chereme.hands.detector import MediaPipeDetector
-from chereme.recognition.config import Reader
-from chereme.recognition.continuous_bundle import ContinuousBundle
+from chereme.recognition.bundle import Bundle
+from chereme.recognition.config import ContinuousConfig, Reader
 from chereme.recognition.gloss_decoding import (
     GlossDecoder,
     OnnxInputs,
@@ -128,7 +128,7 @@ class ContinuousRecognizer:
 
     def __init__(
         self,
-        bundle: ContinuousBundle,
+        bundle: Bundle[ContinuousConfig],
         *,
         read_with: Reader | None = None,
         beam_width: int | None = None,
@@ -480,13 +480,13 @@ class ContinuousRecognizer:
         )
 
 
-def load_continuous(model: str | Path, *, threads: int | None = None) -> ContinuousBundle:
+def load_continuous(model: str | Path, *, threads: int | None = None) -> Bundle[ContinuousConfig]:
     """The bundle of continuous signing in a folder.
 
     Raises ``UsageError`` if there is no such model, ``BundleError`` if it is damaged or for another
     task.
     """
-    return ContinuousBundle.load(resolve(model), threads=threads)
+    return Bundle.load(resolve(model), "continuous", threads=threads)
 
 
 def _timed(gloss: ReadGloss, window: Window[T], given: _Given[T]) -> SignedGloss:

@@ -23,7 +23,7 @@ from chereme.hands.crop import crop, hand_box
 from chereme.hands.normalise import nearest, sample_times
 from chereme.hands.signing import bridge_gaps
 from chereme.recognition.bundle import Bundle
-from chereme.recognition.config import Config, Crop
+from chereme.recognition.config import Config, Crop, LetterConfig
 from chereme.recognition.hand_landmarks import Progress, is_landmark_file, read_again
 from chereme.recognition.networks import encode_frames
 from chereme.recognition.prefetch import prefetch
@@ -124,7 +124,7 @@ def frames_to_encode(
 
 
 def read_crop_features(
-    bundle: Bundle,
+    bundle: Bundle[LetterConfig],
     source: Path,
     tracks: Sequence[HandTrack],
     pieces: Sequence[HandTrack],

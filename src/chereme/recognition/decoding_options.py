@@ -7,7 +7,7 @@ from typing import Any
 
 from chereme.decoding import LanguageModel
 from chereme.errors import UsageError
-from chereme.recognition.bundle import LANGUAGE_MODEL
+from chereme.recognition.config import LANGUAGE_MODEL
 from chereme.recognition.ctc_letters import Search
 from chereme.recognition.streams import Readers
 

@@ -22,6 +22,7 @@ from chereme.hands.signing import bridge_gaps, signing_hand, to_right_hand
 from chereme.hands.tracking import SURE_FRACTION
 from chereme.hands.turns import Turn, signing_columns, signing_turns, turn_tracks
 from chereme.recognition.bundle import Bundle
+from chereme.recognition.config import LetterConfig
 from chereme.recognition.crops import pictures_of, read_crop_features
 from chereme.recognition.ctc_letters import (
     Emissions,
@@ -61,7 +62,7 @@ from chereme.video.reader import check_rate, check_rotate
 
 Pieces = tuple[HandTrack, ...]
 """One stretch as each of the bundles that read together is to see it."""
-MakeEncoder = Callable[[Bundle, Sequence[HandTrack], Sequence[HandTrack]], Encode]
+MakeEncoder = Callable[[Bundle[LetterConfig], Sequence[HandTrack], Sequence[HandTrack]], Encode]
 """Called with the tracks of all turns as they were seen and the pieces that will be read, shown as
 right hands."""
 
@@ -104,7 +105,7 @@ class Recognizer:
 
     def __init__(
         self,
-        model: Bundle | Streams,
+        model: Bundle[LetterConfig] | Streams,
         *,
         hand: Hand = "auto",
         beam_width: int | None = None,
@@ -398,7 +399,7 @@ class Recognizer:
         again: Mapping[str, Any],
         stages: Stages,
         progress: Progress | None,
-        bundle: Bundle,
+        bundle: Bundle[LetterConfig],
         tracks: Sequence[HandTrack],
         pieces: Sequence[HandTrack],
     ) -> Encode:

@@ -16,8 +16,7 @@ from chereme.decoding import Hypothesis, Span, align, beam_search, greedy, said_
 from chereme.decoding.ctc import ctc_log_likelihoods
 from chereme.decoding.generation import GenerationConfig, generate, may_follow
 from chereme.formats.tracks import PoseTracks
-from chereme.recognition.config import ContinuousConfig, Reader
-from chereme.recognition.continuous_bundle import OUTPUTS, track_ports
+from chereme.recognition.config import OUTPUTS, ContinuousConfig, Reader, track_ports
 from chereme.text.glosses import BOS, EOS, GlossVocabulary
 
 OnnxInputs = Mapping[str, NDArray[Any]]

@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from chereme._version import __version__
 from chereme.errors import UsageError
 from chereme.hands.both import both_hands, choose_frames, sign_span
-from chereme.recognition.config import Abstention, ClipPreprocessing
+from chereme.recognition.bundle import Bundle
+from chereme.recognition.config import Abstention, ClipPreprocessing, IsolatedConfig
 from chereme.recognition.crops import pictures_of
 from chereme.recognition.hand_landmarks import HandLandmarks, MakeDetector, Progress, detect_hands
-from chereme.recognition.isolated_bundle import CROP_PORTS, LANDMARK_PORTS, OUTPUT, IsolatedBundle
 from chereme.recognition.profiling import Stages
 from chereme.recognition.registry import resolve
 from chereme.recognition.report import LOW_COVERAGE, Hand, hands_seen, why_no_hand
@@ -64,7 +64,7 @@ class IsolatedRecognizer:
 
     def __init__(
         self,
-        model: IsolatedBundle | Sequence[IsolatedBundle],
+        model: Bundle[IsolatedConfig] | Sequence[Bundle[IsolatedConfig]],
         *,
         hand: Hand = "auto",
         mirrored: bool = False,
@@ -76,7 +76,7 @@ class IsolatedRecognizer:
         video_stream: int | None = None,
         make_detector: MakeDetector | None = None,
     ) -> None:
-        self.bundles = (model,) if isinstance(model, IsolatedBundle) else tuple(model)
+        self.bundles = (model,) if isinstance(model, Bundle) else tuple(model)
         if not self.bundles:
             raise UsageError("models: expected at least one of isolated signs, got none")
         self.glosses = self.bundles[0].config.classes
@@ -196,7 +196,7 @@ class IsolatedRecognizer:
             return IsolatedResult(info=info, warnings=tuple(warnings))
         joints, confidence = joints[span], confidence[span]
 
-        def log_probs(bundle: IsolatedBundle) -> NDArray[np.float64] | None:
+        def log_probs(bundle: Bundle[IsolatedConfig]) -> NDArray[np.float64] | None:
             if bundle.config.input == "landmarks":
                 return stages.run("network", lambda: classify(bundle, joints, confidence))
             pictures = pictures_of(source, bundle.config)
@@ -267,7 +267,7 @@ def probabilities(abstention: Abstention, log_probs: NDArray[np.float64]) -> NDA
 
 
 def classify(
-    bundle: IsolatedBundle, joints: FloatArray, confidence: FloatArray
+    bundle: Bundle[IsolatedConfig], joints: FloatArray, confidence: FloatArray
 ) -> NDArray[np.float64]:
     """What a model of landmarks says of one clip: log-probabilities ``(K,)`` (or one more, of other
     signs, see ``Abstention``), from its joints
@@ -276,33 +276,32 @@ def classify(
     chosen = choose_frames(len(joints), preprocessing.frames, preprocessing.sampling, None)
     joints, confidence = joints[chosen], confidence[chosen]
     joints = np.where(confidence[..., None] > 0, joints, 0.0)
-    given = (
-        joints.astype(np.float32)[None],
-        confidence.astype(np.float32)[None],
-        np.ones((1, len(chosen)), bool),
-    )
-    named = dict(zip(LANDMARK_PORTS, given, strict=True))
-    log_probs: NDArray[np.float32] = bundle.classifier.run([OUTPUT], named)[0][0]
+    given = {
+        "joints": joints.astype(np.float32)[None],
+        "confidence": confidence.astype(np.float32)[None],
+        "mask": np.ones((1, len(chosen)), bool),
+    }
+    log_probs: NDArray[np.float32] = bundle.classifier.run(["log_probs"], given)[0][0]
     return log_probs.astype(np.float64)
 
 
-def classify_joints(bundle: IsolatedBundle, hands: HandJoints) -> NDArray[np.float64]:
+def classify_joints(bundle: Bundle[IsolatedConfig], hands: HandJoints) -> NDArray[np.float64]:
     """What a model of pictures says of one clip: log-probabilities ``(K,)``, from the joints of
     those frames that it reads."""
-    named = dict(zip(CROP_PORTS, (hands.joints[None], hands.present[None]), strict=True))
-    log_probs: NDArray[np.float32] = bundle.classifier.run([OUTPUT], named)[0][0]
+    given = {"joints": hands.joints[None], "present": hands.present[None]}
+    log_probs: NDArray[np.float32] = bundle.classifier.run(["log_probs"], given)[0][0]
     return log_probs.astype(np.float64)
 
 
 def load_isolated(
     model: str | Path, stream: Stream = "auto", *, threads: int | None = None
-) -> IsolatedBundle:
+) -> Bundle[IsolatedConfig]:
     """The bundle of isolated signs in a folder, or of a bundled model's name.
 
     Raises ``UsageError`` if there is no such model or it does not read the stream, ``BundleError``
     if it is damaged or for another task.
     """
-    bundle = IsolatedBundle.load(resolve(model), threads=threads)
+    bundle = Bundle.load(resolve(model), "isolated", threads=threads)
     if stream not in ("auto", bundle.config.input):
         raise UsageError(
             f"the model {bundle.config.name!r} reads {bundle.config.input}, not {stream}; leave "
@@ -331,7 +330,7 @@ def _warnings(frames: int, fps: float | None, given: Sequence[ClipPreprocessing]
     return warnings
 
 
-def _columns(first: IsolatedBundle, other: IsolatedBundle) -> NDArray[np.intp]:
+def _columns(first: Bundle[IsolatedConfig], other: Bundle[IsolatedConfig]) -> NDArray[np.intp]:
     """For each gloss of ``first`` its place among those of ``other``."""
     wanted, found = first.config.classes, other.config.classes
     if set(wanted) != set(found):

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from chereme.errors import BundleError
 from chereme.hands.normalise import landmark_features
 from chereme.recognition.bundle import Bundle
+from chereme.recognition.config import LetterConfig
 from chereme.types import HandTrack
 
 Floats = NDArray[np.floating[Any]]
@@ -20,7 +21,7 @@ Encode = Callable[[HandTrack], tuple[Floats, Floats]]
 CHUNK = 512  # frames of landmarks given to the encoder at once: bounds its memory
 
 
-def encode_frames(bundle: Bundle, frames: NDArray[Any]) -> Floats:
+def encode_frames(bundle: Bundle[LetterConfig], frames: NDArray[Any]) -> Floats:
     """The encoder's features ``(T, D)`` of ``frames``; BundleError if they are not as many."""
     features: Floats = bundle.encoder.run(["features"], {"frames": frames})[0]
     if features.ndim != 2 or len(features) != len(frames):
@@ -31,7 +32,7 @@ def encode_frames(bundle: Bundle, frames: NDArray[Any]) -> Floats:
     return features
 
 
-def landmark_encoder(bundle: Bundle) -> Encode:
+def landmark_encoder(bundle: Bundle[LetterConfig]) -> Encode:
     """The encoder of a bundle that reads landmarks; pieces are of right hands."""
 
     def encode(piece: HandTrack) -> tuple[Floats, Floats]:
@@ -44,7 +45,7 @@ def landmark_encoder(bundle: Bundle) -> Encode:
     return encode
 
 
-def log_probs_of(bundle: Bundle, features: Floats) -> Floats:
+def log_probs_of(bundle: Bundle[LetterConfig], features: Floats) -> Floats:
     """The ``log_probs (T', V)`` of ``features (T, D)``, T' = ceil(T / stride)."""
     found = bundle.sequence.run(["log_probs"], {"features": features[None]})[0]
     stride = bundle.config.temporal_stride

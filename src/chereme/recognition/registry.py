@@ -1,4 +1,4 @@
-"""The table of models that come with chereme, with their licences, and the stream that is read."""
+"""The table of models that come with chereme, and the stream that is read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Literal
 
 from chereme.errors import BundleError, UsageError
 from chereme.recognition.bundle import PICKLE_SUFFIXES, read_config
-from chereme.recognition.config import Licence
 
 Input = Literal["landmarks", "rgb"]
 ReadingStream = Literal["landmarks", "rgb", "fused"]
@@ -23,17 +22,16 @@ RGB_WEIGHT = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A bundled model: what it does, and on which terms. The bundle's own card says the rest.
+    """A bundled model. Its terms, its training data and its scores stand in its bundle.
 
     ``name`` is also its folder; models of one ``family`` read the same from another ``input``.
     """
 
     name: str
     family: str
-    input: Input
     task: str
+    input: Input
     summary: str
-    licence: Licence
 
     @property
     def directory(self) -> Path:
@@ -41,48 +39,30 @@ class Model:
         return WEIGHTS / self.name
 
 
+_SPELLING = "continuous one-handed ASL fingerspelling, from {}, to letters"
 MODELS = {
     model.name: model
     for model in (
         Model(
-            name="fingerspelling",
-            family="fingerspelling",
-            input="landmarks",
-            task="fingerspelling",
-            summary="continuous one-handed ASL fingerspelling, from hand landmarks, to letters",
-            licence=Licence(
-                code="MIT",
-                weights="MIT",
-                data="public domain, CC0-1.0, MIT; one collection without a stated licence "
-                "(see the model card)",
-            ),
+            "fingerspelling",
+            "fingerspelling",
+            "fingerspelling",
+            "landmarks",
+            _SPELLING.format("hand landmarks"),
         ),
         Model(
-            name="fingerspelling_rgb",
-            family="fingerspelling",
-            input="rgb",
-            task="fingerspelling",
-            summary="continuous one-handed ASL fingerspelling, from pictures of the hand, "
-            "to letters",
-            licence=Licence(
-                code="MIT",
-                weights="MIT",
-                data="public domain, MIT; one collection without a stated licence "
-                "(see the model card)",
-            ),
+            "fingerspelling_rgb",
+            "fingerspelling",
+            "fingerspelling",
+            "rgb",
+            _SPELLING.format("pictures of the hand"),
         ),
         Model(
-            name="fingerspelled_letters",
-            family="fingerspelled_letters",
-            input="landmarks",
-            task="isolated",
-            summary="one letter or digit of ASL fingerspelling a clip, from hand landmarks, ranked",
-            licence=Licence(
-                code="MIT",
-                weights="MIT",
-                data="public domain, CC0-1.0, MIT; one collection without a stated licence "
-                "(see the model card)",
-            ),
+            "fingerspelled_letters",
+            "fingerspelled_letters",
+            "isolated",
+            "landmarks",
+            "one letter or digit of ASL fingerspelling a clip, from hand landmarks, ranked",
         ),
     )
 }
@@ -112,7 +92,8 @@ def resolve(model: str | Path) -> Path:
 
 def task_of(model: str | Path) -> str:
     """What a bundled model, or the bundle in a folder, is for; errors as of :func:`resolve`."""
-    return read_config(resolve(model))[0].task
+    task: str = read_config(resolve(model))[0].task
+    return task
 
 
 def bundled_streams(family: str | Path) -> dict[Input, str]:

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from chereme.hands.both import SIDES, both_hands, choose_frames
 from chereme.hands.crop import hand_box
 from chereme.hands.signing import bridge_gaps, signing_hand, to_right_hand
+from chereme.recognition.bundle import Bundle
+from chereme.recognition.config import IsolatedConfig
 from chereme.recognition.crops import BLOCK, cut_crops
 from chereme.recognition.hand_landmarks import read_again
-from chereme.recognition.isolated_bundle import IsolatedBundle
 from chereme.recognition.prefetch import prefetch
 from chereme.recognition.profiling import Stages
 from chereme.recognition.report import Hand
@@ -53,7 +54,7 @@ def hands_of(seen: Landmarks, hand: Hand, count: int) -> list[HandTrack | None]:
 
 
 def read_joints(
-    bundle: IsolatedBundle,
+    bundle: Bundle[IsolatedConfig],
     source: Path,
     seen: Landmarks,
     hand: Hand,
@@ -98,7 +99,7 @@ def read_joints(
     return HandJoints(joints[chosen], present[chosen])
 
 
-def encode_crops(bundle: IsolatedBundle, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+def encode_crops(bundle: Bundle[IsolatedConfig], crops: NDArray[np.uint8]) -> NDArray[np.float32]:
     """The joints ``(N, 21, 3)`` of crops of right hands ``(N, 3, S, S)``, a few at a time."""
     made = [
         bundle.encoder.run(["joints"], {"frames": crops[i : i + BLOCK]})[0]

@@ -18,7 +18,8 @@ from chereme.formats.tracks import PoseTracks
 from chereme.formats.tracks.mediapipe import mediapipe_of_landmarks
 from chereme.hands.detector import Detection, HandDetector
 from chereme.hands.tracking import HandTracker
-from chereme.recognition.continuous_bundle import ContinuousBundle, track_ports
+from chereme.recognition.bundle import Bundle
+from chereme.recognition.config import ContinuousConfig, track_ports
 from chereme.recognition.gloss_decoding import OnnxInputs
 from chereme.recognition.profiling import Stages
 from chereme.types import Frame
@@ -85,7 +86,7 @@ class FrameEncoder:
 
     def __init__(
         self,
-        bundle: ContinuousBundle,
+        bundle: Bundle[ContinuousConfig],
         presence_detector: HandDetector | None,
         mirrored: bool,
         stages: Stages,

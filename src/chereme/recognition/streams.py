@@ -10,8 +10,8 @@ from typing import Any, Literal, get_args
 
 from chereme.errors import BundleError, UsageError
 from chereme.recognition.bundle import Bundle
+from chereme.recognition.config import LetterConfig
 from chereme.recognition.hand_landmarks import is_landmark_file
-from chereme.recognition.isolated_bundle import IsolatedBundle
 from chereme.recognition.registry import (
     DEFAULT_STREAM,
     RGB_WEIGHT,
@@ -32,7 +32,7 @@ class Readers:
     """The bundles that read one source together, landmarks first, and the ``weights`` of each."""
 
     stream: ReadingStream
-    bundles: tuple[Bundle, ...]
+    bundles: tuple[Bundle[LetterConfig], ...]
     weights: tuple[float, ...] = (1.0,)
     warning: str | None = None
 
@@ -70,7 +70,7 @@ class Streams:
     they do not belong together.
     """
 
-    bundles: tuple[Bundle, ...]
+    bundles: tuple[Bundle[LetterConfig], ...]
     stream: Stream = "auto"
     rgb_weight: float = RGB_WEIGHT
 
@@ -106,7 +106,7 @@ class Streams:
     @property
     def alphabet(self) -> Alphabet:
         """The symbols that are read; index 0 is the blank."""
-        return self.bundles[0].alphabet
+        return Alphabet(self.bundles[0].config.alphabet)
 
     @property
     def for_recordings(self) -> Readers:
@@ -154,7 +154,7 @@ def load_streams(
     """
     names = bundled_streams(model)
     if not names:
-        return Streams((Bundle.load(resolve(model), threads=threads),), stream)
+        return Streams((Bundle.load(resolve(model), "fingerspelling", threads=threads),), stream)
     # Recordings by the default; landmarks by the model of landmarks, whatever the default.
     needed = inputs_of(stream) or {*inputs_of(DEFAULT_STREAM), "landmarks"}
     if missing := [one for one in INPUTS if one in needed and one not in names]:
@@ -163,11 +163,11 @@ def load_streams(
             f"there are models of: {', '.join(names)}"
         )
     chosen = [names[one] for one in INPUTS if one in needed]
-    loaded = [Bundle.load(resolve(name), threads=threads) for name in chosen]
+    loaded = [Bundle.load(resolve(name), "fingerspelling", threads=threads) for name in chosen]
     return Streams(tuple(loaded), stream)
 
 
-def describe(bundles: Sequence[Bundle | IsolatedBundle]) -> list[dict[str, str]]:
+def describe(bundles: Sequence[Bundle[Any]]) -> list[dict[str, str]]:
     """Input, name and hash of each."""
     return [{"input": b.config.input, "name": b.config.name, "sha256": b.sha256} for b in bundles]
 

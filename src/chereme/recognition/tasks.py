@@ -53,7 +53,7 @@ TASKS = {
         Task(
             "fingerspelling",
             reads="letters",
-            config="chereme.recognition.config:BundleConfig",
+            config="chereme.recognition.config:LetterConfig",
             recognizer="chereme.recognition.fingerspelling:Recognizer",
             evaluation="chereme.recognition.evaluation:evaluate",
             exporter="chereme.systems.fingerspelling.export:export",
