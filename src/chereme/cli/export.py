@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -11,7 +11,6 @@ from chereme._imports import require
 from chereme._installation import find_recipe
 from chereme.cli import options
 from chereme.cli.console import say
-from chereme.errors import UsageError
 
 
 def export(
@@ -65,47 +64,23 @@ def export(
     stands in the bundle's metrics.
     """
     from chereme.formats.outputs import check_output_folder
-    from chereme.recognition.bundle import read_config
 
     require("torch", extra="train")
-    isolated = require("chereme.training.export_isolated", extra="train")
-    continuous = require("chereme.systems.signx.export", extra="train")
-    description = description and Path(find_recipe(str(description)))
-    model_card = model_card and Path(find_recipe(str(model_card)))
-    of_letters = {"--lm": lm, "--crops": crops}
-    reads_signing = continuous.kind_of(checkpoint) is not None
-    reads_signs = not reads_signing and isolated.kind_of(checkpoint) is not None
-    if reads_signing:
-        _refuse(of_letters, f"{checkpoint} reads continuous signing")
-    elif reads_signs:
-        further = {"--int8": int8, "--half": half}
-        _refuse(of_letters | further, f"{checkpoint} recognises isolated signs")
+    write = require("chereme.training.export", extra="train").export
     check_output_folder(output, overwrite=overwrite)
-    described: dict[str, Any] = {"description": description, "model_card": model_card}
-    if reads_signing:
-        continuous.export_continuous(checkpoint, output, int8=int8, half=half, **described)
-    elif reads_signs:
-        isolated.export_isolated(checkpoint, output, **described)
-    else:
-        export_letters = require("chereme.systems.fingerspelling.export", extra="train").export
-        export_letters(checkpoint, output, lm=lm, crops=crops, int8=int8, half=half, **described)
-    config, sha256 = read_config(output)
-    for metric in config.metrics:
-        if "letters_changed" in metric:
+    bundle = write(
+        checkpoint,
+        output,
+        description=description and find_recipe(str(description)),
+        model_card=model_card and find_recipe(str(model_card)),
+        int8=int8,
+        half=half,
+        **{name: given for name, given in {"lm": lm, "crops": crops}.items() if given},
+    )
+    for metric in bundle.config.metrics:
+        if "symbols_changed" in metric:
             say(
-                f"{metric['test_set']}: {metric['letters_changed']} of {metric['letters']} "
-                f"letters changed, log-probabilities by up to "
-                f"{metric['log_probability_difference']:g}"
+                f"{metric['test_set']}: {metric['symbols_changed']} of {metric['symbols']} symbols "
+                f"changed, log-probabilities by up to {metric['log_probability_difference']:g}"
             )
-        if "readings_changed" in metric:
-            say(
-                f"{metric['test_set']}: {metric['readings_changed']} changed, log-probabilities by "
-                f"up to {metric['log_probability_difference']:g}"
-            )
-    say(f"{output}: {config.name}, sha256 {sha256}")
-
-
-def _refuse(of_letters: dict[str, Any], but: str) -> None:
-    """UsageError for an option that the checkpoint is not for."""
-    if wrong := [name for name, given in of_letters.items() if given]:
-        raise UsageError(f"{wrong[0]} is of models that read letters, but {but}; leave it out")
+    say(f"{output}: {bundle.config.name}, sha256 {bundle.sha256}")

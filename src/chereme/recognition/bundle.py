@@ -239,8 +239,8 @@ def write_bundle(directory: str | Path, config: C, files: Mapping[str, bytes | P
     the result.
 
     ``config.files`` is filled in here, and a model card is written if none is given. An existing
-    bundle at ``directory`` is replaced, or stays whole if the writing fails; any other content there
-    is an error.
+    bundle at ``directory`` is replaced, or stays whole if the writing fails; any other content
+    there is an error.
     """
     where = Path(directory)
     if where.exists() and not where.is_dir():

@@ -7,7 +7,8 @@ entry to :data:`TASKS`.
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,9 @@ class Task:
 
     ``reads``: what is read, in a word or two, for messages. ``config``: the dataclass of the
     bundle's ``config.json``. ``recognizer``: a class with ``load(model, **options)`` and
-    ``recognize(source, ...)``. ``evaluation``: what scores it on a manifest. ``exporter``: the
-    function of the research half that makes a bundle of a checkpoint.
+    ``recognize(source, ...)``. ``evaluation``: what scores it on a manifest. ``exports``: by the
+    entry of a checkpoint, the function of the research half that says what is exported of it
+    (``chereme.training.export``).
     """
 
     name: str
@@ -30,7 +32,7 @@ class Task:
     config: str
     recognizer: str
     evaluation: str
-    exporter: str | None = None
+    exports: Mapping[str, str] = field(default_factory=dict)
 
     def load(self, model: str | Path, **options: Any) -> Any:
         """The task's recogniser with a model; ``UsageError`` for an option that it does not have.
@@ -56,7 +58,7 @@ TASKS = {
             config="chereme.recognition.config:LetterConfig",
             recognizer="chereme.recognition.fingerspelling:Recognizer",
             evaluation="chereme.recognition.evaluation:evaluate",
-            exporter="chereme.systems.fingerspelling.export:export",
+            exports={"recognizer": "chereme.systems.fingerspelling.export:load_letters"},
         ),
         Task(
             "isolated",
@@ -64,7 +66,10 @@ TASKS = {
             config="chereme.recognition.config:IsolatedConfig",
             recognizer="chereme.recognition.isolated:IsolatedRecognizer",
             evaluation="chereme.recognition.isolated_evaluation:evaluate_signs",
-            exporter="chereme.training.export_isolated:export_isolated",
+            exports={
+                "signbert": "chereme.systems.signbert.export:load_landmarks",
+                "hand_aware": "chereme.systems.hand_aware.export:load_crops",
+            },
         ),
         Task(
             "continuous",
@@ -72,7 +77,7 @@ TASKS = {
             config="chereme.recognition.config:ContinuousConfig",
             recognizer="chereme.recognition.continuous:ContinuousRecognizer",
             evaluation="chereme.recognition.continuous_evaluation:evaluate_sentences",
-            exporter="chereme.systems.signx.export:export_continuous",
+            exports={"signx": "chereme.systems.signx.export:load_signing"},
         ),
     )
 }

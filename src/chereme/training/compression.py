@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from chereme._imports import require
 from chereme.datasets.shards import Sample, read_shard
-from chereme.errors import InputError
+from chereme.errors import InputError, UsageError
 from chereme.training.augmentation import resize
 
 MOST_CLIPS = 64
@@ -92,8 +92,8 @@ def as_frames(crops: Crops) -> Crops:
 
 
 # -- networks -------------------------------------------------------------------------------------
-def int8_encoder(encoder: bytes, clips: list[Crops]) -> bytes:
-    """``encoder.onnx`` with int8 weights and uint8 activations, calibrated on ``clips``.
+def int8_convolutions(encoder: bytes, clips: Sequence[Crops]) -> bytes:
+    """``encoder.onnx`` of crops with int8 weights and uint8 activations, calibrated on ``clips``.
 
     Static, quantise-dequantise pairs, a scale for each channel of the weights. Dynamic quantisation
     is none of the ways: ONNX Runtime has no quick convolution for it. The pooled features stay
@@ -103,7 +103,8 @@ def int8_encoder(encoder: bytes, clips: list[Crops]) -> bytes:
     into 16 bits and saturate, so that a bundle would read other letters on other machines.
     """
     quantization: Any = require("onnxruntime.quantization", extra="train")
-    shape: Any = require("onnxruntime.quantization.shape_inference", extra="train")
+    if not clips:
+        raise UsageError("int8: expected crops to calibrate with as well; give them with --crops")
     frames = np.concatenate(clips)
     chosen = as_frames(
         frames[np.linspace(0, len(frames) - 1, min(CALIBRATED, len(frames))).astype(int)]
@@ -120,25 +121,42 @@ def int8_encoder(encoder: bytes, clips: list[Crops]) -> bytes:
         def get_next(self) -> dict[str, Crops] | None:
             return next(self.batches, None)
 
+    return _quantised(
+        encoder,
+        quantization.quantize_static,
+        calibration_data_reader=Batches(),
+        quant_format=quantization.QuantFormat.QDQ,
+        op_types_to_quantize=["Conv", "Add", "Relu", "MaxPool"],
+        activation_type=quantization.QuantType.QUInt8,
+        calibrate_method=quantization.CalibrationMethod.MinMax,
+    )
+
+
+def int8_products(network: bytes) -> bytes:
+    """An ONNX file whose products with weights (Transformers' linear layers) are of int8 weights,
+    a scale for each column, and of uint8 activations whose scale is found as they come: nothing has
+    to be calibrated. 7 bits of the weights are used, for the reason of `int8_convolutions`.
+    """
+    quantization: Any = require("onnxruntime.quantization", extra="train")
+    return _quantised(network, quantization.quantize_dynamic, op_types_to_quantize=["MatMul"])
+
+
+def _quantised(network: bytes, quantise: Callable[..., None], **how: Any) -> bytes:
+    quantization: Any = require("onnxruntime.quantization", extra="train")
+    shape: Any = require("onnxruntime.quantization.shape_inference", extra="train")
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "float.onnx").write_bytes(encoder)
-        shape.quant_pre_process(
-            str(folder / "float.onnx"), str(folder / "prepared.onnx"), skip_symbolic_shape=True
-        )
-        quantization.quantize_static(
-            str(folder / "prepared.onnx"),
-            str(folder / "int8.onnx"),
-            Batches(),
-            quant_format=quantization.QuantFormat.QDQ,
-            op_types_to_quantize=["Conv", "Add", "Relu", "MaxPool"],
+        given, prepared, made = (str(Path(name, f"{step}.onnx")) for step in ("a", "b", "c"))
+        Path(given).write_bytes(network)
+        shape.quant_pre_process(given, prepared, skip_symbolic_shape=True)
+        quantise(
+            prepared,
+            made,
             per_channel=True,
             reduce_range=True,
-            activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QInt8,
-            calibrate_method=quantization.CalibrationMethod.MinMax,
+            **how,
         )
-        return (folder / "int8.onnx").read_bytes()
+        return Path(made).read_bytes()
 
 
 def half_weights(network: bytes, *, least: int = 1024) -> bytes:
@@ -163,27 +181,3 @@ def half_weights(network: bytes, *, least: int = 1024) -> bytes:
     model.graph.node.extend(nodes)
     content: bytes = model.SerializeToString()
     return content
-
-
-def int8_products(network: bytes) -> bytes:
-    """An ONNX file whose products with weights (Transformers' linear layers) are of int8 weights,
-    a scale for each column, and of uint8 activations whose scale is found as they come: nothing has
-    to be calibrated. 7 bits of the weights are used, for the reason of `int8_encoder`.
-    """
-    quantization: Any = require("onnxruntime.quantization", extra="train")
-    shape: Any = require("onnxruntime.quantization.shape_inference", extra="train")
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "float.onnx").write_bytes(network)
-        shape.quant_pre_process(
-            str(folder / "float.onnx"), str(folder / "prepared.onnx"), skip_symbolic_shape=True
-        )
-        quantization.quantize_dynamic(
-            str(folder / "prepared.onnx"),
-            str(folder / "int8.onnx"),
-            op_types_to_quantize=["MatMul"],
-            per_channel=True,
-            reduce_range=True,
-            weight_type=quantization.QuantType.QInt8,
-        )
-        return (folder / "int8.onnx").read_bytes()

@@ -54,7 +54,7 @@ from chereme.systems.signbert.gesture import GestureConfig
 from chereme.systems.signbert.recognizer import HeadConfig, SignBertConfig
 from chereme.systems.signbert.task import IsolatedTask, load_signbert
 from chereme.training.checkpoints import LastCheckpoint
-from chereme.training.export_isolated import export_isolated
+from chereme.training.export import export
 from chereme.training.memory import keep_freed_memory
 from chereme.training.optimiser import OptimiserConfig
 from chereme.video import Limits
@@ -213,7 +213,7 @@ def train_signs(
         known=measure([val_outputs]),
         unknown=measure(left_out),
     )
-    export_isolated(work / _LAST, model, description=report.description(), distances=distances)
+    export(work / _LAST, model, description=report.description(), distances=distances)
     write_report(report, work / REPORT, PICTURE if report.guesses else None)
     if report.guesses:
         draw_confusions(report, work / PICTURE)

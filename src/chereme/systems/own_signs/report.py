@@ -106,7 +106,7 @@ class Report:
         }[self.division.by]
 
     def description(self) -> dict[str, Any]:
-        """What the bundle tells of itself, see ``chereme.training.export_isolated``."""
+        """What the bundle tells of itself, see ``chereme.training.export``."""
         signers = len({entry.signer for entry in self.trained} - {""})
         about = {
             "name": self.folder.resolve().name,
