@@ -28,10 +28,10 @@ from chereme.metrics import accuracy_interval, pool
 from chereme.metrics.bootstrap import percentiles, resampled_totals
 from chereme.metrics.translation import gloss_edits
 from chereme.recognition.config import Windows
-from chereme.recognition.continuous import ContinuousRecognizer, load_continuous
-from chereme.systems.signx.export import export_continuous
+from chereme.recognition.continuous import ContinuousRecognizer
 from chereme.systems.signx.sentence_mixing import joined
 from chereme.systems.signx.video_task import load_video2gloss
+from chereme.training.export import export
 from chereme.types import Frame
 from chereme.video import open_video
 
@@ -160,7 +160,7 @@ def long_videos(checkpoint: Path, manifest: Path) -> list[str]:
     ]
     items = read_manifest(manifest)
     with tempfile.TemporaryDirectory() as folder:
-        bundle = load_continuous(export_continuous(checkpoint, folder))
+        bundle = export(checkpoint, folder)
         config = bundle.config
         for split in ("dev", "test"):
             few = [item for item in items if item.split == split][:LONG]

@@ -17,8 +17,8 @@ from onnx import TensorProto, helper
 from chereme.decoding.generation import GenerationConfig
 from chereme.formats.tracks import PoseTracks, TrackSpec, one_track, register_track
 from chereme.hands.detector import Detection
+from chereme.recognition.bundle import Bundle, write_bundle
 from chereme.recognition.config import ContinuousConfig, SigningPreprocessing, Windows
-from chereme.recognition.continuous_bundle import ContinuousBundle, write_continuous
 from chereme.text.glosses import EOS, GlossVocabulary
 from chereme.types import Frame
 from fakes import LICENCE, draw_hand, network
@@ -158,13 +158,13 @@ def video_networks() -> dict[str, bytes]:
     return {"encoder.onnx": encoder, "tracks.onnx": tracks}
 
 
-def make_signing(folder: Path, **changes: Any) -> ContinuousBundle:
+def make_signing(folder: Path, **changes: Any) -> Bundle:
     """A bundle of tracks, or of video with ``input="rgb"``, in ``folder``."""
     wanted = config(**changes)
     files = {"sequence.onnx": sequence_network(wanted.tracks)}
     if wanted.input == "rgb":
         files |= video_networks()
-    return write_continuous(folder, wanted, files)
+    return write_bundle(folder, wanted, files)
 
 
 class Sequence:
@@ -198,10 +198,10 @@ class Decoder:
         return [logits]
 
 
-def with_decoder(times: int = 1, **changes: Any) -> ContinuousBundle:
+def with_decoder(times: int = 1, **changes: Any) -> Bundle:
     """A model in memory that has a text decoder as well."""
     changes = {"readers": ("decoder", "ctc"), "read_with": "decoder"} | changes
-    return ContinuousBundle(Path("none"), config(**changes), "0", Sequence(), Decoder(times))
+    return Bundle(Path("none"), config(**changes), "0", sequence=Sequence(), decoder=Decoder(times))
 
 
 class Hands:

@@ -12,8 +12,8 @@ import numpy as np
 from onnx import TensorProto, helper
 
 import fakes
+from chereme.recognition.bundle import Bundle, write_bundle
 from chereme.recognition.config import ClipPreprocessing, IsolatedConfig
-from chereme.recognition.isolated_bundle import IsolatedBundle, write_isolated
 from chereme.types import Landmarks
 
 RATE, FRAMES = 25.0, 8
@@ -73,12 +73,12 @@ def signs_config(**changes: object) -> IsolatedConfig:
 
 def make_signs(
     folder: Path, scores: dict[str, tuple[float, float, float]] = SCORES, **changes: object
-) -> IsolatedBundle:
+) -> Bundle:
     """Write the fake bundle to ``folder`` and load it; ``scores``: of its glosses, in order, and
     then of OTHER signs where it knows of them."""
     classes = tuple(gloss for gloss in scores if gloss != OTHER)
     config = signs_config(**{"classes": classes, **changes})
-    return write_isolated(folder, config, {"classifier.onnx": classifier_network(scores)})
+    return write_bundle(folder, config, {"classifier.onnx": classifier_network(scores)})
 
 
 def probabilities(
@@ -100,3 +100,19 @@ def signing(left: str, right: str, rate: float = RATE) -> Landmarks:
     confidence = np.repeat(shown[..., None], 21, axis=2).astype(np.float32)
     times = np.arange(len(shown)) / rate
     return Landmarks(points, confidence, times, fakes.WIDTH, fakes.HEIGHT, ("left", "right"))
+
+
+def wandering(frames: int, seed: int = 0, rate: float = 25.0) -> Landmarks:
+    """Two hands that move, each of which is away now and then; some joints are missing."""
+    rng = np.random.default_rng(seed)
+    hands = np.stack([fakes.draw_hand("b", left=True), fakes.draw_hand("l")])
+    points = hands + rng.normal(0, 15, (frames, 2, 21, 3)) + rng.normal(0, 40, (frames, 2, 1, 3))
+    confidence = rng.uniform(0.3, 1, (frames, 2, 21))
+    confidence[rng.random((frames, 2)) < 0.2] = 0
+    confidence[rng.random((frames, 2, 21)) < 0.1] = 0
+    confidence[[0, -1], 0, 0] = 1.0
+    points = np.where(confidence[..., None] > 0, points, np.nan).astype(np.float32)
+    times = np.arange(frames) / rate
+    return Landmarks(
+        points, confidence.astype(np.float32), times, fakes.WIDTH, fakes.HEIGHT, ("left", "right")
+    )

@@ -19,9 +19,9 @@ from chereme.hands.normalise import landmark_features
 from chereme.hands.skeleton import mirror
 from chereme.recognition.bundle import Bundle, write_bundle
 from chereme.recognition.config import (
-    BundleConfig,
     Crop,
     Decoding,
+    LetterConfig,
     Licence,
     Preprocessing,
     Segmentation,
@@ -232,7 +232,7 @@ def crop_encoder_network(size: int = CROP.size, dtype: int = TensorProto.UINT8) 
     )
 
 
-def fake_config(**changes: object) -> BundleConfig:
+def fake_config(**changes: object) -> LetterConfig:
     """The description that belongs to the fake networks."""
     values: dict = {
         "name": "fake",
@@ -247,7 +247,7 @@ def fake_config(**changes: object) -> BundleConfig:
         "segmentation": Segmentation(),
         "still": Still(letters=ALPHABET),
     }
-    return BundleConfig(**(values | changes))
+    return LetterConfig(**(values | changes))
 
 
 def make_bundle(

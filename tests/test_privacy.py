@@ -86,7 +86,7 @@ def test_reading_a_video(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("module", ["chereme.training.parity", "chereme.training.export_isolated"])
+@pytest.mark.parametrize("module", ["chereme.training.compression", "chereme.training.export"])
 def test_networks_of_the_research_half(tmp_path: Path, module: str) -> None:
     pytest.importorskip("torch")
     _, files = left_by(RUN.format(module=module), tmp_path)

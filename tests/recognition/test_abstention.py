@@ -10,11 +10,11 @@ import pytest
 
 import chereme
 import fake_signs
-from chereme.errors import BundleError, UsageError
+from chereme.errors import UsageError
 from chereme.formats.glosses import write_glosses
-from chereme.recognition.config import Abstention, parse_config
+from chereme.recognition.bundle import Bundle
+from chereme.recognition.config import Abstention
 from chereme.recognition.isolated import IsolatedRecognizer, load_isolated, probabilities
-from chereme.recognition.isolated_bundle import IsolatedBundle
 from fake_signs import OTHER, SCORES, signing
 
 # As likely as LEFT where the left hand is seen.
@@ -30,7 +30,7 @@ def shares(left: float, right: float, temperature: float = 1.0) -> dict[str, flo
 
 
 @pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> IsolatedBundle:
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     how = Abstention(temperature=2.0, other=True, min_probability=0.5)
     folder = tmp_path_factory.mktemp("abstaining") / "signs"
     return fake_signs.make_signs(folder, WITH_OTHERS, abstention=how)
@@ -93,27 +93,6 @@ def test_of_several_models_the_mean_is_compared_with_the_mean(bundle, tmp_path: 
     one, two = shares(1, 0, 2.0), shares(1, 0)
     found = dict(recognizer.recognize(LEFT).glosses)
     assert found == pytest.approx({g: (one[g] + two[g]) / 2 for g in SCORES}, abs=1e-6)
-
-
-def test_a_network_without_the_class_of_others_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match="names 3 signs and others"):
-        fake_signs.make_signs(tmp_path / "signs", SCORES, abstention=Abstention(other=True))
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"temperature": 0}, "abstention.temperature: expected 0.01 to 100, got 0"),
-        ({"temperature": float("nan")}, "abstention.temperature"),
-        ({"min_probability": 1.5}, "abstention.min_probability: expected 0 to 1, got 1.5"),
-        ({"other": 1}, "abstention.other: expected true or false"),
-        ({"threshold": 0.5}, "unknown key 'abstention.threshold'"),
-    ],
-)
-def test_a_wrong_description_is_refused(change: dict[str, object], message: str) -> None:
-    data = json.loads(json.dumps(fake_signs.signs_config().to_dict())) | {"abstention": change}
-    with pytest.raises(BundleError, match=message):
-        parse_config(data)
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,11 @@ import hashlib
 import json
 import os
 import pickle
+import re
 import shutil
 import zipfile
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +18,13 @@ import numpy as np
 import onnx
 import pytest
 
+import fake_signing
+import fake_signs
 import fakes
-from chereme.errors import BundleError
+from chereme.errors import BundleError, UsageError
 from chereme.recognition import bundle as bundle_module
 from chereme.recognition.bundle import Bundle, check_bundle, read_config, write_bundle
-from chereme.recognition.config import SCHEMA_VERSION, Still
+from chereme.recognition.config import SCHEMA_VERSION, SigningPreprocessing, Still
 from chereme.recognition.registry import WEIGHTS
 
 
@@ -41,21 +45,6 @@ def put(folder: Path, name: str, content: bytes) -> None:
     """Replace or add a file with its right hash, as somebody who makes a hostile bundle would."""
     (folder / name).write_bytes(content)
     edit(folder, lambda data: data["files"].__setitem__(name, hashlib.sha256(content).hexdigest()))
-
-
-def test_what_is_written_is_what_is_loaded(folder: Path) -> None:
-    bundle = Bundle.load(folder, threads=1)
-    expected = fakes.fake_config(temporal_stride=1)
-    assert bundle.config == type(expected)(**(vars_of(expected) | {"files": bundle.config.files}))
-    assert set(bundle.config.files) == {"encoder.onnx", "sequence.onnx", "MODEL_CARD.md"}
-    config = (folder / "config.json").read_bytes()
-    assert bundle.sha256 == hashlib.sha256(config).hexdigest()
-    assert bundle.language_model is None
-    assert bundle.alphabet.symbols == fakes.ALPHABET
-
-
-def vars_of(config: object) -> dict:
-    return {name: getattr(config, name) for name in config.__dataclass_fields__}  # type: ignore[attr-defined]
 
 
 def test_networks_run_as_their_weights_say(folder: Path) -> None:
@@ -239,55 +228,146 @@ def test_a_newer_schema_says_upgrade(folder: Path) -> None:
         Bundle.load(folder)
 
 
+LETTERS = [
+    (lambda d: d.pop("alphabet"), "the key 'alphabet' is missing"),
+    (lambda d: d["licence"].pop("data"), "the key 'licence.data' is missing"),
+    (lambda d: d.update(temporal_strid=2), "unknown key 'temporal_strid'"),
+    (lambda d: d["decoding"].update(beamwidth=3), "unknown key 'decoding.beamwidth'"),
+    (lambda d: d.update(temporal_stride=True), "temporal_stride: expected an integer, got True"),
+    (lambda d: d.update(temporal_stride=0), "temporal_stride: expected 1 to 1024, got 0"),
+    (lambda d: d.update(temporal_stride=10**50), "1024, got a larger number"),
+    (lambda d: d["decoding"].update(beam_width=10**9), "beam_width: expected 1 to 1000, got"),
+    (lambda d: d["decoding"].update(alpha=1e300), "alpha: expected -1000 to 1000, got 1e+300"),
+    (lambda d: d["decoding"].update(beta=-1e9), "decoding.beta: expected -1000 to 1000"),
+    (lambda d: d["decoding"].update(min_probability=2), "min_probability: expected 0 to 1"),
+    (lambda d: d["segmentation"].update(bridge=-1), "segmentation.bridge: expected 0 to 3600"),
+    (lambda d: d["segmentation"].update(max_gap=1e9), "segmentation.max_gap: expected 0 to"),
+    (lambda d: d["still"].update(duration=1e9), "still.duration: expected 0 to 60, got"),
+    (lambda d: d["still"].update(margin=1e300), "still.margin: expected -1e+12 to 1e+12"),
+    (
+        lambda d: d["preprocessing"].update(features=10**9),
+        "preprocessing.features: expected 1 to 100000, got 1000000000",
+    ),
+    (lambda d: d["preprocessing"].pop("features"), "'preprocessing.features' is missing"),
+    (lambda d: d["preprocessing"].update(features=None), "'preprocessing.features' is missing"),
+    (lambda d: d.update(preprocessing=3), "preprocessing: expected an object, got 3"),
+    (lambda d: d.update(input="audio"), "input: expected one of landmarks, rgb, got 'audio'"),
+    (lambda d: d["preprocessing"].update(rate="30"), "preprocessing.rate: expected a number"),
+    (lambda d: d["preprocessing"].update(rate=0), "preprocessing.rate: expected 0.001 to 240"),
+    (lambda d: d.update(alphabet=["a", 1]), "alphabet[1]: expected a text, got 1"),
+    (lambda d: d.update(alphabet="ab"), "alphabet: expected a list, got 'ab'"),
+    (lambda d: d.update(alphabet=[]), "alphabet: expected at least one symbol"),
+    (lambda d: d.update(alphabet=["a", "a"]), "alphabet: expected no symbol twice"),
+    (lambda d: d["still"].update(letters=["z"]), "still.letters: expected letters of the"),
+    (lambda d: d.update(metrics=[{"accuracy": 1}]), "expected a 'test_set' in each entry"),
+    (lambda d: d.pop("schema_version"), "expected an integer 'schema_version'"),
+    (lambda d: d["files"].pop("MODEL_CARD.md"), "does not list MODEL_CARD.md"),
+    (
+        lambda d: d["preprocessing"].update(features=7),
+        "encoder.onnx: expected 'frames' of ['any', 7], float, as config.json says, got",
+    ),
+    (
+        lambda d: d.update(alphabet=["a"], still={}),
+        "sequence.onnx: expected 'log_probs' of [1, 'any', 2], float, as config.json says, got",
+    ),
+]
+SIGNS = [
+    (lambda d: d.update(classes=["ONE"]), "classes: expected at least 2 glosses"),
+    (lambda d: d.update(classes=["A", "B", "A"]), "classes: expected no gloss twice, got ['A']"),
+    (lambda d: d.update(classes=["A", ""]), "classes: expected no empty gloss"),
+    (lambda d: d.update(classes=["A", "B"]), "expected 'log_probs' of ['any', 2], float"),
+    (lambda d: d.update(alphabet=["a"]), "unknown key 'alphabet'"),
+    (lambda d: d["preprocessing"].update(frames=0), "preprocessing.frames: expected 1 to"),
+    (lambda d: d["preprocessing"].update(frames=10**9), "preprocessing.frames: expected 1 to"),
+    (lambda d: d["preprocessing"].update(sampling="all"), "expected one of window, spread"),
+    (lambda d: d["preprocessing"].update(hands=1), "preprocessing.hands: expected 2, got 1"),
+    (
+        lambda d: d["preprocessing"].update(crop={"size": 16, "padding": 0, "smoothing": 0}),
+        "unknown key 'preprocessing.crop'",
+    ),
+    (
+        lambda d: d["preprocessing"].update(crop={"size": 1025, "padding": 0, "smoothing": 0}),
+        "preprocessing.crop.size: expected 8 to 1024",
+    ),
+    (lambda d: d.update(input="rgb"), "'preprocessing.crop' is missing"),
+    (lambda d: d.update(metrics=[{}]), "metrics: expected a 'test_set'"),
+    (lambda d: d.update(task="songs"), "task: expected one of fingerspelling, isolated, cont"),
+    (lambda d: d.update(task=["isolated"]), "task: expected one of fingerspelling, isolated, cont"),
+    (lambda d: d.pop("task"), "the key 'task' is missing"),
+    (lambda d: d["abstention"].update(temperature=0), "abstention.temperature: expected 0.01 to"),
+    (lambda d: d["abstention"].update(min_probability=1.5), "min_probability: expected 0 to 1"),
+    (lambda d: d["abstention"].update(other=1), "abstention.other: expected true or false"),
+    (lambda d: d["abstention"].update(other=True), "expected 'log_probs' of ['any', 4], float"),
+    (lambda d: d["abstention"].update(threshold=1), "unknown key 'abstention.threshold'"),
+]
+SIGNING = [
+    (lambda d: d.update(tokens=["JOHN", "JOHN"]), "come twice"),
+    (lambda d: d["tokens"].append("CAR"), "expected 'log_probs' of ['any', 'any', 8], float"),
+    (lambda d: d.update(tracks=[]), "tracks: expected one or more"),
+    (lambda d: d["tracks"][0].update(width=10**9), "fake_signing: expected 1 to 100000"),
+    (lambda d: d["tracks"][0].update(width=6), "expected 'track_fake_signing' of ['any', 'any', 6"),
+    (lambda d: d["tracks"].append(asdict(fake_signing.OTHER)), "expected 'track_fake_signing', 't"),
+    (lambda d: d["tracks"][0].update(meaning="other"), "fake_signing"),
+    (lambda d: d.update(readers=[]), "readers: expected decoder, ctc or both"),
+    (lambda d: d.update(read_with="decoder"), "read_with: expected ctc, got 'decoder'"),
+    (lambda d: d["windows"].update(seconds=5, overlap=4), "windows.overlap: expected 0 to 2.5"),
+    (lambda d: d["windows"].update(seconds=0), "windows.seconds: expected 0.2 to 300, got 0"),
+    (lambda d: d.update(input="rgb"), "the key 'preprocessing.picture' is missing"),
+    (lambda d: d["preprocessing"].update(picture=16), "of a model that reads tracks"),
+    (lambda d: d["preprocessing"].update(rate=1e9), "preprocessing.rate: expected 0.001 to 240"),
+    (lambda d: d["generation"].update(method="sample"), "generation.method: expected beam or"),
+    (lambda d: d["generation"].update(beam_size=0), "beam_size: expected more than 0"),
+    (lambda d: d["generation"].update(beam_size=10**9), "beam_size: expected 1 to 1000"),
+    (lambda d: d["generation"].update(max_length=10**9), "max_length: expected 1 to 4096"),
+    (lambda d: d["generation"].update(top_p=1e9), "top_p: expected -1000 to 1000"),
+    (lambda d: d.update(ctc_beam=10**9), "ctc_beam: expected 1 to 1000"),
+]
+MAKE = {
+    "letters": fakes.make_bundle,
+    "signs": fake_signs.make_signs,
+    "signing": fake_signing.make_signing,
+}
+WRONG = {"letters": LETTERS, "signs": SIGNS, "signing": SIGNING}
+
+
 @pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda d: d.pop("alphabet"), "the key 'alphabet' is missing"),
-        (lambda d: d["licence"].pop("data"), r"the key 'licence\.data' is missing"),
-        (lambda d: d.update(temporal_strid=2), "unknown key 'temporal_strid'"),
-        (lambda d: d["decoding"].update(beamwidth=3), r"unknown key 'decoding\.beamwidth'"),
-        (
-            lambda d: d.update(temporal_stride=True),
-            "temporal_stride: expected an integer, got True",
-        ),
-        (lambda d: d.update(temporal_stride=0), "temporal_stride: expected 1 to 1024, got 0"),
-        (lambda d: d.update(temporal_stride=10**50), "1024, got a larger number"),
-        (lambda d: d["decoding"].update(beam_width=10**9), r"beam_width: expected 1 to 1000, got"),
-        (
-            lambda d: d["decoding"].update(alpha=1e300),
-            r"alpha: expected -1000 to 1000, got 1e\+300",
-        ),
-        (lambda d: d["decoding"].update(beta=-1e9), r"decoding\.beta: expected -1000 to 1000"),
-        (lambda d: d["decoding"].update(min_probability=2), "min_probability: expected 0 to 1"),
-        (
-            lambda d: d["segmentation"].update(bridge=-1),
-            r"segmentation\.bridge: expected 0 to 3600",
-        ),
-        (lambda d: d["segmentation"].update(max_gap=1e9), r"segmentation\.max_gap: expected 0 to"),
-        (lambda d: d["still"].update(duration=1e9), r"still\.duration: expected 0 to 60, got"),
-        (lambda d: d["still"].update(margin=1e300), r"still\.margin: expected -1e\+12 to 1e\+12"),
-        (
-            lambda d: d["preprocessing"].update(features=10**9),
-            r"preprocessing\.features: expected 1 to 100000, got 1000000000",
-        ),
-        (lambda d: d.update(input="audio"), "input: expected one of landmarks, rgb, got 'audio'"),
-        (lambda d: d["preprocessing"].update(rate="30"), r"preprocessing\.rate: expected a number"),
-        (lambda d: d["preprocessing"].update(rate=0), r"preprocessing\.rate: expected above 0"),
-        (lambda d: d.update(alphabet=["a", 1]), r"alphabet\[1\]: expected a text, got 1"),
-        (lambda d: d.update(alphabet=["a", "a"]), "alphabet: expected no symbol twice"),
-        (lambda d: d["still"].update(letters=["z"]), r"still\.letters: expected letters of the"),
-        (lambda d: d.update(metrics=[{"accuracy": 1}]), "expected a 'test_set' in each entry"),
-        (lambda d: d.pop("schema_version"), "expected an integer 'schema_version'"),
-        (lambda d: d["files"].pop("MODEL_CARD.md"), r"does not list MODEL_CARD\.md"),
-        (lambda d: d["preprocessing"].update(features=7), r"wants frames of \[235\].*says \[7\]"),
-        (lambda d: d.update(alphabet=["a"], still={}), "gives 7 symbols"),
-    ],
+    ("kind", "change", "message"),
+    [(kind, *row) for kind, rows in WRONG.items() for row in rows],
 )
 def test_a_wrong_config_is_refused_with_its_key(
-    folder: Path, change: Callable[[dict], None], message: str
+    tmp_path: Path, kind: str, change: Callable[[dict], None], message: str
 ) -> None:
-    edit(folder, change)
-    with pytest.raises(BundleError, match=message):
+    MAKE[kind](tmp_path / "fake")
+    edit(tmp_path / "fake", change)
+    with pytest.raises(BundleError, match=re.escape(message)):
+        Bundle.load(tmp_path / "fake")
+
+
+@pytest.mark.parametrize("kind", MAKE)
+def test_what_is_written_is_what_is_loaded(tmp_path: Path, kind: str) -> None:
+    written = MAKE[kind](tmp_path / "fake")
+    bundle = Bundle.load(tmp_path / "fake", threads=1)
+    assert bundle.config == written.config
+    assert set(bundle.config.files) == {*written.config.networks(), "MODEL_CARD.md"}
+    config = (tmp_path / "fake" / "config.json").read_bytes()
+    assert bundle.sha256 == hashlib.sha256(config).hexdigest()
+    assert bundle.config.schema_version == SCHEMA_VERSION
+    with pytest.raises(UsageError, match="threads: expected 1 or more, got 0"):
+        Bundle.load(tmp_path / "fake", threads=0)
+
+
+def test_networks_of_video_that_do_not_fit_their_config(tmp_path: Path) -> None:
+    files = {"sequence.onnx": fake_signing.sequence_network(), **fake_signing.video_networks()}
+    preprocessing = SigningPreprocessing(rate=10.0, picture=32)
+    big = fake_signing.config(input="rgb", preprocessing=preprocessing)
+    with pytest.raises(BundleError, match=r"encoder\.onnx: expected 'frames' of .* 32, 32\]"):
+        write_bundle(tmp_path / "big", big, files)
+
+
+def test_a_network_of_another_number_of_hands_is_refused(tmp_path: Path) -> None:
+    folder = fake_signs.make_signs(tmp_path / "signs").directory
+    put(folder, "classifier.onnx", fake_signs.classifier_network(fake_signs.SCORES, hands=1))
+    with pytest.raises(BundleError, match=r"expected 'joints' of \['any', 'any', 2, 21, 2\]"):
         Bundle.load(folder)
 
 
@@ -301,13 +381,23 @@ def test_a_config_that_is_no_object_is_refused(folder: Path, content: bytes) -> 
 def test_swapped_networks_are_refused(folder: Path) -> None:
     encoder = (folder / "encoder.onnx").read_bytes()
     put(folder, "sequence.onnx", encoder)
-    with pytest.raises(BundleError, match="expected input 'features' and output 'log_probs'"):
+    with pytest.raises(BundleError, match="expected 'features' to 'log_probs', got"):
         Bundle.load(folder)
 
 
 def test_networks_that_do_not_belong_together_are_refused(folder: Path) -> None:
-    put(folder, "sequence.onnx", fakes.sequence_network(symbols=9))
-    with pytest.raises(BundleError, match=r"gives 7 features a frame, but sequence\.onnx takes 9"):
+    network = fakes.network(
+        [
+            onnx.helper.make_node("Slice", ["features", "from", "to", "axis"], ["kept"]),
+            onnx.helper.make_node("LogSoftmax", ["kept"], ["log_probs"], axis=-1),
+        ],
+        {"features": (onnx.TensorProto.FLOAT, [1, "time", 9]),
+         "log_probs": (onnx.TensorProto.FLOAT, [1, "time", 7])},
+        {"from": np.array([0]), "to": np.array([7]), "axis": np.array([2])},
+    )  # fmt: skip
+    put(folder, "sequence.onnx", network)
+    message = r"'features' of width 9, but encoder\.onnx of 7; they do not belong together"
+    with pytest.raises(BundleError, match=message):
         Bundle.load(folder)
 
 

@@ -9,29 +9,23 @@ import pytest
 import fakes
 from chereme.errors import BundleError, UsageError
 from chereme.recognition import registry
-from chereme.recognition.bundle import Bundle
-from chereme.recognition.isolated_bundle import IsolatedBundle
+from chereme.recognition.bundle import Bundle, read_config
 from chereme.recognition.registry import MODELS, bundled_streams, family_for, resolve
 from chereme.recognition.streams import inputs_of
 
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 def test_every_model_states_its_terms(model: registry.Model) -> None:
-    for text in (model.summary, model.licence.code, model.licence.weights, model.licence.data):
+    licence = read_config(model.directory)[0].licence
+    for text in (model.summary, licence.code, licence.weights, licence.data):
         assert text.strip()
-    assert model.task in ("fingerspelling", "isolated", "continuous")
-
-
-LOADERS = {"fingerspelling": Bundle, "isolated": IsolatedBundle}
 
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 def test_every_model_is_there_and_agrees_with_the_table(model: registry.Model) -> None:
-    bundle = LOADERS[model.task].load(resolve(model.name))
+    bundle = Bundle.load(resolve(model.name), model.task)
     assert bundle.config.name == model.name
-    assert bundle.config.task == model.task
     assert bundle.config.input == model.input
-    assert bundle.config.licence == model.licence
     assert bundle.config.training_data
     assert bundle.config.metrics
     if model.input == "landmarks":

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from chereme.errors import BundleError, InputError, UsageError
 from chereme.formats.files import read_file
 from chereme.formats.networks import Network, open_network
+from chereme.formats.strict import read_json
 from chereme.formats.tracks import register_track
 from chereme.recognition.config import (
     CLASSIFIER,
@@ -30,7 +31,6 @@ from chereme.recognition.config import (
     LetterConfig,
     Port,
     parse_config,
-    read_json,
 )
 
 if TYPE_CHECKING:

@@ -1,22 +1,15 @@
-"""What the ``config.json`` of a model bundle says, and reading it strictly.
-
-Every key is known, typed and bounded: a misspelt one is an error and never a silent default.
-"""
+"""What the ``config.json`` of a model bundle says (``chereme.formats.strict`` reads it)."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
-import sys
-import typing
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from types import UnionType
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from chereme.decoding.generation import PAPER_GENERATION, GenerationConfig, check_generation
 from chereme.errors import BundleError, UsageError
+from chereme.formats.strict import Between, expect, read_as, repeated, within
 from chereme.formats.tracks import TrackSpec
 from chereme.hands.both import Sampling
 from chereme.recognition.tasks import TASKS, find
@@ -28,7 +21,6 @@ MAX_FRAMES = 4096  # of a clip; attention takes memory with its square
 MAX_WIDTH = 100_000  # numbers of a track
 MAX_BEAM = 1000
 MAX_WEIGHT = 1000.0  # of a score in a search
-MAX_DEPTH = 20  # of objects and lists in each other
 
 ENCODER = "encoder.onnx"
 TRACKS = "tracks.onnx"
@@ -36,13 +28,6 @@ SEQUENCE = "sequence.onnx"
 DECODER = "decoder.onnx"
 CLASSIFIER = "classifier.onnx"
 LANGUAGE_MODEL = "lm.onnx"
-
-
-class Between(NamedTuple):
-    """The limits of a number in a config; they keep a hostile bundle from asking for all memory."""
-
-    low: float
-    high: float
 
 
 Rate = Annotated[float, Between(0.001, 240)]
@@ -197,10 +182,10 @@ class LetterConfig(Config):
 
     def check(self) -> None:
         """The alphabet has symbols, each once; what is read is described, and nothing else."""
-        _expect(self.alphabet != (), "alphabet", "at least one symbol", self.alphabet)
+        expect(self.alphabet != (), "alphabet", "at least one symbol", self.alphabet)
         _once("alphabet", "symbol", self.alphabet)
         unknown = [letter for letter in self.still.letters if letter not in self.alphabet]
-        _expect(not unknown, "still.letters", "letters of the alphabet", unknown)
+        expect(not unknown, "still.letters", "letters of the alphabet", unknown)
         rgb = self.input == "rgb"
         _belongs("features", self.preprocessing.features, not rgb, self.input)
         _belongs("crop", self.preprocessing.crop, rgb, self.input)
@@ -273,12 +258,12 @@ class IsolatedConfig(Config):
 
     def check(self) -> None:
         """There are glosses to tell apart; pictures alone are read of one hand, and as crops."""
-        _expect(len(self.classes) >= 2, "classes", "at least 2 glosses", self.classes)
-        _expect("" not in self.classes, "classes", "no empty gloss", self.classes)
+        expect(len(self.classes) >= 2, "classes", "at least 2 glosses", self.classes)
+        expect("" not in self.classes, "classes", "no empty gloss", self.classes)
         _once("classes", "gloss", self.classes)
         rgb, hands = self.input == "rgb", self.preprocessing.hands
         _belongs("crop", self.preprocessing.crop, rgb, self.input)
-        _expect(rgb or hands == 2, "preprocessing.hands", "2 to 2", hands)
+        expect(rgb or hands == 2, "preprocessing.hands", "2", hands)
 
     def networks(self) -> dict[str, Ports]:
         """Joints are ``(B, T, hands, 21, ...)`` of the left and the right hand.
@@ -404,24 +389,22 @@ class ContinuousConfig(Config):
             raise BundleError(str(error)) from error
         names = [track.name for track in self.tracks]
         good = names and len(set(names)) == len(names) and all(map(str.isidentifier, names))
-        _expect(bool(good), "tracks", "one or more of different names", names)
+        expect(bool(good), "tracks", "one or more of different names", names)
         for track in self.tracks:
-            _within(track.name, track.width, Between(1, MAX_WIDTH))
-        _within("tracks", sum(track.width for track in self.tracks), Between(1, 10 * MAX_WIDTH))
-        _expect(len(self.readers) > 0, "readers", "decoder, ctc or both", self.readers)
-        _expect(
-            self.read_with in self.readers, "read_with", ", ".join(self.readers), self.read_with
-        )
+            within(track.name, track.width, Between(1, MAX_WIDTH))
+        within("tracks", sum(track.width for track in self.tracks), Between(1, 10 * MAX_WIDTH))
+        expect(len(self.readers) > 0, "readers", "decoder, ctc or both", self.readers)
+        expect(self.read_with in self.readers, "read_with", ", ".join(self.readers), self.read_with)
         _belongs("picture", self.preprocessing.picture, self.input == "rgb", self.input)
         method = self.generation.method
-        _expect(method != "sample", "generation.method", "beam or greedy", method)
+        expect(method != "sample", "generation.method", "beam or greedy", method)
         weights = Between(-MAX_WEIGHT, MAX_WEIGHT)
         for name in ("length_penalty", "repetition_penalty", "temperature", "top_p"):
-            _within(f"generation.{name}", getattr(self.generation, name), weights)
-        _within("generation.max_length", self.generation.max_length, Between(1, MAX_FRAMES))
-        _within("generation.beam_size", self.generation.beam_size, Between(1, MAX_BEAM))
+            within(f"generation.{name}", getattr(self.generation, name), weights)
+        within("generation.max_length", self.generation.max_length, Between(1, MAX_FRAMES))
+        within("generation.beam_size", self.generation.beam_size, Between(1, MAX_BEAM))
         half = self.windows.seconds / 2
-        _within("windows.overlap", self.windows.overlap, Between(0, half))
+        within("windows.overlap", self.windows.overlap, Between(0, half))
 
     def networks(self) -> dict[str, Ports]:
         """B clips of T frames, N hypotheses of L ids; V ids in all.
@@ -491,38 +474,6 @@ def _pictures(axis: str, size: int) -> Port:
     return "uint8", (axis, 3, size, size)
 
 
-# -- reading --------------------------------------------------------------------------------------
-def read_json(raw: bytes, where: str = "config.json") -> Any:
-    """The JSON document in ``raw``; BundleError for what strict JSON does not have (NaN, a key
-    twice), for numbers without end, and where it is nested deeper than a config ever is."""
-    try:
-        data = json.loads(raw, parse_constant=_no_constant, object_pairs_hook=_object)
-        _check_depth(data, MAX_DEPTH)
-    except (ValueError, RecursionError) as error:
-        reason = "nested too deep" if isinstance(error, RecursionError) else error
-        raise BundleError(f"{where}: not valid JSON ({reason}); fetch the bundle again") from None
-    return data
-
-
-def _no_constant(name: str) -> typing.NoReturn:
-    raise ValueError(f"{name} is no number of JSON")
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError(f"the key {_twice(key for key, _ in pairs)[0]!r} comes twice")
-    return found
-
-
-def _check_depth(value: Any, left: int) -> None:
-    if isinstance(value, dict | list):
-        if not left:
-            raise ValueError(f"nested deeper than {MAX_DEPTH}")
-        for inner in value.values() if isinstance(value, dict) else value:
-            _check_depth(inner, left - 1)
-
-
 def parse_config(data: Any, where: str = "config.json") -> Any:
     """A config of any task from its JSON object; ``BundleError`` names the key that is wrong."""
     if not isinstance(data, dict):
@@ -543,71 +494,19 @@ def parse_config(data: Any, where: str = "config.json") -> Any:
             raise BundleError("the key 'task' is missing")
         task = data["task"]
         known = isinstance(task, str) and task in TASKS
-        _expect(known, "task", f"one of {', '.join(TASKS)}", task)
-        config: Config = _convert_fields(find(TASKS[task].config), data, "")
+        expect(known, "task", f"one of {', '.join(TASKS)}", task)
+        config: Config = read_as(find(TASKS[task].config), data)
         for metric in config.metrics:
-            _expect("test_set" in metric, "metrics", "a 'test_set' in each entry", dict(metric))
+            expect("test_set" in metric, "metrics", "a 'test_set' in each entry", dict(metric))
         config.check()
     except BundleError as error:
         raise BundleError(f"{where}: {error}") from None
     return config
 
 
-def _convert(kind: Any, value: Any, key: str) -> Any:
-    """``value`` of JSON as the annotated type ``kind``, or an error that names ``key``."""
-    origin, parts = get_origin(kind), get_args(kind)
-    if origin in (UnionType, typing.Union):  # X | None: null is not a way to leave a key out
-        return _convert(parts[0], value, key)
-    if origin is Annotated:
-        found = _convert(parts[0], value, key)
-        _within(key, found, parts[1])
-        return found
-    if dataclasses.is_dataclass(kind):
-        _expect(isinstance(value, dict), key, "an object", value)
-        return _convert_fields(typing.cast(type, kind), value, key)
-    if origin is Literal:
-        _expect(value in parts, key, f"one of {', '.join(parts)}", value)
-        return value
-    if origin is tuple:
-        _expect(isinstance(value, list), key, "a list", value)
-        return tuple(_convert(parts[0], item, f"{key}[{i}]") for i, item in enumerate(value))
-    if origin is Mapping:
-        _expect(isinstance(value, dict), key, "an object", value)
-        return {k: _convert(parts[1], v, f"{key}.{k}") for k, v in value.items()}
-    if kind is Any:
-        return value
-    if kind is float:
-        good = isinstance(value, int | float) and not isinstance(value, bool)
-        # JSON as Python reads it knows infinity, and integers without end.
-        _expect(good and abs(value) <= sys.float_info.max, key, "a number", value)
-        return float(value)
-    good = isinstance(value, kind) and not (kind is int and isinstance(value, bool))
-    _expect(good, key, {str: "a text", int: "an integer", bool: "true or false"}[kind], value)
-    return value
-
-
-def _convert_fields(kind: type, value: Mapping[str, Any], key: str) -> Any:
-    fields = {f.name: f for f in dataclasses.fields(kind)}
-    prefix = f"{key}." if key else ""
-    if unknown := sorted(value.keys() - fields.keys()):
-        raise BundleError(
-            f"unknown key {prefix + unknown[0]!r}; known here: {', '.join(sorted(fields))}"
-        )
-    for name, one in fields.items():
-        if name not in value and one.default is one.default_factory is dataclasses.MISSING:
-            raise BundleError(f"the key {prefix + name!r} is missing")
-    hints = typing.get_type_hints(kind, include_extras=True)
-    return kind(**{name: _convert(hints[name], v, prefix + name) for name, v in value.items()})
-
-
-# -- checks ---------------------------------------------------------------------------------------
-def _twice(names: Iterable[str]) -> list[str]:
-    return [name for name, count in Counter(names).items() if count > 1]
-
-
 def _once(key: str, what: str, names: Iterable[str]) -> None:
-    twice = _twice(names)
-    _expect(not twice, key, f"no {what} twice", twice)
+    twice = repeated(names)
+    expect(not twice, key, f"no {what} twice", twice)
 
 
 def _belongs(key: str, value: object, needed: bool, reads: str) -> None:
@@ -616,13 +515,3 @@ def _belongs(key: str, value: object, needed: bool, reads: str) -> None:
         raise BundleError(f"the key 'preprocessing.{key}' is missing")
     if value is not None and not needed:
         raise BundleError(f"unknown key 'preprocessing.{key}' of a model that reads {reads}")
-
-
-def _within(key: str, value: float, limits: Between) -> None:
-    _expect(limits.low <= value <= limits.high, key, f"{limits.low:g} to {limits.high:g}", value)
-
-
-def _expect(condition: bool, key: str, expected: str, got: Any) -> None:
-    if not condition:
-        shown = repr(got) if not isinstance(got, int) or abs(got) < 10**40 else "a larger number"
-        raise BundleError(f"{key}: expected {expected}, got {shown[:200]}")

@@ -15,16 +15,17 @@ from torch import Tensor, nn
 from chereme.nn.configs import from_plain
 from chereme.nn.masking import length_mask
 from chereme.nn.resnet import ResNetEncoderConfig
+from chereme.recognition.config import Ports
 from chereme.systems.fingerspelling.encoders import (
     EarlyFusion,
     LandmarkEncoderConfig,
     VectorEncoderConfig,
 )
-from chereme.systems.fingerspelling.export import to_onnx
 from chereme.systems.fingerspelling.fusion import LateFusion
 from chereme.systems.fingerspelling.losses import fingerspelling_losses
 from chereme.systems.fingerspelling.recognizer import FingerspellingConfig, FingerspellingRecognizer
 from chereme.systems.fingerspelling.sequence import SequenceConfig
+from chereme.training.export import to_onnx
 
 SYMBOLS, SIDE = 7, 32
 LENGTHS = [9, 4, 1, 7]
@@ -271,7 +272,8 @@ class SequenceLogits(nn.Module):
 
 
 def exported(module: nn.Module, example: Tensor) -> Callable[[Tensor], Tensor]:
-    content = to_onnx(module, example, ("input", "output"), {0: "batch", 1: "time"})
+    ports = [{name: ("float", ("batch", "time", None))} for name in ("input", "output")]
+    content = to_onnx(module, (example,), Ports(*ports))
     session = onnxruntime.InferenceSession(content)
     return lambda x: torch.from_numpy(session.run(None, {"input": x.numpy()})[0])
 

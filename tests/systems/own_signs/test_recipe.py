@@ -15,8 +15,8 @@ import torch
 from chereme.datasets.pose_clips import PoseClip, PoseCorpus
 from chereme.errors import BundleError, InputError, UsageError
 from chereme.formats.poses import write_landmarks
+from chereme.recognition.bundle import Bundle
 from chereme.recognition.isolated import IsolatedRecognizer, load_isolated
-from chereme.recognition.isolated_bundle import IsolatedBundle
 from chereme.synthesis.isolated import IsolatedSigns
 from chereme.systems.own_signs import recipe
 from chereme.systems.own_signs.abstention import UNTESTED
@@ -114,7 +114,7 @@ def test_a_folder_becomes_a_model_that_reads_its_signs(made: Path, tmp_path: Pat
     assert sum(guess.place == 1 for guess in report.guesses) >= 5
     assert ("looking for hands", 30) in done
     assert max(count for name, count in done if name == "training") == 160
-    bundle = IsolatedBundle.load(tmp_path / "model")
+    bundle = Bundle.load(tmp_path / "model")
     assert bundle.config.classes == report.glosses == ("sign-0000", "sign-0001", "sign-0002")
     assert bundle.config.metrics[0]["value"] == report.scores()[0]["value"] >= 80
     assert bundle.config.preprocessing.sampling == "spread"
@@ -244,7 +244,7 @@ def test_the_rule_of_the_test_is_that_of_all_clips(
     assert "strangers will be rejected more often" in " ".join(tested.notes)
     final, _ = teach(signs, test=False)
     assert final.abstention == tested.abstention != untested.abstention
-    bundle = IsolatedBundle.load(tmp_path / "model")
+    bundle = Bundle.load(tmp_path / "model")
     assert bundle.config.abstention == final.abstention
     assert "was not measured" in (work_folder(final.model) / "report.md").read_text()
 

@@ -29,7 +29,7 @@ _FRAMES = 48  # of an example; any number is free in the exported networks
 _BLOCK = 16  # frames given to an encoder at once: crops of a long clip would fill the memory
 
 
-class _LogProbs(nn.Module):
+class LogProbs(nn.Module):
     """Features of one clip -> log-probabilities of the BiGRU's classifier."""
 
     def __init__(self, model: SequenceModel) -> None:
@@ -73,6 +73,12 @@ def load_letters(
         )
     if config.stream != "rgb" and crops is not None:
         raise UsageError(f"{checkpoint}: crops are of RGB models, got one of {config.stream}")
+    symbols = len(loaded.alphabet)
+    if config.sequence.num_symbols != symbols:
+        raise BundleError(
+            f"{checkpoint}: the network gives {config.sequence.num_symbols} symbols, but the "
+            f"alphabet and the blank are {symbols}; train it with its own alphabet"
+        )
     clips = read_crops(crops, config.rgb.image_size) if crops is not None else []
     return export_letters(loaded, clips, lm=lm)
 
@@ -104,7 +110,7 @@ def export_letters(
                 _CropEncoder(model.encoder) if rgb else model.encoder,
                 (example_frames(model, 2 if rgb else _FRAMES),),
             ),
-            SEQUENCE: Traced(_LogProbs(model.sequence), (features,)),
+            SEQUENCE: Traced(LogProbs(model.sequence), (features,)),
         },
         examples=[as_frames(c) for c in clips] or [example_frames(model, _FRAMES).numpy()],
         run=read_letters,
