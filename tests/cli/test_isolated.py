@@ -345,7 +345,7 @@ def test_fusing_what_does_not_belong_together(folder, manifest, model, tmp_path)
     letters = fakes.make_bundle(tmp_path / "letters").directory
     wrong = {
         ("--fuse", model, tmp_path / "two"): (2, "expected the same glosses"),
-        ("--fuse", model, letters): (1, "expected a model of isolated signs"),
+        ("--fuse", model, letters): (1, "expected a model for isolated signing"),
         ("--fuse", model): (2, "expected two models or more"),
         ("--fuse", model, model, "--model", model): (2, "leave out --model"),
         (model, model): (2, "give --fuse A B"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import pickle
 import re
@@ -11,6 +12,7 @@ import shutil
 import zipfile
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -271,6 +273,45 @@ LETTERS = [
         "sequence.onnx: expected 'log_probs' of [1, 'any', 2], float, as config.json says, got",
     ),
 ]
+
+
+def crop_of(config: dict) -> dict:
+    return config["preprocessing"]["crop"]
+
+
+CROPS = [
+    (lambda d: d["preprocessing"].pop("crop"), "the key 'preprocessing.crop' is missing"),
+    (
+        lambda d: d["preprocessing"].update(crop=[]),
+        "preprocessing.crop: expected an object",
+    ),
+    (
+        lambda d: d["preprocessing"].update(features=235),
+        "unknown key 'preprocessing.features'",
+    ),
+    (
+        lambda d: crop_of(d).pop("padding"),
+        "'preprocessing.crop.padding' is missing",
+    ),
+    (
+        lambda d: crop_of(d).update(mean=[1]),
+        "unknown key 'preprocessing.crop.mean'",
+    ),
+    (lambda d: crop_of(d).update(size=16.0), "crop.size: expected an integer"),
+    (lambda d: crop_of(d).update(size=0), "crop.size: expected 8 to 1024, got 0"),
+    (lambda d: crop_of(d).update(size=10**30), "crop.size: expected 8 to 1024"),
+    (
+        lambda d: crop_of(d).update(size=32),
+        "encoder.onnx: expected 'frames' of ['any', 3, 32, 32], uint8, as config.json says, got",
+    ),
+    (lambda d: crop_of(d).update(padding=-0.5), "padding: expected -0.499 to 4"),
+    (lambda d: crop_of(d).update(padding=math.nan), "NaN is no number of JSON"),
+    (lambda d: crop_of(d).update(padding=1e9), "padding: expected -0.499 to 4"),
+    (lambda d: crop_of(d).update(smoothing=math.inf), "Infinity is no number of"),
+    (lambda d: crop_of(d).update(smoothing=-1), "smoothing: expected 0 to 10"),
+    (lambda d: d["preprocessing"].update(rate=1e9), "preprocessing.rate: expected 0.001 to 240"),
+    (lambda d: d["preprocessing"].update(rate=10**400), "preprocessing.rate: expected a number"),
+]
 SIGNS = [
     (lambda d: d.update(classes=["ONE"]), "classes: expected at least 2 glosses"),
     (lambda d: d.update(classes=["A", "B", "A"]), "classes: expected no gloss twice, got ['A']"),
@@ -324,10 +365,11 @@ SIGNING = [
 ]
 MAKE = {
     "letters": fakes.make_bundle,
+    "crops": partial(fakes.make_bundle, stream="rgb"),
     "signs": fake_signs.make_signs,
     "signing": fake_signing.make_signing,
 }
-WRONG = {"letters": LETTERS, "signs": SIGNS, "signing": SIGNING}
+WRONG = {"letters": LETTERS, "crops": CROPS, "signs": SIGNS, "signing": SIGNING}
 
 
 @pytest.mark.parametrize(
@@ -354,6 +396,24 @@ def test_what_is_written_is_what_is_loaded(tmp_path: Path, kind: str) -> None:
     assert bundle.config.schema_version == SCHEMA_VERSION
     with pytest.raises(UsageError, match="threads: expected 1 or more, got 0"):
         Bundle.load(tmp_path / "fake", threads=0)
+
+
+@pytest.mark.parametrize("kind", MAKE)
+def test_bundles_of_former_schemas_still_load(tmp_path: Path, kind: str) -> None:
+    MAKE[kind](tmp_path / "fake")
+    for version in range(1, SCHEMA_VERSION):
+        edit(tmp_path / "fake", lambda data, version=version: data.update(schema_version=version))
+        assert Bundle.load(tmp_path / "fake").config.schema_version == version
+
+
+@pytest.mark.parametrize(
+    "wrong", [fakes.crop_encoder_network(dtype=onnx.TensorProto.FLOAT), fakes.encoder_network()]
+)
+def test_encoders_that_want_something_else_than_crops(tmp_path: Path, wrong: bytes) -> None:
+    folder = fakes.make_bundle(tmp_path / "fake", stream="rgb").directory
+    put(folder, "encoder.onnx", wrong)
+    with pytest.raises(BundleError, match=r"'frames' of .*, uint8, .* got .*tensor\(float\)"):
+        Bundle.load(folder)
 
 
 def test_networks_of_video_that_do_not_fit_their_config(tmp_path: Path) -> None:

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from onnx import TensorProto
 from typer.testing import CliRunner
 
 import fakes
 from chereme.cli import app
-from chereme.errors import BundleError, InputError, UsageError
+from chereme.errors import InputError, UsageError
 from chereme.formats.poses import write_landmarks
 from chereme.hands.crop import crop, hand_box
 from chereme.hands.signing import bridge_gaps, signing_hand
-from chereme.recognition.bundle import Bundle, write_bundle
-from chereme.recognition.config import Preprocessing, Segmentation
+from chereme.recognition.bundle import Bundle
+from chereme.recognition.config import Segmentation
 from chereme.recognition.fingerspelling import Recognizer
 from chereme.types import Landmarks
 from chereme.video import open_video, write_video
@@ -321,66 +316,6 @@ def test_a_source_that_changes_between_the_readings(bundle: Bundle, tmp_path: Pa
     recognizer = Recognizer(bundle, make_detector=lambda still: Swapping(landmarks))
     with pytest.raises(InputError, match=r"clip\.mp4: expected a frame at .* there is none now"):
         recognizer.recognize(clip)
-
-
-# -- bundles --------------------------------------------------------------------------------------
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda p: p.pop("crop"), "the key 'preprocessing.crop' is missing"),
-        (lambda p: p.update(features=235), "unknown key 'preprocessing.features' of .* rgb"),
-        (lambda p: p.update(crop=None), "preprocessing.crop: expected an object"),
-        (lambda p: p["crop"].pop("padding"), "the key 'preprocessing.crop.padding' is missing"),
-        (lambda p: p["crop"].update(mean=[0.5]), "unknown key 'preprocessing.crop.mean'"),
-        (lambda p: p["crop"].update(size=16.0), "crop.size: expected an integer"),
-        (lambda p: p["crop"].update(size=0), "crop.size: expected 8 to 1024, got 0"),
-        (lambda p: p["crop"].update(size=10**30), "crop.size: expected 8 to 1024"),
-        (lambda p: p["crop"].update(size=32), r"wants frames of \[3, 16, 16\].*says \[3, 32, 32"),
-        (lambda p: p["crop"].update(padding=-0.5), "crop.padding: expected over -0.5, up to 4"),
-        (lambda p: p["crop"].update(padding=float("nan")), "NaN is no number of JSON"),
-        (lambda p: p["crop"].update(padding=1e9), "crop.padding: expected over -0.5, up to 4"),
-        (lambda p: p["crop"].update(smoothing=float("inf")), "Infinity is no number of JSON"),
-        (lambda p: p["crop"].update(smoothing=-1), "crop.smoothing: expected 0 to 10"),
-        (lambda p: p.update(rate=1e9), "preprocessing.rate: expected above 0, up to 240"),
-        (lambda p: p.update(rate=10**400), "preprocessing.rate: expected a number"),
-    ],
-)
-def test_hostile_settings_of_crops(
-    tmp_path: Path, change: Callable[[dict], None], message: str
-) -> None:
-    fakes.make_bundle(tmp_path / "b", stream="rgb")
-    path = tmp_path / "b" / "config.json"
-    data = json.loads(path.read_text())
-    change(data["preprocessing"])
-    path.write_text(json.dumps(data))
-    with pytest.raises(BundleError, match=message):
-        Bundle.load(tmp_path / "b")
-
-
-@pytest.mark.parametrize("network", ["float", "landmarks"])
-def test_encoders_that_want_something_else(tmp_path: Path, network: str) -> None:
-    wrong = {
-        "float": fakes.crop_encoder_network(dtype=TensorProto.FLOAT),
-        "landmarks": fakes.encoder_network(),
-    }[network]
-    config = fakes.fake_config(input="rgb", preprocessing=Preprocessing(30.0, crop=fakes.CROP))
-    files = {"encoder.onnx": wrong, "sequence.onnx": fakes.sequence_network()}
-    with pytest.raises(BundleError, match=r"wants frames of .*tensor\(float\).* says .*uint8"):
-        write_bundle(tmp_path / "b", config, files)
-
-
-def test_landmark_bundles_of_the_first_schema_still_load(tmp_path: Path) -> None:
-    fakes.make_bundle(tmp_path / "b")
-    path = tmp_path / "b" / "config.json"
-    data = json.loads(path.read_text())
-    assert "crop" not in data["preprocessing"]
-    data["schema_version"] = 1
-    path.write_text(json.dumps(data))
-    assert Recognizer(Bundle.load(tmp_path / "b")).recognize(fakes.spell("vail")).text == "vail"
-    data["preprocessing"]["crop"] = {"size": 16, "padding": 0.25, "smoothing": 0.1}
-    path.write_text(json.dumps(data))
-    with pytest.raises(BundleError, match=r"unknown key 'preprocessing\.crop' of .* landmarks"):
-        Bundle.load(tmp_path / "b")
 
 
 # -- memory ---------------------------------------------------------------------------------------

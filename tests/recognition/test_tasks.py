@@ -18,10 +18,11 @@ def test_every_place_exists(task: Task) -> None:
     assert is_dataclass(find(task.config))
     assert {"threads", "rate", "limits", "make_detector"} <= option_names(find(task.recognizer))
     assert callable(find(task.evaluation))
-    assert task.exporter is not None
-    module, _, name = task.exporter.partition(":")
-    file = Path(chereme.__path__[0], *module.split(".")[1:]).with_suffix(".py")
-    assert f"def {name}(" in file.read_text(encoding="utf-8")
+    assert task.exports
+    for place in task.exports.values():
+        module, _, name = place.partition(":")
+        file = Path(chereme.__path__[0], *module.split(".")[1:]).with_suffix(".py")
+        assert f"def {name}(" in file.read_text(encoding="utf-8")
 
 
 def test_options_reach_the_recogniser(tmp_path: Path) -> None:

@@ -89,9 +89,10 @@ class Export:
         }
         where = str(description) if isinstance(description, str | Path) else "description"
         try:
+            given: Any = description or {}
             if isinstance(description, str | Path):
-                description = json.loads(Path(description).read_text(encoding="utf-8"))
-            described |= description or {}
+                given = json.loads(Path(description).read_text(encoding="utf-8"))
+            described |= given
         except (ValueError, TypeError) as error:
             raise BundleError(f"{where}: expected a JSON object ({error})") from error
         whole = _merged(described, {**self.known, "schema_version": SCHEMA_VERSION})

@@ -101,7 +101,7 @@ def test_another_alphabet(tmp_path: Path) -> None:
     model = letters("rgb", sequence=SequenceConfig(num_symbols=32, conv_dim=14, gru_hidden=10))
     path = save_letters(tmp_path / "best.ckpt", model, alphabet=list(CHICAGO.symbols))
     assert export(path, tmp_path / "bundle").config.alphabet == CHICAGO.symbols
-    with pytest.raises(BundleError, match="gives 32 symbols, but the alphabet and .* are 27"):
+    with pytest.raises(BundleError, match=r"gives 32 symbols, but the alphabet and .* are 27"):
         export(save_letters(tmp_path / "best.ckpt", model), tmp_path / "other")
 
 

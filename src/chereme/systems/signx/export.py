@@ -198,7 +198,8 @@ def _read(bundle: Bundle[ContinuousConfig], example: tuple[Tensor, ...] | Tensor
     given = (part.numpy() for part in example)
     batch = dict(zip([*numbers, *frames, "lengths"], given, strict=True))
     together = bundle.sequence.run(decoder.gives, batch)[-1]
-    found, symbols = [], []
+    found: list[Any] = []
+    symbols: list[str] = []
     for row, count in enumerate(batch["lengths"]):
         clip = {name: part[row : row + 1, :count] for name, part in batch.items() if part.ndim > 1}
         emissions = decoder.hear({**clip, "lengths": batch["lengths"][row : row + 1]})
