@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,8 @@ from chereme.errors import InputError, UsageError
 from chereme.formats.poses import write_landmarks
 from chereme.hands.crop import crop, hand_box
 from chereme.hands.signing import bridge_gaps, signing_hand
-from chereme.recognition.bundle import Bundle
-from chereme.recognition.config import Segmentation
+from chereme.recognition.bundle import Bundle, write_bundle
+from chereme.recognition.config import Preprocessing, Segmentation
 from chereme.recognition.fingerspelling import Recognizer
 from chereme.types import Landmarks
 from chereme.video import open_video, write_video
