@@ -31,7 +31,8 @@ import torch
 from results import markdown
 from studies import Tables
 
-from chereme.recognition.bundle import ENCODER, SEQUENCE, open_network
+from chereme.formats.networks import open_network
+from chereme.recognition.config import ENCODER, SEQUENCE
 
 CONFIGS = "configs/fingerspelling"
 
@@ -98,8 +99,8 @@ RECIPES = {
 
 def recipes(given: argparse.Namespace) -> None:
     """Served (the networks of a bundle) and trained (forward and backward)."""
-    from chereme.systems.fingerspelling.export import example_frames, onnx_networks
-    from chereme.training.compression import half_weights, int8_encoder
+    from chereme.systems.fingerspelling.export import example_frames
+    from chereme.training.compression import half_weights, int8_convolutions
 
     count, lines = 24, []
     for name, files in RECIPES.items():
@@ -112,11 +113,11 @@ def recipes(given: argparse.Namespace) -> None:
 
         works = {"trained": Work(count, train)}
         trained = measured(works, given.rounds)["trained"].core
-        networks = onnx_networks(model.eval())
+        networks = exported(model.eval())
         encoders = {"float32": networks[ENCODER]}
         if model.config.stream == "rgb":
             crops = frames.numpy().transpose(0, 2, 3, 1)
-            encoders["int8"] = int8_encoder(networks[ENCODER], [crops])
+            encoders["int8"] = int8_convolutions(networks[ENCODER], [crops])
         features = np.zeros((1, count, model.encoder.feature_dim), np.float32)
         works = {
             kind: Work(count, _call(content, frames=frames.numpy()))
@@ -141,6 +142,16 @@ def recipes(given: argparse.Namespace) -> None:
     print(markdown(head, lines))
 
 
+def exported(model: Any) -> dict[str, bytes]:
+    """The networks of a bundle of letters, by file."""
+    from chereme.systems.fingerspelling.checkpoints import CROP, Checkpoint
+    from chereme.systems.fingerspelling.export import export_letters
+    from chereme.text import ASL_LETTERS
+
+    crop = dict.fromkeys(CROP, 0.1) if model.config.stream == "rgb" else None
+    return export_letters(Checkpoint(model, 25.0, ASL_LETTERS, crop)).onnx()
+
+
 def _call(content: bytes, threads: int = 1, **inputs: np.ndarray) -> Callable[[], object]:
     session = open_network(content, Path("network.onnx"), threads)
     return lambda: session.run(None, inputs)
@@ -155,9 +166,11 @@ def fusion(given: argparse.Namespace) -> None:
     """
     from chereme.cli.bench import waving_hand
     from chereme.hands.detector import MediaPipeDetector
-    from chereme.systems.fingerspelling.export import onnx_networks
+    from chereme.recognition.config import Ports
+    from chereme.systems.fingerspelling.export import LogProbs
     from chereme.teachers.hamer import Hamer, HamerTeacher
-    from chereme.training.compression import int8_encoder
+    from chereme.training.compression import int8_convolutions
+    from chereme.training.export import to_onnx
 
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: given.threads])
     count, works = given.frames, dict[str, Work]()
@@ -171,11 +184,11 @@ def fusion(given: argparse.Namespace) -> None:
     works["hand detection"] = Work(count, detect)
     for name in ("paper", "small"):
         model = recognizer(f"recipes/{name}")
-        networks, side = onnx_networks(model), model.config.rgb.image_size
+        networks, side = exported(model), model.config.rgb.image_size
         crops = np.random.default_rng(0).integers(0, 256, (count, side, side, 3), np.uint8)
         encoders = {
             "float32": networks[ENCODER],
-            "int8": int8_encoder(networks[ENCODER], [crops[:8]]),
+            "int8": int8_convolutions(networks[ENCODER], [crops[:8]]),
         }
         features = np.zeros((1, count, model.encoder.feature_dim), np.float32)
         read = _call(networks[SEQUENCE], given.threads, features=features)
@@ -186,7 +199,8 @@ def fusion(given: argparse.Namespace) -> None:
             )
     pose = recognizer("recipes/paper", "table_2/pose_transformer")
     vectors = np.zeros((1, count, pose.config.pose.dim), np.float32)
-    content = onnx_networks(pose)[SEQUENCE]
+    free: Any = [{name: ("float", (1, "time", None))} for name in ("features", "log_probs")]
+    content = to_onnx(LogProbs(pose.sequence), (torch.from_numpy(vectors),), Ports(*free))
     works["pose stream"] = Work(count, _call(content, given.threads, features=vectors))
     crops = np.zeros((given.hamer_frames, 256, 256, 3), np.uint8)
     for kind in ("float32", "bfloat16"):

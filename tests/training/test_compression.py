@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -21,12 +20,13 @@ from chereme.cli import app
 from chereme.datasets.shards import Sample, jpeg_of, write
 from chereme.errors import InputError
 from chereme.metrics import letter_accuracy
+from chereme.nn.resnet import ResNetEncoderConfig
 from chereme.recognition.bundle import Bundle
 from chereme.systems.fingerspelling.checkpoints import Checkpoint
 from chereme.systems.fingerspelling.export import export_letters
 from chereme.systems.fingerspelling.losses import fingerspelling_losses
-from chereme.systems.fingerspelling.presets import preset
-from chereme.systems.fingerspelling.recognizer import FingerspellingRecognizer
+from chereme.systems.fingerspelling.recognizer import FingerspellingConfig, FingerspellingRecognizer
+from chereme.systems.fingerspelling.sequence import SequenceConfig
 from chereme.text import ASL_LETTERS
 from chereme.training.compression import half_weights, int8_convolutions, read_crops
 from chereme.training.export import compare
@@ -148,11 +148,15 @@ def toy_clip(rng: np.random.Generator, letters: int = 3) -> tuple[np.ndarray, st
 
 @pytest.fixture(scope="module")
 def trained() -> FingerspellingRecognizer:
-    """The small preset, on small crops, taught the toy."""
+    """The recipe small, on small crops, taught the toy."""
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
-    config = preset("small")
-    model = FingerspellingRecognizer(replace(config, rgb=replace(config.rgb, image_size=SIZE)))
+    config = FingerspellingConfig(
+        stream="rgb",
+        rgb=ResNetEncoderConfig((2, 2, 2, 2), (32, 64, 128, 256), image_size=SIZE),
+        sequence=SequenceConfig(conv_dim=256, gru_hidden=192),
+    )
+    model = FingerspellingRecognizer(config)
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)
     for _ in range(110):
         clips = [toy_clip(rng) for _ in range(8)]
@@ -173,7 +177,7 @@ def trained() -> FingerspellingRecognizer:
 
 
 @pytest.mark.slow
-def test_int8_of_the_small_preset_loses_nothing(trained: FingerspellingRecognizer) -> None:
+def test_int8_of_the_small_recipe_loses_nothing(trained: FingerspellingRecognizer) -> None:
     rng = np.random.default_rng(1)
     clips = [toy_clip(rng) for _ in range(24)]
     calibration = [toy_clip(rng)[0].transpose(0, 2, 3, 1) for _ in range(6)]
