@@ -37,10 +37,13 @@ from chereme.types import HandTrack
 
 CONFIG = Path(__file__).parents[1] / "configs" / "fingerspelling" / "landmarks.yaml"
 SIGNERS = ("hand1", "hand2", "hand3", "hand4", "hand5", "wild", "recording")
-WORDS = Shares(0.5, 0.15, 0.15, 0.15, 0.05, 0.0, 0.0)
-STRINGS = Shares(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
+SHARES = {
+    "words": Shares(0.5, 0.15, 0.15, 0.15, 0.05, 0.0, 0.0),
+    "strings": Shares(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0),
+}
 ALPHAS = (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0)
 BETAS = (0.0, 1.0, 1.5, 2.0, 2.5, 3.0)
+Texts = list[tuple[str, np.ndarray]]  # and what the model makes of them
 
 
 def log_probs(model: Any, track: HandTrack, rate: float) -> np.ndarray:
@@ -76,10 +79,8 @@ def read_stills(model: Any, rate: float, hands: Exemplars) -> dict[str, Any]:
     return {"n": len(rows), "top1": 100 * float(np.mean(right)), "recall": letter_recall}
 
 
-def compose(
-    model: Any, rate: float, hands: Exemplars, shares: Shares, count: int
-) -> list[tuple[str, np.ndarray]]:
-    """Texts composed from one signer's hands, and what the model makes of them."""
+def compose(model: Any, rate: float, hands: Exemplars, shares: Shares, count: int) -> Texts:
+    """Texts composed from one signer's hands."""
     speller, rng = Speller(hands), np.random.default_rng(2024)
     sampler = TextSampler(shares=shares, split="held_out", max_length=12)
     made = []
@@ -90,7 +91,7 @@ def compose(
     return made
 
 
-def counts_of(pairs: list[tuple[str, np.ndarray]], **search: Any) -> list[Any]:
+def counts_of(pairs: Texts, **search: Any) -> list[Any]:
     """Edit counts of each text, read greedily or by beam search."""
     decode = (lambda p: beam_search(p, **search)[0]) if search else greedy
     return [edit_counts(text, ASL_LETTERS.decode(decode(p).symbols)) for text, p in pairs]
@@ -116,40 +117,37 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=2, help="of 500 steps")
     parser.add_argument("--texts", type=int, default=150)
     parser.add_argument("--signers", nargs="+", default=SIGNERS)
-    options = parser.parse_args()
+    parser.add_argument("--more", nargs="+", default=[], help="options of training, for a trial")
+    given = parser.parse_args()
     torch.set_num_threads(1)
 
-    exemplars = Exemplars.load(options.exemplars)
+    exemplars = Exemplars.load(given.exemplars)
     folds: dict[str, dict[str, Any]] = {}
-    words: dict[str, list[tuple[str, np.ndarray]]] = {}
-    strings: dict[str, list[tuple[str, np.ndarray]]] = {}
-    for signer in options.signers:
-        folder = options.output / signer
+    texts: dict[str, dict[str, Texts]] = {kind: {} for kind in SHARES}
+    for signer in given.signers:
+        folder = given.output / signer
         if not (folder / "done").exists():
             train(
                 [
                     *("--config", str(CONFIG), "--output", str(folder)),
-                    f"--trainer.max_epochs={options.epochs}",
+                    f"--trainer.max_epochs={given.epochs}",
                     "--trainer.enable_progress_bar=false",
-                    f"--data.init_args.exemplars={options.exemplars}",
+                    f"--data.init_args.exemplars={given.exemplars}",
                     f"--data.init_args.held_out=[{signer}]",
+                    *given.more,
                 ]
             )
             (folder / "done").touch()
         model, rate, *_ = load_checkpoint(folder / "last.ckpt")
         hands = exemplars.select(only=(signer,))
-        strings[signer] = compose(model, rate, hands, STRINGS, options.texts)
-        words[signer] = compose(model, rate, hands, WORDS, options.texts)
-        folds[signer] = {
-            "stills": read_stills(model, rate, hands),
-            "strings_greedy": summary(counts_of(strings[signer][1::2])),
-            "words_greedy": summary(counts_of(words[signer][1::2])),
-        }
+        folds[signer] = {"stills": read_stills(model, rate, hands)}
+        for kind, shares in SHARES.items():
+            made = texts[kind][signer] = compose(model, rate, hands, shares, given.texts)
+            folds[signer][f"{kind}_greedy"] = summary(counts_of(made[1::2]))
         print(signer, json.dumps(folds[signer]), flush=True)
 
-    lm = OnnxLanguageModel(options.lm)
-    tuning = [pair for pairs in words.values() for pair in pairs[::2]]
-    tuning += [pair for pairs in strings.values() for pair in pairs[::2]]
+    lm = OnnxLanguageModel(given.lm)
+    tuning = [pair for of in texts.values() for made in of.values() for pair in made[::2]]
     trials = tune(
         [p for _, p in tuning],
         [ASL_LETTERS.encode(text) for text, _ in tuning],
@@ -162,29 +160,28 @@ def main() -> None:
     best = min(near, key=lambda trial: (trial.beta, trial.alpha))
     search = {"width": best.width, "lm": lm, "alpha": best.alpha, "beta": best.beta}
     pooled: dict[str, Any] = {}
-    for kind, texts in (("words", words), ("strings", strings)):
-        groups = [signer for signer, pairs in texts.items() for _ in pairs[1::2]]
-        plain = [c for pairs in texts.values() for c in counts_of(pairs[1::2])]
+    for kind, of in texts.items():
+        groups = [signer for signer, made in of.items() for _ in made[1::2]]
+        plain = [c for made in of.values() for c in counts_of(made[1::2])]
         searched = []
-        for signer, pairs in texts.items():
-            counts = counts_of(pairs[1::2], **search)
+        for signer, made in of.items():
+            counts = counts_of(made[1::2], **search)
             folds[signer][f"{kind}_lm"] = summary(counts)
             searched += counts
         pooled[f"{kind}_greedy"] = summary(plain, groups)
         pooled[f"{kind}_lm"] = summary(searched, groups)
+    stills = [fold["stills"] for fold in folds.values()]
     report = {
-        "steps_per_fold": options.epochs * 500,
+        "steps_per_fold": given.epochs * 500,
         "folds": folds,
         "decoding": {"beam_width": best.width, "alpha": best.alpha, "beta": best.beta},
         "stills_top1": {
-            "n": sum(f["stills"]["n"] for f in folds.values()),
-            "mean_over_signers": round(
-                float(np.mean([f["stills"]["top1"] for f in folds.values()])), 2
-            ),
+            "n": sum(still["n"] for still in stills),
+            "mean_over_signers": round(float(np.mean([still["top1"] for still in stills])), 2),
         },
         **pooled,
     }
-    (options.output / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+    (given.output / "report.json").write_text(json.dumps(report, indent=2) + "\n")
     print(json.dumps({k: v for k, v in report.items() if k != "folds"}, indent=2))
 
 

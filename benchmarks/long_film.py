@@ -121,24 +121,22 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--model", default="fingerspelling")
     parser.add_argument("--stream", default="auto")
-    parser.add_argument("--film", type=Path, help="keep the film here")
-    arguments = parser.parse_args()
-    recognizer = Recognizer(load_streams(arguments.model, arguments.stream))
-    takes = plan(arguments.clips, arguments.takes, arguments.seed)
+    given = parser.parse_args()
+    recognizer = Recognizer(load_streams(given.model, given.stream))
+    made = plan(given.clips, given.takes, given.seed)
+    alone: dict[tuple[Path, float, bool], Transcript] = {}
     with tempfile.TemporaryDirectory() as folder:
-        whole = arguments.film or Path(folder) / "film.mp4"
-        film(whole, takes)
-        read = recognizer.recognize(whole)
-        alone: dict[tuple[Path, float, bool], Transcript] = {}
-        for take in takes:
+        path = Path(folder) / "film.mp4"
+        film(path, made)
+        read = recognizer.recognize(path)
+        for take in made:
             key = (take.clip, take.place, take.mirrored)
             if take.clip is not None and key not in alone:
-                one = Path(folder) / "take.mp4"
-                film(one, [Take(*key, "", 0.0, take.end - take.start)])
-                alone[key] = recognizer.recognize(one)
+                film(path, [Take(*key, "", 0.0, take.end - take.start)])
+                alone[key] = recognizer.recognize(path)
     letters = differ = 0
     apart: list[float] = []
-    for take, following in zip(takes, [*takes[1:], None], strict=True):
+    for take, following in zip(made, [*made[1:], None], strict=True):
         if take.clip is None:
             continue
         # What is read in the pause after a take counts against it.
@@ -146,27 +144,18 @@ def main() -> None:
         found = letters_in(read, take.start, end)
         expected = [t for t in alone[take.clip, take.place, take.mirrored].tokens if t.text != " "]
         words = ["".join(token.text for token in tokens) for tokens in (expected, found)]
-        edits = edit_counts(words[0], words[1], "unit")
         letters += len(words[0])
-        differ += edits.edits
-        if words[0] == words[1]:
-            for one, other in zip(expected, found, strict=True):
-                apart += [
-                    abs(other.start - take.start - one.start),
-                    abs(other.end - take.start - one.end),
-                ]
+        differ += edit_counts(words[0], words[1], "unit").edits
+        for one, other in zip(expected, found, strict=True) if words[0] == words[1] else ():
+            apart.append(abs(other.start - take.start - one.start))
+            apart.append(abs(other.end - take.start - one.end))
         side = "left" if take.mirrored else "right"
         print(f"{take.start:8.2f}  {take.clip.stem:<12} {side:<6} {words[0]:<12} {words[1]}")
+    quantiles = np.quantile(apart, (0.5, 0.95, 1)).round(4).tolist() if apart else None
     result = {
-        "takes": arguments.takes,
-        "seconds": round(takes[-1].end, 1),
-        "stream": read.info["stream"],
-        "letters": letters,
-        "differ": differ,
-        "share": round(differ / letters, 4) if letters else None,
-        "times_apart_median": round(float(np.median(apart)), 4) if apart else None,
-        "times_apart_p95": round(float(np.percentile(apart, 95)), 4) if apart else None,
-        "times_apart_most": round(max(apart), 4) if apart else None,
+        **{"takes": given.takes, "seconds": round(made[-1].end, 1), "stream": read.info["stream"]},
+        **{"letters": letters, "differ": differ, "share": round(differ / max(1, letters), 4)},
+        "times_apart, median, 95 %, most": quantiles,
         "warnings": list(read.warnings),
     }
     print(json.dumps(result, ensure_ascii=False))

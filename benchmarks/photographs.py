@@ -1,7 +1,7 @@
 """Letters in photographs: as single pictures, as videos of one held picture, and as spelled words.
 
     python benchmarks/photographs.py --root DATA --model runs/without-wild
-    python benchmarks/photographs.py --root DATA --stream rgb --signers hand4 hand5
+    python benchmarks/photographs.py --root DATA --stream rgb --signers [hand4,hand5]
 
 DATA holds ``letters_wild`` (photographs of webcams and phones), or with ``--signers`` is read
 ``letters_studio`` (hands cut out on black, up to the edge: half as much black is
@@ -13,7 +13,6 @@ as stored and with the proportions restored.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
 import tempfile
@@ -24,6 +23,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from jsonargparse import auto_cli
 
 import chereme
 from chereme.datasets.exemplars import LETTERS, MOVING
@@ -31,13 +31,12 @@ from chereme.metrics import accuracy_interval, edit_counts, pool
 from chereme.video import write_video
 
 RATE = 30.0
-STUDIO = "letters_studio"
 WORDS = ("hello", "cat", "dog", "bus", "king", "quick", "box", "fur", "lamp", "view", "wax", "gym")
 
 
 def photographs(root: Path, signers: list[str]) -> dict[str, list[Path]]:
     """Paths of the photographs of each static letter: of the wild, or of signers of the studio."""
-    folder = root / (STUDIO if signers else "letters_wild")
+    folder = root / ("letters_studio" if signers else "letters_wild")
     paths: dict[str, list[Path]] = {}
     with (folder / "index.csv").open(newline="") as file:
         for row in csv.DictReader(file):
@@ -50,30 +49,24 @@ def photographs(root: Path, signers: list[str]) -> dict[str, list[Path]]:
 def load(path: Path, restored: bool) -> np.ndarray:
     """``(H, W, 3)`` RGB, 3:4 if ``restored``, as large as stored."""
     image = cv2.imread(str(path))[..., ::-1]
-    if path.parent.parent.name == STUDIO:
-        rim = image.shape[0] // 2
-        return cv2.copyMakeBorder(image, rim, rim, rim, rim, cv2.BORDER_CONSTANT, value=(0, 0, 0))
+    if path.parent.parent.name == "letters_studio":
+        rim = [image.shape[0] // 2] * 4
+        return cv2.copyMakeBorder(image, *rim, cv2.BORDER_CONSTANT, value=(0, 0, 0))
     width = int(image.shape[1] * 0.75) if restored else image.shape[1]
     return np.ascontiguousarray(cv2.resize(image, (width, image.shape[0])))
 
 
-def on_canvas(image: np.ndarray) -> np.ndarray:
-    """The photograph in the middle of a grey 640x480 frame."""
-    canvas = np.full((480, 640, 3), 127, dtype=np.uint8)
-    scale = min(480 / image.shape[0], 640 / image.shape[1])
-    small = cv2.resize(image, (int(image.shape[1] * scale), int(image.shape[0] * scale)))
-    top, left = (480 - small.shape[0]) // 2, (640 - small.shape[1]) // 2
-    canvas[top : top + small.shape[0], left : left + small.shape[1]] = small
-    return canvas
-
-
 def spelled(images: list[np.ndarray], hold: float, pause: float) -> Iterator[np.ndarray]:
-    """Frames of pictures held one after the other, with nothing to see in between."""
+    """Frames, 640x480, of pictures held one after the other, with nothing to see in between."""
     blank = np.full((480, 640, 3), 127, dtype=np.uint8)
     for number, image in enumerate(images):
         if number:
             yield from [blank] * int(pause * RATE)
-        yield from [on_canvas(image)] * int(hold * RATE)
+        canvas, scale = blank.copy(), min(480 / image.shape[0], 640 / image.shape[1])
+        small = cv2.resize(image, (int(image.shape[1] * scale), int(image.shape[0] * scale)))
+        top, left = (480 - small.shape[0]) // 2, (640 - small.shape[1]) // 2
+        canvas[top : top + small.shape[0], left : left + small.shape[1]] = small
+        yield from [canvas] * int(hold * RATE)
 
 
 def score(pairs: list[tuple[str, str]]) -> dict[str, Any]:
@@ -90,41 +83,51 @@ def score(pairs: list[tuple[str, str]]) -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--root", type=Path, required=True)
-    parser.add_argument("--model", default="fingerspelling")
-    parser.add_argument("--stream", default="auto", choices=["auto", "landmarks", "rgb", "fused"])
-    parser.add_argument("--signers", nargs="+", default=[], help="of letters_studio")
-    parser.add_argument("--videos", type=int, default=5, help="held stills of each letter")
-    options = parser.parse_args()
-    recognizer = chereme.load(options.model, stream=options.stream)
-    paths = photographs(options.root, options.signers)
-    rng = np.random.default_rng(0)
+def main(
+    root: Path,
+    model: str = "fingerspelling",
+    stream: str = "auto",
+    signers: list[str] | None = None,
+    videos: int = 5,
+    pictures: int | None = None,
+) -> None:
+    """Args:
+    root: folder of the collections.
+    signers: of letters_studio.
+    videos: held stills of each letter.
+    pictures: of each letter, for a trial; None: all.
+    """
+    recognizer = chereme.load(model, stream=stream)
+    paths, rng = photographs(root, signers or []), np.random.default_rng(0)
     report: dict[str, Any] = {"model": recognizer.streams.for_recordings.name}
     with tempfile.TemporaryDirectory() as folder:
         picture, video = Path(folder) / "picture.png", Path(folder) / "video.mp4"
-        for restored in (False,) if options.signers else (False, True):
+
+        def film(images: list[np.ndarray], hold: float, pause: float) -> str:
+            write_video(video, spelled(images, hold, pause), RATE)
+            return recognizer.recognize(video).text
+
+        for restored in (False,) if signers else (False, True):
             pairs = []
             for letter, files in paths.items():
-                for file in files:
+                for file in files[:pictures]:
                     cv2.imwrite(str(picture), load(file, restored)[..., ::-1])
                     pairs.append((letter, recognizer.recognize(picture).text))
             report["pictures, " + ("restored" if restored else "as stored")] = score(pairs)
+        report["videos of one held picture"] = score(
+            [
+                (letter, film([load(files[index], True)], 1.0, 0.0))
+                for letter, files in paths.items()
+                for index in rng.permutation(len(files))[:videos]
+            ]
+        )
         pairs = []
-        for letter, files in paths.items():
-            for index in rng.permutation(len(files))[: options.videos]:
-                write_video(video, spelled([load(files[index], True)], 1.0, 0.0), RATE)
-                pairs.append((letter, recognizer.recognize(video).text))
-        report["videos of one held picture"] = score(pairs)
-        pairs = []
-        for word in WORDS:
+        for word in WORDS[: pictures and 2]:
             images = [load(paths[c][rng.integers(len(paths[c]))], True) for c in word]
-            write_video(video, spelled(images, 0.7, 0.3), RATE)
-            pairs.append((word, recognizer.recognize(video).text))
+            pairs.append((word, film(images, 0.7, 0.3)))
         report["words of held pictures"] = score(pairs)
     print(json.dumps(report, indent=2))
 
 
 if __name__ == "__main__":
-    main()
+    auto_cli(main, as_positional=False)

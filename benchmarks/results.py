@@ -206,8 +206,7 @@ def cells(study: Study, spec: Mapping[str, Any]) -> tuple[list[str], list[list[s
     for values in product(*each.values()):
         given = dict(zip(each, values, strict=True))
         labels = [each[name][value] for name, value in given.items()]
-        for pattern in spec.get("rows", list(study.rows)):
-            row = study.rows[filled(pattern, given)]
+        for row in study.matching(filled(spec.get("rows", ["*"]), given)):
             found = [reader.cell(row, filled(column, given)) for column in columns]
             figures = [i for i, c in enumerate(columns) if "paper" not in c and "runs" not in c]
             if not any(run.finished for run in study.runs(row.name).values()):

@@ -11,7 +11,8 @@ shakes by up to 4 pixels. In how many of the frames is the hand found, if those 
 in the clip alone are 100 %?
 """
 
-import argparse
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import chain
@@ -19,8 +20,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from inventions import held, signs, spelled
-from inventions import recordings as real
+from jsonargparse import auto_cli
+from recordings import held, real, signs, spelled
+from results import markdown
 
 import chereme
 from chereme.hands.detector import MediaPipeDetector
@@ -81,11 +83,13 @@ def orientation(root: Path, each: int) -> None:
     counts: dict[str, Counter[str]] = {}
     for group, landmarks, needed in recordings(root, each):
         counts.setdefault(group, Counter())[verdict(recognizer, landmarks, needed)] += 1
-    print("| | recordings | turned upright | turned wrongly | warned about | neither |")
-    print("|---|---|---|---|---|---|")
-    for group, count in counts.items():
-        columns = [count[name] for name in ("turned", "turned wrongly", "warned", "neither")]
-        print(f"| {group} | {count.total()} | {' | '.join(map(str, columns))} |")
+    names = ("turned", "turned wrongly", "warned", "neither")
+    lines = [
+        [group, str(count.total()), *(str(count[name]) for name in names)]
+        for group, count in counts.items()
+    ]
+    head = ("", "recordings", "turned upright", "turned wrongly", "warned about", "neither")
+    print(markdown(head, lines))
 
 
 def placed(frames: list[Frame], share: float, shake: int) -> Iterator[Frame]:
@@ -115,29 +119,27 @@ def small(root: Path) -> None:
     """Print the second table."""
     films = [list(open_video(path)) for path in words(root)[::2]]
     alone = sum(seen(frames)[0] for frames in films)
-    print("| clip's height | palm, of the longer side | still camera | shaking camera |")
-    print("|---|---|---|---|")
+    lines = []
     for share in SHARES:
         found, palms = [], []
         for shake in SHAKES:
             each = [seen(placed(frames, share, shake)) for frames in films]
             found.append(sum(coverage for coverage, _ in each) / alone)
             palms += [palm for _, palm in each]
-        columns = " | ".join(f"{100 * part:.0f} %" for part in found)
-        print(
-            f"| {100 * share:.0f} % | {100 * np.nanmedian(palms):.1f} % | {columns} |", flush=True
-        )
+        palm = f"{100 * np.nanmedian(palms):.1f} %"
+        lines.append([f"{100 * share:.0f} %", palm, *(f"{100 * part:.0f} %" for part in found)])
+    head = ("clip's height", "palm, of the longer side", "still camera", "shaking camera")
+    print(markdown(head, lines))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--root", type=Path, required=True)
-    parser.add_argument("--each", type=int, default=10, help="composed words a person")
-    options = parser.parse_args()
-    orientation(options.root, options.each)
+def main(root: Path, each: int = 10) -> None:
+    """Args:
+    each: composed words a person.
+    """
+    orientation(root, each)
     print()
-    small(options.root)
+    small(root)
 
 
 if __name__ == "__main__":
-    main()
+    auto_cli(main, as_positional=False)

@@ -21,6 +21,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -270,31 +271,23 @@ def hand_layer(given: argparse.Namespace) -> None:
     from smplx.lbs import lbs
 
     from chereme.hand_model import HandLayer, HandTemplate
-    from chereme.hand_model.template import PARENTS
 
     rng = np.random.default_rng(0)
-    hand = HandTemplate(
-        name="random",
-        side="right",
-        licence="none",
+    hand = replace(
+        HandTemplate.load("open"),
         v_template=rng.normal(0, 0.05, (778, 3)),
         shapedirs=rng.normal(0, 0.005, (778, 3, 10)),
         posedirs=rng.normal(0, 0.002, (778, 3, 135)),
         joint_regressor=rng.dirichlet(np.full(778, 0.1), 16),
         weights=rng.dirichlet(np.full(16, 0.3), 778),
         faces=rng.integers(0, 778, (1538, 3)),
-        parents=np.array(PARENTS),
-        components=np.eye(45),
-        pose_mean=np.zeros(45),
         tips={"hamer": (744, 320, 443, 554, 671)},
+        extras={},
     )
     layer = HandLayer(hand, flat_hand_mean=True)
-    arrays = [
-        torch.tensor(array, dtype=torch.float32)
-        for array in (hand.v_template, hand.shapedirs, hand.posedirs.reshape(-1, 135).T)
-    ]
-    arrays += [torch.tensor(hand.joint_regressor, dtype=torch.float32), torch.tensor(hand.parents)]
-    arrays.append(torch.tensor(hand.weights, dtype=torch.float32))
+    moved = [hand.v_template, hand.shapedirs, hand.posedirs.reshape(-1, 135).T]
+    arrays = [torch.tensor(array, dtype=torch.float32) for array in (*moved, hand.joint_regressor)]
+    arrays += [torch.tensor(hand.parents), torch.tensor(hand.weights, dtype=torch.float32)]
     kinds: dict[str, Callable[..., torch.Tensor]] = {
         "smplx": lambda betas, pose: lbs(betas, pose, *arrays)[0],
         "chereme": lambda betas, pose: layer(betas, pose[:, 3:], pose[:, :3]).vertices,

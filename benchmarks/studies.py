@@ -17,7 +17,7 @@
           NAME: {label:, configs: [FILE, ...], options:, paper:, after: [ROW, ROW@1], against: ROW,
                  fuse: [ROW, ROW], each: {share: [10, 25]}}
     tables:
-      NAME: {study:, rows: [ROW, ...], each: {share: {10: "10 %"}}, heads: [...],
+      NAME: {study:, rows: [ROW, table_1/*, ...], each: {share: {10: "10 %"}}, heads: [...],
              columns: [{head:, paper: true}, {head:, metric: test.top1, interval: true},
                        {head:, set: all, show: rate | items | interval | kinds | gain, over: ROW},
                        {head:, runs: true}]}
@@ -33,6 +33,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from functools import cached_property
 from itertools import product
 from pathlib import Path
@@ -48,7 +49,7 @@ class Row:
     """A row of a table, and how it is run."""
 
     name: str
-    label: str
+    label: str = ""
     configs: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     paper: str = ""
@@ -128,12 +129,17 @@ class Study:
             else:
                 yield repeat, Run(own, (*files, f"--output={own}", *options), needs, (own,))
 
+    def matching(self, patterns: list[str]) -> Iterator[Row]:
+        """The rows of these names, "table_1/*", in this order."""
+        for pattern in patterns:
+            yield from (row for name, row in self.rows.items() if fnmatchcase(name, pattern))
+
     def linked(self, row: Row) -> str:
         """The label, with a link to the file that makes the row what it is, where one does."""
         last = row.configs[-1] if row.configs else "recipes/"
         if last.startswith("recipes/"):
-            return row.label
-        return f"[{row.label}](../{self.folder}/{last}.yaml)"
+            return row.label or row.name
+        return f"[{row.label or row.name}](../{self.folder}/{last}.yaml)"
 
 
 def filled(value: Any, given: Mapping[str, Any]) -> Any:

@@ -18,7 +18,6 @@ itself: settled on the one half of the person's clips, measured on the other.
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -27,7 +26,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from jsonargparse import auto_cli
 from numpy.typing import NDArray
+from results import markdown
 
 from chereme.datasets.pose_clips import CLIPS, Entry, PoseClip, write_poses
 from chereme.metrics.calibration import acceptance_threshold, separation
@@ -36,7 +37,6 @@ from chereme.systems.own_signs.abstention import Rule, ValOutputs, hear, measure
 from chereme.systems.own_signs.recipe import Run, no_bars, plan, write_others
 
 ASPECTS = {"cam": 1.88, "danial": 1.79, "team": 16 / 9, "libras": 16 / 9}
-PEOPLE = ("cam", "danial")
 RATE, HEIGHT = 15.0, 480.0
 KINDS = ("left_out", "letters", "libras", "handshapes")
 _NEVER = -1e9  # the logit of other signs, of a network that has none
@@ -99,7 +99,7 @@ def as_split(clips: list[PoseClip], split: str, kind: str = "") -> Iterator[Pose
 
 # -- folds -----------------------------------------------------------------------------------------
 def folds(
-    data: Path, people: Sequence[str]
+    data: Path, people: Sequence[str], thirds: Sequence[int]
 ) -> Iterator[tuple[str, list[PoseClip], dict[str, list[PoseClip]]]]:
     """Name, clips to train on, and clips to ask for, by what they are."""
     folder = data / "sequences"
@@ -111,7 +111,7 @@ def folds(
     shapes = list(handshapes(data))
     signs = np.random.default_rng(1).permutation(sorted({c.entry.label for c in words}))
     for person in people:
-        for third in range(3):
+        for third in thirds:
             out = set(signs[third::3].tolist())
             mine = [c for c in words if c.entry.signer == person]
             others = [c for c in words if c.entry.signer != person] + team
@@ -163,26 +163,29 @@ def scores(
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--epochs", type=int, default=25)
-    parser.add_argument("--people", nargs="+", choices=PEOPLE, default=PEOPLE, help="to ask for")
-    given = parser.parse_args()
+def main(
+    data: Path,
+    output: Path,
+    epochs: int = 25,
+    people: tuple[str, ...] = ("cam", "danial"),
+    thirds: tuple[int, ...] = (0, 1, 2),
+) -> None:
+    """Args:
+    people: to ask for.
+    thirds: of the signs to leave out.
+    """
     torch.set_num_threads(1)
     rows: dict[str, dict[str, list[tuple[float, float]]]] = {}
     figures: dict[str, Any] = {"top1": [], "rule": {}, "scale": [], "thresholds": []}
-    for name, trained, tested in folds(given.data, given.people):
-        folder = given.output / name
+    for name, trained, tested in folds(data, people, thirds):
+        folder = output / name
         if not (folder / "poses" / CLIPS).is_file():
             clips = [*as_split(trained, "train"), *as_split(tested["known"], "test")]
             for kind in KINDS:
                 clips += as_split(tested[kind], "test", kind)
             write_poses(clips, folder / "poses")
         with no_bars(name, "steps") as bar:
-            plain = asked(folder, False, given.epochs, bar)
-            used = asked(folder, True, given.epochs, bar)
+            plain, used = (asked(folder, others, epochs, bar) for others in (False, True))
         label = np.array([entry.label for entry in used.entries])
         known = ~np.char.startswith(label, "?")
         figures["top1"].append([float(h.part(known).right().mean()) for h in (plain, used)])
@@ -200,20 +203,22 @@ def main() -> None:
             figures["rule"].setdefault(kind, []).append(measured and measured.to_dict())
         print(name, figures["top1"][-1], flush=True)
         figures["methods"] = rows
-        (given.output / "report.json").write_text(json.dumps(figures, indent=2) + "\n")
-    print("area under the ROC curve | false acceptances at 10 % false rejections, per cent")
+        (output / "report.json").write_text(json.dumps(figures, indent=2) + "\n")
+    lines = []
     for method, kinds in rows.items():
-        cells = []
-        for kind, pairs in kinds.items():
+        cells = [method]
+        for pairs in kinds.values():
             area, accepted = (100 * np.array(values) for values in zip(*pairs, strict=True))
-            spread = f"{accepted.min():.0f}-{accepted.max():.0f}"
-            cells.append(f"{kind} {area.mean():.1f} | {accepted.mean():.1f} ({spread})")
-        print(f"{method:12s}  {'   '.join(cells)}")
-    print("top-1, trained as before and with other signs:", np.mean(figures["top1"], axis=0))
+            low, high = accepted.min(), accepted.max()
+            cells.append(f"{area.mean():.1f}, {accepted.mean():.1f} ({low:.0f}-{high:.0f})")
+        lines.append(cells)
+    print("area under the ROC curve, false acceptances at 10 % false rejections, per cent:\n")
+    print(markdown(("", *KINDS), lines))
+    print("\ntop-1, trained as before and with other signs:", np.mean(figures["top1"], axis=0))
     for kind, found in figures["rule"].items():
         means = {key: round(float(np.mean([one[key] for one in found])), 1) for key in found[0]}
         print(kind, json.dumps(means))
 
 
 if __name__ == "__main__":
-    main()
+    auto_cli(main, as_positional=False)

@@ -1,0 +1,185 @@
+"""Recordings of hands that the benchmarks of letters read: what they are of, whose, and what they
+spell. None of these people was in the training of a bundled model."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from chereme.datasets.exemplars import Exemplars
+from chereme.datasets.words import Shares, TextSampler
+from chereme.formats.poses import read_landmarks
+from chereme.hands.detector import MediaPipeDetector
+from chereme.hands.skeleton import mirror
+from chereme.hands.tracking import track_hands
+from chereme.recognition.hand_landmarks import detect_hands
+from chereme.synthesis import Speller, to_landmarks
+from chereme.synthesis.rendering import clutter
+from chereme.synthesis.rendering.film import srgb_encode
+from chereme.types import Frame, Landmarks
+
+RATE = 20.0  # frames a second of webcam recordings that state none
+WORDS = Shares(0.5, 0.15, 0.15, 0.15, 0.05, 0.0, 0.0)
+# Pictures of the package scikit-image that show no hand.
+PICTURES = (
+    *("astronaut.png", "brick.png", "cell.png", "chelsea.png", "chessboard_RGB.png", "coffee.png"),
+    *("clock_motion.png", "coins.png", "color.png", "grass.png", "gravel.png", "horse.png"),
+    *("hubble_deep_field.jpg", "ihc.png", "logo.png", "moon.png", "motorcycle_left.png"),
+    *("page.png", "phantom.png", "retina.jpg", "rocket.jpg", "text.png"),
+)
+FILM_RATE, FILM_FRAMES, FILM_SIZE = 24.0, 48, (480, 360)  # width, height
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One recording: what it is of, whose, and what it spells ('' where nothing)."""
+
+    group: str
+    person: str
+    text: str
+    landmarks: Landmarks
+
+
+def people(root: Path, *folders: str) -> Iterator[tuple[str, Exemplars]]:
+    """Photographs of letters, person by person, as right hands."""
+    for path in (path for f in folders for path in sorted((root / f).glob("*.landmarks.npz"))):
+        with np.load(path) as file:
+            points = file["landmarks"].astype(np.float64)
+            label, wh = file["label"], file["frame_wh"].astype(np.float64)
+        points[..., [0, 2]] *= (wh[:, 0] / wh[:, 1])[:, None, None]
+        good = np.isfinite(points).all(axis=(1, 2))
+        points, label = points[good], label[good]
+        flat = points[np.isin(label, list("abef"))]
+        if np.median(flat[:, 5, 0] - flat[:, 17, 0]) < 0:  # the thumb on the other side
+            points = mirror(points, None)
+        name, none = path.name.split(".")[0], np.zeros(0, "<U16")
+        signer, number = np.full(len(label), name), np.arange(len(label))
+        yield name, Exemplars(points, label, signer, number, np.zeros((0, 24, 21, 3)), none, none)
+
+
+def spelled(root: Path, each: int) -> Iterator[Clip]:
+    """Words composed of one person's letters, and that hand idle."""
+    sampler = TextSampler(shares=WORDS, split="held_out", max_length=12)
+    for name, exemplars in people(root, "letters_people", "letters_people_dev"):
+        speller, rng = Speller(exemplars), np.random.default_rng(3)
+        made = 0
+        while made < each:
+            text = sampler.sample(rng)
+            if set(text) <= set(speller.letters) and len(text) > 1:
+                made += 1
+                yield Clip("composed", name, text, to_landmarks(speller.spell(text, rng)))
+        for _ in range(each // 4):
+            yield Clip("idle", name, "", to_landmarks(speller.idle(rng)))
+
+
+def two_hands(sequence: np.ndarray, aspect: float) -> Landmarks | None:
+    """``(T, 2, 21, 3)`` image fractions, zeros where not found, as pixels of a 720p camera."""
+    size = np.array([720 * aspect, 720, 720 * aspect])
+    seen = (sequence != 0).any(axis=(2, 3))
+    if not seen.any():
+        return None
+    return Landmarks(
+        np.where(seen[..., None, None], sequence * size, np.nan).astype(np.float32),
+        np.repeat(seen[..., None], 21, axis=2).astype(np.float32),
+        np.arange(len(sequence)) / RATE,
+        round(720 * aspect),
+        720,
+        ("left", "right"),
+    )
+
+
+def signs(root: Path) -> Iterator[Clip]:
+    """Whole signs, both hands: every third recording."""
+    for name in ("traduttore_words", "kelhuynh_signs", "libras_signs"):
+        with np.load(root / "sequences" / f"{name}.npz") as file:
+            hands, label = file["hands"], file["label"]
+            signer = np.broadcast_to(file["signer"], label.shape)
+            aspect = float(file["aspect"]) if "aspect" in file else 16 / 9
+        for sequence, sign, person in zip(hands[::3], label[::3], signer[::3], strict=True):
+            first = name == "traduttore_words"  # whose frame 0 is of another moment
+            who = f"traduttore {person}" if first else name.split("_")[0]
+            clip = two_hands(sequence[int(first) :], aspect)
+            if len(sign) > 1 and clip is not None:  # no letters, nor '-' for nothing
+                yield Clip("signs", who, "", clip)
+
+
+def held(root: Path) -> Iterator[Clip]:
+    """One letter, held or moving, by three people."""
+    with np.load(root / "sequences" / "traduttore_letters.npz") as file:
+        hands, label, signer = file["hands"], file["label"], file["signer"]
+        aspect = float(file["aspect"])
+    for number in range(0, len(hands), 10):
+        clip = two_hands(hands[number, 1:], aspect)
+        if len(label[number]) == 1 and label[number] != "-" and clip is not None:
+            yield Clip("held letters", f"traduttore {signer[number]}", str(label[number]), clip)
+
+
+def real(root: Path) -> Iterator[Clip]:
+    """Real recordings of spelling, and of Indian spelling with two hands."""
+    folder = root / "fingerspelling_dev"
+    with (folder / "manifest.csv").open() as file:
+        for row in csv.DictReader(file):
+            path = folder / row["path"]
+            found = read_landmarks(path) if path.suffix != ".mp4" else detect_hands(path).landmarks
+            yield Clip("real spelling", row["signer"], row["label"], found)
+    groups = {"isl_fingerspelling": "two-handed alphabet", "video": "signing on video"}
+    for name, group in groups.items():
+        for path in sorted((root / "formats" / name).glob("*.mp4")):
+            yield Clip(group, path.stem[:5], "", detect_hands(path).landmarks)
+
+
+def noise(count: int) -> Iterator[Clip]:
+    """What is no hand: landmarks that tremble, drift and jump."""
+    for number in range(count):
+        rng = np.random.default_rng(number)
+        shape = rng.normal(0, 60, (1, 21, 3))
+        drift = np.cumsum(rng.normal(0, 3 * (number % 4), (60, 1, 3)), axis=0)
+        points = shape + drift + [640, 360, 0]
+        points += rng.normal(0, 2 + 6 * (number % 3), (60, 21, 3))
+        confidence, times = np.ones((60, 1, 21), np.float32), np.arange(60) / 30
+        marks = points[:, None].astype(np.float32)
+        found = Landmarks(marks, confidence, times, 1280, 720, ("right",))
+        yield Clip("no hand", "noise", "", found)
+
+
+def empty(rooms: int) -> Iterator[Clip]:
+    """Photographs without hands and rooms drawn by chance: each as a still and as a film."""
+    import matplotlib
+    import skimage
+
+    files = [Path(skimage.__file__).parent / "data" / name for name in PICTURES]
+    files.append(Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg")
+    pictures = {path.name: np.ascontiguousarray(cv2.imread(str(path))[..., ::-1]) for path in files}
+    for number in range(rooms):
+        room = clutter(np.random.default_rng(number), 800, 600)
+        pictures[f"room {number}"] = (255 * srgb_encode(np.clip(room, 0, 1))).astype(np.uint8)
+    with MediaPipeDetector(still=True) as stills, MediaPipeDetector() as films:
+        for number, (name, picture) in enumerate(pictures.items()):
+            still = track_hands([Frame(picture, 0.0)], stills)
+            yield Clip("no hand in a picture", name, "", still)
+            film = filmed(picture, np.random.default_rng(number))
+            yield Clip("no hand on film", name, "", track_hands(film, films))
+
+
+def filmed(picture: np.ndarray, rng: np.random.Generator) -> Iterator[Frame]:
+    """A part of ``picture`` by a camera that pans, zooms and shakes, in changing light, noisy."""
+    size, room = np.array(FILM_SIZE), np.array(picture.shape[1::-1])
+    zooms = float((room / size).min()) * rng.uniform(0.3, 1.0, 2)
+    places = rng.uniform(0, 1, (2, 2))
+    shake = np.cumsum(rng.normal(0, rng.choice([0.0, 0.5, 1.5]), (FILM_FRAMES, 2)), axis=0)
+    flicker, grain, phase = rng.uniform(0, 0.25), rng.uniform(0, 10), rng.uniform(0, 6)
+    for number, part in enumerate(np.linspace(0, 1, FILM_FRAMES)):
+        zoom = zooms[0] ** (1 - part) * zooms[1] ** part
+        place = (1 - part) * places[0] + part * places[1]
+        left, top = place * (room - zoom * size) + (shake[number] - shake.mean(axis=0)) * zoom
+        view = np.array([[zoom, 0, left], [0, zoom, top]])
+        how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        seen = cv2.warpAffine(picture, view, FILM_SIZE, flags=how, borderMode=cv2.BORDER_REFLECT)
+        light = 1 + flicker * np.sin(phase + number / 6)
+        image = np.clip(seen * light + rng.normal(0, grain, seen.shape), 0, 255)
+        yield Frame(image.astype(np.uint8), number / FILM_RATE)
