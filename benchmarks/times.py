@@ -8,7 +8,7 @@ seen anything (``letters_people_dev``); with ``--rendered`` all videos of ``cher
 --corpus``, hands found by the detector. Glosses, by bundles trained as docs/results_times.md says:
 ``--signing``, sentences of ``chereme prepare signing`` of the split test; ``--boston``, the
 sentences of the first fold of ``boston104``, which it was not trained on. Only what is read right
-is measured. "As CTC" are the times at which CTC has it.
+is measured. "CTC" are the times at which CTC has a letter.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ Rows = dict[str, list[Row]]
 SHARES = Shares(0.4, 0.1, 0.1, 0.1, 0.05, 0.05, 0.2)
 RATES = (24.0, 25.0, 30.0, 30.0, 50.0, 60.0)
 HELD, FAST = 0.8, 0.2  # seconds a letter, at least, at most
-KINDS = ("as CTC", "found", "fast", "usual", "held", "the second of a double", "J and Z")
+KINDS = ("CTC", "found", "fast", "usual", "held", "the second of a double", "J and Z")
 HEAD = ("", "n", "start", "90 %", "end", "90 %", "middle inside", "length")
 
 
@@ -111,7 +111,7 @@ def measure(recognizer: Any, source: Any, true: Sequence[Span], end: float, pace
         for kind in kinds:
             rows.setdefault(kind, []).append((*truth, found[j].start, found[j].end))
         token = kept[found[j]]
-        rows.setdefault("as CTC", []).append((*truth, token.start, token.end))
+        rows.setdefault("CTC", []).append((*truth, token.start, token.end))
     return rows
 
 
