@@ -146,11 +146,11 @@ def recipes(given: argparse.Namespace) -> None:
 def exported(model: Any) -> dict[str, bytes]:
     """The networks of a bundle of letters, by file."""
     from chereme.systems.fingerspelling.checkpoints import CROP, Checkpoint
-    from chereme.systems.fingerspelling.export import export_letters
+    from chereme.systems.fingerspelling.export import spec_of_model
     from chereme.text import ASL_LETTERS
 
     crop = dict.fromkeys(CROP, 0.1) if model.config.stream == "rgb" else None
-    return export_letters(Checkpoint(model, 25.0, ASL_LETTERS, crop)).onnx()
+    return spec_of_model(Checkpoint(model, 25.0, ASL_LETTERS, crop)).onnx()
 
 
 def _call(content: bytes, threads: int = 1, **inputs: np.ndarray) -> Callable[[], object]:

@@ -291,7 +291,7 @@ signs | preprocessing.frames | 0 | preprocessing.frames: expected 1 to
 signs | preprocessing.frames | 1000000000 | preprocessing.frames: expected 1 to
 signs | preprocessing.sampling | "all" | expected one of window, spread
 signs | preprocessing.hands | 1 | preprocessing.hands: expected 2, got 1
-signs | preprocessing.crop | {"size": 9, "padding": 0, "smoothing": 0} | unknown key 'preprocessing.c
+signs | preprocessing.crop | {"size": 9, "padding": 0, "smoothing": 0} | unknown key 'preprocessing
 signs | input | "rgb" | 'preprocessing.crop' is missing
 signs | metrics | [{}] | metrics: expected a 'test_set'
 signs | task | "songs" | task: expected one of fingerspelling, isolated, cont

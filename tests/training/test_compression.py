@@ -23,7 +23,7 @@ from chereme.metrics import letter_accuracy
 from chereme.nn.resnet import ResNetEncoderConfig
 from chereme.recognition.bundle import Bundle
 from chereme.systems.fingerspelling.checkpoints import Checkpoint
-from chereme.systems.fingerspelling.export import export_letters
+from chereme.systems.fingerspelling.export import spec_of_model
 from chereme.systems.fingerspelling.losses import fingerspelling_losses
 from chereme.systems.fingerspelling.recognizer import FingerspellingConfig, FingerspellingRecognizer
 from chereme.systems.fingerspelling.sequence import SequenceConfig
@@ -96,7 +96,7 @@ def test_what_are_no_crops(tmp_path: Path) -> None:
 
 # -- smaller networks -----------------------------------------------------------------------------
 def test_half_precision_rounds_the_weights_and_no_more() -> None:
-    content = export_letters(Checkpoint(letters("rgb"), 25.0, ASL_LETTERS, CROP)).onnx()[
+    content = spec_of_model(Checkpoint(letters("rgb"), 25.0, ASL_LETTERS, CROP)).onnx()[
         "sequence.onnx"
     ]
     smaller = half_weights(content, least=64)
@@ -181,13 +181,13 @@ def test_int8_of_the_small_recipe_loses_nothing(trained: FingerspellingRecognize
     rng = np.random.default_rng(1)
     clips = [toy_clip(rng) for _ in range(24)]
     calibration = [toy_clip(rng)[0].transpose(0, 2, 3, 1) for _ in range(6)]
-    made = export_letters(Checkpoint(trained, 25.0, ASL_LETTERS, CROP))
+    made = spec_of_model(Checkpoint(trained, 25.0, ASL_LETTERS, CROP))
     config = made.config("toy")
     networks = made.onnx(config)
     encoder = int8_convolutions(networks["encoder.onnx"], calibration)
     assert len(encoder) < 0.35 * len(networks["encoder.onnx"])
-    exact = made.running(config, networks)
-    quantised = made.running(config, networks | {"encoder.onnx": encoder})
+    exact = made.runner(config, networks)
+    quantised = made.runner(config, networks | {"encoder.onnx": encoder})
     texts = [text for _, text in clips]
     accuracy = [
         letter_accuracy(texts, [run(frames).symbols for frames, _ in clips]).accuracy

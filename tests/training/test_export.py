@@ -22,7 +22,7 @@ from chereme.cli import app
 from chereme.errors import BundleError, UsageError
 from chereme.recognition.bundle import Bundle
 from chereme.training import export as exporting
-from chereme.training.export import Outputs, compare, export, load_export
+from chereme.training.export import Outputs, compare, export, find_spec
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 KINDS = list(fake_models.CHECKPOINTS)
@@ -135,15 +135,15 @@ def test_the_command(checkpoints: dict[str, Path], tmp_path: Path) -> None:
 def test_networks_that_differ_are_not_written(
     checkpoints: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    made = load_export(checkpoints[kind])
-    wrong = load_export(checkpoints[kind])
+    made = find_spec(checkpoints[kind])
+    wrong = find_spec(checkpoints[kind])
     with torch.no_grad():
         for traced in wrong.networks.values():
             for parameter in traced.module.parameters():
                 parameter.add_(0.1 * torch.arange(parameter.numel()).view(parameter.shape) % 0.7)
     networks = wrong.onnx()
-    monkeypatch.setattr(exporting.Export, "onnx", lambda self, config: networks)
-    monkeypatch.setattr(exporting, "load_export", lambda checkpoint: made)
+    monkeypatch.setattr(exporting.ExportSpec, "onnx", lambda self, config: networks)
+    monkeypatch.setattr(exporting, "find_spec", lambda checkpoint: made)
     with pytest.raises(BundleError, match="give other log-probabilities than PyTorch's, by up to"):
         export(checkpoints[kind], tmp_path / "model")
     assert not (tmp_path / "model").exists()

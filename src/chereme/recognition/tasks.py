@@ -58,7 +58,7 @@ TASKS = {
             config="chereme.recognition.config:LetterConfig",
             recognizer="chereme.recognition.fingerspelling:Recognizer",
             evaluation="chereme.recognition.evaluation:evaluate",
-            exports={"recognizer": "chereme.systems.fingerspelling.export:load_letters"},
+            exports={"recognizer": "chereme.systems.fingerspelling.export:export_spec"},
         ),
         Task(
             "isolated",
@@ -67,8 +67,8 @@ TASKS = {
             recognizer="chereme.recognition.isolated:IsolatedRecognizer",
             evaluation="chereme.recognition.isolated_evaluation:evaluate_signs",
             exports={
-                "signbert": "chereme.systems.signbert.export:load_landmarks",
-                "hand_aware": "chereme.systems.hand_aware.export:load_crops",
+                "signbert": "chereme.systems.signbert.export:export_spec",
+                "hand_aware": "chereme.systems.hand_aware.export:export_spec",
             },
         ),
         Task(
@@ -77,7 +77,7 @@ TASKS = {
             config="chereme.recognition.config:ContinuousConfig",
             recognizer="chereme.recognition.continuous:ContinuousRecognizer",
             evaluation="chereme.recognition.continuous_evaluation:evaluate_sentences",
-            exports={"signx": "chereme.systems.signx.export:load_signing"},
+            exports={"signx": "chereme.systems.signx.export:export_spec"},
         ),
     )
 }

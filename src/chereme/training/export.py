@@ -1,7 +1,7 @@
 """A checkpoint -> a bundle that the serving half runs, after comparing its networks with PyTorch's.
 
-Each system says in its module ``export`` what is its own: an :class:`Export`, made from a
-checkpoint. The entry of the checkpoint tells the system (``chereme.recognition.tasks``).
+Each system has a module ``export`` that makes an :class:`ExportSpec` of its checkpoint. The entry
+of a checkpoint names the system (``chereme.recognition.tasks``).
 """
 
 from __future__ import annotations
@@ -50,19 +50,18 @@ class Traced(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Export:
-    """What is to be exported of a checkpoint.
+class ExportSpec:
+    """What is exported of a checkpoint, and how it is compared.
 
-    ``known``: of the config, what the checkpoint knows; it goes before any description.
-    ``defaults``: what a description may say otherwise. ``settle``: the last word on the config.
+    The config: ``known`` are the keys that the checkpoint knows, before any description;
+    ``defaults`` those that a description may replace; ``finish_config`` changes the result.
 
-    ``networks``: by file. ``files``: others of the bundle. ``examples``, in words ``compared_on``:
-    what the forms of the networks are compared on; ``run`` gives the outputs for one.
-    ``reference``: the outputs of the model as it was trained; None: ``run`` on the modules of
-    ``networks``.
+    The files: ``networks`` by name, and other ``files``. ``int8``: how networks are quantised, by
+    name; ``half``: the names of those whose weights can be stored in half precision.
 
-    ``int8``: how networks can be quantised, by file. ``half``: the files whose weights can be
-    stored in half precision.
+    The comparison: ``run`` gives the outputs of a bundle for one of the ``examples``, which are
+    ``compared_on`` in words. ``reference`` gives those of the model as it was trained; None:
+    ``run`` on the modules of ``networks``. Numbers may differ by ``tolerance``.
     """
 
     known: Mapping[str, Any]
@@ -71,7 +70,7 @@ class Export:
     run: Callable[[Bundle[Any], Any], Outputs]
     reference: Callable[[Any], Outputs] | None = None
     defaults: Mapping[str, Any] = field(default_factory=dict)
-    settle: Callable[[Any], Any] = lambda config: config
+    finish_config: Callable[[Any], Any] = lambda config: config
     compared_on: str = "random clips"
     tolerance: float = TOLERANCE
     int8: Mapping[str, Callable[[bytes], bytes]] = field(default_factory=dict)
@@ -89,21 +88,21 @@ class Export:
         }
         where = str(description) if isinstance(description, str | Path) else "description"
         try:
-            given: Any = description or {}
+            read: Any = description or {}
             if isinstance(description, str | Path):
-                given = json.loads(Path(description).read_text(encoding="utf-8"))
-            described |= given
+                read = json.loads(Path(description).read_text(encoding="utf-8"))
+            described |= read
         except (ValueError, TypeError) as error:
             raise BundleError(f"{where}: expected a JSON object ({error})") from error
         whole = _merged(described, {**self.known, "schema_version": SCHEMA_VERSION})
-        return self.settle(parse_config(whole, where))
+        return self.finish_config(parse_config(whole, where))
 
     def onnx(self, config: Any = None) -> dict[str, bytes]:
         """The networks as ONNX, by file."""
         ports = (config or self.config("model")).networks()
         return {file: to_onnx(*traced, ports[file]) for file, traced in self.networks.items()}
 
-    def running(self, config: Any, networks: Mapping[str, Any]) -> Callable[[Any], Outputs]:
+    def runner(self, config: Any, networks: Mapping[str, Any]) -> Callable[[Any], Outputs]:
         """`run` on networks by file: modules, or ONNX."""
         ports = config.networks()
         opened: dict[str, Any] = {
@@ -145,37 +144,37 @@ def export(
             the metrics and refused in no case.
         UsageError: an option that this checkpoint does not have.
     """
-    made = load_export(checkpoint, **options)
-    for option, wanted, there in (("int8", int8, made.int8), ("half", half, made.half)):
-        if wanted and not there:
+    spec = find_spec(checkpoint, **options)
+    for option, wanted, possible in (("int8", int8, spec.int8), ("half", half, spec.half)):
+        if wanted and not possible:
             raise UsageError(f"{option}: {checkpoint} has no network for it; leave it out")
-    config = made.config(Path(folder).resolve().name, description)
-    files = made.onnx(config)
-    modules = {file: traced.module for file, traced in made.networks.items()}
-    converted = made.running(config, files)
-    exact = compare(made.reference or made.running(config, modules), converted, made.examples)
-    if not exact.difference <= made.tolerance or exact.changed:
+    config = spec.config(Path(folder).resolve().name, description)
+    files = spec.onnx(config)
+    modules = {file: traced.module for file, traced in spec.networks.items()}
+    converted = spec.runner(config, files)
+    exact = compare(spec.reference or spec.runner(config, modules), converted, spec.examples)
+    if not exact.difference <= spec.tolerance or exact.changed:
         raise BundleError(
             f"{checkpoint}: the exported networks give other log-probabilities than PyTorch's, by "
             f"up to {exact.difference:.3g}, and read {exact.changed} of {exact.symbols} symbols "
             "otherwise; this should not happen, please report it"
         )
-    metrics = [exact.as_metric("ONNX Runtime against PyTorch", made.compared_on)]
+    metrics = [exact.as_metric("ONNX Runtime against PyTorch", spec.compared_on)]
     stored = dict(files)
     if int8:
-        stored |= {file: quantise(files[file]) for file, quantise in made.int8.items()}
+        stored |= {file: quantise(files[file]) for file, quantise in spec.int8.items()}
     if half:
-        stored |= {file: half_weights(stored[file]) for file in made.half}
+        stored |= {file: half_weights(stored[file]) for file in spec.half}
     if int8 or half:
         how = " and ".join([*["int8"] * int8, *["half-precision weights"] * half])
-        changed = compare(converted, made.running(config, stored), made.examples)
-        metrics.append(changed.as_metric(f"{how} against float32", made.compared_on))
+        changed = compare(converted, spec.runner(config, stored), spec.examples)
+        metrics.append(changed.as_metric(f"{how} against float32", spec.compared_on))
     config = replace(config, metrics=(*config.metrics, *metrics))
     card = {} if model_card is None else {MODEL_CARD: Path(model_card)}
-    return write_bundle(folder, config, {**stored, **made.files, **card})
+    return write_bundle(folder, config, {**stored, **spec.files, **card})
 
 
-def load_export(checkpoint: str | Path, **options: Any) -> Export:
+def find_spec(checkpoint: str | Path, **options: Any) -> ExportSpec:
     """What is to be exported of a checkpoint, by the system that its entry names.
 
     Raises BundleError for a file of no system, UsageError for an option that the system lacks.
@@ -195,20 +194,19 @@ def load_export(checkpoint: str | Path, **options: Any) -> Export:
             f"{wrong[0]}: the checkpoint {checkpoint} ({entry!r}) has no such option; expected "
             f"{', '.join(taken) or 'none'}: leave it out"
         )
-    made: Export = load(checkpoint, **options)
-    return made
+    spec: ExportSpec = load(checkpoint, **options)
+    return spec
 
 
 def _merged(described: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
     """``known`` before ``described``, key by key of objects in them as well."""
     merged = dict(described)
     for key, value in known.items():
-        said = described.get(key)
-        if isinstance(value, Mapping) and said is not None:
-            # What is no object is refused when the config is parsed.
-            merged[key] = _merged(said, value) if isinstance(said, Mapping) else said
-        else:
-            merged[key] = value
+        other = described.get(key)
+        if isinstance(value, Mapping) and isinstance(other, Mapping):
+            merged[key] = _merged(other, value)
+        elif not isinstance(value, Mapping) or other is None:
+            merged[key] = value  # else it stays, and is refused when the config is parsed
     return merged
 
 
@@ -271,13 +269,13 @@ class TorchSession:
     def __init__(self, module: nn.Module, ports: Ports) -> None:
         self.module, self.ports = module.eval(), ports
 
-    def run(self, names: Sequence[str] | None, given: Mapping[str, Any]) -> list[Any]:
+    def run(self, names: Sequence[str] | None, feed: Mapping[str, Any]) -> list[Any]:
         """The outputs ``names``; None: all."""
-        inputs = [torch.from_numpy(np.asarray(given[name])) for name in self.ports.inputs]
+        inputs = [torch.from_numpy(np.asarray(feed[name])) for name in self.ports.inputs]
         with torch.no_grad():
-            found = self.module(*inputs)
-        parts = found if isinstance(found, tuple) else (found,)
-        named = dict(zip(self.ports.outputs, parts, strict=True))
+            outputs = self.module(*inputs)
+        outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+        named = dict(zip(self.ports.outputs, outputs, strict=True))
         return [named[name].numpy() for name in names or named]
 
 

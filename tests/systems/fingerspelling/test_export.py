@@ -24,7 +24,7 @@ from chereme.synthesis.spelling import Speller
 from chereme.synthesis.style import SpellingStyle
 from chereme.systems.fingerspelling.checkpoints import Checkpoint
 from chereme.systems.fingerspelling.encoders import VectorEncoderConfig
-from chereme.systems.fingerspelling.export import export_letters
+from chereme.systems.fingerspelling.export import spec_of_model
 from chereme.systems.fingerspelling.recognizer import FingerspellingConfig, FingerspellingRecognizer
 from chereme.systems.fingerspelling.sequence import SequenceConfig
 from chereme.text import ASL_LETTERS, CHICAGO
@@ -57,9 +57,9 @@ def torch_log_probs(
 @pytest.mark.parametrize(("kernels", "stride"), [("unpooled", 1), ("default", 2), ("vac", 4)])
 def test_onnx_equals_torch_at_every_length(stream: str, kernels: str, stride: int) -> None:
     model = letters(stream, sequence=SequenceConfig(kernels=kernels, conv_dim=14, gru_hidden=10))
-    made = export_letters(Checkpoint(model, 25.0, ASL_LETTERS, CROP if stream == "rgb" else None))
+    made = spec_of_model(Checkpoint(model, 25.0, ASL_LETTERS, CROP if stream == "rgb" else None))
     config = made.config("model")
-    run = made.running(config, made.onnx(config))
+    run = made.runner(config, made.onnx(config))
     rng = np.random.default_rng(0)
     for length in (1, 2, 3, 17, 48, 49, 200) if stream == "landmarks" else (1, 2, 3, 17, 40):
         frames = rng.normal(size=(length, FEATURES_PER_FRAME)).astype(np.float32)

@@ -22,7 +22,7 @@ from chereme.systems.fingerspelling.recognizer import FingerspellingRecognizer
 from chereme.systems.fingerspelling.sequence import SequenceModel
 from chereme.text import Alphabet
 from chereme.training.compression import Crops, as_frames, int8_convolutions, read_crops
-from chereme.training.export import Export, Outputs, Traced
+from chereme.training.export import ExportSpec, Outputs, Traced
 
 TOLERANCE = 0.01  # of log-probabilities; classifiers of letters are sharp
 _FRAMES = 48  # of an example; any number is free in the exported networks
@@ -53,9 +53,9 @@ class _CropEncoder(nn.Module):
         return features
 
 
-def load_letters(
+def export_spec(
     checkpoint: str | Path, *, crops: str | Path | None = None, lm: str | Path | None = None
-) -> Export:
+) -> ExportSpec:
     """What is exported of a checkpoint of the stream landmarks or rgb.
 
     Args:
@@ -80,13 +80,13 @@ def load_letters(
             f"alphabet and the blank are {symbols}; train it with its own alphabet"
         )
     clips = read_crops(crops, config.rgb.image_size) if crops is not None else []
-    return export_letters(loaded, clips, lm=lm)
+    return spec_of_model(loaded, clips, lm=lm)
 
 
-def export_letters(
+def spec_of_model(
     loaded: Checkpoint, clips: Sequence[Crops] = (), *, lm: str | Path | None = None
-) -> Export:
-    """`load_letters` of a network that is loaded already; ``clips`` are ``(T, S, S, 3)``."""
+) -> ExportSpec:
+    """`export_spec` of a network that is loaded already; ``clips`` are ``(T, S, S, 3)``."""
     model, config = loaded.model, loaded.model.config
     known: dict[str, Any] = {
         "task": "fingerspelling",
@@ -103,7 +103,7 @@ def export_letters(
         known["preprocessing"]["crop"] = {"size": config.rgb.image_size, **cut}
         known["segmentation"] = {"bridge": loaded.crop["bridge"]}
     features = torch.randn(1, _FRAMES, model.encoder.feature_dim)
-    return Export(
+    return ExportSpec(
         known=known,
         networks={
             ENCODER: Traced(

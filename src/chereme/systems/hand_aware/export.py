@@ -18,7 +18,7 @@ from chereme.systems.hand_aware.decoder import HandDecoder, turn
 from chereme.systems.hand_aware.recognizer import UNIT, HandAwareRecognizer
 from chereme.systems.hand_aware.task import load_hand_aware
 from chereme.systems.signbert.decoder import landmark_template
-from chereme.training.export import Export, Outputs, Traced, best_glosses, known_of_glosses
+from chereme.training.export import ExportSpec, Outputs, Traced, best_glosses, known_of_glosses
 
 _CROPS = 3  # frames of the clips of the example
 
@@ -57,7 +57,7 @@ class JointClassifier(nn.Module):
         return logits.log_softmax(-1)
 
 
-def load_crops(checkpoint: str | Path) -> Export:
+def export_spec(checkpoint: str | Path) -> ExportSpec:
     """What is exported of a checkpoint of ``chereme.systems.hand_aware.task``, of the kind "hands".
 
     Its networks are compared with the whole recogniser, from crops to log-probabilities.
@@ -82,7 +82,7 @@ def load_crops(checkpoint: str | Path) -> Export:
     example = crop_examples(model, 2, _CROPS)
     joints = torch.randn(2, 5, config.hands, 21, 3)
     present = torch.ones(joints.shape[:3], dtype=torch.bool)
-    return Export(
+    return ExportSpec(
         known=known,
         networks={
             ENCODER: Traced(CropEncoder(model), (example[0][0, 0],)),
@@ -104,8 +104,8 @@ def _read(bundle: Bundle[Any], example: tuple[Tensor, Tensor]) -> Outputs:
     crops, present = example
     joints = encode_crops(bundle, crops.flatten(0, 2).numpy())
     by_clip = joints.reshape(*crops.shape[:3], 21, 3).swapaxes(1, 2)
-    given = {"joints": by_clip, "present": present.transpose(1, 2).numpy()}
-    return best_glosses(bundle.classifier.run(["log_probs"], given)[0])
+    feed = {"joints": by_clip, "present": present.transpose(1, 2).numpy()}
+    return best_glosses(bundle.classifier.run(["log_probs"], feed)[0])
 
 
 def crop_examples(model: HandAwareRecognizer, clips: int, frames: int) -> tuple[Tensor, Tensor]:

@@ -15,7 +15,7 @@ from chereme.systems.signbert.distances import ClassDistances
 from chereme.systems.signbert.recognizer import SignBertRecognizer
 from chereme.systems.signbert.task import load_signbert
 from chereme.systems.signbert.tokens import HandPoses
-from chereme.training.export import Export, Outputs, Traced, best_glosses, known_of_glosses
+from chereme.training.export import ExportSpec, Outputs, Traced, best_glosses, known_of_glosses
 
 _SHAPES = ((1, 1), (3, 7), (2, 32))  # clips and frames of the examples
 
@@ -37,7 +37,7 @@ class LandmarkClassifier(nn.Module):
         return logits.log_softmax(-1)
 
 
-def load_landmarks(checkpoint: str | Path, *, distances: ClassDistances | None = None) -> Export:
+def export_spec(checkpoint: str | Path, *, distances: ClassDistances | None = None) -> ExportSpec:
     """What is exported of a checkpoint of ``chereme.systems.signbert.task``, of a recogniser.
 
     ``distances``: of one that was trained on other signs as well.
@@ -49,7 +49,7 @@ def load_landmarks(checkpoint: str | Path, *, distances: ClassDistances | None =
             "fine-tune it first: chereme train --config configs/signbert/finetune.yaml"
         )
     classifier = LandmarkClassifier(loaded.model, distances)
-    return Export(
+    return ExportSpec(
         known={**known_of_glosses(loaded.about), "input": "landmarks"},
         networks={CLASSIFIER: Traced(classifier, landmark_examples(2, 5))},
         examples=[landmark_examples(*shape) for shape in _SHAPES],
@@ -59,8 +59,8 @@ def load_landmarks(checkpoint: str | Path, *, distances: ClassDistances | None =
 
 def _read(bundle: Bundle[Any], example: tuple[Tensor, ...]) -> Outputs:
     named = zip(("joints", "confidence", "mask"), example, strict=True)
-    given = {name: tensor.numpy() for name, tensor in named}
-    return best_glosses(bundle.classifier.run(["log_probs"], given)[0])
+    feed = {name: tensor.numpy() for name, tensor in named}
+    return best_glosses(bundle.classifier.run(["log_probs"], feed)[0])
 
 
 def landmark_examples(clips: int, frames: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -36,37 +36,37 @@ from chereme.systems.signx.video2pose import Video2Gloss
 from chereme.systems.signx.video_task import load_video2gloss
 from chereme.text.glosses import BOS, EOS, UNK
 from chereme.training.compression import int8_products
-from chereme.training.export import Export, Outputs, Traced
+from chereme.training.export import ExportSpec, Outputs, Traced
 
 _LENGTHS = ((9,), (1,), (24, 17, 5))  # frames of the clips of the examples
 _PICTURES = (1, 3)  # frames of the films of the examples
 _TRACED = (7, 4)  # frames of two clips; all sizes are free in what is exported
 _SPREAD = 1.5  # of the numbers of random clips, in units of their spread in training
-_SAID = 8  # glosses of a sentence that are compared: of random clips a decoder may find no end
+_LONGEST = 8  # glosses of a sentence that are compared: of random clips a decoder may find no end
 
 
 # -- networks --------------------------------------------------------------------------------------
 class SequenceNetwork(nn.Module):
-    """Tracks, where they are present, and lengths -> what decoder and CTC head say of."""
+    """Tracks, where they are present, and lengths -> what decoder and CTC head give."""
 
     def __init__(self, model: Pose2Gloss) -> None:
         super().__init__()
         self.model, self.readers = model, model.config.readers
         self.names = list(model.config.tracks.widths)
 
-    def forward(self, *given: Tensor) -> tuple[Tensor, ...]:
-        *both, lengths = given
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        *both, lengths = inputs
         count = len(self.names)
         tracks = dict(zip(self.names, both[:count], strict=True))
         present = dict(zip(self.names, both[count:], strict=True))
         latent, _ = self.model.latent(tracks, present, lengths)
-        said = {}
+        outputs = {}
         if "decoder" in self.readers:
-            said["decoder"] = self.model.decoder.read(latent)
+            outputs["decoder"] = self.model.decoder.read(latent)
         if "ctc" in self.readers:
             assert self.model.ctc is not None
-            said["ctc"] = self.model.ctc(latent).log_softmax(-1)
-        return tuple(said[reader] for reader in OUTPUTS if reader in said)
+            outputs["ctc"] = self.model.ctc(latent).log_softmax(-1)
+        return tuple(outputs[reader] for reader in OUTPUTS if reader in outputs)
 
 
 class DecoderNetwork(nn.Module):
@@ -124,7 +124,7 @@ def _networks(pose2gloss: Pose2Gloss, video: Video2Gloss | None) -> dict[str, Tr
 
 
 # -- what is exported ------------------------------------------------------------------------------
-def load_signing(checkpoint: str | Path) -> Export:
+def export_spec(checkpoint: str | Path) -> ExportSpec:
     """What is exported of a checkpoint of ``chereme.systems.signx.task`` (tracks to glosses) or of
     ``chereme.systems.signx.video_task`` (video to tracks to glosses).
 
@@ -147,7 +147,7 @@ def load_signing(checkpoint: str | Path) -> Export:
     longest = pose2gloss.config.decoder.max_length
     clips = [example_tracks(pose2gloss, lengths) for lengths in _LENGTHS]
     films = [] if video is None else [example_pictures(video, count) for count in _PICTURES]
-    return Export(
+    return ExportSpec(
         known={
             "task": "continuous",
             "input": "tracks" if video is None else "rgb",
@@ -162,7 +162,9 @@ def load_signing(checkpoint: str | Path) -> Export:
             "generation": dict(about.get("generation") or asdict(PAPER_GENERATION)),
             "ctc_beam": about.get("ctc_beam", 5),
         },
-        settle=lambda config: replace(config, generation=_at_most(config.generation, longest)),
+        finish_config=lambda config: replace(
+            config, generation=_at_most(config.generation, longest)
+        ),
         networks=networks,
         examples=[*clips, *films],
         run=_read,
@@ -193,24 +195,24 @@ def _read(bundle: Bundle[ContinuousConfig], example: tuple[Tensor, ...] | Tensor
     the pictures of a film."""
     decoder = GlossDecoder(bundle.sequence, bundle.decoder, bundle.config)
     if isinstance(example, Tensor):
-        return Outputs([_said(decoder.hear(_watch(bundle, example.numpy())))], [])
+        return Outputs([_emitted(decoder.hear(_watch(bundle, example.numpy())))], [])
     numbers, frames = track_ports(track.name for track in bundle.config.tracks)
-    given = (part.numpy() for part in example)
-    batch = dict(zip([*numbers, *frames, "lengths"], given, strict=True))
+    arrays = (part.numpy() for part in example)
+    batch = dict(zip([*numbers, *frames, "lengths"], arrays, strict=True))
     together = bundle.sequence.run(decoder.gives, batch)[-1]
     found: list[Any] = []
     symbols: list[str] = []
     for row, count in enumerate(batch["lengths"]):
         clip = {name: part[row : row + 1, :count] for name, part in batch.items() if part.ndim > 1}
         emissions = decoder.hear({**clip, "lengths": batch["lengths"][row : row + 1]})
-        found += [together[row, :count], _said(emissions)]
+        found += [together[row, :count], _emitted(emissions)]
         if not np.isfinite(found[-1]).all():
             break  # there is nothing to read
         if "decoder" in bundle.config.readers:
             ids = np.array([[BOS, *range(UNK, min(UNK + 4, len(decoder.vocabulary))), EOS]])
             found.append(torch.from_numpy(decoder.logits(ids, emissions)).log_softmax(-1).numpy())
         for reader in bundle.config.readers:
-            generation = _at_most(bundle.config.generation, _SAID)
+            generation = _at_most(bundle.config.generation, _LONGEST)
             options = ReadingOptions(reader, generation, bundle.config.ctc_beam)
             for sentence in decoder.read(emissions, options).hypotheses[:1]:
                 symbols += sentence
@@ -222,12 +224,12 @@ def _watch(bundle: Bundle[ContinuousConfig], pictures: Any) -> OnnxInputs:
     features = bundle.encoder.run(["features"], {"frames": pictures})[0]
     lengths = np.array([len(features)])
     numbers, frames = track_ports(track.name for track in bundle.config.tracks)
-    made = bundle.tracks.run(numbers, {"features": features[None], "lengths": lengths})
+    tracks = bundle.tracks.run(numbers, {"features": features[None], "lengths": lengths})
     present = dict.fromkeys(frames, np.ones((1, len(features)), bool))
-    return {**dict(zip(numbers, made, strict=True)), **present, "lengths": lengths}
+    return {**dict(zip(numbers, tracks, strict=True)), **present, "lengths": lengths}
 
 
-def _said(emissions: Any) -> Any:
+def _emitted(emissions: Any) -> Any:
     """The log-probabilities of the CTC head, or what the decoder reads."""
     return emissions.memory[0] if emissions.log_probs is None else emissions.log_probs
 
