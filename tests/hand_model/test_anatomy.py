@@ -6,14 +6,11 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from chereme.errors import InputError
 from chereme.hand_model.anatomy import (
     DIGIT_JOINTS,
     DIGITS,
     MODEL_JOINTS,
     angles_to_hand_pose,
-    clip_to_limits,
-    hand_pose_to_angles,
 )
 from chereme.hand_model.template import PARENTS
 from tools.open_hand.skeleton import pose_limits, rest_skeleton
@@ -84,29 +81,10 @@ def test_a_joint_turns_as_the_articulation_of_landmarks_does() -> None:
     np.testing.assert_allclose(Rotation.from_rotvec(pose).as_matrix(), expected, atol=1e-12)
 
 
-def test_angles_come_back_in_any_batch_shape() -> None:
-    angles = np.random.default_rng(0).normal(size=(4, 2, 15, 3))
-    np.testing.assert_allclose(
-        hand_pose_to_angles(angles_to_hand_pose(angles, AXES), AXES), angles, atol=1e-12
-    )
-
-
-def test_limits_hold_the_rest_pose_and_clip_the_rest() -> None:
+def test_limits_hold_the_rest_pose() -> None:
     limits = pose_limits()
-    np.testing.assert_array_equal(clip_to_limits(np.zeros((15, 3)), limits), 0)
-    np.testing.assert_array_equal(
-        clip_to_limits(np.full((2, 15, 3), 9.0), limits)[1], limits[..., 1]
-    )
+    assert (limits[..., 0] <= 0).all()
+    assert (limits[..., 1] >= 0).all()
     knuckle, middle = limits[0], limits[1]
     assert np.degrees(knuckle[FLEXION, 1]) >= 90
     assert np.ptp(middle[ABDUCTION]) < np.ptp(knuckle[ABDUCTION])
-
-
-@pytest.mark.parametrize("shape", [(16, 3), (45,), (15, 4)])
-def test_other_shapes_are_refused(shape: tuple[int, ...]) -> None:
-    with pytest.raises(InputError, match=r"expected \(\.\.\., 15, 3\)"):
-        angles_to_hand_pose(np.zeros(shape), AXES)
-    with pytest.raises(InputError, match=r"hand_pose: expected"):
-        hand_pose_to_angles(np.zeros(shape), AXES)
-    with pytest.raises(InputError, match="joint_axes"):
-        angles_to_hand_pose(np.zeros((15, 3)), np.zeros((16, 3, 3)))

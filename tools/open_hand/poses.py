@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from chereme.hand_model.anatomy import (
     DIGIT_JOINTS,
     angles_to_hand_pose,
-    clip_to_limits,
 )
 
 Floats = NDArray[np.floating[Any]]
@@ -57,7 +56,7 @@ def sample_angles(limits: Floats, count: int, seed: int) -> Floats:
     angles[:, mcp, 2] = rng.normal(0.0, 0.08, count)
     angles[:, ip, 0] = 0.1 + 0.7 * rng.beta(1.0, 1.6, count) * (0.5 + across)
     angles += rng.normal(0.0, 0.02, angles.shape)
-    return clip_to_limits(angles, limits)
+    return np.clip(angles, limits[..., 0], limits[..., 1])
 
 
 def principal_poses(axes: Floats, limits: Floats, count: int, seed: int) -> tuple[Floats, Floats]:

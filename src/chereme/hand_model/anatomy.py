@@ -26,8 +26,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chereme.errors import InputError
-
 Floats = NDArray[np.floating[Any]]
 
 DIGITS = ("thumb", "index", "middle", "ring", "little")
@@ -51,39 +49,12 @@ ANGLES = ("flexion", "twist", "abduction")
 _SIGNS = np.array([1.0, 1.0, -1.0])
 
 
-def _check(values: Floats, joint_axes: Floats, what: str) -> None:
-    if joint_axes.shape != (15, 3, 3):
-        raise InputError(
-            f"joint_axes: expected the shape (15, 3, 3), got {joint_axes.shape}; "
-            'take extras["joint_axes"] of the open hand'
-        )
-    if values.shape[-2:] != (15, 3):
-        raise InputError(
-            f"{what}: expected (..., 15, 3), joints without the wrist in model order, "
-            f"got {values.shape}"
-        )
-
-
 def angles_to_hand_pose(angles: Floats, joint_axes: Floats) -> Floats:
     """Anatomical angles -> ``hand_pose``.
 
     ``angles (..., 15, 3)`` radians, (flexion, twist, abduction) of the joints 1..15;
     ``joint_axes (15, 3, 3)`` frames as columns. Returns axis-angle vectors ``(..., 15, 3)`` in the
-    model's axes. Raises ``InputError`` for other shapes.
+    model's axes.
     """
-    _check(angles, joint_axes, "angles")
     pose: Floats = np.einsum("jab,...jb->...ja", joint_axes, angles * _SIGNS)
     return pose
-
-
-def hand_pose_to_angles(hand_pose: Floats, joint_axes: Floats) -> Floats:
-    """The inverse of ``angles_to_hand_pose``: ``(..., 15, 3)`` -> ``(..., 15, 3)``, radians."""
-    _check(hand_pose, joint_axes, "hand_pose")
-    angles: Floats = np.einsum("jab,...ja->...jb", joint_axes, hand_pose) * _SIGNS
-    return angles
-
-
-def clip_to_limits(angles: Floats, pose_limits: Floats) -> Floats:
-    """Angles ``(..., 15, 3)`` held within ``pose_limits (15, 3, 2)`` (lowest, highest), radians."""
-    clipped: Floats = np.clip(angles, pose_limits[..., 0], pose_limits[..., 1])
-    return clipped

@@ -1,7 +1,7 @@
 """First guesses for fitting a hand: where the palm looks, and roughly how each finger bends.
 
-A flat palm in a weak-perspective picture has two readings, tilted one way or the other; depth,
-where it is known, gives a third. Each reading is a start. For each start each finger takes the best
+A flat palm in a weak-perspective picture has two readings, tilted one way or the other; depth
+gives a third. Each reading is a start. For each start each finger takes the best
 of a table of poses within the limits of its joints, which needs no depth either.
 """
 
@@ -41,16 +41,14 @@ def starts(
     limits: Tensor,
     landmarks: Tensor,
     weight: Tensor,
-    scale: float | None,
     depth: float,
 ) -> list[Start]:
     """Guesses for ``landmarks (N, 21, 3)`` seen with ``weight (N, 21)`` >= 0.
 
-    At least three of ``PALM`` must be seen. ``depth`` is the weight of z beside x and y: with 0 it
-    is not looked at and two starts come back, otherwise three. ``scale``: landmark units per metre
-    where it is known. Unseen landmarks must be finite.
+    At least three of ``PALM`` must be seen. ``depth`` is the weight of z beside x and y. Unseen
+    landmarks must be finite. All starts of a hand have one scale.
     """
-    orients, size = _palm_readings(skeleton, landmarks, weight, scale, depth)
+    orients, size = _palm_readings(skeleton, landmarks, weight)
     table, posed = _finger_table(skeleton, limits)
     found = []
     for orient in orients:
@@ -65,7 +63,7 @@ def starts(
 
 
 def _palm_readings(
-    skeleton: Skeleton, landmarks: Tensor, weight: Tensor, scale: float | None, depth: float
+    skeleton: Skeleton, landmarks: Tensor, weight: Tensor
 ) -> tuple[list[Tensor], Tensor]:
     """Orientations ``(N, 3, 3)`` of the palm and its scale ``(N,)``.
 
@@ -85,7 +83,7 @@ def _palm_readings(
     flat = model @ plane[:2].T
     affine = torch.linalg.lstsq(flat, seen[..., :2], driver="gelsd").solution.transpose(1, 2)
     left, stretch, right = torch.linalg.svd(affine)
-    size = stretch[:, 0] if scale is None else torch.full_like(stretch[:, 0], scale)
+    size = stretch[:, 0]
     sine = (1 - (stretch[:, 1] / stretch[:, 0]) ** 2).clamp(0, _MAX_TILT**2).sqrt()
     keep = torch.stack([torch.ones_like(sine), (1 - sine**2).sqrt()], dim=-1)
     top = left @ (keep[..., None] * right)  # (N, 2, 2)
@@ -94,12 +92,11 @@ def _palm_readings(
         columns = torch.cat([top, (sign * sine[:, None] * right[:, 1])[:, None]], dim=1)
         normal = torch.linalg.cross(columns[..., 0], columns[..., 1])
         orients.append(torch.cat([columns, normal[..., None]], dim=-1) @ plane)
-    if depth > 0:
-        # Least-squares rotation (Umeyama 1991, Eq. 39-43).
-        u, _, vh = torch.linalg.svd(seen.transpose(1, 2) @ model)
-        proper = torch.ones_like(seen[:, 0])
-        proper[:, 2] = torch.det(u @ vh)
-        orients.append((u * proper[:, None]) @ vh)
+    # Least-squares rotation (Umeyama 1991, Eq. 39-43).
+    u, _, vh = torch.linalg.svd(seen.transpose(1, 2) @ model)
+    proper = torch.ones_like(seen[:, 0])
+    proper[:, 2] = torch.det(u @ vh)
+    orients.append((u * proper[:, None]) @ vh)
     return orients, size
 
 
@@ -122,7 +119,7 @@ def _finger_table(skeleton: Skeleton, limits: Tensor) -> tuple[Tensor, list[Tens
         parts[:, np.array(DIGIT_JOINTS[digit]) - 1] = torch.tensor(rows, dtype=limits.dtype)
     angles = limits[..., 0] + parts.to(limits.device) * (limits[..., 1] - limits[..., 0])
     eye = torch.eye(3, dtype=limits.dtype, device=limits.device).expand(count, 3, 3)
-    posed = skeleton.landmarks(angles, angles.new_zeros(count, skeleton.shapes), eye)
+    posed = skeleton.landmarks(angles, angles.new_zeros(1, skeleton.shapes), eye)
     return angles, [posed[:, 1 + 4 * finger : 5 + 4 * finger] for finger in range(5)]
 
 

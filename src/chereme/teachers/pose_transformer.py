@@ -180,7 +180,7 @@ class ManoHead(nn.Module):
     def regress(self, token: Tensor) -> ManoParameters:
         """``token (B, dim)`` of the transformer to MANO: offsets from the mean hand."""
         pose_6d = (self.decpose(token) + self.init_hand_pose).reshape(-1, 16, 6)
-        rotations = rot6d_to_matrix(pose_6d, "columns")
+        rotations = rot6d_to_matrix(pose_6d)
         return ManoParameters(
             rotations[:, 0],
             rotations[:, 1:],

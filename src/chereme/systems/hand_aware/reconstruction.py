@@ -143,16 +143,12 @@ class LandmarkFit:
     ) -> Reconstruction:
         # Choice: one signer's hands share their shape, but poses are not smoothed over time, so
         # that each mesh is answerable to its own frame.
-        found = fit(
-            self.layer, landmarks, confidence=confidence, signer=np.zeros(len(landmarks), int)
-        )
-        still = torch.zeros_like(found.transl)
-        hand = self.layer(found.betas, found.hand_pose, found.global_orient, still)
-        scale = found.scale.numpy()
+        found = fit(self.layer, landmarks, confidence)
+        hand = self.layer(found.betas[None], found.hand_pose, found.orient)
         return Reconstruction(
             self.layer.template,
             hand.vertices.numpy().astype(np.float32),
             hand.joints.numpy().astype(np.float32),
-            scale,
-            scale[:, None] * found.transl.numpy()[:, :2],
+            found.scale.numpy(),
+            found.offset.numpy(),
         )

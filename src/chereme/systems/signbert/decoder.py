@@ -130,7 +130,7 @@ class HandModelDecoder(nn.Module):
     def forward(self, features: Tensor) -> Decoded:
         """``(..., D)`` -> joints and what they were made of."""
         pose, betas, rot6d, offset, scale = self.latent(features).split(self.sizes, -1)
-        rotation = rot6d_to_matrix(rot6d, layout="columns")
+        rotation = rot6d_to_matrix(rot6d)
         scale = F.softplus(scale.squeeze(-1)) * (_SCALE / F.softplus(scale.new_zeros(())))
         joints = self.layer(
             betas.flatten(0, -2), pose.flatten(0, -2), pose.new_zeros(1, 3)
