@@ -51,20 +51,6 @@ def test_phoenix_2014t_with_files_of_poses(made, tmp_path, under):
     assert found.glosses[0].start is None
 
 
-@pytest.mark.parametrize(
-    ("written", "compared"),
-    [
-        ("__ON__ poss-EUCH HABEN2 S0NNE REGION-PLUSPLUS", "__ON__ EUCH HABEN SONNE REGION"),
-        ("WIE AUSSEHEN NORDRAUM TRAUM ZEIGEN", "WIE-AUSSEHEN NORD TRAUM ZEIGEN-BILDSCHIRM"),
-        ("S SCH NN REGEN A B C", "S+SCH+NN REGEN A+B+C"),
-        ("REGEN REGEN loc-REGEN __EMOTION__ REGEN WIND", "REGEN WIND"),
-        ("WIE REGEN AUSSEHEN", "WIE REGEN AUSSEHEN"),
-    ],
-)
-def test_glosses_that_are_compared(written, compared):
-    assert phoenix.for_scoring(written.split()) == tuple(compared.split())
-
-
 def test_layouts_that_are_no_phoenix(made, tmp_path):
     with pytest.raises(InputError, match="got none of its splits"):
         phoenix.read(tmp_path)

@@ -196,7 +196,7 @@ def test_what_is_known_goes_with_the_clip_as_vectors() -> None:
         ({"held_out": 4}, "signers for train"),
         ({"held_out": 0}, "signers for train"),
         ({"view": "feet"}, "hands or frame, got 'feet'"),
-        ({"rate": 0.0}, "more than 0"),
+        ({"rate": 0.0}, "above 0"),
     ],
 )
 def test_what_cannot_be_filmed_is_refused(changes, said) -> None:

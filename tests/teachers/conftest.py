@@ -18,7 +18,6 @@ def tiny() -> HamerConfig:
     return HamerConfig(
         ViTConfig(dim=64, depth=2, heads=4, mlp_dim=256),
         PoseTransformerConfig(dim=48, depth=2, heads=3, head_dim=8, mlp_dim=40, context_dim=64),
-        regression=True,
     )
 
 
@@ -31,9 +30,6 @@ def weights(tiny: HamerConfig) -> dict[str, Tensor]:
         values = 0.05 * torch.sin(0.1 * steps + zlib.crc32(name.encode()) % 1000)
         scale = "norm" in name and name.endswith("weight")
         state[name] = (values + 1 if scale else values).view(tensor.shape)
-    state["mano_head.init_hand_pose"] = torch.tensor([1.0, 0, 0, 0, 1, 0]).double().repeat(16)[None]
-    state["mano_head.init_betas"] = torch.zeros(1, 10).double()
-    state["mano_head.init_cam"] = torch.tensor([[4.0, 0, 0]]).double()
     return dict(state)
 
 

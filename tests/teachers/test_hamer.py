@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -33,13 +32,6 @@ def test_values_of_hamers_own_code(hamer: Hamer) -> None:
     assert token.sum().item() == pytest.approx(3.3603932713705, abs=1e-10)
     assert_is(token[0, :4], 0.0223524200, 0.0843880314, -0.4300935017, 0.3172038743)
     assert_is(token[1, -1], -0.0838617328)
-
-    hand = hamer.regress(token)
-    assert_is(hand.camera[0], 3.9077265532, -0.0586368912, 0.0841744463)
-    assert_is(hand.global_orient[0, 0], 0.9957916970, 0.0464068118, -0.0790272361)
-    assert hand.hand_pose.shape == (2, 15, 3, 3)
-    assert_is(hand.hand_pose.sum(), 89.5042406937)
-    assert_is(hand.betas[0, :3], -0.0650526170, 0.0356731892, 0.1508195572)
 
     cut = hamer(images[..., 32:-32])
     torch.testing.assert_close(cut.token, token, rtol=0, atol=0)
@@ -84,12 +76,13 @@ def test_the_vit_is_the_one_described(hamer: Hamer, weights: dict[str, Tensor]) 
 
 def test_the_released_sizes() -> None:
     with torch.device("meta"):
-        model = Hamer(HamerConfig(regression=True))
+        model = Hamer(HamerConfig())
         teacher = HamerTeacher(Hamer())
     assert sum(p.numel() for p in model.backbone.parameters()) == 630_912_000
     assert len(model.backbone.state_dict()) == 389
-    assert sum(p.numel() for p in model.mano_head.parameters()) == 39_497_837
-    assert len(model.mano_head.state_dict()) == 114
+    # Without the layers to MANO's parameters, 39,497,837 with them.
+    regression = (1024 + 1) * (96 + 10 + 3)
+    assert sum(p.numel() for p in model.mano_head.parameters()) == 39_497_837 - regression
     assert teacher.dim == 1024
     names = [n for n in teacher.model.state_dict() if not n.startswith("backbone.")]
     assert all(name.startswith("mano_head.transformer.") for name in names)
@@ -109,8 +102,6 @@ def test_the_released_sizes() -> None:
         f"{layer}.1.fn.to_q.weight": (512, 1024),
         f"{layer}.2.norm.weight": (1024,),
         f"{layer}.2.fn.net.3.weight": (1024, 1024),
-        "mano_head.decpose.weight": (96, 1024),
-        "mano_head.init_hand_pose": (1, 96),
     }.items():
         assert shapes[name] == shape
 
@@ -135,19 +126,16 @@ def test_vectors_of_crops_and_of_their_mirror_images(
     for pictures in (crops, crops[:, :, ::-1]):
         features, token = hamer(as_hamer_normalises(pictures))
         expected.append(token if level == "transformer" else features.flatten(2).max(-1).values)
-    both = teacher.embed_both(crops)
+    both = teacher.embed_clip(Clip("a", crops))
     for vectors, truth in zip(both, expected, strict=True):
         assert vectors is not None
         assert vectors.shape == (5, teacher.dim)
         assert vectors.dtype == np.float32
         np.testing.assert_allclose(vectors, truth.numpy(), atol=2e-6)
+    assert both.mirrored is not None
     assert np.abs(both.crop - both.mirrored).max() > 1e-3  # a hand is not its mirror image
     np.testing.assert_array_equal(teacher.embed(crops), both.crop)
     np.testing.assert_array_equal(teacher.embed(crops[:, :, ::-1]), both.mirrored)
-    np.testing.assert_array_equal(teacher.embed_clip(Clip("a", crops)).mirrored, both.mirrored)
-    normalised = as_hamer_normalises(crops)
-    for images in (normalised, normalised[..., 32:-32]):
-        np.testing.assert_allclose(teacher.embed(images), both.crop, atol=2e-6)
     assert teacher.embed(crops[:0]).shape == (0, teacher.dim)
 
 
@@ -162,7 +150,7 @@ def test_half_precision_changes_little(hamer: Hamer, tiny: HamerConfig, crops: n
 
 
 def test_a_teacher_is_frozen(tiny: HamerConfig, crops: np.ndarray) -> None:
-    teacher = HamerTeacher(Hamer(replace(tiny, regression=False)))
+    teacher = HamerTeacher(Hamer(tiny))
     student = torch.nn.ModuleList([teacher, torch.nn.Linear(2, 2)])
     assert student.train() is student
     assert teacher.train() is teacher
@@ -174,11 +162,9 @@ def test_a_teacher_is_frozen(tiny: HamerConfig, crops: np.ndarray) -> None:
 @pytest.mark.parametrize(
     ("crops", "got"),
     [
-        (np.zeros((2, 224, 224, 3), np.uint8), r"ndarray \(2, 224, 224, 3\) uint8"),
+        (np.zeros((2, 224, 224, 3), np.uint8), r"\(2, 224, 224, 3\) uint8"),
         (np.zeros((256, 256, 3), np.uint8), r"\(256, 256, 3\) uint8"),
         (np.zeros((1, 256, 256, 3), np.float32), "float32"),
-        (torch.zeros(1, 3, 256, 200), r"Tensor \(1, 3, 256, 200\)"),
-        (torch.zeros(1, 3, 256, 192, dtype=torch.long), "int64"),
     ],
 )
 def test_what_are_no_crops_is_refused(hamer: Hamer, crops: Any, got: str) -> None:

@@ -21,7 +21,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +68,7 @@ def read(root: str | Path) -> SentenceCorpus:
     """
     root = Path(root)
     words: dict[str, list[Gloss]] = {}
-    for where, row in _rows(root / WORDS, ("video", "word", "startframe", "endframe")):
+    for where, row in read_table(root / WORDS, ("video", "word", "startframe", "endframe")):
         start, end = _frame(row, "startframe", where), _frame(row, "endframe", where)
         if end < start:
             raise InputError(f"{where}: expected endframe {start} or more, got {end}")
@@ -76,7 +76,7 @@ def read(root: str | Path) -> SentenceCorpus:
         words.setdefault(row["video"], []).append(gloss)
     tracks = read_tracks(root)
     builder = SentenceBuilder("RWTH-BOSTON-104")
-    for where, row in _rows(root / SENTENCES, ("video", "speaker", "frames", "glosses")):
+    for where, row in read_table(root / SENTENCES, ("video", "speaker", "frames", "glosses")):
         video, frames = row["video"], _frame(row, "frames", where)
         glosses = tuple(sorted(words.get(video, ()), key=lambda gloss: gloss.start or 0.0))
         with builder.row(video):
@@ -105,7 +105,7 @@ def read_tracks(root: str | Path) -> dict[str, PoseTracks]:
     frames that do not follow each other."""
     path = Path(root) / HANDS
     rows: dict[str, list[list[float]]] = {}
-    for where, row in _rows(path, ("video", "frame", *_POINTS)):
+    for where, row in read_table(path, ("video", "frame", *_POINTS)):
         frames = rows.setdefault(row["video"], [])
         if _frame(row, "frame", where) != len(frames):
             raise InputError(f"{where}: expected frame {len(frames)}, got {row['frame']}")
@@ -177,13 +177,6 @@ def _grouped(
         held[best] += signers
         place.update((sentence.id, best) for sentence in group)
     return [tuple(s.id for s in sentences if place[s.id] == fold) for fold in range(count)]
-
-
-# -- tables ----------------------------------------------------------------------------------------
-def _rows(path: Path, needed: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
-    for where, row in read_table(path, needed):
-        assert row is not None
-        yield f"{path.parent / where}", row
 
 
 def _frame(row: dict[str, str], column: str, where: str) -> int:

@@ -72,8 +72,8 @@ def _read(root: Path, name: str, frames: str | Path | None) -> Corpus:
     return builder.build(PUBLISHED[name])
 
 
-def _item(row: Mapping[str, str] | None, folder: Path) -> Item:
-    if row is None:
+def _item(row: Mapping[str, str], folder: Path) -> Item:
+    if not row:
         raise Unusable("row of another length than the header")
     file, label = _text(row, "filename"), row["label_proc"]
     if not file:

@@ -7,7 +7,7 @@ trained with what it will be given.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,10 @@ class CropSettings:
     def __post_init__(self) -> None:
         if self.size < SMALLEST:
             raise UsageError(f"size: expected at least {SMALLEST} pixels, got {self.size}")
+
+    def boxes(self, track: HandTrack) -> FloatArray:
+        """The box ``(T, 4)`` of the crop of each frame, see ``hand_box``."""
+        return hand_box(track, padding=self.padding, smoothing=self.smoothing)
 
 
 AS_SERVED = CropSettings()
@@ -102,26 +106,41 @@ def track_clip(
     if found is None or not found.present.any():
         raise Unusable("no hand seen", f"in {len(seen.landmarks.timestamps)} frames")
     track = bridge_gaps(to_right_hand(found))
-    boxes = hand_box(track, padding=settings.padding, smoothing=settings.smoothing)
+    boxes = settings.boxes(track)
     jpegs = _cut(item, settings, track, boxes, seen.reading)
     if track.mirrored:
         boxes = np.stack(
             [track.width - boxes[:, 2], boxes[:, 1], track.width - boxes[:, 0], boxes[:, 3]], axis=1
         )
-    sample = Sample(
-        id=item.id,
-        label=item.label,
-        signer=item.signer,
-        split=item.split or UNSPLIT,
-        rate=settings.rate if item.path.is_dir() else _rate(track.timestamps, settings.rate),
+    about = {
+        "id": item.id,
+        "label": item.label,
+        "signer": item.signer,
+        "split": item.split or UNSPLIT,
+        "rate": settings.rate if item.path.is_dir() else _rate(track.timestamps, settings.rate),
+    }
+    sample = sample_of(track, boxes, jpegs, settings.size, **about)
+    return TrackedClip(sample, track, item.path, remark)
+
+
+def sample_of(
+    track: HandTrack,
+    boxes: FloatArray,
+    jpegs: Sequence[bytes | None],
+    size: int,
+    **about: Any,
+) -> Sample:
+    """The sample of a hand, seen as a right one, whose crops are cut along ``boxes (T, 4)``;
+    ``about``: id, label, signer, split and rate."""
+    return Sample(
+        **about,
         handedness=track.handedness,
-        jpegs=jpegs,
-        landmarks=in_crop(track.landmarks, boxes, settings.size),
+        jpegs=tuple(jpegs),
+        landmarks=in_crop(track.landmarks, boxes, size),
         confidence=track.confidence.astype(np.float32),
         boxes=boxes.astype(np.float32),
-        size=settings.size,
+        size=size,
     )
-    return TrackedClip(sample, track, item.path, remark)
 
 
 def _damage(seen: HandLandmarks, least_frames: float) -> str:

@@ -15,7 +15,7 @@ import re
 from pathlib import Path
 
 from chereme.datasets.corpus import Unusable
-from chereme.datasets.metadata import ClipFiles, first_file, first_folder, rows_of, split_of
+from chereme.datasets.metadata import ClipFiles, first_file, first_folder, read_table, split_of
 from chereme.datasets.registry import Kind, dataset
 from chereme.datasets.sentences import Gloss, Sentence, SentenceBuilder, SentenceCorpus, words_of
 from chereme.errors import InputError
@@ -51,7 +51,7 @@ def read(root: str | Path, *, videos: str | Path | None = None) -> SentenceCorpu
     table = first_file(root, *places, hint="the folder of the data set")
     clips = ClipFiles(Path(videos) if videos else first_folder(root, _FRAMES))
     rows = _annotations(table.parent)
-    splits = {row["name"]: row for row in rows_of(table, ("name", "split"), bars=True)}
+    splits = {row["name"]: row for _, row in read_table(table, ("name", "split"), bars=True)}
     builder = SentenceBuilder("CSL-Daily")
     for name in dict.fromkeys((*splits, *rows)):
         with builder.row(name):
@@ -89,7 +89,7 @@ def _annotations(labels: Path) -> dict[str, _Row]:
                 row.get("char", "").replace(" ", "") or None,
                 whole_number(row.get("length") or "x"),
             )
-            for row in rows_of(found, ("name", "gloss"), bars=True)
+            for _, row in read_table(found, ("name", "gloss"), bars=True)
         }
     try:
         return {

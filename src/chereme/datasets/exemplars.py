@@ -53,6 +53,24 @@ class Exemplars:
     motion_signer: NDArray[np.str_]
 
     @classmethod
+    def of(
+        cls, still: Sequence[tuple[Any, ...]], moving: Sequence[tuple[Any, ...]] = ()
+    ) -> Exemplars:
+        """From (landmarks, label, signer, picture) of hands, and (landmarks, label, signer) of
+        motions."""
+        landmarks, label, signer, picture = zip(*still, strict=True) if still else ((),) * 4
+        motions, motion_label, motion_signer = zip(*moving, strict=True) if moving else ((),) * 3
+        return cls(
+            np.array(landmarks, np.float32).reshape(-1, 21, 3),
+            np.array(label, np.str_),
+            np.array(signer, np.str_),
+            np.array(picture, np.int64),
+            np.array(motions, np.float32).reshape(-1, _MOTION_FRAMES, 21, 3),
+            np.array(motion_label, np.str_),
+            np.array(motion_signer, np.str_),
+        )
+
+    @classmethod
     def load(cls, path: str | Path) -> Exemplars:
         """Read an exemplar file; ``InputError`` if it is missing, damaged or something else."""
         try:
@@ -327,12 +345,4 @@ def build_exemplars(
             found.append((points, "" if label == "rest" else label, "animation", picture))
         moving += [(points, label, "animation") for label, points in motions.items()]
         moving += [(points, "z", "recording") for points in _zigzags(root)]
-    return Exemplars(
-        np.array([f[0] for f in found], np.float32).reshape(-1, 21, 3),
-        np.array([f[1] for f in found], np.str_),
-        np.array([f[2] for f in found], np.str_),
-        np.array([f[3] for f in found], np.int64),
-        np.array([m[0] for m in moving], np.float32).reshape(-1, _MOTION_FRAMES, 21, 3),
-        np.array([m[1] for m in moving], np.str_),
-        np.array([m[2] for m in moving], np.str_),
-    )
+    return Exemplars.of(found, moving)

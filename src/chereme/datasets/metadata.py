@@ -130,12 +130,12 @@ def read_json(path: Path) -> Any:
 
 def read_table(
     path: Path, needed: Sequence[str], *, bars: bool = False, loose: bool = False
-) -> Iterator[tuple[str, dict[str, str] | None]]:
+) -> Iterator[tuple[str, dict[str, str]]]:
     """The rows of a table with a header, by column, each with the place where it is.
 
-    ``bars``: cells lie between ``|``, in UTF-8; else as :func:`read_rows` takes tables. With
-    ``loose``, cells keep their white space, and a row with another number of cells than the header
-    is None; else that is an InputError, as is a ``needed`` column that is lacking.
+    ``bars``: cells lie between ``|``, in UTF-8; else as :func:`read_rows` takes tables. A row with
+    another number of cells than the header is an InputError, as is a ``needed`` column that is
+    lacking. With ``loose`` such a row is empty, and cells keep their white space.
     """
     rows = _bar_rows(path) if bars else read_rows(path)
     _, first = next(rows, (1, []))
@@ -146,22 +146,14 @@ def read_table(
             f"{' and '.join(lacking)} lacking; use the table that comes with the data set"
         )
     for line, cells in rows:
-        where = f"{path.name} line {line}"
-        if len(cells) == len(header):
-            row = dict(zip(header, cells, strict=True))
-            yield where, row if loose else {name: cell.strip() for name, cell in row.items()}
-        elif loose:
-            yield where, None
-        else:
+        fits = len(cells) == len(header)
+        if not (fits or loose):
             raise InputError(
                 f"{path}, line {line}: expected {len(header)} cells ({','.join(header)}), got "
                 f"{len(cells)}"
             )
-
-
-def rows_of(path: Path, needed: Sequence[str], *, bars: bool = False) -> Iterator[dict[str, str]]:
-    """The rows of :func:`read_table` without their places."""
-    return (row for _, row in read_table(path, needed, bars=bars) if row is not None)
+        kept = cells if loose else [cell.strip() for cell in cells]
+        yield f"{path.name} line {line}", dict(zip(header, kept, strict=True)) if fits else {}
 
 
 def _bar_rows(path: Path) -> Iterator[tuple[int, list[str]]]:

@@ -95,11 +95,10 @@ def _words(table: Path) -> tuple[dict[int, str], dict[int, str]]:
     names: dict[int, str] = {}
     kinds: dict[int, str] = {}
     for where, row in read_table(table, ("label", "word", "kind")):
-        assert row is not None
         number = whole_number(row["label"])
         if number is None or not row["word"] or row["kind"] not in ("confusing", "normal"):
             raise InputError(
-                f"{table.parent / where}: expected a number, a word and confusing or normal, got "
+                f"{where}: expected a number, a word and confusing or normal, got "
                 f"{','.join(row.values())!r}"
             )
         names[number], kinds[number] = row["word"], row["kind"]

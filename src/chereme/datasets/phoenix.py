@@ -12,8 +12,6 @@ the tables are placeholders (-1): glosses have none.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -40,12 +38,6 @@ _FILES = {"2014": "{}.corpus.csv", "2014T": "PHOENIX-2014-T.{}.corpus.csv"}
 _UNDER = ("", "annotations/manual", "annotation")
 _FEATURES = ("features/fullFrame-256x256px", "features/fullFrame-210x260px")
 
-_BEFORE = re.compile(r"^(?:loc-|cl-|qu-|poss-|lh-|rh-)+")
-_AFTER = re.compile(r"(?:-PLUSPLUS)+$|(?<=[A-Z]{2})RAUM$")
-_SAME = {"S0NNE": "SONNE", "HABEN2": "HABEN", "ZEIGEN": "ZEIGEN-BILDSCHIRM"}
-_NOTHING = ("__EMOTION__", "__PU__", "__LEFTHAND__", "__EPENTHESIS__")
-_LETTERS = ("SCH", "NN")
-
 
 @dataset("phoenix", Kind.SENTENCES)
 def read(
@@ -53,9 +45,8 @@ def read(
 ) -> SentenceCorpus:
     """RWTH-PHOENIX-Weather 2014 and 2014T: German Sign Language of weather forecasts.
 
-    Splits that are there are read. Glosses are as they are written: `for_scoring` makes them
-    comparable. Dropped and counted: as :class:`SentenceBuilder`, and folders that lead out of
-    ``videos``.
+    Splits that are there are read. Glosses are as they are written. Dropped and counted: as
+    :class:`SentenceBuilder`, and folders that lead out of ``videos``.
 
     Args:
         root: the folder with annotations and features.
@@ -77,7 +68,6 @@ def read(
         found += 1
         clips = ClipFiles(_folder(root, base, split))
         for where, row in read_table(table, _COLUMNS[version], bars=True):
-            assert row is not None
             id = row[id_column] or where
             with builder.row(id):
                 builder.add(
@@ -109,33 +99,6 @@ def _recording(clips: ClipFiles, id: str, folder: str) -> Path:
     if path.suffix in (".png", ".jpg") and "*" in path.name:
         path = path.parent
     return path if path.exists() else found
-
-
-def for_scoring(words: Sequence[str]) -> tuple[str, ...]:
-    """The glosses of a reference or a reading as they are compared with each other.
-
-    After what the evaluation of PHOENIX-2014 does, as its script is described in public: prefixes
-    (``loc-``, ``cl-``, ``qu-``, ``poss-``, ``lh-``, ``rh-``), ``-PLUSPLUS`` and ``RAUM`` at the end
-    are left away, ``S0NNE`` and ``HABEN2`` are mended, ``WIE AUSSEHEN`` is one gloss, ``ZEIGEN`` is
-    ``ZEIGEN-BILDSCHIRM``; spelled letters in a row are one gloss, ``A+B``; what comes twice in a
-    row counts once; ``__EMOTION__``, ``__PU__``, ``__LEFTHAND__`` and ``__EPENTHESIS__`` count
-    nothing, but ``__ON__`` and ``__OFF__`` are glosses.
-    """
-    kept: list[str] = []
-    spelling = False
-    for word in words:
-        text = _AFTER.sub("", _BEFORE.sub("", _SAME.get(word, word)))
-        if not text or text in _NOTHING:
-            continue
-        letter = text in _LETTERS or (len(text) == 1 and text.isupper())
-        if kept and kept[-1] == "WIE" and text == "AUSSEHEN":
-            kept[-1] = "WIE-AUSSEHEN"
-        elif kept and letter and spelling:
-            kept[-1] += f"+{text}"
-        elif not kept or kept[-1] != text:
-            kept.append(text)
-        spelling = letter
-    return tuple(kept)
 
 
 def _folder(root: Path, videos: Path | None, split: str) -> Path:

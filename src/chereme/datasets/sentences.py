@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -150,22 +150,17 @@ def words_of(text: str) -> tuple[Gloss, ...]:
     return tuple(Gloss(as_gloss(word)) for word in text.split())
 
 
-def from_manifest(path: str | Path, *, change: Callable[[str], str] = str) -> SentenceCorpus:
+def from_manifest(path: str | Path) -> SentenceCorpus:
     """The items of a manifest (:mod:`chereme.formats.manifests`) as sentences: a label is glosses
-    with spaces between. ``change`` is applied to each label first. A table ``glosses.csv`` beside
-    the manifest (``id,gloss,start,end``) says when they are signed. InputError as the manifest's
-    reader, for such a table that is damaged, or if no item can be used."""
+    with spaces between. A table ``glosses.csv`` beside the manifest (``id,gloss,start,end``) says
+    when they are signed. InputError as the manifest's reader, for such a table that is damaged, or
+    if no item can be used."""
     builder = SentenceBuilder(Path(path).stem)
     times = read_times(Path(path).with_name(GLOSS_TIMES))
     for item in read_manifest(path):
-        glosses = words_of(change(item.label))
-        timed = times.get(item.id, [])
-        fits = [gloss.text for gloss in timed] == [gloss.text for gloss in words_of(item.label)]
-        if fits and len(timed) == len(glosses):
-            glosses = tuple(
-                replace(gloss, text=changed.text)
-                for gloss, changed in zip(timed, glosses, strict=True)
-            )
+        glosses, timed = words_of(item.label), tuple(times.get(item.id, ()))
+        fits = [gloss.text for gloss in timed] == [gloss.text for gloss in glosses]
+        glosses = timed if fits else glosses
         about = {own.name: getattr(item, own.name) for own in fields(Item) if own.name != "label"}
         builder.add(
             Sentence(glosses=glosses, **about), remark=UNKNOWN_TIME if times and not fits else ""

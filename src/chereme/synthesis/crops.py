@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from chereme.datasets.clips import AS_SERVED, CropSettings, TrackedClip, in_crop
+from chereme.datasets.clips import AS_SERVED, CropSettings, TrackedClip, sample_of
 from chereme.datasets.registry import Kind, dataset
-from chereme.datasets.shards import SIZE, Sample, jpeg_of
-from chereme.hands.crop import crop, hand_box
+from chereme.datasets.shards import SIZE, jpeg_of
+from chereme.hands.crop import crop
 from chereme.hands.skeleton import mirror, palm_size
 from chereme.synthesis.corpus import Part, Pictures, check_corpus, compose, parts, signer, word
 from chereme.synthesis.rendering.film import compress
@@ -90,11 +90,7 @@ class RenderedClips:
             side,
             world_landmarks=np.where(found[:, None, None], world, np.float32(np.nan)),
         )
-        boxes = hand_box(
-            _as_detected(track, rng),
-            padding=self.settings.padding,
-            smoothing=self.settings.smoothing,
-        )
+        boxes = self.settings.boxes(_as_detected(track, rng))
         quality = int(rng.uniform(40, 98))  # of a video's compression
         jpegs: list[bytes | None] = [None] * len(frames)
         shown = np.flatnonzero(found)
@@ -103,19 +99,8 @@ class RenderedClips:
             box = boxes[index] - np.array([x, y, x, y])
             cut = crop(compress(image, quality), box, self.settings.size)
             jpegs[index] = jpeg_of(cut, self.settings.quality)
-        sample = Sample(
-            id=name,
-            label=text,
-            signer=who.name,
-            split=part,
-            rate=self.rate,
-            handedness=side,
-            jpegs=tuple(jpegs),
-            landmarks=in_crop(track.landmarks, boxes, self.settings.size),
-            confidence=track.confidence,
-            boxes=boxes.astype(np.float32),
-            size=self.settings.size,
-        )
+        about = {"id": name, "label": text, "signer": who.name, "split": part, "rate": self.rate}
+        sample = sample_of(track, boxes, jpegs, self.settings.size, **about)
         truth = {
             "timestamps": rendered.timestamps,
             "landmarks": rendered.landmarks.landmarks,

@@ -18,11 +18,11 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from chereme.datasets.clips import AS_SERVED, CropSettings, TrackedClip, in_crop
-from chereme.datasets.shards import Sample, jpeg_of
+from chereme.datasets.clips import AS_SERVED, CropSettings, TrackedClip, in_crop, sample_of
+from chereme.datasets.shards import jpeg_of
 from chereme.errors import InputError, UsageError
 from chereme.hands.camera import Camera
-from chereme.hands.crop import crop, hand_box
+from chereme.hands.crop import crop
 from chereme.hands.skeleton import JOINT_NAMES, mirror, palm_size
 from chereme.nn.keypoint_layouts import keypoint_layout
 from chereme.synthesis.corpus import Part, check_corpus, open_hand, signer
@@ -248,20 +248,9 @@ class FilmedSigns:
         else:
             boxes = self._boxes(number, replace(track, landmarks=points))
             jpegs = self._cut(number, rendered, frames, found, boxes, hand)
-        size = self.settings.size
-        sample = Sample(
-            id=name,
-            label=self.gloss(number).name,
-            signer=rendered.signer.name,
-            split=part,
-            rate=self.rate,
-            handedness=side,
-            jpegs=tuple(jpegs),
-            landmarks=in_crop(track.landmarks, boxes, size),
-            confidence=track.confidence,
-            boxes=boxes.astype(np.float32),
-            size=size,
-        )
+        size, who = self.settings.size, rendered.signer.name
+        about = {"id": name, "label": self.gloss(number).name, "signer": who, "split": part}
+        sample = sample_of(track, boxes, jpegs, size, rate=self.rate, **about)
         truth = {
             JOINTS: in_crop(points, boxes, size).reshape(len(frames), -1),
             LAYOUT: self._keypoints(number, rendered, seen)[frames],
@@ -335,11 +324,7 @@ class FilmedSigns:
         middle = points.mean(axis=1, keepdims=True)
         points = middle + (points - middle) * np.exp(_OFFSET * rng.standard_normal())
         points = points + palm * _OFFSET * rng.standard_normal((1, 1, 3))
-        return hand_box(
-            replace(track, landmarks=points.astype(np.float32)),
-            padding=self.settings.padding,
-            smoothing=self.settings.smoothing,
-        )
+        return self.settings.boxes(replace(track, landmarks=points.astype(np.float32)))
 
     def _cut(
         self,

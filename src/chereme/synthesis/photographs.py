@@ -21,13 +21,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from chereme.datasets.clips import AS_SERVED, CropSettings, TrackedClip, in_crop
+from chereme.datasets.clips import AS_SERVED, CropSettings, TrackedClip, sample_of
 from chereme.datasets.exemplars import LETTERS, MOVING, UPRIGHT_LETTERS, rows_of
 from chereme.datasets.registry import Kind, dataset
-from chereme.datasets.shards import SIZE, Sample, jpeg_of
+from chereme.datasets.shards import SIZE, jpeg_of
 from chereme.datasets.words import ACOUSTIC_SHARES, TextSampler
 from chereme.errors import InputError, UsageError
-from chereme.hands.crop import crop, hand_box
+from chereme.hands.crop import crop
 from chereme.hands.skeleton import mirror, palm_size
 from chereme.synthesis.rendering.background import clutter
 from chereme.synthesis.rendering.film import compress, srgb_encode
@@ -247,30 +247,15 @@ class PhotographClips:
             shown.append(alike[int(rng.integers(len(alike)))])
         motion = _Motion.sample(text, shown, self.rate, rng)
         track = motion.track(self.rate)
-        boxes = hand_box(
-            motion.as_detected(track, rng),
-            padding=self.settings.padding,
-            smoothing=self.settings.smoothing,
-        )
+        boxes = self.settings.boxes(motion.as_detected(track, rng))
         look = _look(rng, self.settings.size)
         background = _room(rng) if shown[0].ground is not None else None
         jpegs = tuple(
             jpeg_of(look(picture), self.settings.quality)
             for picture in motion.pictures(boxes, self.settings.size, background)
         )
-        sample = Sample(
-            id=name,
-            label=text,
-            signer=signer,
-            split=split,
-            rate=self.rate,
-            handedness="right",
-            jpegs=jpegs,
-            landmarks=in_crop(track.landmarks, boxes, self.settings.size),
-            confidence=track.confidence,
-            boxes=boxes.astype(np.float32),
-            size=self.settings.size,
-        )
+        about = {"id": name, "label": text, "signer": signer, "split": split, "rate": self.rate}
+        sample = sample_of(track, boxes, jpegs, self.settings.size, **about)
         return TrackedClip(sample, track, Path(name))
 
 

@@ -116,15 +116,7 @@ def rendered_exemplars(
                 if still.handedness == "left":
                     points = mirror(points, still.image.shape[1])
                 found.append((points, letter, f"synthetic-{number % _SETS}", picture))
-    return Exemplars(
-        np.stack([f[0] for f in found]).astype(np.float32),
-        np.array([f[1] for f in found]),
-        np.array([f[2] for f in found]),
-        np.array([f[3] for f in found]),
-        np.zeros((0, 24, 21, 3), np.float32),
-        np.zeros(0, dtype=str),
-        np.zeros(0, dtype=str),
-    )
+    return Exemplars.of(found)
 
 
 @dataset("exemplars", Kind.EXEMPLARS)

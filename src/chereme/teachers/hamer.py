@@ -8,7 +8,6 @@ no MANO file and none of HaMeR's own dependencies are needed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -21,7 +20,7 @@ from torch import Tensor, nn
 from chereme.errors import InputError
 from chereme.teachers import Clip, ClipEmbeddings
 from chereme.teachers.checkpoint import read_tensors
-from chereme.teachers.pose_transformer import ManoHead, ManoParameters, PoseTransformerConfig
+from chereme.teachers.pose_transformer import ManoHead, PoseTransformerConfig
 from chereme.teachers.vit import ViT, ViTConfig
 
 Level = Literal["transformer", "vit"]
@@ -33,14 +32,10 @@ _STD = (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True)
 class HamerConfig:
-    """Sizes of both parts; as they stand, those of the released model.
-
-    ``regression`` adds the layers from the token to MANO's parameters, which teachers do not need.
-    """
+    """Sizes of both parts; as they stand, those of the released model."""
 
     vit: ViTConfig = field(default_factory=ViTConfig)
     head: PoseTransformerConfig = field(default_factory=PoseTransformerConfig)
-    regression: bool = False
 
 
 class HamerOutput(NamedTuple):
@@ -57,7 +52,7 @@ class Hamer(nn.Module):
         super().__init__()
         self.config = config
         self.backbone = ViT(config.vit)
-        self.mano_head = ManoHead(config.head, regression=config.regression)
+        self.mano_head = ManoHead(config.head)
 
     @classmethod
     def from_checkpoint(
@@ -86,10 +81,6 @@ class Hamer(nn.Module):
         token = self.mano_head.transformer(features.flatten(2).transpose(1, 2))
         return HamerOutput(features, token)
 
-    def regress(self, token: Tensor) -> ManoParameters:
-        """MANO's parameters from the token; needs a config with ``regression``."""
-        return self.mano_head.regress(token)
-
 
 def normalise(crops: Tensor) -> Tensor:
     """``(N, H, W, 3)`` RGB 0..255 to ``(N, 3, H, W)`` float32: ImageNet's mean 0, deviation 1."""
@@ -102,12 +93,13 @@ class HamerTeacher(nn.Module):
 
     ``level`` says which vectors: ``transformer`` the head's token, ``vit`` the largest of each
     feature over the tokens of the ViT. The token is the residual stream as it is, not normalised:
-    bring it to unit length, or through a LayerNorm, before taking squared errors.
+    bring it to unit length, or through a LayerNorm, before taking squared errors. ``batch_size``
+    crops go through at a time.
 
     HaMeR knows right hands only. Crops of left hands are to be mirrored by the caller, before.
 
-    >>> teacher = HamerTeacher.from_checkpoint("hamer.ckpt", device="cuda", dtype=torch.bfloat16)
-    >>> vectors = teacher.embed(crops)  # (N, 256, 256, 3) uint8 -> (N, 1024) float32
+    >>> hamer = Hamer.from_checkpoint("hamer.ckpt", device="cuda", dtype=torch.bfloat16)
+    >>> vectors = HamerTeacher(hamer).embed(crops)  # (N, 256, 256, 3) uint8 -> (N, 1024) float32
     """
 
     def __init__(self, model: Hamer, *, level: Level = "transformer", batch_size: int = 32) -> None:
@@ -117,24 +109,6 @@ class HamerTeacher(nn.Module):
         self.batch_size = batch_size
         self.requires_grad_(False)
         self.train()
-
-    @classmethod
-    def from_checkpoint(
-        cls,
-        path: str | Path,
-        config: HamerConfig = HamerConfig(),
-        *,
-        level: Level = "transformer",
-        dtype: torch.dtype = torch.float32,
-        device: str | torch.device = "cpu",
-        batch_size: int = 32,
-    ) -> HamerTeacher:
-        """The teacher from the released ``hamer.ckpt`` (2.7 GB): see `Hamer.from_checkpoint`.
-
-        ``dtype=torch.bfloat16`` halves the memory. ``batch_size`` crops go through at a time.
-        """
-        model = Hamer.from_checkpoint(path, config, dtype=dtype, device=device)
-        return cls(model, level=level, batch_size=batch_size)
 
     @property
     def name(self) -> str:
@@ -152,65 +126,34 @@ class HamerTeacher(nn.Module):
         super().train(False)
         return self
 
-    def embed(self, crops: NDArray[np.uint8] | Tensor) -> NDArray[np.float32]:
-        """``(N, D)`` vectors of crops that show right hands.
-
-        ``crops``: ``(N, 256, 256, 3)`` uint8 RGB, or a floating-point tensor ``(N, 3, 256, 256)``
-        or ``(N, 3, 256, 192)`` that is normalised already. InputError if they are neither.
-        """
-        return self._embed(self._checked(crops), mirrored=False)
-
-    def embed_both(self, crops: NDArray[np.uint8] | Tensor) -> ClipEmbeddings:
-        """`embed` of the crops, and of the same crops flipped left-right.
-
-        The second are for clips that augmentation flips: HaMeR sees another hand in the mirror,
-        and a flipped crop has to meet what HaMeR says of it.
-        """
-        pictures = self._checked(crops)
-        return ClipEmbeddings(
-            self._embed(pictures, mirrored=False), self._embed(pictures, mirrored=True)
-        )
-
     def embed_clip(self, clip: Clip) -> ClipEmbeddings:
-        """`embed_both` of the clip's crops."""
+        """The vectors of the clip's crops, and of the same crops flipped left-right."""
         try:
-            return self.embed_both(clip.crops)
+            # The cut to 192 columns is symmetric: the mirror image of the square is that of the
+            # cut.
+            return ClipEmbeddings(self.embed(clip.crops), self.embed(clip.crops[:, :, ::-1]))
         except InputError as error:
             raise InputError(f"clip {clip.id}: {error}") from error
 
-    def _checked(self, crops: NDArray[np.uint8] | Tensor) -> Tensor:
-        config = self.model.config.vit
-        height, width = config.image_height, config.image_width
-        shape = tuple(crops.shape[1:])
-        dtype = str(crops.dtype).removeprefix("torch.")
-        if dtype == "uint8" and shape == (height, height, 3):
-            if isinstance(crops, Tensor):
-                return crops
-            # Torch takes no array with negative strides, such as flipped pictures.
-            return torch.from_numpy(np.ascontiguousarray(crops))
-        squares_or_cuts = (3, height, height), (3, height, width)
-        if isinstance(crops, Tensor) and crops.is_floating_point() and shape in squares_or_cuts:
-            return crops
-        raise InputError(
-            f"{self.name}: expected crops (N, {height}, {height}, 3) uint8 or a normalised tensor "
-            f"(N, 3, {height}, {height} or {width}), got {type(crops).__name__} "
-            f"{tuple(crops.shape)} {dtype}"
-        )
-
     @torch.inference_mode()
-    def _embed(self, pictures: Tensor, *, mirrored: bool) -> NDArray[np.float32]:
-        vectors: NDArray[np.float32] = np.empty((len(pictures), self.dim), np.float32)
-        for rows, images in self._batches(pictures):
-            # The cut to 192 columns is symmetric: the mirror image of the square is that of the
-            # cut.
-            features, token = self.model(images.flip(-1) if mirrored else images)
-            out = token if self.level == "transformer" else features.amax((-2, -1))
-            vectors[rows] = out.float().cpu().numpy()
-        return vectors
+    def embed(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """``(N, D)`` vectors of crops ``(N, 256, 256, 3)`` uint8 RGB that show right hands.
 
-    def _batches(self, pictures: Tensor) -> Iterator[tuple[slice, Tensor]]:
+        InputError if they are something else.
+        """
+        side = self.model.config.vit.image_height
+        if crops.dtype != np.uint8 or crops.shape[1:] != (side, side, 3):
+            raise InputError(
+                f"{self.name}: expected crops (N, {side}, {side}, 3) uint8, got {crops.shape} "
+                f"{crops.dtype}"
+            )
         weight: Any = self.model.backbone.pos_embed
-        for start in range(0, len(pictures), self.batch_size):
-            rows = slice(start, start + self.batch_size)
-            images = pictures[rows].to(weight.device)
-            yield rows, (normalise(images) if images.dtype == torch.uint8 else images).to(weight)
+        vectors: NDArray[np.float32] = np.empty((len(crops), self.dim), np.float32)
+        for start in range(0, len(crops), self.batch_size):
+            # Torch takes no array with negative strides, such as flipped pictures.
+            pictures = np.ascontiguousarray(crops[start : start + self.batch_size])
+            images = normalise(torch.from_numpy(pictures).to(weight.device)).to(weight)
+            features, token = self.model(images)
+            out = token if self.level == "transformer" else features.amax((-2, -1))
+            vectors[start : start + self.batch_size] = out.float().cpu().numpy()
+        return vectors

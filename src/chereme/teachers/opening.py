@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from chereme.errors import UsageError
 from chereme.teachers import Teacher
 from chereme.teachers.landmarks import LandmarkTeacher
 from chereme.teachers.precomputed import PrecomputedTeacher
+
+if TYPE_CHECKING:
+    from chereme.teachers.hamer import Level
 
 TEACHERS = ("hamer", "hamer-vit", "landmarks", "synthetic", "precomputed")
 
@@ -56,13 +60,13 @@ def open_teachers(
 def _open_hamer(name: str, checkpoint: Path) -> Teacher:
     import torch
 
-    from chereme.teachers.hamer import HamerTeacher
+    from chereme.teachers.hamer import Hamer, HamerTeacher
 
     on_gpu = torch.cuda.is_available()
-    return HamerTeacher.from_checkpoint(
+    model = Hamer.from_checkpoint(
         checkpoint,
-        level="vit" if name == "hamer-vit" else "transformer",
         dtype=torch.bfloat16 if on_gpu else torch.float32,
         device="cuda" if on_gpu else "cpu",
-        batch_size=256 if on_gpu else 8,
     )
+    level: Level = "vit" if name == "hamer-vit" else "transformer"
+    return HamerTeacher(model, level=level, batch_size=256 if on_gpu else 8)

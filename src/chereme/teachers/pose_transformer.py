@@ -1,4 +1,4 @@
-"""HaMeR's head: a Transformer decoder with a single query, and the layers that read MANO off it.
+"""HaMeR's head: a Transformer decoder with a single query.
 
 Source: Pavlakos et al., "Reconstructing Hands in 3D with Transformers", CVPR 2024, section 3;
 geopavlakos/hamer and its released configuration for the sizes. Names of modules are those of the
@@ -8,13 +8,10 @@ released weights.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-
-from chereme.hand_model.rotations import rot6d_to_matrix
 
 
 @dataclass(frozen=True)
@@ -143,47 +140,10 @@ class PoseTransformer(nn.Module):
         return token.squeeze(1)
 
 
-class ManoParameters(NamedTuple):
-    """What HaMeR says of a right hand.
-
-    Rotations are matrices, absolute (for a layer with ``flat_hand_mean=True``); ``hand_pose`` is
-    in MANO's order of joints. ``camera`` is weak-perspective in the crop: scale, tx, ty.
-    """
-
-    global_orient: Tensor  # (B, 3, 3)
-    hand_pose: Tensor  # (B, 15, 3, 3)
-    betas: Tensor  # (B, 10)
-    camera: Tensor  # (B, 3)
-
-
 class ManoHead(nn.Module):
-    """`PoseTransformer` and, with ``regression``, the layers from its token to MANO.
+    """`PoseTransformer`, by its place in the released model. What follows there, the layers from
+    its token to MANO's parameters, teachers do not need."""
 
-    Teachers end at the token. Without ``regression`` the rest is left out, and needs no weights.
-    """
-
-    init_hand_pose: Tensor
-    init_betas: Tensor
-    init_cam: Tensor
-
-    def __init__(self, config: PoseTransformerConfig, *, regression: bool) -> None:
+    def __init__(self, config: PoseTransformerConfig) -> None:
         super().__init__()
         self.transformer = PoseTransformer(config)
-        if regression:
-            self.decpose = nn.Linear(config.dim, 96)
-            self.decshape = nn.Linear(config.dim, 10)
-            self.deccam = nn.Linear(config.dim, 3)
-            self.register_buffer("init_hand_pose", torch.zeros(1, 96))
-            self.register_buffer("init_betas", torch.zeros(1, 10))
-            self.register_buffer("init_cam", torch.zeros(1, 3))
-
-    def regress(self, token: Tensor) -> ManoParameters:
-        """``token (B, dim)`` of the transformer to MANO: offsets from the mean hand."""
-        pose_6d = (self.decpose(token) + self.init_hand_pose).reshape(-1, 16, 6)
-        rotations = rot6d_to_matrix(pose_6d)
-        return ManoParameters(
-            rotations[:, 0],
-            rotations[:, 1:],
-            self.decshape(token) + self.init_betas,
-            self.deccam(token) + self.init_cam,
-        )
