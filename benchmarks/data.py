@@ -39,12 +39,11 @@ def signbert(folder: Path, exemplars: Path, share: float) -> None:
     """All folders of poses. Every signer of ``signs`` signs each of 50 glosses once."""
 
     def some(number: int) -> int:
-        return max(2, round(share * number))
+        return max(3, round(share * number))
 
     def made(split: str, count: int, glosses: int, **options: int | bool) -> Iterator[PoseClip]:
         for clip in IsolatedSigns(count, glosses, **options):  # type: ignore[arg-type]
-            if clip.present.any():
-                yield clip._replace(entry=replace(clip.entry, split=split))
+            yield clip._replace(entry=replace(clip.entry, split=split))
 
     def signs() -> Iterator[PoseClip]:
         for seed, split, signers in ((11, "train", 20), (12, "dev", 5), (13, "test", 20)):

@@ -34,7 +34,11 @@ Items = Mapping[str, Item]  # by set and id, as "photographs/17"
 
 # -- what runs have written ------------------------------------------------------------------------
 def items(study: Study, run: Run) -> Items:
-    """The test items of a finished run."""
+    """The test items of a finished run; none of one that recognises nothing, as pre-trainings."""
+    file = {"letters": "items.json", "signs": "test.npz"}.get(study.items, "readings.json")
+    where = (run.folder,) if study.items == "letters" else run.parts
+    if not all((folder / file).is_file() for folder in where):
+        return {}
     if study.items == "letters":  # run.py writes it, since each test set is scored apart
         found = json.loads((run.folder / "items.json").read_text(encoding="utf-8"))
         return {key: Item(key, EditCounts(*counts)) for key, counts in found.items()}

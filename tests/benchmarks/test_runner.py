@@ -132,7 +132,9 @@ def test_a_gain_is_of_the_same_seeds_and_items(tmp_path: Path) -> None:
         {"head": "AUC", "metric": "test.auc", "interval": True},
         {"head": "items", "set": "x", "show": "items"},
     ]
-    _, lines = cells(seeds, {"columns": columns, "rows": ["base", "other"]})
+    put_metrics(tmp_path / "third" / "seed_1", test={"auc": 70.0, "auc_interval": [60.0, 80.0]})
+    _, lines = cells(seeds, {"columns": columns, "rows": ["base", "other", "third"]})
+    assert lines[2][1:] == ["", "", "70.0 [60.0, 80.0]", ""]  # has no items
     assert lines[0][1:] == ["45.0 ± 7.1", "", "91.5 ± 0.7 [81.0, 99.0]", "2"]
     # Both items have two edits fewer in seed 2, so no draw can give anything else.
     assert lines[1][2] == "+20.0 [+20.0, +20.0]"
