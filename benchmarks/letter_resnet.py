@@ -23,9 +23,9 @@ from torch import Tensor, nn
 from chereme.datasets.shards import read_shards
 from chereme.nn.resnet import ResNetEncoder, ResNetEncoderConfig
 from chereme.nn.resnet_weights import torchvision_name
+from chereme.systems.fingerspelling.batches import ClipTransform, Inputs
 from chereme.text import ASL_LETTERS
 from chereme.training.augmentation import Augmentation
-from chereme.training.batches import ClipTransform, Inputs
 
 
 def frames(

@@ -28,7 +28,7 @@ from chereme.synthesis.letters import LOOK_ALIKES, LetterClips
 from chereme.systems.signbert.data import PoseData
 from chereme.systems.signbert.task import load_signbert
 from chereme.training.cli import main as train
-from chereme.training.isolated_scoring import places_of, score_glosses
+from chereme.training.isolated_scoring import gloss_ranks, score_glosses
 
 CONFIG = Path(__file__).parents[1] / "configs" / "signbert" / "letters.yaml"
 FOLDS = (("hand3", "hand4", "hand5"), ("wild",), ("recording",))
@@ -84,7 +84,7 @@ def read(folder: Path, kind: str) -> Read:
     for batch in data.whole("test"):
         with torch.no_grad():
             logits.append(model(batch.poses).numpy())
-    places = places_of(np.concatenate(logits), [e.label for e in entries], about["classes"])
+    places = gloss_ranks(np.concatenate(logits), [e.label for e in entries], about["classes"])
     return list(zip(entries, places.tolist(), strict=True))
 
 

@@ -20,7 +20,7 @@ from chereme.systems.signbert.masking import OPERATIONS, MaskingConfig
 from chereme.systems.signbert.recognizer import SignBertPretraining
 from chereme.systems.signbert.reconstruction_scores import reconstruct, reconstruction_scores
 from chereme.systems.signbert.task import load_signbert
-from chereme.training.scoring import write_metrics
+from chereme.training.task import write_metrics
 
 
 def maskings(own: MaskingConfig) -> dict[str, MaskingConfig]:

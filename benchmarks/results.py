@@ -57,7 +57,7 @@ def items(study: Study, run: Run) -> Items:
 
 def _signs(run: Run) -> Items:
     """By gloss and id. A fusion adds up the probabilities of its parts."""
-    from chereme.training.isolated_scoring import Predictions, places_of
+    from chereme.training.isolated_scoring import Predictions, gloss_ranks
 
     each = [Predictions.load(folder / "test.npz") for folder in run.parts]
     first, logits = each[0], each[0].logits
@@ -69,12 +69,12 @@ def _signs(run: Run) -> Items:
         if any(one[:4] != first[:4] for one in each):
             raise SystemExit(f"{run.folder}: expected predictions of the same clips in its parts")
         logits = late_fusion(*(torch.from_numpy(one.logits) for one in each)).numpy()
-    places = places_of(logits, first.labels, first.classes)
+    ranks = gloss_ranks(logits, first.labels, first.classes)
     several = len({*first.signers} - {""}) > 4
     made = {}
-    for name, label, signer, place in zip(*first[:3], places, strict=True):
+    for name, label, signer, rank in zip(*first[:3], ranks, strict=True):
         group = signer if several and signer else name
-        made[f"{label}/{name}"] = Item(group, EditCounts(1, int(place != 1)))
+        made[f"{label}/{name}"] = Item(group, EditCounts(1, int(rank != 1)))
     return made
 
 

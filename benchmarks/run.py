@@ -85,9 +85,10 @@ def score_letters(run: Run, study: Study) -> None:
     """
     from chereme.datasets.shards import read_shards
     from chereme.metrics import edit_counts
+    from chereme.systems.fingerspelling.data import ShardData
+    from chereme.systems.fingerspelling.scoring import best_path, read_batch
     from chereme.systems.fingerspelling.task import LateFusionTask
-    from chereme.training.scoring import best_path, read_batch, write_metrics
-    from chereme.training.shards import ShardData
+    from chereme.training.task import write_metrics
 
     task = LateFusionTask([str(part) for part in run.parts])
     teacher = None
@@ -102,7 +103,8 @@ def score_letters(run: Run, study: Study) -> None:
             [folder], test=[folder], alphabet=study.alphabet, teacher=teacher, workers=0
         )
         data.inputs = task.inputs
-        for batch in data.whole("test", every=True):
+        data.list_clips(("test",))
+        for batch in data.whole("test"):
             for reading in read_batch(task.logits, batch):
                 counts = edit_counts(reading.text, best_path(reading, data.alphabet), "htk")
                 found[f"{Path(folder).name}/{reading.id}"] = [*astuple(counts)]

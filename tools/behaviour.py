@@ -714,7 +714,9 @@ def _shrink(row: Row) -> list[str]:
     if "poses" in data and "hold_out" not in data:
         options.append("--data.init_args.hold_out=0.1")
     if "exemplars" in data:
-        options += ["--data.init_args.watched_clips=8", "--data.init_args.batch_size=4"]
+        before = "FingerspellingData" in row.merged["data"]["class_path"]
+        options.append(f"--data.init_args.{'watched' if before else 'dev'}_clips=8")
+        options.append("--data.init_args.batch_size=4")
     return options + [f"--{option}" for option in SMALLER.get(row.output, [])]
 
 

@@ -24,8 +24,8 @@ class Augmentation:
     ``crop``: the least part of the side of the crop that is kept, the window's place and size are
     random. Choice: the paper names no size; VAC cuts 224 of 256, which is 0.875.
 
-    ``flip``: share of the clips that are mirrored. Choice: every hand comes as a right hand, so a
-    mirrored clip shows a left hand that was taken for a right one. A left hand spells the same
+    ``flip``: fraction of the clips that are mirrored. Choice: every hand comes as a right hand, so
+    a mirrored clip shows a left hand that was taken for a right one. A left hand spells the same
     letters with the mirrored shapes (no letter is the mirror image of another), so the text stays;
     teacher vectors become those of the mirrored crops. The paper flips half of the clips. Where
     handedness is mostly right this costs accuracy on it, so ours flips few.
@@ -36,7 +36,7 @@ class Augmentation:
     ``rotation`` in degrees, to either side; small, since G and Q differ by little else.
     ``colour``: spread of gain, of brightness and contrast, and half of it of each channel.
     ``blur`` and ``noise``: the largest standard deviations, in pixels and in grey levels.
-    ``erase``: share of the clips in which one rectangle of up to a third of the side is covered.
+    ``erase``: fraction of the clips in which one rectangle of up to a third of the side is covered.
     """
 
     crop: float = 0.85

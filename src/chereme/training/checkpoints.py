@@ -19,7 +19,9 @@ class LastCheckpoint(ModelCheckpoint):
     """``last.ckpt``: after each epoch, every ``save_every`` batches (0: not), and where
     ``trainer.max_time`` or a signal ends training within an epoch.
 
-    Lightning would count an epoch that was cut short as whole.
+    Lightning would count an epoch that was cut short as whole. Between the batches of one step
+    (``trainer.accumulate_grad_batches``) nothing is written: the gradients of those before would be
+    lost.
     """
 
     def __init__(self, folder: str, save_every: int = 0) -> None:
@@ -29,9 +31,10 @@ class LastCheckpoint(ModelCheckpoint):
     def on_train_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
+        number = batch_idx + 1
         last = trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
-        due = self._every and (batch_idx + 1) % self._every == 0
-        if not last and (due or trainer.should_stop):
+        due = trainer.should_stop or (self._every and number % self._every == 0)
+        if due and not last and number % trainer.accumulate_grad_batches == 0:
             self._save_topk_checkpoint(trainer, self._monitor_candidates(trainer))
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:

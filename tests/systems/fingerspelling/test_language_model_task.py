@@ -78,7 +78,7 @@ def test_loss_is_the_mean_over_symbols_and_ends():
 def test_validation_words_are_never_trained_on():
     data = LanguageModelData(batch_size=50, batches=20, held_out=200)
     seen = set()
-    for tokens, targets in data.train_dataloader():
+    for tokens, targets in data.epoch_loader(0):
         seen |= {tuple(row[row > 0].tolist()) for row in targets}
         assert (tokens[:, 1:][targets[:, :-1] > 0] == targets[:, :-1][targets[:, :-1] > 0]).all()
     held_out = {w for words in load_words(split="held_out").values() for w in words.words}
@@ -88,14 +88,15 @@ def test_validation_words_are_never_trained_on():
     assert not {w for w in validation if len(w) > 3} & {ASL_LETTERS.decode(t) for t in seen}
 
 
-def test_epochs_differ_and_repeat_with_the_seed():
-    def epochs():
-        loader = LanguageModelData(batch_size=4, batches=2).train_dataloader()
-        return [[batch[0].tolist() for batch in loader] for _ in range(2)]
+def test_epochs_differ_and_repeat_with_the_seed(monkeypatch):
+    def batches(epoch, rank=0, skip=0):
+        data = LanguageModelData(batch_size=4, batches=2)
+        monkeypatch.setattr(LanguageModelData, "world", (2, rank))
+        return [batch[0].tolist() for batch in data.epoch_loader(epoch, skip)]
 
-    first, again = epochs(), epochs()
-    assert first == again
-    assert first[0] != first[1]
+    assert batches(0) == batches(0)
+    assert batches(0, skip=1) == batches(0)[1:]
+    assert len({str(batches(*how)) for how in ((0, 0), (1, 0), (0, 1))}) == 3
 
 
 def test_training_learns_and_leaves_a_model_that_can_be_served(trained):

@@ -12,9 +12,9 @@ import torch
 
 from chereme.datasets.shards import Sample, jpeg_of, write
 from chereme.nn.keypoint_layouts import keypoint_layout
-from chereme.systems.hand_aware.clips import SignCorpus
 from chereme.systems.hand_aware.data import ClipReader, SignData, SignInputs
 from chereme.training.augmentation import NONE, Augmentation
+from chereme.training.shards import ShardCorpus
 
 SIZE, FRAMES = 64, 3
 LAYOUT = "openpose_137"
@@ -132,7 +132,7 @@ def test_samples_are_read_as_they_were_written(tmp_path: Path) -> None:
         dotted("a@left", "left", 3),
     ]
     write(samples, tmp_path)
-    corpus = SignCorpus(tmp_path)
+    corpus = ShardCorpus(tmp_path)
     assert [entry.id for entry in corpus.entries] == ["a", "b.c/d"]
     assert corpus.seen == (2 * FRAMES, FRAMES)
     found = [*corpus[0], *corpus[1]]
@@ -155,10 +155,10 @@ def test_a_listed_clip_takes_little_memory(tmp_path: Path) -> None:
         long[name] = np.repeat(long[name], 63 // FRAMES, axis=0)
     long["teacher"] = long["teacher_mirrored"] = {}
     write([Sample(**{**long, "id": f"clip {number}"}) for number in range(clips)], tmp_path)
-    SignCorpus(tmp_path)  # what is loaded once
+    ShardCorpus(tmp_path)  # what is loaded once
     tracemalloc.start()
     try:
-        corpus = SignCorpus(tmp_path)
+        corpus = ShardCorpus(tmp_path)
         assert tracemalloc.get_traced_memory()[0] < 1000 * clips
     finally:
         tracemalloc.stop()

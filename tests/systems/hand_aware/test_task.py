@@ -17,7 +17,7 @@ from scipy.spatial.transform import Rotation
 from chereme.datasets.clips import CropSettings
 from chereme.datasets.prepare import check_settings
 from chereme.datasets.shards import Sample, jpeg_of, write
-from chereme.errors import BundleError, InputError, UsageError
+from chereme.errors import InputError, UsageError
 from chereme.nn.keypoint_layouts import keypoint_layout
 from chereme.systems.hand_aware.data import SignData
 from chereme.systems.hand_aware.recognizer import HandAwareConfig, HandAwareRecognizer, late_fusion
@@ -28,7 +28,6 @@ from chereme.systems.hand_aware.task import (
     RgbTask,
     load_hand_aware,
 )
-from chereme.systems.signbert.data import UNKNOWN
 from chereme.training.cli import TrainingCLI, main
 from chereme.training.isolated_scoring import Predictions
 from fake_shards import with_dropped
@@ -239,28 +238,6 @@ def test_joints_come_nearer_where_they_are_taught(train: Train, tmp_path: Path) 
     assert near["taught"]["palms"] < 0.8 * near["untaught"]["palms"]
 
 
-@pytest.mark.parametrize("kind", ["hands", "keypoints"])
-@pytest.mark.parametrize("plateau", [False, True])
-def test_a_resumed_run_ends_as_one_that_was_not_cut_off(
-    train: Train, tmp_path: Path, kind: str, plateau: bool
-) -> None:
-    """In the middle of the second epoch, with dropout and random windows."""
-    noisy = ["--model.init_args.config.graph.dropout=0.2"]
-    # One cycle would be another one in a run that is cut off by its number of steps.
-    rate = "plateau.patience=0" if plateau else "optimiser.schedule=steps"
-    noisy.append(f"--model.init_args.{rate}")
-    whole = train(kind, tmp_path / "whole", *noisy, epochs=3)
-    last = tmp_path / "cut" / "last.ckpt"
-    train(kind, tmp_path / "cut", *noisy, "--trainer.max_steps=4", "--model.init_args.save_every=1")
-    assert torch.load(last, weights_only=True)["global_step"] == 4
-    again = train(kind, tmp_path / "cut", *noisy, f"--resume={last}", epochs=3)
-    assert again.trainer.global_step == whole.trainer.global_step == 9
-    assert digest(again.model.model) == digest(whole.model.model)
-    rates = [cli.trainer.optimizers[0].param_groups[0]["lr"] for cli in (again, whole)]
-    assert rates[0] == rates[1]
-    assert isinstance(whole.trainer.optimizers[0], torch.optim.SGD) == plateau
-
-
 @pytest.mark.parametrize("kind", list(TASKS))
 def test_padding_changes_nothing(tmp_path: Path, kind: str) -> None:
     parts = (sign("1", "red"), sign("2", "blue"))
@@ -320,7 +297,7 @@ def test_awkward_clips_do_not_stop_an_epoch(train: Train, tmp_path: Path, kind: 
     with pytest.warns(UserWarning, match="left out") as said:
         train(kind, tmp_path / "run", "--data.init_args.batch_size=1", shards=tmp_path / "data")
     texts = "\n".join(str(warning.message) for warning in said)
-    assert "1 clips have no gloss and are left out" in texts
+    assert "1 clips have no gloss (an empty label) and are left out" in texts
     assert "1 clips show no hand and are left out" in texts
     assert "dev: 1 clips are of 1 glosses without a training clip (green)" in texts
     assert "dev: 1 of 2 glosses have no clip (blue)" in texts
@@ -347,19 +324,14 @@ def test_without_the_truth_joints_are_measured_against_what_was_detected(tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("clips", "error", "said"),
+    ("clips", "said"),
     [
-        (PAIR, InputError, "split dev, to watch, got none"),
-        ([sign("1", "red", "dev")], InputError, "clips to train on"),
-        ([PAIR[0], PAIR[2], sign("5", "red", "dev")], UsageError, "at least 2 to tell apart"),
-        ([sign("1@left", "red"), sign("1@right", "blue")], InputError, "clip 1: expected one hand"),
-        ([sign("1", "red"), sign("1", "red")], None, ""),
+        ([sign("1@left", "red"), sign("1@right", "blue")], "clip 1: expected one hand"),
+        ([sign("1", "red")] * 3, "the same id twice"),
     ],
 )
-def test_data_that_cannot_be_trained_on_is_refused_at_once(tmp_path, clips, error, said) -> None:
-    if error is None:  # the same clip twice can only be two hands, which have sides
-        clips, error, said = [*clips, clips[0]], InputError, "the same id twice"
-    with pytest.raises(error, match=said):
+def test_hands_that_do_not_fit_each_other_are_refused(tmp_path, clips, said) -> None:
+    with pytest.raises(InputError, match=said):
         batch_of(tmp_path, *clips)
 
 
@@ -378,38 +350,3 @@ def test_folders_and_vectors_that_are_not_there_are_named(tmp_path: Path) -> Non
     (tmp_path / "cut" / "train-000000.tar").write_bytes(b"x" + whole[1:])
     with pytest.raises(InputError, match="it is damaged"):
         SignData([str(tmp_path / "cut")]).setup()
-
-
-def test_one_signer_alone_is_said(tmp_path: Path) -> None:
-    own = [sign(n, g, s, signer="me") for n, g, s in (
-        ("1", "red", "train"), ("2", "blue", "train"), ("3", "red", "dev"))]  # fmt: skip
-    with pytest.warns(UserWarning, match=r"one signer \(me\)"):
-        batch_of(tmp_path, *own)
-
-
-def test_a_loss_that_is_not_finite_ends_training_with_the_names_of_the_clips(
-    train: Train, tmp_path: Path
-) -> None:
-    with pytest.raises(InputError, match=r"step [1-9]: .* got nan, .*; weights have diverged"):
-        train("hands", tmp_path, "--model.init_args.optimiser.learning_rate=1e30", epochs=9)
-
-
-def test_other_files_are_no_checkpoints(tmp_path: Path) -> None:
-    (tmp_path / "text.ckpt").write_text("no weights")
-    torch.save({"state_dict": {}}, tmp_path / "other.ckpt")
-    about = {"kind": "feet", "config": {"graph": {}}}
-    torch.save({"state_dict": {}, "hand_aware": about}, tmp_path / "feet.ckpt")
-    for name, said in (
-        ("text", "got something"),
-        ("other", "hand_aware"),
-        ("feet", "unknown kind 'feet'"),
-        ("none", "no such"),
-    ):
-        with pytest.raises(BundleError, match=said):
-            load_hand_aware(tmp_path / f"{name}.ckpt")
-
-
-def test_a_gloss_that_is_not_known_has_no_class(tmp_path: Path) -> None:
-    with pytest.warns(UserWarning, match="green"):
-        batch = batch_of(tmp_path, *PAIR, sign("d", "green", "dev"), sign("e", "red", "dev"))
-    assert batch.classes.tolist() == [UNKNOWN, 1]

@@ -15,8 +15,8 @@ from chereme.systems.own_signs.abstention import (
     measure,
     settle,
 )
-from chereme.systems.signbert.data import UNKNOWN
 from chereme.systems.signbert.distances import WEIGHT
+from chereme.training.isolated_data import UNKNOWN
 
 
 def entry(number: int, signer: str = "") -> Entry:

@@ -15,12 +15,14 @@ import torch
 from recipes import parsed
 
 from chereme.datasets.pose_clips import Entry, PoseClip, PoseCorpus, write_poses
-from chereme.errors import BundleError, InputError, UsageError
+from chereme.errors import InputError, UsageError
+from chereme.hands.both import choose_frames
 from chereme.synthesis.isolated import IsolatedSigns
-from chereme.systems.signbert.data import UNKNOWN, PoseData, choose_frames, collate_poses
+from chereme.systems.signbert.data import PoseData
 from chereme.systems.signbert.recognizer import SignBertRecognizer
 from chereme.systems.signbert.task import PAPER_OPTIMISER, IsolatedTask, load_signbert
 from chereme.training.cli import main
+from chereme.training.isolated_data import UNKNOWN
 from fake_shards import with_dropped
 
 CONFIGS = Path(__file__).resolve().parents[3] / "configs" / "signbert"
@@ -166,24 +168,6 @@ def test_pretraining_lowers_the_loss_and_fine_tuning_begins_with_its_encoder(
     assert all(p.requires_grad for p in task.parameters())
 
 
-@pytest.mark.parametrize("config", ["pretrain.yaml", "scratch.yaml"])
-def test_a_resumed_run_ends_as_one_that_was_not_cut_off(
-    train: Train, tmp_path: Path, config: str
-) -> None:
-    """In the middle of the second epoch, with dropout and random masks."""
-    noisy = ("--model.init_args.config.encoder.dropout=0.2",)
-    whole = train(config, tmp_path / "whole", *noisy, epochs=3)
-    last = tmp_path / "cut" / "last.ckpt"
-    train(
-        config, tmp_path / "cut", *noisy, "--trainer.max_steps=4", "--model.init_args.save_every=1"
-    )
-    assert torch.load(last, weights_only=True)["global_step"] == 4
-    again = train(config, tmp_path / "cut", *noisy, f"--resume={last}", epochs=3)
-    assert again.trainer.global_step == whole.trainer.global_step == 9
-    assert digest(again.model.model) == digest(whole.model.model)
-    assert metrics(tmp_path / "cut")["dev"].keys() == metrics(tmp_path / "whole")["dev"].keys()
-
-
 # -- data as it comes -----------------------------------------------------------------------------
 def plain(name: str, label: str, split: str = "train", frames: int = 5, **more: Any) -> PoseClip:
     rng = np.random.default_rng(sum(map(ord, name)))
@@ -249,7 +233,7 @@ def test_one_signer_alone_is_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("clips", "error", "said"),
     [
-        (PAIR, InputError, "split dev, to watch, got none"),
+        (PAIR, InputError, "split dev, for validation, got none"),
         ([plain("1", "yes", "dev")], InputError, "clips to train on"),
         ([PAIR[0], PAIR[2], plain("5", "yes", "dev")], UsageError, "at least 2 to tell apart"),
     ],
@@ -274,16 +258,16 @@ def test_shares_are_of_each_gloss_and_within_each_other(tmp_path: Path) -> None:
     clips = [plain(f"{n}", "often" if n < 40 else "rare") for n in range(44)]
     dev = [plain("a", "often", "dev"), plain("b", "rare", "dev")]
     chosen: dict[tuple[float, int], set[str]] = {}
-    for share in (0.1, 0.25, 1.0):
+    for fraction in (0.1, 0.25, 1.0):
         for seed in (0, 1):
-            data = data_of(tmp_path, *clips, *dev, share=share, share_seed=seed)
+            data = data_of(tmp_path, *clips, *dev, fraction=fraction, fraction_seed=seed)
             data.setup()
             labels = [entry.label for entry in data.entries("train")]
-            assert labels.count("often") == 40 * share
-            assert labels.count("rare") == max(1, 4 * share)
+            assert labels.count("often") == 40 * fraction
+            assert labels.count("rare") == max(1, 4 * fraction)
             assert data.classes == ("often", "rare")
             assert len(data.entries("dev")) == 2
-            chosen[share, seed] = {entry.id for entry in data.entries("train")}
+            chosen[fraction, seed] = {entry.id for entry in data.entries("train")}
     assert chosen[0.1, 0] < chosen[0.25, 0] < chosen[1.0, 0]
     assert chosen[0.25, 0] != chosen[0.25, 1]
 
@@ -329,27 +313,7 @@ def test_an_epoch_has_every_clip_once_and_repeats_itself(tmp_path: Path) -> None
     assert watched.classes.tolist() == [UNKNOWN, 0]
 
 
-def test_a_loss_that_is_not_finite_ends_training_with_the_names_of_the_clips(
-    train: Train, tmp_path: Path
-) -> None:
-    names = ("good", "bad")
-    batch = collate_poses([(plain(name, "yes"), 0) for name in names])
-    task, broken = IsolatedTask(), torch.tensor([False, True])
-    task._check(torch.tensor(1.0), batch, broken)
-    with pytest.raises(InputError, match=r"step 0: .* got nan, of the clips bad; look at these"):
-        task._check(torch.tensor(torch.nan), batch, broken)
-    with pytest.raises(InputError, match="got inf, of the clips good, bad; look at these"):
-        task._check(torch.tensor(torch.inf), batch, ~broken & broken)
-    with pytest.raises(InputError, match=r"step [1-9]: .* got nan, .*; weights have diverged"):
-        train("scratch.yaml", tmp_path / "run", "--model.init_args.optimiser.learning_rate=1e30")
-
-
-def test_other_files_are_no_checkpoints(tmp_path: Path) -> None:
-    (tmp_path / "text.ckpt").write_text("no weights")
-    torch.save({"state_dict": {}}, tmp_path / "other.ckpt")
-    for name, said in (("text", "got something"), ("other", "signbert"), ("none", "no such")):
-        with pytest.raises(BundleError, match=said):
-            IsolatedTask(initial=str(tmp_path / f"{name}.ckpt"))
+def test_a_linear_probe_needs_an_encoder() -> None:
     with pytest.raises(UsageError, match="from scratch"):
         IsolatedTask(freeze=True)
 

@@ -98,14 +98,14 @@ def test_frames_of_timed_sentences_know_their_gloss(tmp_path: Path) -> None:
     given = (("a", "I GO", "train"), ("b", "YOU", "train"))
     root = put(tmp_path, *given, a=clip("a", 60), b=clip("b", 30))
     (root / "glosses.csv").write_text("id,gloss,start,end\na,I,0.2,0.6\na,GO,1,1.4\n")
-    data = ready(root, watch=False, batch_size=2, rate=10.0, augmentation=TrackAugmentation())
+    data = ready(root, validate=False, batch_size=2, rate=10.0, augmentation=TrackAugmentation())
     (batch,) = data.epoch_loader(0)
     assert batch.shown is not None
     timed, other = batch.ids.index("a"), batch.ids.index("b")
     order = [int(n) for n, _ in groupby(batch.shown[timed, : batch.lengths[timed]].tolist())]
     assert order == [NO_GLOSS, 0, NO_GLOSS, 1, NO_GLOSS]
     assert (batch.shown[other] == UNKNOWN).all()
-    pieces = ready(root, watch=False, batch_size=2, units="pieces")
+    pieces = ready(root, validate=False, batch_size=2, units="pieces")
     assert next(iter(pieces.epoch_loader(0))).shown is None, "pieces have no times"
 
 
@@ -114,7 +114,7 @@ def test_an_epoch_repeats_itself_and_its_batches_are_of_like_length(tmp_path: Pa
     clips = {name: clip(name, 5 + n) for n, (name, _, _) in enumerate(given)}
     root = put(tmp_path, *given, **clips)
     changes = TrackAugmentation()
-    data = ready(root, batch_size=4, watch=False, augmentation=changes)
+    data = ready(root, batch_size=4, validate=False, augmentation=changes)
     assert data.steps == 5
     batches = data.epoch_batches(2)
     seen = [number for batch in batches for number in batch]
@@ -129,7 +129,7 @@ def test_an_epoch_repeats_itself_and_its_batches_are_of_like_length(tmp_path: Pa
     later = list(data.epoch_loader(2, skip=3))
     assert [b.ids for b in later] == [b.ids for b in whole[3:]]
     np.testing.assert_array_equal(later[0].tracks["test_hand"], whole[3].tracks["test_hand"])
-    unchanged = ready(root, batch_size=4, watch=False)
+    unchanged = ready(root, batch_size=4, validate=False)
     assert not torch.equal(
         next(unchanged.epoch_loader(2)).tracks["test_hand"][:, :4],
         whole[0].tracks["test_hand"][:, :4],
@@ -168,7 +168,7 @@ def test_tracks_that_are_not_asked_for_are_left_out(tmp_path: Path) -> None:
     root = put(tmp_path, *FOUR, a=both)
     assert set(next(ready(root, batch_size=2).epoch_loader(0)).tracks) == {"test_hand", "test_face"}
     with pytest.warns(UserWarning, match=r"3 of 4 sentences have no test_face \(b, d, t\)"):
-        data = ready(root, tracks=["test_face"], watch=False)
+        data = ready(root, tracks=["test_face"], validate=False)
     assert data.counts == {"without_tracks": 3}
     assert set(next(data.epoch_loader(0)).tracks) == {"test_face"}
 
@@ -178,7 +178,7 @@ def test_made_sentences_are_of_training_alone(shared_data: Path) -> None:
     options = {"layout": "boston104", "split_by": "folds", "batch_size": 16, "rate": 15.0}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        data = ready(shared_data / "boston104", compose=Composition(share=1.0), **options)
+        data = ready(shared_data / "boston104", compose=Composition(fraction=1.0), **options)
         plain = ready(shared_data / "boston104", **options)
     whole = list(data.epoch_loader(3))
     batches = list(data.epoch_loader(3, skip=2))
@@ -254,7 +254,7 @@ def test_frames_that_ctc_needs() -> None:
 @pytest.mark.parametrize(
     ("given", "options", "error", "said"),
     [
-        ([FOUR[0], FOUR[3]], {}, InputError, "split dev, to watch, got none.*watch=false"),
+        ([FOUR[0], FOUR[3]], {}, InputError, "split dev, for validation, got none.*validate=false"),
         ([FOUR[2]], {}, InputError, "sentences to train on"),
         (FOUR, {"split_by": "folds", "folds": 2, "fold": 2}, UsageError, "fold: expected 0 to 1"),
         (FOUR, {"layout": "csv"}, UsageError, "layout"),
@@ -282,10 +282,10 @@ def test_a_file_of_another_width_or_without_names_is_an_error(tmp_path: Path) ->
 
 
 # -- folds -----------------------------------------------------------------------------------------
-def test_folds_test_each_sentence_once_and_watch_the_next(tmp_path: Path) -> None:
+def test_folds_test_each_sentence_once_and_validate_on_the_next(tmp_path: Path) -> None:
     given = [(f"s{n}", f"I {word}", "") for n, word in enumerate("ABCDEFAB")]
     root = put(tmp_path, *given)
-    tested, watched = [], []
+    tested, validated = [], []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for fold in range(3):
@@ -295,12 +295,12 @@ def test_folds_test_each_sentence_once_and_watch_the_next(tmp_path: Path) -> Non
             words = {split: {s.words for s in data.sentences[split]} for split in ids}
             assert not words["test"] & (words["train"] | words["dev"])
             tested.append(set(ids["test"]))
-            watched.append(set(ids["dev"]))
-            unwatched = ready(root, split_by="folds", folds=3, fold=fold, watch=False)
-            assert not unwatched.sentences["dev"]
-            assert {s.id for s in unwatched.sentences["train"]} == set(ids["train"] + ids["dev"])
+            validated.append(set(ids["dev"]))
+            whole = ready(root, split_by="folds", folds=3, fold=fold, validate=False)
+            assert not whole.sentences["dev"]
+            assert {s.id for s in whole.sentences["train"]} == set(ids["train"] + ids["dev"])
     assert sorted(chain(*tested)) == [name for name, _, _ in given]
-    assert watched == tested[1:] + tested[:1]
+    assert validated == tested[1:] + tested[:1]
 
 
 def test_real_sentences_by_signer(shared_data: Path) -> None:
@@ -310,7 +310,7 @@ def test_real_sentences_by_signer(shared_data: Path) -> None:
             layout="boston104",
             split_by="signers",
             fold=1,
-            watch=False,
+            validate=False,
             batch_size=16,
         )
     assert [len(data.sentences[split]) for split in ("train", "dev", "test")] == [108, 0, 53]

@@ -15,8 +15,8 @@ from chereme.errors import UsageError
 from chereme.formats.tracks import PoseTracks, TrackSpec, one_track, register_track
 from chereme.systems.signx.sentence_mixing import (
     Composition,
+    Segment,
     SentenceMixer,
-    Stretch,
     concat,
     numbered,
     shown_in,
@@ -45,9 +45,9 @@ SENTENCES = (
 )
 
 
-def made(number: int, times: int = 200, longest: int = 64, **options: Any) -> list[list[Stretch]]:
+def made(number: int, times: int = 200, longest: int = 64, **options: Any) -> list[list[Segment]]:
     composer = ready(Composition(**options), longest)
-    return [composer.stretches(number, np.random.default_rng(n)) for n in range(times)]
+    return [composer.segments(number, np.random.default_rng(n)) for n in range(times)]
 
 
 def ready(config: Composition, longest: int = 64, rate: float = 10.0) -> SentenceMixer:
@@ -55,12 +55,12 @@ def ready(config: Composition, longest: int = 64, rate: float = 10.0) -> Sentenc
     return SentenceMixer(SENTENCES, config, longest, frames, [rate] * len(SENTENCES))
 
 
-def words(parts: list[Stretch]) -> list[str]:
+def words(parts: list[Segment]) -> list[str]:
     return [word for p in parts for word in SENTENCES[p.sentence].words[p.first : p.last]]
 
 
 def test_a_made_sentence_goes_over_to_others_of_the_signer_and_ends_with_them() -> None:
-    found = made(0, share=1.0, switch=0.5, grammar=0.0)
+    found = made(0, fraction=1.0, switch=0.5, grammar=0.0)
     assert len({tuple(words(parts)) for parts in found}) > 10
     for parts in found:
         assert {part.sentence for part in parts} <= {0, 1}
@@ -70,22 +70,22 @@ def test_a_made_sentence_goes_over_to_others_of_the_signer_and_ends_with_them() 
         assert all(part.first > 0 for part in parts[1:])
         for one, other in pairwise(parts):
             assert (one.sentence, one.last) != (other.sentence, other.first)
-    assert made(0, share=1.0) == made(0, share=1.0)
+    assert made(0, fraction=1.0) == made(0, fraction=1.0)
 
 
 def test_by_grammar_no_glosses_follow_each_other_that_never_did() -> None:
     pairs = {pair for s in SENTENCES for pair in pairwise(s.words)}
-    found = [words(parts) for parts in made(0, share=1.0, switch=0.7, grammar=1.0)]
+    found = [words(parts) for parts in made(0, fraction=1.0, switch=0.7, grammar=1.0)]
     assert all(pair in pairs for own in found for pair in pairwise(own))
     assert ["I", "SEE", "JOHN", "NOW"] in found
-    others = [words(parts) for parts in made(0, share=1.0, switch=0.7, grammar=0.0)]
+    others = [words(parts) for parts in made(0, fraction=1.0, switch=0.7, grammar=0.0)]
     assert not all(pair in pairs for own in others for pair in pairwise(own))
 
 
-def test_shares() -> None:
-    whole = [Stretch(1, 0, 4)]
-    assert made(1, share=0.0) == [whole] * 200
-    found = made(1, 2000, share=0.3, pieces=0.5, longest_piece=2, switch=1.0)
+def test_fractions() -> None:
+    whole = [Segment(1, 0, 4)]
+    assert made(1, fraction=0.0) == [whole] * 200
+    found = made(1, 2000, fraction=0.3, pieces=0.5, longest_piece=2, switch=1.0)
     several = np.mean([len(parts) > 1 for parts in found])
     alone = [parts[0] for parts in found if len(parts) == 1 and parts != whole]
     assert several == pytest.approx(0.3, abs=0.04)
@@ -98,27 +98,27 @@ def test_shares() -> None:
 
 @pytest.mark.parametrize("number", [3, 4, 5])
 def test_without_times_signer_or_boundaries_it_stays_as_it_is(number: int) -> None:
-    whole = [Stretch(number, 0, len(SENTENCES[number].words))]
-    assert made(number, 20, share=0.5, pieces=0.5) == [whole] * 20
+    whole = [Segment(number, 0, len(SENTENCES[number].words))]
+    assert made(number, 20, fraction=0.5, pieces=0.5) == [whole] * 20
     # Nor is anything taken of it.
-    used = {part.sentence for parts in made(0, share=1.0, grammar=0.0) for part in parts}
+    used = {part.sentence for parts in made(0, fraction=1.0, grammar=0.0) for part in parts}
     assert number not in used
 
 
 def test_no_made_sentence_is_too_long() -> None:
-    long = [words(parts) for parts in made(1, share=1.0, switch=0.9)]
-    short = [words(parts) for parts in made(1, share=1.0, switch=0.9, longest=4)]
+    long = [words(parts) for parts in made(1, fraction=1.0, switch=0.9)]
+    short = [words(parts) for parts in made(1, fraction=1.0, switch=0.9, longest=4)]
     assert max(map(len, long)) > 4
     assert max(map(len, short)) == 4
 
 
 def test_cuts_are_half_way_between_glosses() -> None:
     composer = ready(Composition())
-    assert composer.span(Stretch(0, 0, 3)) == slice(0, 21)
-    assert composer.span(Stretch(1, 1, 3)) == slice(5, 17)
+    assert composer.span(Segment(0, 0, 3)) == slice(0, 21)
+    assert composer.span(Segment(1, 1, 3)) == slice(5, 17)
     # Where a gloss has no frame of its own, its sentence stays as it is.
-    slow = ready(Composition(share=1.0), rate=1.0)
-    assert [len(slow.stretches(0, np.random.default_rng(n))) for n in range(9)] == [1] * 9
+    slow = ready(Composition(fraction=1.0), rate=1.0)
+    assert [len(slow.segments(0, np.random.default_rng(n))) for n in range(9)] == [1] * 9
 
 
 def test_joined_clips_go_in_a_straight_line() -> None:
@@ -139,16 +139,16 @@ def test_joined_clips_go_in_a_straight_line() -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        {"share": 1.1},
-        {"share": 0.6, "pieces": 0.5},
+        {"fraction": 1.1},
+        {"fraction": 0.6, "pieces": 0.5},
         {"switch": -0.1},
         {"grammar": 2},
         {"bridge": -1},
         {"longest_piece": 0},
     ],
 )
-def test_shares_that_are_none_are_refused(options: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match="compose: expected shares from 0 to 1"):
+def test_fractions_that_are_none_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="compose: expected fractions from 0 to 1"):
         Composition(**options)
 
 
@@ -165,7 +165,7 @@ def test_frames_know_which_gloss_they_show() -> None:
 
 def test_a_made_sentence_knows_it_too() -> None:
     clips, said = [], 0
-    for part in (Stretch(0, 0, 1), Stretch(1, 2, 4)):  # I + JOHN NOW
+    for part in (Segment(0, 0, 1), Segment(1, 2, 4)):  # I + JOHN NOW
         whole = one_track("test_composed", np.arange(24.0)[:, None], 10.0)
         whole = replace(whole, shown=shown_in(SENTENCES[part.sentence], whole))
         span = ready(Composition()).span(part)

@@ -17,7 +17,7 @@ import torch
 from recipes import CONFIGS, parsed
 
 from chereme.datasets import boston104
-from chereme.errors import BundleError, InputError, UsageError
+from chereme.errors import UsageError
 from chereme.formats.manifests import Item, write_manifest
 from chereme.formats.tracks import PoseTracks, TrackSpec, one_track, register_track, write_tracks
 from chereme.metrics import UNRANKED
@@ -170,43 +170,6 @@ def test_sentences_are_learnt_by_heart(train: Train, tmp_path: Path) -> None:
     assert np.all(np.diff(forced) < 0)
 
 
-@pytest.mark.parametrize("accumulation", [1, pytest.param(2, marks=pytest.mark.slow)])
-def test_a_resumed_run_ends_as_one_that_was_not_cut_off(
-    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, accumulation: int
-) -> None:
-    """In the middle of the second epoch, with dropout, noise, augmentation, teacher forcing. With
-    accumulation, it is cut off between two batches of a step, and goes on from the step before."""
-    options = (
-        "--model.init_args.config.decoder.dropout=0.2",
-        "--model.init_args.config.tracks.dropout=0.2",
-        "--data.init_args.batch_size=1",
-        "--data.init_args.augmentation.noise=0.1",
-        "--model.init_args.save_every=2",
-        "--trainer.check_val_every_n_epoch=1",
-        f"--trainer.accumulate_grad_batches={accumulation}",
-    )
-    whole = train(tmp_path / "whole", *options, epochs=3)
-    begin = Pose2GlossTask.on_train_batch_start
-
-    def cut(self: Pose2GlossTask, batch: SentenceBatch, index: int) -> None:
-        begin(self, batch, index)
-        if self.trainer.current_epoch == 1 and index == 2:
-            self.trainer.should_stop = True
-
-    monkeypatch.setattr(Pose2GlossTask, "on_train_batch_start", cut)
-    train(tmp_path / "cut", *options, epochs=3)
-    monkeypatch.undo()
-    last = tmp_path / "cut" / "last.ckpt"
-    assert not (tmp_path / "cut" / "metrics.json").exists()
-    assert torch.load(last, weights_only=True)["global_step"] == {1: 9, 2: 4}[accumulation]
-    again = train(tmp_path / "cut", *options, f"--resume={last}", epochs=3)
-    assert again.trainer.global_step == whole.trainer.global_step == 18 // accumulation
-    assert digest(again.model.model) == digest(whole.model.model)
-    assert (
-        read(tmp_path / "cut/metrics.json")["dev"] == read(tmp_path / "whole/metrics.json")["dev"]
-    )
-
-
 def test_of_sentences_that_show_nobody_no_gloss_is_read(
     train: Train, sentences: Path, tmp_path: Path
 ) -> None:
@@ -232,7 +195,7 @@ def test_without_dev_the_last_weights_are_scored(train: Train, tmp_path: Path) -
         tmp_path,
         "--model.init_args.config.diffusion.enabled=false",
         *(f"--model.init_args.config.loss.{name}=0" for name in losses),
-        "--data.init_args.watch=false",
+        "--data.init_args.validate=false",
     )
     found = read(tmp_path / "metrics.json")
     assert (found["scored"], found["dev"]) == ("last.ckpt", None)
@@ -350,16 +313,6 @@ def test_what_is_read_must_be_trained() -> None:
         Pose2GlossTask(replace(silent, ctc=False, loss=replace(silent.loss, ctc_weight=0.0)))
 
 
-def test_something_else_is_no_checkpoint(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match="no such checkpoint"):
-        load_signx(tmp_path / "none.ckpt")
-    (tmp_path / "bytes.ckpt").write_bytes(b"something")
-    torch.save({"state_dict": {}, "signbert": {}}, tmp_path / "other.ckpt")
-    for name in ("bytes", "other"):
-        with pytest.raises(BundleError, match="expected a checkpoint of SignX"):
-            load_signx(tmp_path / f"{name}.ckpt")
-
-
 def test_ranks_are_of_the_decoder_after_the_true_glosses(monkeypatch: pytest.MonkeyPatch) -> None:
     task = Pose2GlossTask(WHOLE)
     monkeypatch.setattr(task.model, "latent", lambda *given: (torch.zeros(2, 4, 128), None))
@@ -374,15 +327,6 @@ def test_ranks_are_of_the_decoder_after_the_true_glosses(monkeypatch: pytest.Mon
     batch = SentenceBatch(("a", "b"), {}, {}, torch.tensor([4, 4]), glosses, ((), ()))
     assert task.gloss_ranks(batch) == [[1, UNRANKED, 5], [2]]
     assert fed[0].tolist() == [[BOS, 8, UNK], [BOS, 7, 0]]
-
-
-def test_a_loss_that_is_not_finite_names_the_sentences() -> None:
-    task = Pose2GlossTask(WHOLE)
-    none = torch.zeros(2, 1)
-    batch = SentenceBatch(("good", "bad"), {}, {}, none, none, ((), ()))
-    task._check(torch.tensor(1.0), batch, torch.tensor([False, True]))
-    with pytest.raises(InputError, match=r"step 0: .* got nan, of the sentences bad; look at"):
-        task._check(torch.tensor(torch.nan), batch, torch.tensor([False, True]))
 
 
 def test_figures_of_readings() -> None:

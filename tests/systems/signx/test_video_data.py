@@ -20,6 +20,7 @@ from chereme.systems.signx.video_data import (
     Pictures,
     VideoData,
     Window,
+    collate_videos,
     pictures_at,
 )
 from chereme.video import write_video
@@ -144,8 +145,8 @@ def test_light_changes_nothing_but_the_light(folder: Path) -> None:
 
 def test_windows_repeat_and_batches_hold_what_they_say(folder: Path) -> None:
     data = data_of(folder, pictures=PictureAugmentation(), steps_per_epoch=6)
-    steps = data.epoch_windows(3)
-    assert steps == data.epoch_windows(3) != data.epoch_windows(4)
+    steps = data.epoch_batches(3)
+    assert steps == data.epoch_batches(3) != data.epoch_batches(4)
     assert len(steps) == 6
     frames = {0: 12, 1: 9}
     for step in steps:
@@ -168,17 +169,11 @@ def test_windows_repeat_and_batches_hold_what_they_say(folder: Path) -> None:
 
 def test_a_window_is_that_part(folder: Path) -> None:
     data = data_of(folder)
-    (batch,) = data._of(_windows(data), [[Window(0, 5, 4, 0)]])
+    batch = collate_videos([data.dataset("train", 0)[Window(0, 5, 4, 0)]])
     nose = batch.sentences.tracks["mediapipe"][0, :, NOSE]
     np.testing.assert_allclose(nose[:, 0], 0.2 + 0.05 * np.arange(5, 9), atol=1e-6)
     images = batch.frames[0].permute(0, 2, 3, 1).numpy()
     np.testing.assert_allclose([found(i) for i in images], nose.numpy(), atol=0.02)
-
-
-def _windows(data: VideoData):  # type: ignore[no-untyped-def]
-    from chereme.systems.signx.video_data import _Windows
-
-    return _Windows(data, 0)
 
 
 def test_what_cannot_be_is_refused(folder: Path, tmp_path: Path) -> None:

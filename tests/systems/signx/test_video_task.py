@@ -22,7 +22,6 @@ from chereme.systems.signx.pose2gloss import Pose2Gloss
 from chereme.systems.signx.task import load_signx
 from chereme.systems.signx.track_errors import TrackErrors
 from chereme.systems.signx.video2pose import Video2PoseConfig, ViTConfig
-from chereme.systems.signx.video_data import VideoBatch
 from chereme.systems.signx.video_task import PAPER_OPTIMISER, Video2PoseTask, load_video2gloss
 from chereme.training.cli import main
 from chereme.training.optimiser import OptimiserConfig
@@ -189,34 +188,6 @@ def test_a_step_changes_video2pose_alone(folder: Path, stage_i: Path, tmp_path: 
     assert all(p.grad is None for p in task.model.pose2gloss.parameters())
 
 
-def test_a_run_that_was_cut_off_goes_on(
-    folder: Path, stage_i: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    given = (f"--model.init_args.pose2gloss={stage_i}", "--data.init_args.steps_per_epoch=4")
-    whole = run(folder, tmp_path / "whole", STAGE_II, 2, *given)
-    begin = Video2PoseTask.on_train_batch_start
-
-    def cut(self: Video2PoseTask, batch: VideoBatch, index: int) -> None:
-        begin(self, batch, index)
-        if self.trainer.current_epoch == 1 and index == 1:
-            self.trainer.should_stop = True
-
-    monkeypatch.setattr(Video2PoseTask, "on_train_batch_start", cut)
-    run(folder, tmp_path / "cut", STAGE_II, 2, *given)
-    monkeypatch.undo()
-    last = tmp_path / "cut" / "last.ckpt"
-    assert not (tmp_path / "cut" / "metrics.json").exists()
-    assert torch.load(last, weights_only=True)["global_step"] == 6
-    again = run(folder, tmp_path / "cut", STAGE_II, 2, *given, f"--resume={last}")
-    assert again.trainer.global_step == whole.trainer.global_step == 8
-    states = (
-        torch.load(tmp_path / name / "last.ckpt", weights_only=True)["state_dict"]
-        for name in ("whole", "cut")
-    )
-    one, other = states
-    assert all(torch.equal(one[name], other[name]) for name in one)
-
-
 def test_two_processes_do_what_one_does(folder: Path, stage_i: Path, tmp_path: Path) -> None:
     """Each its share of every step: as if one did both, one after the other."""
     given = f"--model.init_args.pose2gloss={stage_i}"
@@ -238,13 +209,8 @@ def test_two_processes_do_what_one_does(folder: Path, stage_i: Path, tmp_path: P
 
 
 def test_broken_checkpoints_are_named(stage_i: Path, trained: Path, tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match="no such checkpoint"):
-        load_video2gloss(tmp_path / "none.ckpt")
     with pytest.raises(BundleError, match="stage II"):
         load_video2gloss(stage_i)  # the other stage's
-    (tmp_path / "text.ckpt").write_text("no checkpoint")
-    with pytest.raises(BundleError, match="stage II"):
-        load_video2gloss(tmp_path / "text.ckpt")
     checkpoint = torch.load(trained / "last.ckpt", weights_only=True)
     del checkpoint["state_dict"]["model.video2pose.enter.weight"]
     torch.save(checkpoint, tmp_path / "part.ckpt")

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader
 
 from chereme.datasets.words import SOURCES, Shares, TextSampler, load_words
 from chereme.errors import UsageError
@@ -27,11 +27,17 @@ from chereme.systems.fingerspelling.language_model import (
     export_language_model,
 )
 from chereme.text import Alphabet
+from chereme.training.data import DataModule
+from chereme.training.optimiser import OptimiserConfig
+from chereme.training.task import Task
 
 IGNORED = -100  # target of padding
 
 
-def collate(texts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+Batch = tuple[Tensor, Tensor]  # tokens (B, N) and targets (B, N)
+
+
+def collate(texts: Sequence[Sequence[int]]) -> Batch:
     """Encoded texts as ``tokens (B, N)``, begun by 0, and ``targets (B, N)``, ended by 0."""
     length = max(map(len, texts)) + 1
     tokens = torch.zeros(len(texts), length, dtype=torch.long)
@@ -44,7 +50,7 @@ def collate(texts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
     return tokens, targets
 
 
-def log_loss(model: CharLM, batch: tuple[Tensor, Tensor]) -> Tensor:
+def log_loss(model: CharLM, batch: Batch) -> Tensor:
     """Mean -ln p of a symbol, the end of the text included."""
     tokens, targets = batch
     return F.nll_loss(model(tokens).flatten(0, 1), targets.flatten(), ignore_index=IGNORED)
@@ -63,29 +69,14 @@ def perplexity(model: CharLM, texts: Sequence[Sequence[int]], batch_size: int = 
     return math.exp(total / count)
 
 
-class _Texts(IterableDataset):
-    """Endless batches, different in every epoch and the same for the same seed."""
-
-    def __init__(self, sampler: TextSampler, batch_size: int, batches: int, seed: int) -> None:
-        self.sampler, self.batch_size, self.batches, self.seed = sampler, batch_size, batches, seed
-        self.epoch = 0
-
-    def __len__(self) -> int:
-        return self.batches
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        rng = np.random.default_rng([self.seed, self.epoch])
-        self.epoch += 1
-        encode = self.sampler.alphabet.encode
-        for _ in range(self.batches):
-            yield collate([encode(self.sampler.sample(rng)) for _ in range(self.batch_size)])
-
-
-class LanguageModelData(lightning.LightningDataModule):
+class LanguageModelData(DataModule):
     """Texts from the word lists; validation on words that training never sees.
 
-    ``alphabet`` is the string of its symbols, in order; an epoch is ``batches`` batches.
+    ``alphabet`` is the string of its symbols, in order; an epoch is ``batches`` batches, others in
+    each epoch and in each process.
     """
+
+    collate = staticmethod(collate)
 
     def __init__(
         self,
@@ -97,21 +88,26 @@ class LanguageModelData(lightning.LightningDataModule):
         held_out: int = 3000,
         seed: int = 1,
     ) -> None:
-        super().__init__()
+        super().__init__(batch_size, batches, 0, seed)
         self.alphabet = Alphabet(tuple(alphabet))
-        self.shares = shares
-        self.batch_size, self.batches = batch_size, batches
-        self.max_length, self.held_out, self.seed = max_length, held_out, seed
+        self.shares, self.batches = shares, batches
+        self.max_length, self.held_out = max_length, held_out
 
-    def train_dataloader(self) -> DataLoader:
+    @property
+    def steps(self) -> int:
+        return self.batches
+
+    def epoch_loader(self, epoch: int, skip: int = 0) -> Iterator[Batch]:
         sampler = TextSampler(self.alphabet, self.shares, split="train", max_length=self.max_length)
-        return DataLoader(_Texts(sampler, self.batch_size, self.batches, self.seed), None)
+        rng = np.random.default_rng([self.seed, epoch, self.world[1]])
+        for number in range(self.batches):
+            texts = [self.alphabet.encode(sampler.sample(rng)) for _ in range(self.batch_size)]
+            if number >= skip:
+                yield collate(texts)
 
-    def val_dataloader(self) -> DataLoader:
-        texts = self.held_out_texts(self.held_out)
-        parts = [texts[i : i + 500] for i in range(0, len(texts), 500)]
-        batches: Any = [collate(part) for part in parts]
-        return DataLoader(batches, None)
+    def val_dataloader(self) -> DataLoader[Any]:
+        texts: Any = self.held_out_texts(self.held_out)
+        return DataLoader(texts, 500, collate_fn=collate)
 
     def held_out_texts(self, count: int, source: str | None = None) -> list[list[int]]:
         """``count`` encoded held-out words, drawn by the shares or from one of the `SOURCES`."""
@@ -127,22 +123,31 @@ class LanguageModelData(lightning.LightningDataModule):
         return [self.alphabet.encode(sampler.sample(rng)) for _ in range(count)]
 
 
-class LanguageModelTask(lightning.LightningModule):
-    """`CharLM` trained by maximum likelihood: AdamW, one cycle of the learning rate."""
+class LanguageModelTask(Task):
+    """`CharLM` trained by maximum likelihood.
+
+    Args:
+        model: the network.
+        optimiser: None: AdamW, one cycle of the learning rate.
+        save_every: batches after which ``last.ckpt`` is written within an epoch; 0: after epochs.
+    """
+
+    entry = "language_model"
 
     def __init__(
         self,
         model: CharLMConfig = CharLMConfig(),  # noqa: B008
-        learning_rate: float = 4e-3,
-        weight_decay: float = 0.01,
+        optimiser: OptimiserConfig | None = None,
+        save_every: int = 0,
     ) -> None:
-        super().__init__()
-        self.save_hyperparameters()
+        super().__init__(optimiser or OptimiserConfig(learning_rate=4e-3, warm_up=0.1), save_every)
         self.model = CharLM(model)
-        self.learning_rate, self.weight_decay = learning_rate, weight_decay
+
+    def checkpoint_entry(self) -> dict[str, Any]:
+        return {"config": asdict(self.model.config), "alphabet": list(self.data.alphabet.symbols)}
 
     def setup(self, stage: str) -> None:
-        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        data = self.data
         if len(data.alphabet) != self.model.config.vocabulary:
             raise UsageError(
                 f"model.vocabulary: expected {len(data.alphabet)} (the boundary and the "
@@ -150,27 +155,14 @@ class LanguageModelTask(lightning.LightningModule):
                 f"got {self.model.config.vocabulary}"
             )
 
-    def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
+    def training_step(self, batch: Batch, index: int) -> Tensor:
         loss = log_loss(self.model, batch)
         self.log("train_loss", loss)
         return loss
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
+    def validation_step(self, batch: Batch, index: int) -> None:
         symbols = int((batch[1] != IGNORED).sum())
         self.log("val_loss", log_loss(self.model, batch), batch_size=symbols, prog_bar=True)
-
-    def configure_optimizers(self) -> Any:
-        optimizer = torch.optim.AdamW(
-            self.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay
-        )
-        steps = int(self.trainer.estimated_stepping_batches)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, self.learning_rate, total_steps=steps, pct_start=0.1
-        )
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
-        }
 
     def finish(self, output: Path, cli: Any) -> None:
         """Write ``lm.onnx``, ``lm.safetensors`` and ``report.json`` to the folder ``output``.

@@ -1,8 +1,9 @@
-"""Training of the recognisers of hand crops and of teacher vectors, from shards.
+"""Training of the fingerspelling recogniser.
 
 Paper: *Seeing in 2D, Thinking in 3D: 3D Hand Mesh-Guided Feature Learning for Continuous
 Fingerspelling*, sections 3.2 to 4.2. Every row of its tables is a file in
-``configs/fingerspelling``.
+``configs/fingerspelling``. Recognisers of hand crops and of teacher vectors learn from shards
+(`ShardData`), those of landmarks from composed clips (`ComposedData`).
 """
 
 from __future__ import annotations
@@ -13,64 +14,62 @@ from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 
-from chereme.errors import InputError, UsageError
+from chereme.errors import UsageError
+from chereme.hands.normalise import FEATURES_PER_FRAME
 from chereme.metrics import Alignment, edit_counts, pool
 from chereme.nn.masking import length_mask
 from chereme.nn.resnet_weights import load_resnet_weights
+from chereme.systems.fingerspelling.batches import Batch, Inputs
 from chereme.systems.fingerspelling.checkpoints import load_checkpoint, load_pretrained
+from chereme.systems.fingerspelling.data import ShardData
 from chereme.systems.fingerspelling.distillation import DistillationConfig, PoseDistillation
-from chereme.systems.fingerspelling.encoders import EarlyFusion, resnet_of
+from chereme.systems.fingerspelling.encoders import EarlyFusion, LandmarkEncoder, resnet_of
 from chereme.systems.fingerspelling.fusion import LateFusion
 from chereme.systems.fingerspelling.losses import LossConfig, fingerspelling_losses, infeasible
 from chereme.systems.fingerspelling.recognizer import FingerspellingConfig, FingerspellingRecognizer
-from chereme.training.batches import Batch, Inputs
-from chereme.training.checkpoints import LastCheckpoint
-from chereme.training.memory import ChunkedResNet
-from chereme.training.optimiser import OptimiserConfig
-from chereme.training.scoring import (
+from chereme.systems.fingerspelling.scoring import (
     DecodingConfig,
     Reading,
     best_path,
-    ended,
-    machine,
     milliseconds_a_frame,
     read_batch,
-    run_facts,
     score,
-    write_metrics,
 )
-from chereme.training.shards import ShardData
+from chereme.training.memory import ChunkedResNet
+from chereme.training.optimiser import OptimiserConfig
+from chereme.training.task import Task, machine, write_metrics
 
 
 def inputs_of(config: FingerspellingConfig, teacher_dim: int | None = None) -> Inputs:
     """What a recogniser reads; ``teacher_dim``: width of the vectors that it is to distil."""
-    if config.stream == "landmarks":
-        raise UsageError(
-            "stream: expected rgb, pose or rgb+pose, got landmarks, which are trained on composed "
-            "clips (chereme.systems.fingerspelling.composed.FingerspellingTask)"
-        )
+    width = {
+        "landmarks": config.landmarks.features_per_frame,
+        "rgb": teacher_dim,
+        "pose": config.pose.dim,
+        "rgb+pose": config.pose.dim,
+    }[config.stream]
     return Inputs(
-        None if config.stream == "pose" else config.rgb.image_size,
-        teacher_dim if config.stream == "rgb" else config.pose.dim,
+        config.rgb.image_size if "rgb" in config.stream else None,
+        width,
         config.sequence.temporal_stride,
         config.sequence.num_symbols,
+        landmarks=config.stream == "landmarks",
     )
 
 
 def frames_of(batch: Batch, stream: str) -> Any:
     """The frames of a batch as the recogniser of ``stream`` takes them."""
-    if stream == "pose":
+    if stream in ("landmarks", "pose"):
         return batch.vectors
     assert batch.crops is not None
     crops = batch.crops.float() / 255
     return crops if stream == "rgb" else (crops, batch.vectors)
 
 
-class RecognizerTask(lightning.LightningModule):
-    """A recogniser of the stream rgb, pose or rgb+pose with its losses and metrics.
+class RecognizerTask(Task):
+    """A recogniser of any stream with its losses and metrics.
 
     Args:
         config: the network.
@@ -85,6 +84,10 @@ class RecognizerTask(lightning.LightningModule):
         decoding: of the final score.
     """
 
+    entry, monitor = "recognizer", "dev/letter_accuracy"
+    load = staticmethod(load_checkpoint)
+    model: FingerspellingRecognizer
+
     def __init__(
         self,
         config: FingerspellingConfig,
@@ -96,15 +99,20 @@ class RecognizerTask(lightning.LightningModule):
         save_every: int = 0,
         decoding: DecodingConfig | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(optimiser or OptimiserConfig(), save_every)
         if distillation is not None and config.stream != "rgb":
             raise UsageError(
                 f"distillation: expected the stream rgb, which learns from vectors, got "
                 f"{config.stream!r}"
             )
+        features = config.landmarks.features_per_frame
+        if config.stream == "landmarks" and features != FEATURES_PER_FRAME:
+            raise UsageError(
+                f"features_per_frame: expected {FEATURES_PER_FRAME}, the width of "
+                f"landmark_features, got {features}"
+            )
         self.config, self.losses = config, losses or LossConfig()
-        self.optimiser, self.decoding = optimiser or OptimiserConfig(), decoding or DecodingConfig()
-        self.initial, self.chunk, self.save_every = initial, chunk, save_every
+        self.decoding, self.initial, self.chunk = decoding or DecodingConfig(), initial, chunk
         self.inputs = inputs_of(config, None if distillation is None else distillation.teacher_dim)
         self.model = FingerspellingRecognizer(config)
         self.distillation = (
@@ -147,29 +155,11 @@ class RecognizerTask(lightning.LightningModule):
         elif resnet is not None:
             load_resnet_weights(resnet, self.initial)
 
-    def configure_callbacks(self) -> list[ModelCheckpoint]:
-        folder = self.trainer.default_root_dir
-        best = ModelCheckpoint(
-            folder,
-            "best",
-            monitor="dev/letter_accuracy",
-            mode="max",
-            enable_version_counter=False,
-        )
-        return [best, LastCheckpoint(folder, self.save_every)]
-
-    def configure_optimizers(self) -> Any:
-        steps = int(self.trainer.estimated_stepping_batches)
-        return self.optimiser.build(self.parameters(), steps)
-
     def on_fit_start(self) -> None:
-        self.seed = torch.initial_seed()
-
-    def on_train_batch_start(self, batch: Batch, index: int) -> None:
-        # So that dropout, too, is the same in a run that was resumed.
-        trainer = self.trainer
-        step = trainer.global_step * trainer.world_size + trainer.global_rank
-        torch.manual_seed(self.seed + step)
+        super().on_fit_start()
+        encoder = self.model.encoder
+        if isinstance(encoder, LandmarkEncoder) and self.trainer.global_step == 0:
+            encoder.set_statistics(self.data.some_frames().to(self.device))
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         features = self.encode(batch)
@@ -193,34 +183,17 @@ class RecognizerTask(lightning.LightningModule):
                 distilled = self.distillation(features, batch.vectors, mask)
                 total = total + distilled.total
                 values |= {**distilled._asdict(), "total": total}
-        if not torch.isfinite(total):
-            raise InputError(self._diverged(batch, sequence, values))
+        self.check_losses(values, batch.ids, sequence)
         values = {f"train/{name}": value.detach() for name, value in values.items()}
-        # The share of clips too short for their text: they teach nothing.
+        # The fraction of clips too short for their text: they teach nothing.
         too_short = infeasible(lengths, batch.targets, batch.target_lengths)
         values["train/infeasible"] = too_short.float().mean()
         self.log_dict(values, batch_size=len(batch.lengths))
         return total
 
-    def _diverged(self, batch: Batch, sequence: Tensor, values: dict[str, Tensor]) -> str:
-        whole = torch.isfinite(sequence).flatten(1).all(1).tolist()
-        broken = [name for name, good in zip(batch.ids, whole, strict=True) if not good]
-        names = [name for name, value in values.items() if not torch.isfinite(value).all()]
-        broken_weights = any(not torch.isfinite(p).all() for p in self.parameters())
-        return (
-            f"step {self.global_step}: expected finite losses, got NaN or infinity in "
-            f"{', '.join(names)}, of the clips {', '.join(broken or batch.ids)}; "
-            + (
-                "weights have diverged: lower the learning rate or clip gradients "
-                "(trainer.gradient_clip_val)"
-                if broken_weights
-                else "look at these clips, or train in full precision (trainer.precision=32)"
-            )
-        )
-
-    # -- watching ----------------------------------------------------------------------------------
+    # -- validation --------------------------------------------------------------------------------
     def validation_step(self, batch: Batch, index: int) -> None:
-        alphabet = self._data.alphabet
+        alphabet = self.data.alphabet
         for reading in read_batch(self.logits, batch):
             self.val_outputs.append((reading.id, reading.text, best_path(reading, alphabet)))
 
@@ -255,28 +228,14 @@ class RecognizerTask(lightning.LightningModule):
                 writer.add_text("dev/decoded", some, self.global_step)
 
     # -- results -----------------------------------------------------------------------------------
-    @property
-    def _data(self) -> ShardData:
-        data: ShardData = self.trainer.datamodule  # type: ignore[attr-defined]
-        return data
+    def checkpoint_entry(self) -> dict[str, Any]:
+        return {"config": asdict(self.config), **self.data.checkpoint_entry()}
 
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        # Plain values, so that a checkpoint can be read without unpickling any object.
-        data = self._data
-        described: dict[str, Any] = {"config": asdict(self.config), "rate": data.rate}
-        described["alphabet"] = list(data.alphabet.symbols)
-        if self.config.stream == "rgb":
-            described["crop"] = data.crop
-        checkpoint["recognizer"] = described
+    def facts(self) -> dict[str, Any]:
+        return {}
 
-    def finish(self, output: Path, cli: Any) -> None:
-        """Score ``best.ckpt`` on dev and test, and write ``metrics.json``; nothing where training
-        was cut off."""
-        if not ended(cli.trainer):
-            return
-        self.model = load_checkpoint(output / "best.ckpt").model.to(self.device)
-        metrics = final_metrics(self, cli.datamodule)
-        write_metrics(output / "metrics.json", run_facts(self, output, cli) | metrics)
+    def scores(self, output: Path) -> dict[str, Any]:
+        return final_scores(self, self.data)
 
 
 class LateFusionTask(lightning.LightningModule):
@@ -316,15 +275,21 @@ class LateFusionTask(lightning.LightningModule):
         """Write ``metrics.json``."""
         data: ShardData = cli.datamodule
         if self.alphabets != {data.alphabet}:
-            said = sorted("".join(alphabet.symbols) for alphabet in self.alphabets)
+            found = sorted("".join(alphabet.symbols) for alphabet in self.alphabets)
             raise UsageError(
                 f"late fusion: expected runs of the alphabet {''.join(data.alphabet.symbols)!r}, "
-                f"got {', '.join(map(repr, said))}"
+                f"got {', '.join(map(repr, found))}"
             )
         data.inputs = self.inputs
         data.setup()
         self.to(cli.trainer.strategy.root_device)
-        write_metrics(output / "metrics.json", {"name": output.name} | final_metrics(self, data))
+        about = {
+            "name": output.name,
+            "parameters": sum(p.numel() for p in self.model.parameters()),
+            "device": machine(self.device),
+        }
+        metrics = about | data.facts() | final_scores(self, data)
+        write_metrics(output / "metrics.json", metrics)
 
 
 def _only(values: set[int | None], what: str) -> int | None:
@@ -335,24 +300,18 @@ def _only(values: set[int | None], what: str) -> int | None:
     return next(iter(values), None)
 
 
-def final_metrics(task: RecognizerTask | LateFusionTask, data: ShardData) -> dict[str, Any]:
-    """What ``metrics.json`` says of a trained network: scores, size, time, and on what machine."""
-    task.model.eval()
-    alphabet, device = data.alphabet, task.device
+def final_scores(task: RecognizerTask | LateFusionTask, data: Any) -> dict[str, Any]:
+    """What ``metrics.json`` says of how well a trained network reads dev and test, and how fast."""
+    device = task.device
 
     def readings(split: str) -> list[Reading]:
         return [
             reading
-            for batch in data.whole(split, every=True)
+            for batch in data.whole(split)
             for reading in read_batch(task.logits, task.transfer_batch_to_device(batch, device, 0))
         ]
 
-    dropped = {split: data.dropped(split) for split in ("dev", "test")}
-    return {
-        "data": {split: data.folders(split) for split in ("train", "dev", "test")},
-        "teacher": data.teacher,
-        **score(readings("dev"), readings("test"), alphabet, task.decoding, dropped),
-        "parameters": sum(p.numel() for p in task.model.parameters()),
-        "ms_per_frame": milliseconds_a_frame(task.logits, data.whole("test", every=True), device),
-        "device": machine(device),
-    }
+    times = milliseconds_a_frame(task.logits, data.whole("test"), device)
+    dropped = {split: data.dropped_texts(split) for split in ("dev", "test")}
+    scores = score(readings("dev"), readings("test"), data.alphabet, task.decoding, dropped)
+    return scores | {"ms_per_frame": times}

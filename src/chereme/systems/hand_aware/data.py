@@ -1,12 +1,7 @@
-"""Clips of isolated signs as system B and its partners read them, as Lightning wants them.
-
-What is random is a function of (seed, epoch) or of (seed, epoch, clip), see `PoseData`.
-"""
+"""Clips of isolated signs as system B and its baselines read them."""
 
 from __future__ import annotations
 
-import warnings
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -16,15 +11,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from chereme.datasets.shards import Sample
-from chereme.errors import InputError, UsageError
+from chereme.errors import InputError
 from chereme.hands.both import Sampling, choose_frames
 from chereme.nn.keypoint_layouts import keypoint_layout
-from chereme.systems.hand_aware.clips import SignCorpus
-from chereme.systems.signbert.data import UNKNOWN, Place, PoseData, Split
 from chereme.training.augmentation import Augmentation, augment_crops, resize
+from chereme.training.data import ClipIndex, Split
+from chereme.training.isolated_data import IsolatedData
+from chereme.training.shards import ShardCorpus
 from chereme.types import NUM_JOINTS
 
 Floats = NDArray[np.floating[Any]]
@@ -246,50 +241,22 @@ def _moved(
     return out
 
 
-class _Clips(Dataset[SignClip]):
-    """Clips; ``epoch``: of training, or None for the middle of each part of each clip."""
-
-    def __init__(self, data: SignData, places: Sequence[Place], epoch: int | None) -> None:
-        self._corpora, self._places = data.corpora, places
-        self._number = {name: number for number, name in enumerate(data.classes)}
-        self._frames, self._sampling = data.frames, data.sampling
-        self._reader = ClipReader(data.inputs, data.crop_augmentation)
-        self._seed, self._epoch = data.seed, epoch
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-    def __getitem__(self, index: int) -> SignClip:
-        folder, number = self._places[index]
-        corpus = self._corpora[folder]
-        entry = corpus.entries[number]
-        rng = None
-        if self._epoch is not None:
-            name = zlib.crc32(f"{folder}/{entry.id}".encode())
-            rng = np.random.default_rng([self._seed, self._epoch, name])
-        frames = choose_frames(entry.frames, self._frames, self._sampling, rng)
-        label = self._number.get(entry.label, UNKNOWN)
-        hands = corpus.read(number, self._reader.teachers)
-        return self._reader.read(entry.id, hands, frames, label, rng)
-
-
-class SignData(PoseData):
-    """The clips of some folders of shards, for training and to watch.
+class SignData(IsolatedData):
+    """The clips of some folders of shards.
 
     Args:
-        shards: folders that ``chereme prepare`` wrote; clips of theirs without
-            a split are for training.
-        dev: folders whose split dev is watched; None: those of ``shards``.
-        test: likewise, of the final score; there may be none.
+        shards: folders that ``chereme prepare`` wrote.
         frames: taken of a clip: the paper's 32.
-        sampling: "spread": one of each of as many equal parts of the clip; "window": in a row.
         augmentation: of training clips; ``tempo`` does not count, as frames are sampled. A flip
             has left and right hand change places, and mirrors whole frames and their keypoints.
-        share, share_seed, hold_out, batch_size, steps_per_epoch, workers, seed: see `PoseData`.
+        dev, test, sampling, fraction, fraction_seed, hold_out: see `IsolatedData`. Training clips
+            in which no hand was seen are left out.
+        batch_size, steps_per_epoch, workers, seed: see `DataModule`.
     """
 
-    corpora: list[SignCorpus]  # type: ignore[assignment]
-    collate = staticmethod(collate_signs)  # type: ignore[assignment]
+    named = "shards"
+    open_folder = ShardCorpus
+    collate = staticmethod(collate_signs)
 
     def __init__(
         self,
@@ -299,73 +266,43 @@ class SignData(PoseData):
         frames: int = _FRAMES,
         sampling: Sampling = "spread",
         augmentation: Augmentation | None = None,
-        share: float = 1.0,
-        share_seed: int = 0,
+        fraction: float = 1.0,
+        fraction_seed: int = 0,
         hold_out: float = 0.0,
         batch_size: int = 16,
         steps_per_epoch: int | None = None,
         workers: int = 0,
         seed: int = 0,
     ) -> None:
-        if not shards:
-            raise UsageError("shards: expected at least one folder of prepared clips, got none")
         super().__init__(
             shards,
-            dev=dev,
-            test=test,
-            frames=frames,
-            sampling=sampling,
-            share=share,
-            share_seed=share_seed,
-            hold_out=hold_out,
-            batch_size=batch_size,
-            steps_per_epoch=steps_per_epoch,
-            workers=workers,
-            seed=seed,
+            dev,
+            test,
+            frames,
+            sampling,
+            fraction,
+            fraction_seed,
+            hold_out,
+            batch_size,
+            steps_per_epoch,
+            workers,
+            seed,
         )
-        self.crop_augmentation = augmentation or Augmentation(flip=0.0, tempo=0.0)
+        self.augmentation = augmentation or Augmentation(flip=0.0, tempo=0.0)
         self.inputs = SignInputs()
 
     def setup(self, stage: str | None = None) -> None:
-        """List the clips and check them; the task says by ``inputs`` what is read of them.
-
-        Clips without a gloss are left out, and in training those in which no hand was seen.
-        Errors are those of `PoseData.setup`.
-        """
+        """See `IsolatedData.setup`; the task says by ``inputs`` what is read of the clips."""
         if self.trainer is not None:
             self.inputs = self.trainer.lightning_module.inputs  # type: ignore[assignment]
-        splits: tuple[Split, ...] = ("train", "dev", "test")
-        names = list(dict.fromkeys(name for split in splits for name in self.folders(split)))
-        self.corpora = [SignCorpus(name) for name in names]
-        self.places: dict[str, list[Place]] = {}
-        unlabelled = unseen = 0
-        for split in splits:
-            wanted = {split, ""} if split == "train" else {split}
-            found = [
-                (names.index(name), number)
-                for name in self.folders(split)
-                for number, entry in enumerate(self.corpora[names.index(name)].entries)
-                if entry.split in wanted
-            ]
-            places = [place for place in found if self.entry(place).label]
-            unlabelled += len(found) - len(places)
-            if split == "train":
-                shown = [p for p in places if self.corpora[p[0]].seen[p[1]]]
-                unseen, places = len(places) - len(shown), shown
-            self.places[split] = places
-        for count, why in ((unlabelled, "have no gloss"), (unseen, "show no hand")):
-            if count:
-                warnings.warn(f"{count:,} clips {why} and are left out", stacklevel=2)
-        if not self.places["train"]:
-            raise InputError(
-                f"{', '.join(self.folders('train'))}: expected clips to train on (split train, or "
-                "none), got none"
-            )
-        if not self.places["dev"]:
-            self._hold_out()
-        self.places["train"] = self._shared(self.places["train"], self.share)
-        self._check_glosses()
+        super().setup(stage)
 
-    def clips(self, places: Sequence[Place], epoch: int | None) -> Dataset[Any]:
-        """See `PoseData.clips`."""
-        return _Clips(self, places, epoch)
+    def left_out(self, split: Split, clip: ClipIndex) -> str:
+        unseen = split == "train" and not self.corpora[clip[0]].seen[clip[1]]
+        return super().left_out(split, clip) or ("show no hand" if unseen else "")
+
+    def clip(self, index: ClipIndex, rng: np.random.Generator | None) -> SignClip:
+        entry, reader = self.entry(index), ClipReader(self.inputs, self.augmentation)
+        frames = choose_frames(entry.frames, self.frames, self.sampling, rng)
+        hands = self.corpora[index[0]].read(index[1], reader.teachers)
+        return reader.read(entry.id, hands, frames, self.class_of(index), rng)

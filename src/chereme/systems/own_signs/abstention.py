@@ -26,10 +26,12 @@ from chereme.metrics.calibration import (
 )
 from chereme.recognition.config import Abstention
 from chereme.recognition.isolated import probabilities
-from chereme.systems.signbert.data import UNKNOWN, PoseData, Split
+from chereme.systems.signbert.data import PoseData
 from chereme.systems.signbert.distances import FARTHEST, WEIGHT, ClassDistances
 from chereme.systems.signbert.recognizer import SignBertRecognizer
 from chereme.systems.signbert.task import load_signbert
+from chereme.training.data import Split
+from chereme.training.isolated_data import UNKNOWN
 
 REJECTED = 0.1
 """The share of the known signs that the threshold may reject, of the clips that settle it."""

@@ -38,7 +38,6 @@ from chereme.datasets.pose_clips import (
 from chereme.datasets.preparation import Preparation, make_mediapipe
 from chereme.datasets.shards import UNSPLIT
 from chereme.errors import InputError, UsageError
-from chereme.metrics import UNRANKED, ranks
 from chereme.nn.checkpoint_files import load_tensors
 from chereme.recognition.bundle import CONFIG
 from chereme.recognition.config import Abstention
@@ -48,13 +47,13 @@ from chereme.systems.own_signs.abstention import UNTESTED, Rule, ValOutputs, hea
 from chereme.systems.own_signs.report import Guess, Report, draw_confusions, write_report
 from chereme.systems.own_signs.splits import Division, divide
 from chereme.systems.signbert.augmentation import PoseAugmentation
-from chereme.systems.signbert.data import UNKNOWN, PoseData
+from chereme.systems.signbert.data import PoseData
 from chereme.systems.signbert.encoder import EncoderConfig
 from chereme.systems.signbert.gesture import GestureConfig
 from chereme.systems.signbert.recognizer import HeadConfig, SignBertConfig
 from chereme.systems.signbert.task import IsolatedTask, load_signbert
-from chereme.training.checkpoints import LastCheckpoint
 from chereme.training.export import export
+from chereme.training.isolated_scoring import gloss_ranks
 from chereme.training.memory import keep_freed_memory
 from chereme.training.optimiser import OptimiserConfig
 from chereme.video import Limits
@@ -322,13 +321,6 @@ def _some(names: Sequence[str], count: int = 5) -> str:
 
 
 # -- training --------------------------------------------------------------------------------------
-class _Task(IsolatedTask):
-    """Nothing is watched: of few clips the best epoch would be chance, and its score too good."""
-
-    def configure_callbacks(self) -> list[Any]:
-        return [LastCheckpoint(self.trainer.default_root_dir, self.save_every)]
-
-
 class _Bar(Callback):
     def __init__(self, bar: Bar) -> None:
         self.bar = bar
@@ -354,7 +346,7 @@ class Run:
         poses, config = self.work / "poses", network()
         data = PoseData(
             [str(poses)],
-            dev=[],
+            dev=[],  # of few clips the best epoch would be chance, and its score too good
             sampling="spread",
             batch_size=self.how.batch_size,
             seed=self.seed,
@@ -384,7 +376,7 @@ class Run:
             "adamw", self.how.learning_rate, weight_decay=0.01, schedule="one_cycle", warm_up=0.15
         )
         begun = "scratch" if self.initial is None else str(self.initial)
-        task = _Task(config, begun, optimiser=optimiser)
+        task = IsolatedTask(config, begun, optimiser=optimiser)
         trainer = Trainer(
             default_root_dir=folder,
             max_epochs=self.how.epochs,
@@ -431,13 +423,13 @@ def _digest(poses: Path, initial: str | Path | None) -> str:
 
 # -- the test --------------------------------------------------------------------------------------
 def _guesses(val_outputs: ValOutputs, glosses: Sequence[str]) -> tuple[Guess, ...]:
-    """The gloss that is ranked first in each clip, and the place of the right one."""
-    scores, known = val_outputs.logits[:, :-1], val_outputs.classes != UNKNOWN
-    places = np.full(len(scores), UNRANKED)
-    places[known] = ranks(scores[known], val_outputs.classes[known])
+    """The gloss that is ranked first in each clip, and the rank of the right one."""
+    scores = val_outputs.logits[:, :-1]
+    labels = [entry.label for entry in val_outputs.entries]
+    found = gloss_ranks(scores, labels, glosses)
     return tuple(
-        Guess(entry, glosses[int(row.argmax())], int(place))
-        for entry, row, place in zip(val_outputs.entries, scores, places, strict=True)
+        Guess(entry, glosses[int(row.argmax())], int(rank))
+        for entry, row, rank in zip(val_outputs.entries, scores, found, strict=True)
     )
 
 

@@ -25,8 +25,8 @@ class PoseAugmentation:
     of the logarithm: a camera more from aside, another build. ``bones``: standard deviation of each
     joint's place, of the hand's extent, the same in all frames: the hand of another signer.
     ``jitter``: likewise, in each frame another: a detector. ``lost``: up to this part of the frames
-    of each hand is not seen, in a row. ``mirror``: share of the clips that are signed by the other
-    hand, in the mirror, as left-handed signers do.
+    of each hand is not seen, in a row. ``mirror``: fraction of the clips that are signed by the
+    other hand, in the mirror, as left-handed signers do.
     """
 
     trim: float = 0.1

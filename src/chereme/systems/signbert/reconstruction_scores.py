@@ -14,7 +14,7 @@ from chereme.systems.signbert.data import PoseBatch
 from chereme.systems.signbert.recognizer import PretrainingOutput, SignBertPretraining
 from chereme.systems.signbert.tokens import to_pixels
 
-_MASKS = 1 << 40  # keeps the seeds of masks that are watched apart from those of training
+_MASKS = 1 << 40  # keeps the seeds of masks of dev and test apart from those of training
 
 
 class Reconstructed(NamedTuple):

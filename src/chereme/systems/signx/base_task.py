@@ -1,83 +1,100 @@
-"""What both stages of SignX have in common: checkpoints, seeds of steps, and the end of a run."""
+"""What both stages of SignX have in common: how sentences are read, and the scores."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any
 
-import lightning
-import torch
-from lightning.pytorch.callbacks import ModelCheckpoint
-
-from chereme.systems.signx.data import Split
-from chereme.training.checkpoints import LastCheckpoint
-from chereme.training.scoring import write_metrics
-
-SPLITS: tuple[Split, ...] = ("dev", "test")
+from chereme.datasets.sentences import Sentence
+from chereme.decoding.generation import GenerationConfig
+from chereme.systems.signx.batch_decoder import BatchDecoder, Words
+from chereme.systems.signx.pose2gloss import Pose2Gloss
+from chereme.text.glosses import GlossVocabulary
+from chereme.training.optimiser import OptimiserConfig
+from chereme.training.task import Task, write_metrics
 
 
-class _WholeSteps(LastCheckpoint):
-    """``last.ckpt`` as `LastCheckpoint` writes it, but not between the batches of one step: the
-    gradients of those before would be lost."""
-
-    def on_train_batch_end(
-        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        if (batch_idx + 1) % trainer.accumulate_grad_batches == 0:
-            super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
-
-
-class SentenceTask(lightning.LightningModule):
-    """A task on `SentenceData`. ``monitor``: what is watched on dev, the lowest being the best.
+class SentenceTask(Task):
+    """A task on `SentenceData`.
 
     Args:
-        save_every: batches after which ``last.ckpt`` is written within an epoch; 0: after epochs.
+        pose2gloss: the network that reads tracks.
+        optimiser, save_every: see `Task`.
+        generation, ctc_beam: of the final score: how the decoder reads, and the width of the search
+            of the CTC head.
+        read_with: the reading that counts: "decoder" or "ctc".
     """
 
-    monitor: ClassVar[Literal["dev/wer", "dev/loss"]]
+    entry, mode = "signx", "min"
 
-    def __init__(self, save_every: int) -> None:
-        super().__init__()
-        self.save_every = save_every
+    def __init__(
+        self,
+        pose2gloss: Pose2Gloss,
+        optimiser: OptimiserConfig,
+        generation: GenerationConfig,
+        ctc_beam: int,
+        read_with: str,
+        save_every: int,
+    ) -> None:
+        super().__init__(optimiser, save_every)
+        longest = min(generation.max_length, pose2gloss.config.decoder.max_length)
+        self.generation = replace(generation, max_length=longest)
+        self.ctc_beam, self.read_with = ctc_beam, read_with
+        self.longest = pose2gloss.config.decoder.max_length
+        """Glosses that a sentence may have."""
 
     @property
-    def _data(self) -> Any:
-        return self.trainer.datamodule  # type: ignore[attr-defined]
-
-    def configure_callbacks(self) -> list[ModelCheckpoint]:
-        folder = self.trainer.default_root_dir
-        last = _WholeSteps(folder, self.save_every)
-        if not self._data.watch:
-            return [last]
-        best = ModelCheckpoint(
-            folder, "best", monitor=self.monitor, mode="min", enable_version_counter=False
-        )
-        return [best, last]
-
-    def on_fit_start(self) -> None:
-        self.seed = torch.initial_seed()
-
-    def on_train_batch_start(self, batch: Any, index: int) -> None:
-        # So that noise and dropout are the same in a run that was resumed, and others in each batch
-        # and process.
-        trainer = self.trainer
-        number = trainer.current_epoch * self._data.steps + index
-        torch.manual_seed(self.seed + number * trainer.world_size + trainer.global_rank)
-
-    def score(self, split: Split) -> tuple[dict[str, Any] | None, list[dict[str, str]]]:
-        """What ``metrics.json`` and ``readings.json`` say of a split."""
+    def pose2gloss(self) -> Pose2Gloss:
+        """The network that reads tracks."""
         raise NotImplementedError
 
-    def scored(self, output: Path) -> str:
-        """The checkpoint to score. Where the epochs are fewer than those between two looks at dev,
-        there is no best."""
-        watched = self._data.watch and (output / "best.ckpt").is_file()
-        return "best.ckpt" if watched else "last.ckpt"
+    @property
+    def vocabulary(self) -> GlossVocabulary:
+        """Its glosses."""
+        raise NotImplementedError
 
-    def write_scores(self, output: Path, about: dict[str, Any]) -> None:
-        """``metrics.json``, with what is said ``about`` the run, and ``readings.json``."""
-        scores = {split: self.score(split) for split in SPLITS}
-        readings = [row for _, rows in scores.values() for row in rows]
-        write_metrics(output / "readings.json", {"sentences": readings})
-        found = {split: result for split, (result, _) in scores.items()}
-        write_metrics(output / "metrics.json", about | found)
+    @property
+    def reader(self) -> BatchDecoder:
+        """It, reading."""
+        return BatchDecoder(self.pose2gloss, self.vocabulary, self.generation, self.ctc_beam)
+
+    def checkpoint_entry(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind,
+            "config": asdict(self.pose2gloss.config),
+            "tokens": list(self.vocabulary.tokens),
+            "units": self.vocabulary.units,
+            "rate": self.data.rate,
+            **self._reading,
+        }
+
+    @property
+    def _reading(self) -> dict[str, Any]:
+        generation = asdict(self.generation)
+        return {"read_with": self.read_with, "generation": generation, "ctc_beam": self.ctc_beam}
+
+    def facts(self) -> dict[str, Any]:
+        return super().facts() | self._reading
+
+    def scores(self, output: Path) -> dict[str, Any]:
+        """Also writes what is read, ``readings.json``."""
+        self._rows: list[dict[str, str]] = []
+        found = super().scores(output)
+        write_metrics(output / "readings.json", {"sentences": self._rows})
+        return found
+
+    def sentences(self, split: str) -> list[Sentence]:
+        """The sentences of a split, at last those without tracks."""
+        return [*self.data.sentences[split], *self.data.unread[split]]
+
+    def add_readings(self, split: str, readings: Mapping[str, list[list[Words]]]) -> None:
+        """Of sentences without tracks no gloss is read. The best hypothesis of each sentence of a
+        split goes into ``readings.json``, by the name of the way in which it is read."""
+        for beams in readings.values():
+            beams += [[()] for _ in self.data.unread[split]]
+        for number, sentence in enumerate(self.sentences(split)):
+            read = {way: " ".join(beams[number][0]) for way, beams in readings.items()}
+            about = {"id": sentence.id, "signer": sentence.signer or "", "split": split}
+            self._rows.append({**about, "glosses": " ".join(sentence.words), **read})

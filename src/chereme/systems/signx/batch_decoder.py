@@ -1,4 +1,4 @@
-"""Reading batches of pose tracks with a Pose2Gloss, to watch training and to score it."""
+"""Reading batches of pose tracks with a Pose2Gloss, for validation and the score."""
 
 from __future__ import annotations
 

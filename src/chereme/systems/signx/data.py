@@ -1,25 +1,20 @@
-"""Sentences with their pose tracks, as Lightning wants them.
-
-Everything random is a function of (seed, epoch) or of (seed, epoch, sentence), so a run repeats
-itself, and one that was cut off goes on as it would have.
-"""
+"""Sentences with their pose tracks, as SignX reads them."""
 
 from __future__ import annotations
 
 import warnings
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, Literal, NamedTuple
 
-import lightning
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from chereme.datasets import boston104
 from chereme.datasets.sentences import (
@@ -34,19 +29,15 @@ from chereme.formats.tracks import PAPER_RATE, TRACKS, Floats, PoseTracks, track
 from chereme.systems.signx.losses import UNKNOWN
 from chereme.systems.signx.sentence_mixing import (
     Composition,
+    Segment,
     SentenceMixer,
-    Stretch,
     concat,
     numbered,
     shown_in,
 )
 from chereme.systems.signx.track_augmentation import TrackAugmentation
 from chereme.text.glosses import LONGEST, PAD, GlossVocabulary, Units
-from chereme.training.shards import Epochs
-
-Split = Literal["train", "dev", "test"]
-SPLITS: tuple[Split, ...] = ("train", "dev", "test")
-_POOL = 8  # batches whose sentences are sorted by length together
+from chereme.training.data import SPLITS, DataModule, Split
 
 
 class SentenceBatch(NamedTuple):
@@ -135,8 +126,8 @@ class _Sentences(Dataset[SentenceClip]):
         return item._replace(clip=data.augmentation.changed(item.clip, rng, spread))
 
 
-class SentenceData(lightning.LightningDataModule):
-    """Sentences with their tracks, for training, to watch, and for the score.
+class SentenceData(DataModule):
+    """Sentences with their tracks, for training, validation and the score.
 
     The vocabulary, and mean and spread of the tracks' numbers, are those of the training sentences
     alone.
@@ -148,20 +139,21 @@ class SentenceData(lightning.LightningDataModule):
         split_by: "column": train (also: none), dev and test as the manifest says; "folds": fold
             number ``fold`` of ``folds`` is tested, repetitions of a sentence being in one fold;
             "signers": a fold is the sentences of a signer.
-        watch: watch dev, and score the best weights on it; of folds it is the next one. Else dev is
-            trained on (of folds), and the last weights are scored.
+        validate: choose the weights that are best on dev; of folds that is the next one. Else dev
+            is trained on (of folds), and the last weights are scored.
         tracks: of these names alone; None: all that the task reads.
         rate: frames a second that all tracks are brought to; None: as they are.
         units: of the vocabulary, glosses or their pieces.
         min_count: glosses that are signed less often in training are unknown.
-        batch_size: sentences a step and process.
         compose: makes sentences of several training sentences; None: there are no others, as in
             the paper.
         augmentation: of training sentences; None: they stay as they are, as in the paper.
-        steps_per_epoch: batches after which an epoch ends; None: when all sentences were seen.
         in_memory: keep tracks that were read; of 2,100 sentences with all five tracks 3 GB.
-        workers: processes that read beside each training process.
+        batch_size, steps_per_epoch, workers, seed: see `DataModule`.
     """
+
+    collate: Any = staticmethod(collate_sentences)
+    pool = 8
 
     def __init__(
         self,
@@ -170,7 +162,7 @@ class SentenceData(lightning.LightningDataModule):
         split_by: Literal["column", "folds", "signers"] = "column",
         folds: int = 5,
         fold: int = 0,
-        watch: bool = True,
+        validate: bool = True,
         tracks: list[str] | None = None,
         rate: float | None = PAPER_RATE,
         units: Units = "glosses",
@@ -183,21 +175,29 @@ class SentenceData(lightning.LightningDataModule):
         workers: int = 0,
         seed: int = 0,
     ) -> None:
-        super().__init__()
+        super().__init__(batch_size, steps_per_epoch, workers, seed)
         if layout not in ("manifest", "boston104"):
             raise UsageError(f"layout: expected manifest or boston104, got {layout!r}")
         if split_by not in ("column", "folds", "signers"):
             raise UsageError(f"split_by: expected column, folds or signers, got {split_by!r}")
-        if batch_size < 1:
-            raise UsageError(f"batch_size: expected at least 1, got {batch_size}")
         self.root, self.layout = root, layout
-        self.split_by, self.folds, self.fold, self.watch = split_by, folds, fold, watch
+        self.split_by, self.folds, self.fold, self.validate = split_by, folds, fold, validate
         self.rate, self.units, self.min_count = rate, units, min_count
-        self.batch_size, self.steps_per_epoch = batch_size, steps_per_epoch
         self.compose, self.augmentation, self.in_memory = compose, augmentation, in_memory
-        self.workers, self.seed = workers, seed
         self.names, self.longest = tracks, LONGEST
         self.counts: dict[str, Any] = {}
+
+    def facts(self) -> dict[str, Any]:
+        split = {"split_by": self.split_by} | (
+            {} if self.split_by == "column" else {"fold": self.fold}
+        )
+        return {
+            "data": {"root": self.root, "layout": self.layout, **split},
+            "training_sentences": len(self.sentences["train"]),
+            "vocabulary": len(self.vocabulary),
+            "tracks": list(self.statistics),
+            "warnings": self.counts,
+        }
 
     # -- what there is -----------------------------------------------------------------------------
     def setup(self, stage: str | None = None) -> None:
@@ -207,7 +207,7 @@ class SentenceData(lightning.LightningDataModule):
         sentence may have.
 
         Raises:
-            InputError: there is nothing to train on, to watch or to test; a damaged file, or one of
+            InputError: there is nothing to train or to validate on; a damaged file, or one of
                 another width.
             UsageError: a fold that there is not.
         """
@@ -288,7 +288,7 @@ class SentenceData(lightning.LightningDataModule):
             found: dict[Split, list[Sentence]] = {split: [] for split in SPLITS}
             for sentence in sentences:
                 found[sentence.split or "train"].append(sentence)
-            return found if self.watch else found | {"dev": []}
+            return found if self.validate else found | {"dev": []}
         parts = (
             boston104.folds(sentences, self.folds)
             if self.split_by == "folds"
@@ -297,7 +297,7 @@ class SentenceData(lightning.LightningDataModule):
         if not 0 <= self.fold < len(parts):
             raise UsageError(f"fold: expected 0 to {len(parts) - 1}, got {self.fold}")
         test = set(parts[self.fold])
-        dev = set(parts[(self.fold + 1) % len(parts)]) if self.watch else set()
+        dev = set(parts[(self.fold + 1) % len(parts)]) if self.validate else set()
         return {
             "train": [s for s in sentences if s.id not in test | dev],
             "dev": [s for s in sentences if s.id in dev],
@@ -318,11 +318,11 @@ class SentenceData(lightning.LightningDataModule):
                 f"{self.root}: expected sentences to train on (split train, or none) with tracks, "
                 "got none"
             )
-        if self.watch and not self.sentences["dev"]:
+        if self.validate and not self.sentences["dev"]:
             raise InputError(
-                f"{self.root}: expected sentences of the split dev, to watch, got none; give some "
-                "sentences this split (best those of signers of their own), or train to the end "
-                "without watching (data.init_args.watch=false)"
+                f"{self.root}: expected sentences of the split dev, for validation, got none; give "
+                "some sentences this split (best those of signers of their own), or train to the "
+                "end without validation (data.init_args.validate=false)"
             )
 
     def _encoded(self, split: Split) -> list[tuple[int, ...]]:
@@ -357,17 +357,17 @@ class SentenceData(lightning.LightningDataModule):
         name = zlib.crc32(sentence.id.encode())
         return np.random.default_rng([self.seed, epoch, name, *([draw] if draw else [])])
 
-    def _stretches(self, index: int, epoch: int) -> list[Stretch]:
+    def _segments(self, index: int, epoch: int) -> list[Segment]:
         assert self._composer is not None
         rng = self.generator(self.sentences["train"][index], epoch, draw=1)
-        return self._composer.stretches(index, rng)
+        return self._composer.segments(index, rng)
 
     def made(self, index: int, epoch: int) -> SentenceClip:
         """Training sentence number ``index``, or what is made of it in this epoch, unchanged."""
         training = self.sentences["train"]
         sentence = training[index]
-        parts = [] if self._composer is None else self._stretches(index, epoch)
-        whole = [Stretch(index, 0, len(sentence.words))]
+        parts = [] if self._composer is None else self._segments(index, epoch)
+        whole = [Segment(index, 0, len(sentence.words))]
         if self._composer is None or parts == whole:
             return SentenceClip(sentence, self.tracks_of(sentence), self.ids["train"][index])
         glosses = [
@@ -378,87 +378,33 @@ class SentenceData(lightning.LightningDataModule):
         ids = tuple(self.vocabulary.encode([gloss.text for gloss in glosses]))
         if len(ids) > self.longest:  # of pieces
             return SentenceClip(sentence, self.tracks_of(sentence), self.ids["train"][index])
-        clips, said = [], 0
+        clips, signed = [], 0
         for part in parts:
             clip, span = self.tracks_of(training[part.sentence]), self._composer.span(part)
             clip = clip.part(
                 clip.start + span.start / clip.rate, clip.start + span.stop / clip.rate
             )
-            clips.append(numbered(clip, part, said))
-            said += part.last - part.first
+            clips.append(numbered(clip, part, signed))
+            signed += part.last - part.first
         # Its glosses have no times any more.
         own = replace(sentence, glosses=tuple(Gloss(gloss.text) for gloss in glosses), frames=None)
         return SentenceClip(own, concat(clips, self._composer.config.bridge), ids)
 
-    def _frames_of(self, index: int, epoch: int) -> int:
-        """The frames of a training sentence in an epoch, nearly: a made one takes of each of its
-        sentences as much as it takes of its glosses."""
+    # -- batches -----------------------------------------------------------------------------------
+    @property
+    def count(self) -> int:
+        return len(self.sentences["train"])
+
+    def length(self, index: int, epoch: int) -> float:
+        """In frames, nearly: a made sentence takes of each of its sentences as much as it takes of
+        its glosses."""
         if self._composer is None:
             return self._frames[index]
         sentences = self.sentences["train"]
         return sum(
             self._frames[number] * (last - first) // len(sentences[number].words)
-            for number, first, last in self._stretches(index, epoch)
+            for number, first, last in self._segments(index, epoch)
         )
 
-    # -- batches -----------------------------------------------------------------------------------
-    @property
-    def _world(self) -> tuple[int, int]:
-        """How many processes train, and which one this is."""
-        trainer = self.trainer
-        return (1, 0) if trainer is None else (trainer.world_size, trainer.global_rank)
-
-    @property
-    def steps(self) -> int:
-        """Batches of an epoch, the same in every process."""
-        steps = len(self.sentences["train"]) // (self._size * self._world[0])
-        return steps if self.steps_per_epoch is None else min(steps, self.steps_per_epoch)
-
-    @property
-    def _size(self) -> int:
-        sentences, world = len(self.sentences["train"]), self._world[0]
-        if sentences < world:
-            raise UsageError(
-                f"sentences: expected at least one for each of {world} processes, got {sentences}"
-            )
-        return min(self.batch_size, sentences // world)
-
-    def epoch_batches(self, epoch: int) -> list[list[int]]:
-        """The sentences of each batch of an epoch, by number: those of a batch are of like length,
-        so that little is padding. What does not fill a batch is left out of this epoch."""
-        size, (world, rank) = self._size, self._world
-        rng = np.random.default_rng([self.seed, epoch])
-        order = rng.permutation(len(self._frames))[rank::world][: self.steps * size]
-        batches: list[list[int]] = []
-        for start in range(0, len(order), _POOL * size):
-            pool = sorted(
-                order[start : start + _POOL * size], key=lambda i: self._frames_of(i, epoch)
-            )
-            batches += [[int(i) for i in pool[i : i + size]] for i in range(0, len(pool), size)]
-        return [batches[i] for i in rng.permutation(len(batches))]
-
-    def epoch_loader(self, epoch: int, skip: int = 0) -> Iterator[SentenceBatch]:
-        """The batches of an epoch from number ``skip`` on."""
-        batches = self.epoch_batches(epoch)[skip:]
-        return iter(self._loader(_Sentences(self, "train", epoch), batches))
-
-    def _loader(self, sentences: _Sentences, batches: Sequence[Sequence[int]]) -> DataLoader[Any]:
-        return DataLoader(
-            sentences,
-            batch_sampler=cast(Any, batches),
-            collate_fn=collate_sentences,
-            num_workers=self.workers,
-        )
-
-    def train_dataloader(self) -> Epochs:
-        # It asks for steps, trainer and epoch_loader alone, which are those of shards.
-        return Epochs(cast(Any, self))
-
-    def val_dataloader(self) -> DataLoader[Any] | list[Any]:
-        return self.whole("dev") if self.watch else []
-
-    def whole(self, split: Split) -> DataLoader[Any]:
-        """All sentences of a split, in their order; every process has all of them."""
-        sentences, size = _Sentences(self, split, None), self.batch_size
-        numbers = list(range(len(sentences)))
-        return self._loader(sentences, [numbers[i : i + size] for i in numbers[::size]])
+    def dataset(self, split: Split, epoch: int | None) -> Dataset[Any]:
+        return _Sentences(self, split, epoch)

@@ -3,7 +3,7 @@
 Ours, for corpora of few sentences whose glosses have times; the paper trains on the sentences as
 they are. A made sentence begins as one of the training sentences does. At each boundary between
 glosses it may go over to another sentence of the same signer, and it ends where the one that it has
-come to ends. So what is inside a stretch, movements from sign to sign too, was signed that way; at
+come to ends. So what is inside a segment, movements from sign to sign too, was signed that way; at
 a join the hands go in a straight line.
 """
 
@@ -26,17 +26,17 @@ _TRIES = 8  # made sentences that are too long are made anew
 
 @dataclass(frozen=True)
 class Composition:
-    """``share``: of the training sentences that are made ones, each time they are seen; ``pieces``:
-    of those of which 1 to ``longest_piece`` glosses in a row are seen alone: CTC learns of them
-    sooner where a gloss is.
+    """``fraction``: of the training sentences that are made ones, each time they are seen;
+    ``pieces``: of those of which 1 to ``longest_piece`` glosses in a row are seen alone: CTC learns
+    of them sooner where a gloss is.
 
     ``switch``: how likely a made sentence goes over to another one at each boundary. ``grammar``:
-    share of these joins that go on as a sentence does in which the same gloss comes before, so that
-    no two glosses follow each other that never did; the others go on anywhere. ``bridge``: seconds
-    from the last frame of a stretch to the first of the next.
+    fraction of these joins that go on as a sentence does in which the same gloss comes before, so
+    that no two glosses follow each other that never did; the others go on anywhere. ``bridge``:
+    seconds from the last frame of a segment to the first of the next.
     """
 
-    share: float = 0.5
+    fraction: float = 0.5
     pieces: float = 0.0
     longest_piece: int = 2
     switch: float = 0.4
@@ -44,19 +44,20 @@ class Composition:
     bridge: float = 0.1
 
     def __post_init__(self) -> None:
-        shares = {"share + pieces": self.share + self.pieces}
-        shares |= {name: getattr(self, name) for name in ("share", "pieces", "switch", "grammar")}
-        wrong = {name: value for name, value in shares.items() if not 0 <= value <= 1}
+        fractions = {"fraction + pieces": self.fraction + self.pieces}
+        names = ("fraction", "pieces", "switch", "grammar")
+        fractions |= {name: getattr(self, name) for name in names}
+        wrong = {name: value for name, value in fractions.items() if not 0 <= value <= 1}
         if self.bridge < 0 or self.longest_piece < 1:
             wrong |= {"bridge": self.bridge, "longest_piece": self.longest_piece}
         if wrong:
             raise UsageError(
-                "compose: expected shares from 0 to 1, together too, a bridge of 0 s or more and "
-                f"pieces of a gloss or more, got {wrong}"
+                "compose: expected fractions from 0 to 1, together too, a bridge of 0 s or more "
+                f"and pieces of a gloss or more, got {wrong}"
             )
 
 
-class Stretch(NamedTuple):
+class Segment(NamedTuple):
     """Glosses ``first`` to ``last`` (not included) of sentence number ``sentence``."""
 
     sentence: int
@@ -96,25 +97,25 @@ class SentenceMixer:
     def _usable(self, number: int) -> bool:
         return bool(self._cuts[number]) and self.sentences[number].signer is not None
 
-    def stretches(self, number: int, rng: np.random.Generator) -> list[Stretch]:
-        """What sentence ``number`` becomes: itself, a part of it, or several stretches."""
+    def segments(self, number: int, rng: np.random.Generator) -> list[Segment]:
+        """What sentence ``number`` becomes: itself, a part of it, or several segments."""
         count = len(self.sentences[number].words)
-        whole = [Stretch(number, 0, count)]
-        drawn = rng.random() - self.config.share
+        whole = [Segment(number, 0, count)]
+        drawn = rng.random() - self.config.fraction
         if not self._usable(number) or drawn >= self.config.pieces:
             return whole
         if drawn >= 0:
             first = int(rng.integers(count))
             last = first + int(rng.integers(1, self.config.longest_piece + 1))
-            return [Stretch(number, first, min(last, count))]
+            return [Segment(number, first, min(last, count))]
         for _ in range(_TRIES):
             found = self._walk(number, rng)
             if sum(part.last - part.first for part in found) <= self.longest:
                 return found
         return whole
 
-    def _walk(self, number: int, rng: np.random.Generator) -> list[Stretch]:
-        found: list[Stretch] = []
+    def _walk(self, number: int, rng: np.random.Generator) -> list[Segment]:
+        found: list[Segment] = []
         signer = self.sentences[number].signer or ""
         first, place, said = 0, 1, 1
         while place < len(self.sentences[number].words) and said <= self.longest:
@@ -124,14 +125,14 @@ class SentenceMixer:
                 choices = self._after[signer, before] if by_gloss else self._anywhere[signer]
                 there = choices[int(rng.integers(len(choices)))]
                 if there != (number, place):
-                    found.append(Stretch(number, first, place))
+                    found.append(Segment(number, first, place))
                     number, first = there
                     place = first
             place, said = place + 1, said + 1
-        return [*found, Stretch(number, first, len(self.sentences[number].words))]
+        return [*found, Segment(number, first, len(self.sentences[number].words))]
 
-    def span(self, part: Stretch) -> slice:
-        """The frames of a stretch."""
+    def span(self, part: Segment) -> slice:
+        """The frames of a segment."""
         cuts = self._cuts[part.sentence]
         return slice(cuts[part.first], cuts[part.last])
 
@@ -171,8 +172,8 @@ def shown_in(sentence: Sentence, clip: PoseTracks) -> NDArray[np.intp] | None:
     return shown
 
 
-def numbered(clip: PoseTracks, part: Stretch, before: int) -> PoseTracks:
-    """The clip of a stretch as a part of a sentence that has so many glosses before it."""
+def numbered(clip: PoseTracks, part: Segment, before: int) -> PoseTracks:
+    """The clip of a segment as a part of a sentence that has so many glosses before it."""
     if clip.shown is None:
         return clip
     own = (clip.shown >= part.first) & (clip.shown < part.last)

@@ -19,7 +19,7 @@ What a checkpoint holds beside what Lightning writes is plain values and tensors
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -28,7 +28,7 @@ import torch
 from torch import Tensor
 
 from chereme.decoding.generation import PAPER_GENERATION, GenerationConfig
-from chereme.errors import InputError, UsageError
+from chereme.errors import UsageError
 from chereme.metrics import UNRANKED, accuracy_interval, ranks
 from chereme.metrics.translation import (
     gloss_edits,
@@ -38,13 +38,12 @@ from chereme.metrics.translation import (
 )
 from chereme.nn.configs import from_plain
 from chereme.systems.signx.base_task import SentenceTask
-from chereme.systems.signx.batch_decoder import BatchDecoder, Words
-from chereme.systems.signx.data import SentenceBatch, SentenceData, Split
+from chereme.systems.signx.batch_decoder import Words
+from chereme.systems.signx.data import SentenceBatch
 from chereme.systems.signx.pose2gloss import Pose2Gloss, Pose2GlossConfig
 from chereme.text.glosses import BOS, PAD, UNK, GlossVocabulary
 from chereme.training.checkpoints import read_checkpoint
 from chereme.training.optimiser import OptimiserConfig
-from chereme.training.scoring import ended, run_facts
 
 ReadWith = Literal["decoder", "ctc"]
 # Table 2, stage I. Choice: of "2%-10% of total steps" the longest warm-up.
@@ -52,7 +51,6 @@ PAPER_OPTIMISER = OptimiserConfig(
     "adamw", 1e-3, 0.01, schedule="warmup_cosine", warm_up=0.1, floor=0.05
 )
 _TOP = 5
-_HUGE = 1e4  # no weight of a network that learns; nor is NaN
 
 
 class SignXCheckpoint(NamedTuple):
@@ -79,7 +77,7 @@ class Pose2GlossTask(SentenceTask):
     """Pose2Gloss, with its losses and their schedules over all steps of the training.
 
     The vocabulary is that of the training sentences, whatever ``config.decoder`` says of its size.
-    What is watched is the word error rate on dev, read without a search.
+    ``best.ckpt`` is chosen by the word error rate on dev, read without a search.
 
     Args:
         config: the network and its losses; None: the paper's.
@@ -94,7 +92,8 @@ class Pose2GlossTask(SentenceTask):
         UsageError: ``read_with`` of a part that is not trained.
     """
 
-    monitor = "dev/wer"
+    kind, monitor, load = "pose2gloss", "dev/wer", staticmethod(load_signx)
+    model: Pose2Gloss
 
     def __init__(
         self,
@@ -105,21 +104,33 @@ class Pose2GlossTask(SentenceTask):
         read_with: ReadWith | None = None,
         save_every: int = 0,
     ) -> None:
-        super().__init__(save_every)
-        self.model = Pose2Gloss(config or Pose2GlossConfig())
-        self.optimiser = optimiser or PAPER_OPTIMISER
-        self.ctc_beam = ctc_beam
-        generation = generation or PAPER_GENERATION
-        longest = min(generation.max_length, self.model.config.decoder.max_length)
-        self.generation = replace(generation, max_length=longest)
-        self.readers = self.model.config.readers
-        self.read_with = self.readers[0] if read_with is None and self.readers else read_with
-        if self.read_with not in self.readers:
+        model = Pose2Gloss(config or Pose2GlossConfig())
+        readers = model.config.readers
+        read_with = readers[0] if read_with is None and readers else read_with
+        if read_with not in readers:
             raise UsageError(
-                f"read_with: expected what is trained ({', '.join(self.readers) or 'nothing is'}), "
-                f"got {self.read_with!r}"
+                f"read_with: expected what is trained ({', '.join(readers) or 'nothing is'}), got "
+                f"{read_with!r}"
             )
+        super().__init__(
+            model,
+            optimiser or PAPER_OPTIMISER,
+            generation or PAPER_GENERATION,
+            ctc_beam,
+            read_with,
+            save_every,
+        )
+        self.model, self.readers = model, readers
         self._val_outputs: list[tuple[Sequence[Words], dict[str, list[Words]]]] = []
+
+    @property
+    def pose2gloss(self) -> Pose2Gloss:
+        return self.model
+
+    @property
+    def vocabulary(self) -> GlossVocabulary:
+        vocabulary: GlossVocabulary = self.data.vocabulary
+        return vocabulary
 
     # -- what the data asks ------------------------------------------------------------------------
     @property
@@ -127,18 +138,8 @@ class Pose2GlossTask(SentenceTask):
         """The tracks that the model reads."""
         return tuple(self.model.config.tracks.widths)
 
-    @property
-    def longest(self) -> int:
-        """Glosses that a sentence may have."""
-        return self.model.config.decoder.max_length
-
-    @property
-    def _data(self) -> SentenceData:
-        data: SentenceData = super()._data
-        return data
-
     def setup(self, stage: str) -> None:
-        data, config = self._data, self.model.config
+        data, config = self.data, self.model.config
         if config.decoder.vocabulary != len(data.vocabulary):
             # Known from the data alone. A checkpoint that training goes on from fills it after.
             decoder = replace(config.decoder, vocabulary=len(data.vocabulary))
@@ -148,13 +149,10 @@ class Pose2GlossTask(SentenceTask):
             encoder.set_statistics(torch.from_numpy(mean), torch.from_numpy(std))
 
     # -- training ----------------------------------------------------------------------------------
-    def configure_optimizers(self) -> Any:
-        return self.optimiser.build(self.parameters(), int(self.trainer.estimated_stepping_batches))
-
     @property
     def progress(self) -> float:
-        """The share of all steps that is done, by which weights and teacher forcing go: the first
-        step is at 0, the last at 1."""
+        """The fraction of all steps that is done, by which weights and teacher forcing go: 0 in the
+        first step, 1 in the last."""
         last = int(self.trainer.estimated_stepping_batches) - 1
         return min(1.0, self.trainer.global_step / last) if last > 0 else 1.0
 
@@ -164,43 +162,12 @@ class Pose2GlossTask(SentenceTask):
             batch.tracks, batch.present, batch.lengths, batch.glosses, teacher_forcing=forced
         )
         losses = self.model.losses(out, self.progress, batch.shown)
-        self._check(losses.total, batch, ~out.logits.isfinite().flatten(1).all(1))
+        self.check_losses(losses._asdict(), batch.ids, out.logits)
         # Else Lightning takes longer over them than a small network over its step.
         if (self.global_step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             values = {f"train/{name}": value.detach() for name, value in losses._asdict().items()}
             self.log_dict(values | {"train/forced": forced}, batch_size=len(batch.ids))
         return losses.total
-
-    def _check(self, total: Tensor, batch: SentenceBatch, broken: Tensor) -> None:
-        """InputError unless the loss is finite; ``broken (B,)``: sentences with NaN in the
-        output."""
-        if torch.isfinite(total):
-            return
-        names = [n for n, bad in zip(batch.ids, broken.tolist(), strict=True) if bad] or batch.ids
-        diverged = not all(bool((p.abs() < _HUGE).all()) for p in self.parameters())
-        raise InputError(
-            f"step {self.global_step}: expected a finite loss, got {total.item()}, of the "
-            f"sentences {', '.join(names)}; "
-            + (
-                "weights have diverged: lower the learning rate or clip gradients "
-                "(trainer.gradient_clip_val)"
-                if diverged
-                else "look at these tracks, or train in full precision (trainer.precision=32)"
-            )
-        )
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        data = self._data
-        checkpoint["signx"] = {
-            "kind": "pose2gloss",
-            "config": asdict(self.model.config),
-            "tokens": list(data.vocabulary.tokens),
-            "units": data.vocabulary.units,
-            "rate": data.rate,
-            "read_with": self.read_with,
-            "generation": asdict(self.generation),
-            "ctc_beam": self.ctc_beam,
-        }
 
     # -- reading -----------------------------------------------------------------------------------
     def validation_step(self, batch: SentenceBatch, index: int) -> None:
@@ -220,12 +187,6 @@ class Pose2GlossTask(SentenceTask):
                 self.log("dev/wer", found.edits.error_rate, prog_bar=True)
         self._val_outputs.clear()
 
-    @property
-    def reader(self) -> BatchDecoder:
-        """The network, reading."""
-        vocabulary = self._data.vocabulary
-        return BatchDecoder(self.model, vocabulary, self.generation, self.ctc_beam)
-
     @torch.no_grad()
     def gloss_ranks(self, batch: SentenceBatch) -> list[list[int]]:
         """Of each gloss of each sentence its rank, from 1, in what the decoder says after the true
@@ -237,67 +198,33 @@ class Pose2GlossTask(SentenceTask):
         result = []
         for row, true in zip(logits, batch.glosses.cpu().numpy(), strict=True):
             count = int((true != PAD).sum())
-            places = np.where(true[:count] == UNK, UNRANKED, ranks(row[:count], true[:count]))
-            result.append(places.tolist())
+            found = ranks(row[:count], true[:count])
+            result.append(np.where(true[:count] == UNK, UNRANKED, found).tolist())
         return result
 
     # -- the score ---------------------------------------------------------------------------------
-    def score(self, split: Split) -> tuple[dict[str, Any] | None, list[dict[str, str]]]:
-        """What ``metrics.json`` and ``readings.json`` say of a split. Of sentences without tracks
-        no gloss is read."""
-        self.model.eval()
-        data, rows = self._data, []
-        readings: dict[str, list[list[Words]]] = {}
-        places: list[list[int]] = []
+    def score(self, split: Literal["dev", "test"]) -> dict[str, Any] | None:
+        data = self.data
+        if not data.sentences[split]:
+            return None
         whole = "decoder" in self.readers and data.vocabulary.units == "glosses"
-        sentences = data.sentences[split]
-        if not sentences:
-            return None, []
-        for batch in data.whole(split):
-            moved = self.transfer_batch_to_device(batch, self.device, 0)
-            val_outputs = self.reader.beam(moved.tracks, moved.present, moved.lengths)
-            for name, beams in val_outputs.items():
+        readings: dict[str, list[list[Words]]] = {}
+        ranked: list[list[int]] = []
+        for batch in self.batches(split):
+            read = self.reader.beam(batch.tracks, batch.present, batch.lengths)
+            for name, beams in read.items():
                 readings.setdefault(name, []).extend(beams)
-            places += self.gloss_ranks(moved) if whole else []
-        unread = data.unread[split]
-        for beams in readings.values():
-            beams += [[()] for _ in unread]
-        sentences = [*sentences, *unread]
+            ranked += self.gloss_ranks(batch) if whole else []
+        self.add_readings(split, readings)
+        sentences = self.sentences(split)
         true = [sentence.words for sentence in sentences]
-        for number, sentence in enumerate(sentences):
-            read = {name: " ".join(beams[number][0]) for name, beams in readings.items()}
-            about = {"id": sentence.id, "signer": sentence.signer or "", "split": split}
-            rows.append({**about, "glosses": " ".join(sentence.words), **read})
-        result = {
+        return {
             "sentences": len(sentences),
-            "without_tracks": len(unread),
+            "without_tracks": len(self.data.unread[split]),
             "unseen_glosses": round(data.unseen(split), 2),
-            **({f"gloss_top{_TOP}": round(gloss_top_n(places, _TOP), 2)} if whole else {}),
+            **({f"gloss_top{_TOP}": round(gloss_top_n(ranked, _TOP), 2)} if whole else {}),
             **{name: gloss_figures(true, beams) for name, beams in readings.items()},
         }
-        return result, rows
-
-    def finish(self, output: Path, cli: Any) -> None:
-        """Score ``best.ckpt`` (``last.ckpt`` where nothing was watched) on dev and test, and write
-        ``metrics.json`` and ``readings.json``; nothing where training was cut off."""
-        data = cli.datamodule
-        if not ended(cli.trainer):
-            return
-        scored = self.scored(output)
-        self.model = load_signx(output / scored).model.to(self.device)
-        about = run_facts(self, output, cli) | {
-            "kind": "pose2gloss",
-            "scored": scored,
-            "data": {"root": data.root, "layout": data.layout, "split_by": data.split_by}
-            | ({} if data.split_by == "column" else {"fold": data.fold}),
-            "training_sentences": len(data.sentences["train"]),
-            "vocabulary": len(data.vocabulary),
-            "tracks": list(data.statistics),
-            "warnings": data.counts,
-            "generation": asdict(self.generation),
-            "ctc_beam": self.ctc_beam,
-        }
-        self.write_scores(output, about)
 
 
 def gloss_figures(true: Sequence[Words], beams: Sequence[Sequence[Words]]) -> dict[str, Any]:

@@ -107,10 +107,10 @@ class TrackAugmentation:
     be blended, in units of its spread in the training data. ``drift``: likewise of the place of
     each part as a whole (`PARTS`), which wanders, of the picture's width and height: as whoever
     predicts tracks from pictures errs (`chereme.systems.signx.video_task`). ``lost``: up to this
-    share of the frames of each track is missing, in a row. ``mirror``: share of the clips that are
-    signed by the other hand; of clips all of whose tracks can be mirrored. Choice: none, as
-    pointing to the left is then pointing to the right; for glosses that name no side it is worth a
-    trial.
+    fraction of the frames of each track is missing, in a row. ``mirror``: fraction of the clips
+    that are signed by the other hand; of clips all of whose tracks can be mirrored. Choice: none,
+    as pointing to the left is then pointing to the right; for glosses that name no side it is worth
+    a trial.
     """
 
     speed: float = 0.1

@@ -35,7 +35,7 @@ class TracksConfig:
 
     ``widths``: the tracks that the model knows, by name. ``hidden``: d_h. ``match``: how Eq. 3
     makes ``latent`` numbers of d_h: "linear" or "pad", with zeros. Choice: linear; the paper says
-    "project" and calls it PadMatch. ``drop_track``: share of the tracks of clips hidden in
+    "project" and calls it PadMatch. ``drop_track``: fraction of the tracks of clips hidden in
     training, never all of a clip's, so that any subset works (the paper has all five always).
 
     What an encoder sees beside the numbers, nothing in the paper: ``origins``: tracks, all of whose

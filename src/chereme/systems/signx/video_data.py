@@ -1,21 +1,18 @@
-"""Sentences with their pictures and their pose tracks, for stage II of SignX.
-
-Everything random is a function of (seed, epoch) or of (seed, epoch, step), as in `sentence_data`.
-"""
+"""Sentences with their pictures and their pose tracks, for stage II of SignX."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, Literal, NamedTuple
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from chereme.datasets.sentences import Sentence, SentenceCorpus
 from chereme.errors import InputError, UsageError
@@ -24,10 +21,10 @@ from chereme.systems.signx.data import (
     SentenceBatch,
     SentenceClip,
     SentenceData,
-    Split,
     collate_sentences,
 )
 from chereme.systems.signx.track_augmentation import GEOMETRY
+from chereme.training.data import Split
 from chereme.video import open_video
 from chereme.video.letterbox import letterbox
 
@@ -232,9 +229,11 @@ class VideoData(SentenceData):
         pictures: how pictures are changed, and tracks with them; None: they stay as they are.
         batch_size: whole sentences that are read at once.
         in_memory: keep pictures; else they are decoded each time that they are seen.
-        split_by, folds, fold, watch, tracks, rate, steps_per_epoch, workers, seed: see
+        split_by, folds, fold, validate, tracks, rate, steps_per_epoch, workers, seed: see
             `SentenceData`; an epoch has as many frames as there are, if nothing is said.
     """
+
+    collate = staticmethod(collate_videos)
 
     def __init__(
         self,
@@ -242,7 +241,7 @@ class VideoData(SentenceData):
         split_by: Literal["column", "folds", "signers"] = "column",
         folds: int = 5,
         fold: int = 0,
-        watch: bool = True,
+        validate: bool = True,
         tracks: list[str] | None = None,
         rate: float | None = PAPER_RATE,
         batch_frames: int = 256,
@@ -259,7 +258,7 @@ class VideoData(SentenceData):
             split_by=split_by,
             folds=folds,
             fold=fold,
-            watch=watch,
+            validate=validate,
             tracks=tracks,
             rate=rate,
             batch_size=batch_size,
@@ -275,6 +274,10 @@ class VideoData(SentenceData):
             )
         self.batch_frames, self.shortest, self.pictures = batch_frames, shortest, pictures
         self._seen: dict[str, Pictures] = {}
+
+    def facts(self) -> dict[str, Any]:
+        frames = sum(self.tracks_of(sentence).frames for sentence in self.sentences["train"])
+        return super().facts() | {"training_frames": frames}
 
     def setup(self, stage: str | None = None) -> None:
         """See `SentenceData.setup`; the task says by ``image_size`` what it looks at.
@@ -304,8 +307,8 @@ class VideoData(SentenceData):
                 f"{self.root}: expected sentences whose videos are on disk (the column video of "
                 f"the manifest), got none of {len(corpus.sentences):,}"
             )
-        there = {sentence.id for sentence in filmed}
-        without = [s.id for s in corpus.sentences if s.id not in there]
+        present = {sentence.id for sentence in filmed}
+        without = [s.id for s in corpus.sentences if s.id not in present]
         self._count("without_video", without, "have no video on disk", corpus.rows)
         return SentenceCorpus(
             corpus.name, filmed, corpus.rows, corpus.findings, dict(corpus.published)
@@ -331,12 +334,12 @@ class VideoData(SentenceData):
     @property
     def steps(self) -> int:
         """Steps of an epoch, the same in every process."""
-        steps = max(1, sum(self._frames) // (self.batch_frames * self._world[0]))
+        steps = max(1, sum(self._frames) // (self.batch_frames * self.world[0]))
         return steps if self.steps_per_epoch is None else self.steps_per_epoch
 
-    def epoch_windows(self, epoch: int) -> list[list[Window]]:
+    def epoch_batches(self, epoch: int) -> list[list[Window]]:
         """What is seen in each step of an epoch."""
-        world, rank = self._world
+        world, rank = self.world
         rng = np.random.default_rng([self.seed, epoch])
         longest = max(*self._frames, self.shortest)
         deck: list[int] = []
@@ -355,20 +358,5 @@ class VideoData(SentenceData):
             steps.append(step)
         return steps[rank::world]
 
-    def epoch_loader(self, epoch: int, skip: int = 0) -> Iterator[Any]:
-        """The batches of an epoch from number ``skip`` on."""
-        return iter(self._of(_Windows(self, epoch), self.epoch_windows(epoch)[skip:]))
-
-    def whole(self, split: Split) -> DataLoader[Any]:
-        """All sentences of a split, in their order; every process has all of them."""
-        sentences, size = _Whole(self, split), self.batch_size
-        numbers = list(range(len(sentences)))
-        return self._of(sentences, [numbers[i : i + size] for i in numbers[::size]])
-
-    def _of(self, clips: Dataset[VideoClip], batches: Sequence[Sequence[Any]]) -> DataLoader[Any]:
-        return DataLoader(
-            clips,
-            batch_sampler=cast(Any, batches),
-            collate_fn=collate_videos,
-            num_workers=self.workers,
-        )
+    def dataset(self, split: Split, epoch: int | None) -> Dataset[Any]:
+        return _Whole(self, split) if epoch is None else _Windows(self, epoch)

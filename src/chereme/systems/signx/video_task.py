@@ -17,30 +17,26 @@ What a checkpoint holds beside what Lightning writes is plain values and tensors
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 from chereme.decoding.generation import PAPER_GENERATION, GenerationConfig
-from chereme.errors import InputError
 from chereme.metrics.translation import score_glosses
 from chereme.nn.configs import from_plain
 from chereme.systems.signx.base_task import SentenceTask
-from chereme.systems.signx.batch_decoder import BatchDecoder
-from chereme.systems.signx.data import Split
 from chereme.systems.signx.pose2gloss import Pose2Gloss, Pose2GlossConfig
 from chereme.systems.signx.task import gloss_figures, load_signx
 from chereme.systems.signx.track_errors import TrackErrors
 from chereme.systems.signx.video2pose import Video2Gloss, Video2PoseConfig
-from chereme.systems.signx.video_data import VideoBatch, VideoData
+from chereme.systems.signx.video_data import VideoBatch
 from chereme.text.glosses import GlossVocabulary
 from chereme.training.checkpoints import read_checkpoint
 from chereme.training.optimiser import OptimiserConfig
-from chereme.training.scoring import ended, run_facts
 
 Words = tuple[str, ...]
 # Table 2, stage II: with it 300 epochs of batches of 32, gradients of at most 1, and an
@@ -77,8 +73,8 @@ def load_video2gloss(path: str | Path) -> Video2GlossCheckpoint:
 class Video2PoseTask(SentenceTask):
     """Video2Pose before a Pose2Gloss that stays as it is, with the loss of Eq. 13.
 
-    What is watched is that loss on dev; beside it stand the word error rates of Pose2Gloss on the
-    tracks of Video2Pose and on the true ones.
+    ``best.ckpt`` is chosen by that loss on dev; beside it stand the word error rates of Pose2Gloss
+    on the tracks of Video2Pose and on the true ones.
 
     Args:
         pose2gloss: a checkpoint of stage I.
@@ -91,7 +87,9 @@ class Video2PoseTask(SentenceTask):
         BundleError: a file that is no checkpoint of stage I.
     """
 
-    monitor = "dev/loss"
+    kind, monitor, load = "video2gloss", "dev/loss", staticmethod(load_video2gloss)
+    batch = "batch_frames"
+    model: Video2Gloss
 
     def __init__(
         self,
@@ -102,19 +100,29 @@ class Video2PoseTask(SentenceTask):
         ctc_beam: int | None = None,
         save_every: int = 0,
     ) -> None:
-        super().__init__(save_every)
-        network, self.vocabulary, about = load_signx(pose2gloss)
+        network, vocabulary, about = load_signx(pose2gloss)
+        stored = about.get("generation")
+        super().__init__(
+            network,
+            optimiser or PAPER_OPTIMISER,
+            generation or (GenerationConfig(**stored) if stored else PAPER_GENERATION),
+            ctc_beam or int(about.get("ctc_beam", 5)),
+            str(about["read_with"]),
+            save_every,
+        )
         self.model = Video2Gloss(config or Video2PoseConfig(), network)
-        self.optimiser = optimiser or PAPER_OPTIMISER
-        self.read_with = str(about["read_with"])
-        given = about.get("generation")
-        wanted = generation or (GenerationConfig(**given) if given else PAPER_GENERATION)
-        longest = min(wanted.max_length, network.config.decoder.max_length)
-        self.generation = replace(wanted, max_length=longest)
-        self.ctc_beam = ctc_beam or int(about.get("ctc_beam", 5))
+        self._vocabulary = vocabulary
         self._read: dict[str, list[Words]] = {}
         self._true: list[Words] = []
         self._loss = self._errors()
+
+    @property
+    def pose2gloss(self) -> Pose2Gloss:
+        return self.model.pose2gloss
+
+    @property
+    def vocabulary(self) -> GlossVocabulary:
+        return self._vocabulary
 
     # -- what the data asks ------------------------------------------------------------------------
     @property
@@ -123,22 +131,12 @@ class Video2PoseTask(SentenceTask):
         return tuple(self.model.video2pose.widths)
 
     @property
-    def longest(self) -> int:
-        """Glosses that a sentence may have."""
-        return self.model.pose2gloss.config.decoder.max_length
-
-    @property
     def image_size(self) -> int:
         """Pixels of a side of the pictures."""
-        return self.model.video2pose.config.vit.image_size
-
-    @property
-    def _data(self) -> VideoData:
-        data: VideoData = super()._data
-        return data
+        return int(self.model.video2pose.config.vit.image_size)
 
     def setup(self, stage: str) -> None:
-        for name, known in self._data.known.items():
+        for name, known in self.data.known.items():
             self.model.set_known(name, torch.from_numpy(known))
 
     def _errors(self) -> TrackErrors:
@@ -146,10 +144,6 @@ class Video2PoseTask(SentenceTask):
         return TrackErrors({name: encoder(name).std for name in self.tracks})
 
     # -- training ----------------------------------------------------------------------------------
-    def configure_optimizers(self) -> Any:
-        steps = int(self.trainer.estimated_stepping_batches)
-        return self.optimiser.build(self.model.video2pose.parameters(), steps)
-
     def predicted(self, batch: VideoBatch) -> dict[str, Tensor]:
         """The tracks ``(B, T, W)`` that the pictures of a batch show."""
         tracks: dict[str, Tensor] = self.model(batch.frames.float() / 255, batch.sentences.lengths)
@@ -157,45 +151,25 @@ class Video2PoseTask(SentenceTask):
 
     def training_step(self, batch: VideoBatch, index: int) -> Tensor:
         sentences = batch.sentences
-        loss = self.model.reconstruction_loss(
-            self.predicted(batch), sentences.tracks, sentences.present
-        )
-        if not torch.isfinite(loss):
-            raise InputError(
-                f"step {self.global_step}: expected a finite loss, got {loss.item()}, of the "
-                f"sentences {', '.join(sentences.ids)}; lower the learning rate or clip gradients "
-                "(trainer.gradient_clip_val), or look at these tracks"
-            )
+        tracks = self.predicted(batch)
+        loss: Tensor = self.model.reconstruction_loss(tracks, sentences.tracks, sentences.present)
+        self.check_losses({"total": loss}, sentences.ids, torch.cat([*tracks.values()], -1))
         if (self.global_step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             self.log("train/loss", loss.detach(), batch_size=len(sentences.ids))
         return loss
 
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["signx"] = {
-            "kind": "video2gloss",
-            "video2pose": asdict(self.model.video2pose.config),
-            "config": asdict(self.model.pose2gloss.config),
-            "tokens": list(self.vocabulary.tokens),
-            "units": self.vocabulary.units,
-            "rate": self._data.rate,
-            "read_with": self.read_with,
-            "generation": asdict(self.generation),
-            "ctc_beam": self.ctc_beam,
-        }
+    def checkpoint_entry(self) -> dict[str, Any]:
+        video2pose = asdict(self.model.video2pose.config)
+        return super().checkpoint_entry() | {"video2pose": video2pose}
 
     # -- reading -----------------------------------------------------------------------------------
-    @property
-    def reader(self) -> BatchDecoder:
-        """Pose2Gloss, reading."""
-        return BatchDecoder(self.model.pose2gloss, self.vocabulary, self.generation, self.ctc_beam)
-
     def both_tracks(self, batch: VideoBatch) -> dict[str, tuple[dict[str, Tensor], ...]]:
         """Tracks and the frames in which they are present: the true ones, and those of the video,
         which are present everywhere."""
         sentences = batch.sentences
         seen = self.predicted(batch)
-        there = next(iter(seen.values())).new_ones(batch.frames.shape[:2], dtype=torch.bool)
-        ways = ((sentences.tracks, sentences.present), (seen, dict.fromkeys(seen, there)))
+        every = next(iter(seen.values())).new_ones(batch.frames.shape[:2], dtype=torch.bool)
+        ways = ((sentences.tracks, sentences.present), (seen, dict.fromkeys(seen, every)))
         return dict(zip(_WAYS, ways, strict=True))
 
     @torch.no_grad()
@@ -221,42 +195,31 @@ class Video2PoseTask(SentenceTask):
 
     # -- the score ---------------------------------------------------------------------------------
     @torch.no_grad()
-    def score(self, split: Split) -> tuple[dict[str, Any] | None, list[dict[str, str]]]:
-        """What ``metrics.json`` and ``readings.json`` say of a split. Of sentences without tracks
-        no gloss is read."""
-        self.model.eval()
-        data, errors = self._data, self._errors()
-        sentences = data.sentences[split]
-        if not sentences:
-            return None, []
+    def score(self, split: Literal["dev", "test"]) -> dict[str, Any] | None:
+        errors = self._errors()
+        if not self.data.sentences[split]:
+            return None
         found: dict[str, dict[str, list[list[Words]]]] = {way: {} for way in _WAYS}
-        for batch in data.whole(split):
-            moved: VideoBatch = self.transfer_batch_to_device(batch, self.device, 0)
-            both = self.both_tracks(moved)
-            errors.add(both["video"][0], moved.sentences)
+        for batch in self.batches(split):
+            both = self.both_tracks(batch)
+            errors.add(both["video"][0], batch.sentences)
             for way, (tracks, present) in both.items():
-                read = self.reader.beam(tracks, present, moved.sentences.lengths)
+                read = self.reader.beam(tracks, present, batch.sentences.lengths)
                 for name, beams in read.items():
                     found[way].setdefault(name, []).extend(beams)
-        unread = data.unread[split]
-        for readings in found.values():
-            for beams in readings.values():
-                beams += [[()] for _ in unread]
-        sentences = [*sentences, *unread]
-        true = [sentence.words for sentence in sentences]
-        rows = [
+        self.add_readings(
+            split,
             {
-                "id": sentence.id,
-                "signer": sentence.signer or "",
-                "split": split,
-                "glosses": " ".join(sentence.words),
-                **_first(found, number),
-            }
-            for number, sentence in enumerate(sentences)
-        ]
-        result = {
+                f"{way}/{name}": beams
+                for way, readings in found.items()
+                for name, beams in readings.items()
+            },
+        )
+        sentences = self.sentences(split)
+        true = [sentence.words for sentence in sentences]
+        return {
             "sentences": len(sentences),
-            "without_tracks": len(unread),
+            "without_tracks": len(self.data.unread[split]),
             "signers": len({sentence.signer for sentence in sentences}),
             "loss": round(errors.loss, 4),
             "errors": {name: round(value, 4) for name, value in errors.figures().items()},
@@ -265,36 +228,7 @@ class Video2PoseTask(SentenceTask):
                 for way, readings in found.items()
             },
         }
-        return result, rows
 
-    def finish(self, output: Path, cli: Any) -> None:
-        """Score ``best.ckpt`` (``last.ckpt`` where nothing was watched) on dev and test, and write
-        ``metrics.json`` and ``readings.json``; nothing where training was cut off."""
-        data = cli.datamodule
-        if not ended(cli.trainer):
-            return
-        scored = self.scored(output)
-        self.model = load_video2gloss(output / scored).model.to(self.device)
-        about = run_facts(self, output, cli, "batch_frames") | {
-            "kind": "video2gloss",
-            "scored": scored,
-            "read_with": self.read_with,
-            "data": {"root": data.root, "split_by": data.split_by},
-            "training_sentences": len(data.sentences["train"]),
-            "training_frames": sum(data.tracks_of(s).frames for s in data.sentences["train"]),
-            "tracks": list(data.statistics),
-            "warnings": data.counts,
-            "parameters": sum(p.numel() for p in self.model.video2pose.parameters()),
-        }
-        self.write_scores(output, about)
-
-
-def _first(
-    found: Mapping[str, Mapping[str, Sequence[Sequence[Words]]]], number: int
-) -> dict[str, str]:
-    """The best hypothesis of each way of reading a sentence."""
-    return {
-        f"{way}/{name}": " ".join(beams[number][0])
-        for way, readings in found.items()
-        for name, beams in readings.items()
-    }
+    def facts(self) -> dict[str, Any]:
+        learnt = sum(p.numel() for p in self.model.video2pose.parameters())
+        return super().facts() | {"parameters": learnt}

@@ -30,13 +30,15 @@ class Inputs:
 
     ``image_size``: side of its crops in pixels, None where it reads none. ``vector_dim``: width of
     the teacher's vectors, as input or to distil from, None without. ``stride``: frames a step.
-    ``symbols``: width of its output, blank included.
+    ``symbols``: width of its output, blank included. ``landmarks``: the vectors are
+    ``landmark_features``, of no teacher.
     """
 
     image_size: int | None
     vector_dim: int | None
     stride: int
     symbols: int
+    landmarks: bool = False
 
 
 @dataclass

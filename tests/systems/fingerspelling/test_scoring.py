@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +9,13 @@ import pytest
 import torch
 
 from chereme.errors import UsageError
+from chereme.systems.fingerspelling.batches import ClipTransform, Inputs, collate
 from chereme.systems.fingerspelling.language_model import (
     CharLM,
     CharLMConfig,
     export_language_model,
 )
-from chereme.text import Alphabet
-from chereme.training.batches import ClipTransform, Inputs, collate
-from chereme.training.scoring import (
+from chereme.systems.fingerspelling.scoring import (
     DecodingConfig,
     Reading,
     first_clip,
@@ -25,8 +23,8 @@ from chereme.training.scoring import (
     milliseconds_a_frame,
     read_batch,
     score,
-    write_metrics,
 )
+from chereme.text import Alphabet
 
 ABC = Alphabet(("a", "b", "c"))
 
@@ -127,9 +125,3 @@ def test_reading_a_batch_and_its_time(make_clip) -> None:
     assert milliseconds_a_frame(logits, [], torch.device("cpu")) is None
     alone = first_clip(batch, torch.device("cpu"))
     assert (alone.ids, alone.targets.tolist()) == (["x"], [[1, 2]])
-
-
-def test_metrics_are_written_whole(tmp_path: Path) -> None:
-    write_metrics(tmp_path / "metrics.json", {"name": "é", "dev": None})
-    assert json.loads((tmp_path / "metrics.json").read_text("utf-8")) == {"name": "é", "dev": None}
-    assert [p.name for p in tmp_path.iterdir()] == ["metrics.json"]

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from chereme.errors import InputError
+from chereme.systems.fingerspelling.batches import ClipTransform, Inputs, collate
 from chereme.text import ASL_LETTERS
 from chereme.training.augmentation import NONE
-from chereme.training.batches import ClipTransform, Inputs, collate
 
 INPUTS = Inputs(image_size=12, vector_dim=6, stride=2, symbols=27)
 MAKER = ClipTransform(INPUTS, ASL_LETTERS, teacher="toy")

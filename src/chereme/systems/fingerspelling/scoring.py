@@ -1,13 +1,10 @@
-"""Reading clips with a trained recogniser, and the score of a run: ``metrics.json``."""
+"""Reading clips with a trained recogniser of fingerspelling, and its score."""
 
 from __future__ import annotations
 
-import json
-import platform
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -21,8 +18,8 @@ from chereme.decoding.language_model import OnnxLanguageModel
 from chereme.decoding.tuning import tune
 from chereme.errors import UsageError
 from chereme.metrics import accuracy_interval, edit_counts, pool
+from chereme.systems.fingerspelling.batches import Batch
 from chereme.text import Alphabet
-from chereme.training.batches import Batch
 
 Logits = Callable[[Batch], tuple[Tensor, Tensor]]  # (B, T', V) and lengths (B,)
 
@@ -171,42 +168,6 @@ def first_clip(batch: Batch, device: torch.device) -> Batch:
 def _wait(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-
-
-def machine(device: torch.device) -> str:
-    """What the network ran on, in words."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
-
-
-def ended(trainer: Any) -> bool:
-    """Whether this process is to score: training came to its end, and no other process does."""
-    steps: int = trainer.estimated_stepping_batches
-    return bool(trainer.is_global_zero and trainer.global_step >= steps)
-
-
-def run_facts(task: Any, output: Path, cli: Any, batch: str = "batch_size") -> dict[str, Any]:
-    """What ``metrics.json`` says of any run: how long ``task`` was trained, how large its ``model``
-    is, and on what it ran. ``batch``: what the data module calls the size of a process's batch;
-    said is the size with all processes and all batches that are accumulated."""
-    trainer = cli.trainer
-    batches = getattr(cli.datamodule, batch) * trainer.world_size
-    return {
-        "name": output.name,
-        "epochs": trainer.current_epoch,
-        "steps": trainer.global_step,
-        batch: batches * trainer.accumulate_grad_batches,
-        "parameters": sum(p.numel() for p in task.model.parameters()),
-        "device": machine(task.device),
-    }
-
-
-def write_metrics(path: Path, metrics: dict[str, Any]) -> None:
-    """``metrics.json``, whole or not at all."""
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(metrics, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    part.replace(path)
 
 
 def _rounded(percent: float) -> float | None:

@@ -16,9 +16,9 @@ from chereme.datasets.prepare import SETTINGS, check_settings
 from chereme.datasets.shards import write
 from chereme.errors import InputError, UsageError
 from chereme.hands.signing import bridge_gaps
-from chereme.training.augmentation import NONE
-from chereme.training.batches import Inputs
-from chereme.training.shards import BRIDGE, ShardData, alphabet_of
+from chereme.systems.fingerspelling.batches import Inputs
+from chereme.systems.fingerspelling.data import ShardData, alphabet_of
+from chereme.training.shards import BRIDGE
 
 INPUTS = Inputs(image_size=8, vector_dim=None, stride=1, symbols=27)
 
@@ -54,33 +54,44 @@ def test_dev_is_whole_and_unchanged(coloured_shards: Path) -> None:
     assert data.rate == 25.0
 
 
-def test_splits_come_from_the_folders_that_have_them(
+def test_a_folder_that_is_listed_twice_counts_twice(
     coloured_shards: Path, tmp_path: Path, make_clip: Callable
 ) -> None:
-    write([make_clip("photo", "a")], tmp_path / "photos")
+    """Its clips are then changed in two ways; clips without a hand are not trained on."""
+    photos = [make_clip("photo", "abc"), make_clip("unseen", "a", absent=tuple(range(6)))]
+    write(photos, tmp_path / "photos")
     shutil.copy(coloured_shards / SETTINGS, tmp_path / "photos")
     both = [str(coloured_shards), str(tmp_path / "photos")]
-    data = set_up(ShardData(both * 2, workers=0, batch_size=1))
+    data = ShardData(both * 2, workers=0, batch_size=1)
+    with pytest.warns(UserWarning, match="2 clips show no hand and are left out"):
+        set_up(data)
     assert data.steps == 26
-    assert data.folders("dev") == data.folders("test") == both[:1]
+    one, other = [batch.crops for batch in data.epoch_loader(0) if batch.ids == ["photo"]]
+    assert one.shape != other.shape or not torch.equal(one, other)
     assert len(flat(ids(data.whole("dev")))) == 6
-    other = set_up(ShardData(both[1:], dev=both[:1], workers=0))
-    assert len(flat(ids(other.whole("dev")))) == 6
+    other = set_up(ShardData(both[:1], test=[], workers=0))
     assert ids(other.whole("test")) == []
     with pytest.raises(InputError, match=r"photos: expected shards dev-000000\.tar"):
         set_up(ShardData(both[1:]))
+
+
+def test_epochs_repeat_themselves_and_change_clips_otherwise(coloured_shards: Path) -> None:
+    data = set_up(ShardData([str(coloured_shards)], workers=0, batch_size=2))
+    one, again, later = (list(data.epoch_loader(epoch)) for epoch in (0, 0, 1))
+    for a, b in zip(one, again, strict=True):
+        assert a.ids == b.ids
+        assert torch.equal(a.crops, b.crops)
+    assert [b.ids for b in later] != [b.ids for b in one]
+    frames = [
+        next(b.crops[b.ids.index("t3")] for b in run if "t3" in b.ids)[0] for run in (one, later)
+    ]
+    assert not torch.equal(*frames)
 
 
 def test_characters_outside_the_alphabet_are_told(coloured_shards: Path) -> None:
     some = ShardData([str(coloured_shards)], alphabet="bcdefghijklmnopqrstuvwxyz12", workers=0)
     with pytest.warns(UserWarning, match=r"labels of 8 clips .*left out.*1 different: 'a' in 8\)"):
         set_up(some, dataclasses.replace(INPUTS, symbols=28))
-
-
-def test_steps_of_an_epoch_can_be_limited(coloured_shards: Path) -> None:
-    data = set_up(ShardData([str(coloured_shards)], batch_size=2, steps_per_epoch=4, workers=0))
-    assert data.steps == len(ids(data.epoch_loader(0))) == 4
-    assert len(ids(data.epoch_loader(0, 3))) == 1
 
 
 def test_crops_are_described_as_they_are_made(coloured_shards: Path) -> None:
@@ -135,12 +146,3 @@ def test_what_does_not_go_together(coloured_shards: Path, tmp_path: Path) -> Non
         set_up(ShardData(folder, teacher="toy"))
     with pytest.raises(InputError, match="chereme prepare"):
         set_up(ShardData([str(tmp_path)]))
-
-
-@pytest.mark.slow
-def test_worker_processes_deliver_what_is_foreseen(coloured_shards: Path) -> None:
-    data = set_up(ShardData([str(coloured_shards)], batch_size=1, workers=3, augmentation=NONE))
-    whole = ids(data.epoch_loader(2))
-    assert len(whole) == data.steps == 12
-    assert ids(data.epoch_loader(2, 5)) == whole[5:]
-    assert sorted(flat(ids(data.whole("dev")))) == sorted(f"dev{i}" for i in range(6))
