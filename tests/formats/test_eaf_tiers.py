@@ -88,7 +88,11 @@ FILES = {
 }
 
 
-@pytest.fixture(params=[*FILES, "pympi_sample_3.0", "pympi_sample_2.7", "pyelan_Letters"])
+LARGE = ("pympi_sample_3.0", "pympi_sample_2.7")  # 2.4 MB each
+NAMES = (*FILES, *LARGE, "pyelan_Letters")
+
+
+@pytest.fixture(params=NAMES)
 def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     path = tmp_path / "clip.eaf"
     if request.param in FILES:
@@ -106,13 +110,14 @@ def shapes(element: ElementTree.Element) -> tuple[object, ...]:
 
 
 @pytest.mark.parametrize(
-    ("reading", "added"),
+    ("path", "reading", "added"),
     [
-        (LETTERS, ["read", "read-letters", "read-probability"]),
-        (GLOSSES, ["read", "read-probability"]),
-        (NOTHING, ["read", "read-letters", "read-probability"]),
+        *((name, LETTERS, ["read", "read-letters", "read-probability"]) for name in NAMES),
+        *((name, GLOSSES, ["read", "read-probability"]) for name in NAMES if name not in LARGE),
+        ("pretty", NOTHING, ["read", "read-letters", "read-probability"]),
+        ("no tiers", NOTHING, ["read", "read-letters", "read-probability"]),
     ],
-    ids=["letters", "glosses", "nothing"],
+    indirect=["path"],
 )
 def test_all_that_was_there_stays(path: Path, reading: ElanReading, added: list[str]) -> None:
     before, old = path.read_bytes(), Eaf(str(path))

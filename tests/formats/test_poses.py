@@ -1,13 +1,9 @@
 import dataclasses
 import io
-import re
-import struct
 import warnings
-import zipfile
 
 import numpy as np
 import pytest
-from numpy.lib import format as npy
 from pose_format import Pose, PoseHeader
 from pose_format.numpy import NumPyPoseBody
 from pose_format.pose_header import PoseHeaderComponent, PoseHeaderDimensions
@@ -16,7 +12,6 @@ from chereme.errors import InputError, UsageError
 from chereme.formats.dot_pose import LIMBS, POINT_NAMES
 from chereme.formats.poses import read_landmarks, write_landmarks
 from chereme.types import Landmarks
-from child import NEEDS_PROC, run_child
 
 RNG = np.random.default_rng(0)
 
@@ -44,6 +39,12 @@ def assert_equal(a, b, rtol=0.0):
     np.testing.assert_allclose(a.landmarks, b.landmarks, rtol=rtol)
     np.testing.assert_allclose(a.confidence, b.confidence, rtol=rtol)
     assert (a.width, a.height, a.handedness) == (b.width, b.height, b.handedness)
+
+
+def through(given, path):
+    """What is read of ``given`` after it was written to ``path``."""
+    write_landmarks(given, path)
+    return read_landmarks(path)
 
 
 def pose_file(path, components, data, confidence=None, fps=25.0, size=(640, 480)):
@@ -161,8 +162,7 @@ class TestRealFiles:
         for path in shared_data.glob("formats/pose/*.pose"):
             found = read_landmarks(path)
             for name in ("a.npz", "a.pose"):
-                write_landmarks(found, tmp_path / name)
-                back = read_landmarks(tmp_path / name)
+                back = through(found, tmp_path / name)
                 tracks = [back.handedness.index(side) for side in found.handedness]
                 np.testing.assert_array_equal(back.landmarks[:, tracks], found.landmarks)
                 np.testing.assert_array_equal(back.confidence[:, tracks], found.confidence)
@@ -185,17 +185,8 @@ class TestRoundTrip:
     def test_npz_is_exact(self, tmp_path):
         times = np.array([0.0, 0.1, 0.15, 0.4, 0.41, 2.0])
         given = some_landmarks(handedness=("right", "right", "unknown"), world=True)
-        given = Landmarks(
-            given.landmarks,
-            given.confidence,
-            times,
-            640,
-            480,
-            given.handedness,
-            given.world_landmarks,
-        )
-        write_landmarks(given, tmp_path / "new" / "a.npz")
-        back = read_landmarks(tmp_path / "new" / "a.npz")
+        given = dataclasses.replace(given, timestamps=times)
+        back = through(given, tmp_path / "new" / "a.npz")
         assert_equal(given, back)
         np.testing.assert_array_equal(back.timestamps, times)
         np.testing.assert_array_equal(back.world_landmarks, given.world_landmarks)
@@ -203,25 +194,21 @@ class TestRoundTrip:
     def test_npz_is_exact_for_numbers_that_look_like_other_units(self, tmp_path):
         hands = RNG.random((3, 1, 21, 3)).astype(np.float32)
         given = Landmarks(hands, np.ones((3, 1, 21)), np.arange(3.0), 640, 480, ("left",))
-        write_landmarks(given, tmp_path / "a.npz")
-        assert_equal(given, read_landmarks(tmp_path / "a.npz"))
+        assert_equal(given, through(given, tmp_path / "a.npz"))
 
     def test_no_frames_and_no_hands(self, tmp_path):
         none = Landmarks(
             np.zeros((4, 0, 21, 3)), np.zeros((4, 0, 21)), np.arange(4.0), 640, 480, ()
         )
-        write_landmarks(none, tmp_path / "a.npz")
-        assert read_landmarks(tmp_path / "a.npz").landmarks.shape == (4, 0, 21, 3)
-        write_landmarks(none, tmp_path / "a.pose")
-        assert not read_landmarks(tmp_path / "a.pose").confidence.any()
+        assert through(none, tmp_path / "a.npz").landmarks.shape == (4, 0, 21, 3)
+        assert not through(none, tmp_path / "a.pose").confidence.any()
         empty = Landmarks(np.zeros((0, 0, 21, 3)), np.zeros((0, 0, 21)), np.zeros(0), 640, 480, ())
         with pytest.raises(InputError, match="at least one frame"):
             write_landmarks(empty, tmp_path / "a.pose")
 
     def test_pose_is_equal_in_float32(self, tmp_path):
         given = some_landmarks()
-        write_landmarks(given, tmp_path / "a.pose")
-        back = read_landmarks(tmp_path / "a.pose")
+        back = through(given, tmp_path / "a.pose")
         assert_equal(given, back)
         np.testing.assert_allclose(back.timestamps, given.timestamps)
 
@@ -246,9 +233,9 @@ class TestRoundTrip:
         assert {frozenset(limb) for limb in hand.limbs} == {frozenset(limb) for limb in LIMBS}
 
     def test_one_frame(self, tmp_path):
-        given = _one_frame()
-        write_landmarks(given, tmp_path / "a.pose")
-        back = read_landmarks(tmp_path / "a.pose")
+        hand = a_hand(1)[:, None]
+        given = Landmarks(hand, np.ones((1, 1, 21)), np.zeros(1), 640, 480, ("right",))
+        back = through(given, tmp_path / "a.pose")
         np.testing.assert_array_equal(back.landmarks[:, 1], given.landmarks[:, 0])
         assert back.timestamps.tolist() == [0]
 
@@ -257,8 +244,7 @@ class TestRoundTrip:
         hands = np.broadcast_to(a_hand(1), (5, 1, 21, 3)).copy()
         hands[..., 0] += 100 * times[:, None, None]  # at constant speed: linear is exact
         given = Landmarks(hands, np.ones((5, 1, 21)), times, 640, 480, ("right",))
-        write_landmarks(given, tmp_path / "a.pose")
-        back = read_landmarks(tmp_path / "a.pose")
+        back = through(given, tmp_path / "a.pose")
         np.testing.assert_allclose(back.timestamps, [0, 0.25, 0.5, 0.75, 1])
         expected = hands[0] + np.array([100, 0, 0]) * back.timestamps[:, None, None, None]
         np.testing.assert_allclose(back.landmarks[:, 1], expected[:, 0], rtol=1e-5, atol=1e-4)
@@ -270,8 +256,7 @@ class TestRoundTrip:
         confidence[[1, 4]] = 0
         hands[[1, 4]] = np.nan
         given = Landmarks(hands, confidence, times, 640, 480, ("right",))
-        write_landmarks(given, tmp_path / "a.pose")
-        back = read_landmarks(tmp_path / "a.pose")
+        back = through(given, tmp_path / "a.pose")
         # 0.25 is nearer to the missing 0.1, 0.75 to the seen 0.6
         assert (back.confidence[:, 1] > 0).all(axis=1).tolist() == [True, False, True, True, False]
         assert np.nanmax(np.abs(back.landmarks[:, 1] - hands[0])) < 1e-3
@@ -284,25 +269,22 @@ class TestRoundTrip:
         given = dataclasses.replace(given, confidence=confidence)
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            write_landmarks(given, tmp_path / "a.pose")
-        right = read_landmarks(tmp_path / "a.pose").landmarks[:, 1]
+            right = through(given, tmp_path / "a.pose").landmarks[:, 1]
         np.testing.assert_allclose(right[:3], given.landmarks[:3, 0], rtol=1e-3)
         np.testing.assert_allclose(right[3:], given.landmarks[3:, 1], rtol=1e-3)
 
     def test_two_tracks_of_one_side_keep_the_longer_and_say_so(self, tmp_path):
         given = some_landmarks(handedness=("right", "right"))
         with pytest.warns(UserWarning, match=r"track 0 \(right, seen in 5 frames\) is left out"):
-            write_landmarks(given, tmp_path / "a.pose")
-        back = read_landmarks(tmp_path / "a.pose")
+            back = through(given, tmp_path / "a.pose")
         assert not back.confidence[:, 0].any()
         np.testing.assert_array_equal(back.landmarks[:, 1], given.landmarks[:, 1])
 
     def test_unknown_handedness_takes_the_free_side(self, tmp_path):
         given = some_landmarks(handedness=("unknown", "right"))
         with pytest.warns(UserWarning, match="unknown handedness, written as the left"):
-            write_landmarks(given, tmp_path / "a.pose")
-        assert_back = read_landmarks(tmp_path / "a.pose").landmarks
-        np.testing.assert_array_equal(assert_back, given.landmarks)
+            back = through(given, tmp_path / "a.pose")
+        np.testing.assert_array_equal(back.landmarks, given.landmarks)
 
     def test_what_pose_cannot_hold(self, tmp_path):
         wide = Landmarks(np.zeros((1, 0, 21, 3)), np.zeros((1, 0, 21)), np.zeros(1), 70000, 2, ())
@@ -311,11 +293,6 @@ class TestRoundTrip:
         with pytest.raises(UsageError, match=r"\.pose or \.npz, got '\.csv'"):
             write_landmarks(some_landmarks(), tmp_path / "a.csv")
         assert not list(tmp_path.iterdir())
-
-
-def _one_frame():
-    hand = a_hand(1)[:, None]
-    return Landmarks(hand, np.ones((1, 1, 21), np.float32), np.zeros(1), 640, 480, ("right",))
 
 
 class TestWildPoseFiles:
@@ -519,8 +496,6 @@ class TestWildNpzFiles:
             read_landmarks(self.save(tmp_path / "a.npz", timestamps=None, fps=1000))
         milliseconds = self.save(tmp_path / "a.npz", timestamps=[0, 40, 80, 120])
         np.testing.assert_allclose(read_landmarks(milliseconds, fps=25).timestamps[1], 0.04)
-        path = self.save(tmp_path / "b.npz", timestamps=None)
-        np.testing.assert_allclose(read_landmarks(path, fps=10).timestamps, [0, 0.1, 0.2, 0.3])
 
     def test_confidence_may_be_left_out(self, tmp_path):
         path = self.save(tmp_path / "a.npz", confidence=None)
@@ -583,26 +558,17 @@ class TestWildNpzFiles:
         write_landmarks(some_landmarks(), path)
         raw = path.read_bytes()
         np.save(tmp_path / "b.npy", np.zeros(3))
-        flipped = bytearray(raw)
-        flipped[200] ^= 0xFF
-        for content in (
-            raw[:100],
-            raw[:-1],
-            bytes(flipped),
-            b"text",
-            (tmp_path / "b.npy").read_bytes(),
-        ):
+        flipped = raw[:200] + bytes([raw[200] ^ 0xFF]) + raw[201:]
+        said = r"a\.npz: expected an \.npz archive.*make it anew"
+        for content in (raw[:100], raw[:-1], flipped, b"text", (tmp_path / "b.npy").read_bytes()):
             path.write_bytes(content)
-            with pytest.raises(
-                InputError, match=r"a\.npz: expected an \.npz archive.*make it anew"
-            ):
+            with pytest.raises(InputError, match=said):
                 read_landmarks(path)
 
     @pytest.mark.parametrize("score", [None, (0.55, 1.0)])
     def test_how_sure_a_side_is(self, tmp_path, score):
         given = dataclasses.replace(some_landmarks(), handedness_score=score)
-        write_landmarks(given, tmp_path / "a.npz")
-        assert read_landmarks(tmp_path / "a.npz").handedness_score == score
+        assert through(given, tmp_path / "a.npz").handedness_score == score
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
             write_landmarks(given, tmp_path / "a.pose")
@@ -614,165 +580,3 @@ class TestWildNpzFiles:
     def test_arrays_that_are_not_asked_for_cost_nothing(self, tmp_path):
         path = self.save(tmp_path / "a.npz", others=np.zeros(1000))
         assert read_landmarks(path).landmarks.shape == (4, 2, 21, 3)
-
-
-def npz_of(path, **members):
-    """An archive of arrays that say ``(dtype, shape)`` and hold ``@``, or as few as ``bytes``."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        for name, (dtype, shape, *count) in members.items():
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
-                npy.write_array_header_1_0(
-                    file, {"descr": dtype, "fortran_order": False, "shape": shape}
-                )
-                left = count[0] if count else int(np.prod(shape)) * np.dtype(dtype).itemsize
-                while left > 0:
-                    file.write(b"@" * min(left, 1 << 24))
-                    left -= 1 << 24
-    return path
-
-
-SMALL = {"width": ("|i1", ()), "height": ("|i1", ()), "handedness": ("<S5", (2,))}
-
-
-def lying_members(path):
-    write_landmarks(some_landmarks(), path)
-    raw = path.read_bytes()
-    place = raw.index(b"PK\x01\x02")
-    path.write_bytes(raw[:place] + raw[place:].replace(b"PK\x05\x06", b"PK\x01\x02" * 2000, 1))
-
-
-def header_without_end(path):
-    """The announced length of the header of an array is 4 GB, all of spaces."""
-    with (
-        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive,
-        archive.open("landmarks.npy", "w", force_zip64=True) as file,
-    ):
-        file.write(b"\x93NUMPY\x02\x00\xff\xff\xff\xff{")
-        for _ in range(32):
-            file.write(b" " * (1 << 24))
-
-
-def crowd(path, frames=30, people=10_000):
-    header = pose_header_bytes()
-    data = np.ones((frames, people, 42, 4), "<f4")
-    body = struct.pack("<fIH", 25.0, frames, people)
-    path.write_bytes(header + body + data.tobytes())
-
-
-def pose_header_bytes():
-    buffer = io.BytesIO()
-    parts = dict.fromkeys(("LEFT_HAND_LANDMARKS", "RIGHT_HAND_LANDMARKS"), (21, "XYZC"))
-    components = [
-        PoseHeaderComponent(name, [f"p{i}" for i in range(points)], [], [], form)
-        for name, (points, form) in parts.items()
-    ]
-    PoseHeader(0.2, PoseHeaderDimensions(640, 480), components).write(buffer)
-    return buffer.getvalue()
-
-
-def pose_with_body(path, body):
-    path.write_bytes(pose_header_bytes() + body)
-
-
-def one_component(path, name=b"RIGHT_HAND_LANDMARKS", points=65535, limbs=0, colours=0, rest=b""):
-    head = struct.pack("<f4H", 0.2, 640, 480, 0, 1) + struct.pack("<H", len(name)) + name
-    head += struct.pack("<H", 4) + b"XYZC" + struct.pack("<3H", points, limbs, colours)
-    path.write_bytes(head + rest)
-
-
-HOSTILE = {
-    # int8: two million frames in 250 MB, which become 1 GB as float32.
-    "int8.npz": (
-        lambda p: npz_of(p, landmarks=("|i1", (2_000_000, 2, 21, 3)), **SMALL),
-        "LimitError: .*1,500,000 frames",
-    ),
-    "double.npz": (
-        lambda p: npz_of(p, landmarks=("<f8", (3_000_000, 2, 21, 3), 1000), **SMALL),
-        "LimitError",
-    ),
-    "short.npz": (
-        lambda p: npz_of(p, landmarks=("<f8", (700_000, 2, 21, 3), 5000), **SMALL),
-        "InputError: .*'landmarks' ends too early",
-    ),
-    "largest.npz": (
-        lambda p: npz_of(
-            p,
-            landmarks=("<f8", (750_000, 2, 21, 3)),
-            confidence=("<f8", (750_000, 2, 21)),
-            world_landmarks=("<f8", (750_000, 2, 21, 3)),
-            fps=("<f8", ()),
-            **SMALL,
-        ),
-        "^750000 2$",
-    ),
-    "times.npz": (
-        lambda p: npz_of(
-            p, landmarks=("|i1", (10, 2, 21, 3)), timestamps=("<f8", (10**9,), 100), **SMALL
-        ),
-        "LimitError: .*67,108,864 bytes",
-    ),
-    "text.npz": (
-        lambda p: npz_of(
-            p,
-            landmarks=("|i1", (10, 2, 21, 3)),
-            **{**SMALL, "handedness": ("<U500000000", (2,), 100)},
-        ),
-        "LimitError",
-    ),
-    "hands.npz": (lambda p: npz_of(p, landmarks=("|i1", (2, 2000, 21, 3)), **SMALL), "1,000 hands"),
-    "negative.npz": (lambda p: npz_of(p, landmarks=("|i1", (-1, 2, 21, 3), 9), **SMALL), "sizes"),
-    "huge.npz": (lambda p: npz_of(p, landmarks=("|i1", (10**30, 2, 21, 3), 9), **SMALL), "Limit"),
-    "others.npz": (
-        lambda p: npz_of(p, landmarks=("|i1", (2, 2, 21, 3)), other=("|i1", (10**12,), 9), **SMALL),
-        "^2 2$",
-    ),
-    "members.npz": (lying_members, "LimitError: .*1,000 arrays"),
-    "header.npz": (header_without_end, "InputError: .*header of at most"),
-    "crowd.pose": (crowd, "LimitError: .*1,000 hands, got 20,000"),
-    "frames.pose": (
-        lambda p: pose_with_body(p, struct.pack("<fIH", 25.0, 2**32 - 1, 65535)),
-        "InputError: .*the file ends before",
-    ),
-    "nobody.pose": (
-        lambda p: pose_with_body(p, struct.pack("<fIH", 25.0, 2**32 - 1, 0)),
-        "LimitError",
-    ),
-    "points.pose": (one_component, "InputError: .*at most 10,000 points"),
-    "limbs.pose": (
-        lambda p: one_component(p, points=1, limbs=65535, colours=65535, rest=b"\1\0a"),
-        "InputError",
-    ),
-    "name.pose": (lambda p: one_component(p, points=1, rest=b"\xff\xff"), "InputError"),
-}
-READ = """
-from chereme.formats.poses import read_landmarks
-print(*read_landmarks(sys.argv[1], fps=50).landmarks.shape[:2])
-"""
-MEGABYTES = 1500  # stands in docs/limits.md
-
-
-@NEEDS_PROC
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=pytest.mark.slow) if n == "largest.npz" else n for n in HOSTILE]
-)
-def test_hostile_files_cost_little_memory(tmp_path, name):
-    make, said = HOSTILE[name]
-    make(tmp_path / name)
-    assert (tmp_path / name).stat().st_size < 250 << 20
-    ended = run_child(READ, tmp_path / name, seconds=60)
-    assert re.search(said, ended.output)
-    assert ended.peak < (MEGABYTES if name == "largest.npz" else 400)
-
-
-def test_a_crowd_is_read_in_time_that_grows_with_it(tmp_path):
-    """20,000 people of which three have hands; track by track this took 21 s."""
-    data = np.zeros((2, 20_000, 42, 3), np.float32)
-    confidence = np.zeros((2, 20_000, 42), np.float32)
-    for person in (7, 9_000, 19_999):
-        data[:, person, :21] = a_hand(2)
-        confidence[:, person, :21] = 1
-    body = struct.pack("<fIH", 25.0, 2, 20_000) + data.tobytes() + confidence.tobytes()
-    pose_with_body(tmp_path / "a.pose", body)
-    found = read_landmarks(tmp_path / "a.pose")
-    assert found.handedness == ("left", "right", "left", "left", "left")
-    assert (found.confidence > 0).any(axis=(0, 2)).tolist() == [False, False, True, True, True]
