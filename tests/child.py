@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -26,6 +27,11 @@ except CheremeError as error:
 peak = int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0])
 print("peak", peak // 1024)
 """
+
+
+def interruptible() -> None:
+    """For ``preexec_fn``: SIGINT ends a child also where this process ignores it (nohup)."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @dataclass(frozen=True)

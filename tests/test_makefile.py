@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from child import interruptible
+
 ROOT = Path(__file__).resolve().parents[1]
 # A Python that runs what it is given after a line of its own.
 CHANGED = '#!/bin/sh\nexec {python} -c "{line}\n$2"\n'
@@ -89,7 +91,12 @@ def test_what_was_interrupted_is_taken_away(clone: Path) -> None:
     slow = python(clone, HALF.format(then="sleep 60"))
     command = ["make", f"PYTHON={slow}", "demo"]
     with subprocess.Popen(
-        command, cwd=clone, env=ENVIRONMENT, stderr=subprocess.DEVNULL, start_new_session=True
+        command,
+        cwd=clone,
+        env=ENVIRONMENT,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=interruptible,
     ) as running:
         while not (clone / ".venv" / "bin").exists():
             assert running.poll() is None

@@ -6,6 +6,8 @@ that the whole path works, not how well.
 
 import csv
 import json
+from dataclasses import replace
+from functools import cache
 
 import cv2
 import numpy as np
@@ -21,11 +23,18 @@ from chereme.video import open_video, write_video
 
 STATIC = "abcdefghiklmnopqrstuvwxy"
 RATE = 30.0
+HELD_RATE = 12.0  # of films in which nothing moves
 
 
 @pytest.fixture(scope="module")
 def recognizer():
     return chereme.load("fingerspelling")
+
+
+@pytest.fixture(scope="module")
+def read(recognizer):
+    """What is read of a file, each once."""
+    return cache(recognizer.recognize)
 
 
 @pytest.fixture(scope="module")
@@ -47,17 +56,17 @@ def photographs(root, letters, each=1):
 
 
 def held(image, seconds=0.8):
-    return [image] * int(seconds * RATE)
+    return [image] * round(seconds * HELD_RATE)
 
 
 @pytest.mark.slow
 def test_two_handed_fingerspelling_goes_through_with_a_hand_coverage(shared_data):
     clips = sorted((shared_data / "formats" / "isl_fingerspelling").glob("*.mp4"))
     assert len(clips) == 6
-    result = CliRunner().invoke(app, ["recognize", *map(str, clips), "--format", "json"])
+    result = CliRunner().invoke(app, ["recognize", *map(str, clips[::3]), "--format", "json"])
     assert result.exit_code == 0
     documents = [json.loads(line) for line in result.stdout.splitlines()]
-    assert len(documents) == 6
+    assert len(documents) == 2
     for document in documents:
         assert document["info"]["hand_coverage"] > 0.5
         assert len(document["info"]["hands"]) >= 1
@@ -68,7 +77,7 @@ def test_held_photographs_of_letters_as_video(shared_data, recognizer, tmp_path)
     read = {}
     for letter, image in photographs(shared_data, STATIC):
         path = tmp_path / f"{letter}.mp4"
-        write_video(path, held(image), RATE)
+        write_video(path, held(image), HELD_RATE)
         read[letter] = recognizer.recognize(path).text
     right = sum(read[letter] == letter for letter in STATIC)
     assert right >= 18, read
@@ -81,8 +90,8 @@ def test_a_word_of_held_photographs_with_pauses(shared_data, recognizer, tmp_pat
     for word in ("bus", "fly", "wick"):
         frames = []
         for _, image in photographs(shared_data, word):
-            frames += [*held(image), *[blank] * 8]
-        write_video(tmp_path / "word.mp4", frames, RATE)
+            frames += [*held(image), *held(blank, 0.3)]
+        write_video(tmp_path / "word.mp4", frames, HELD_RATE)
         truth.append(word)
         read.append(recognizer.recognize(tmp_path / "word.mp4").text.replace(" ", ""))
     assert letter_accuracy(truth, read).accuracy >= 60, read
@@ -99,12 +108,8 @@ def test_single_photographs(shared_data, recognizer, tmp_path):
     assert sum(read[letter] == letter for letter in read) >= 6, read
 
 
-def test_real_words_and_moving_letters(development, recognizer):
-    pairs = [
-        (label, recognizer.recognize(path).text)
-        for path, label in development
-        if path.suffix == ".pose"
-    ]
+def test_real_words_and_moving_letters(development, read):
+    pairs = [(label, read(path).text) for path, label in development if path.suffix == ".pose"]
     assert len(pairs) == 30
     assert letter_accuracy([t for t, _ in pairs], [r for _, r in pairs]).accuracy >= 70, pairs
 
@@ -127,11 +132,11 @@ def test_letters_as_isolated_signs(development):
 
 
 @pytest.mark.slow
-def test_videos_of_a_whole_person(development, recognizer):
+def test_videos_of_a_whole_person(development, read):
     pairs = []
     for path, label in development:
         if path.suffix == ".mp4":
-            transcript = recognizer.recognize(path)
+            transcript = read(path)
             assert transcript.info["hand_coverage"] > 0.4
             pairs.append((label, transcript.text))
     assert len(pairs) == 5
@@ -139,37 +144,27 @@ def test_videos_of_a_whole_person(development, recognizer):
 
 
 @pytest.mark.slow
-def test_a_mirrored_video_reads_the_same(development, recognizer, tmp_path):
+def test_a_mirrored_video_reads_the_same(development, read, tmp_path):
     path = next(path for path, _ in development if path.name == "am.mp4")
     mirrored = tmp_path / "mirrored.mp4"
     with open_video(path) as reader:
         write_video(mirrored, (frame.image[:, ::-1] for frame in reader), RATE)
-    plain, other = recognizer.recognize(path), recognizer.recognize(mirrored)
+    plain, other = read(path), read(mirrored)
     assert plain.text
     assert other.text == plain.text
     assert {plain.info["signing_hand"], other.info["signing_hand"]} == {"left", "right"}
 
 
-def test_mirrored_landmarks_read_the_same(development, recognizer, tmp_path):
+def test_mirrored_landmarks_read_the_same(development, read, tmp_path):
     path = next(path for path, _ in development if path.name == "october.pose")
     hands = read_landmarks(path)
     flipped = hands.landmarks.copy()
     flipped[..., 0] = hands.width - flipped[..., 0]
     other = {"left": "right", "right": "left"}
-    mirrored = Landmarks(
-        flipped,
-        hands.confidence,
-        hands.timestamps,
-        hands.width,
-        hands.height,
-        tuple(other[h] for h in hands.handedness),
-    )
+    sides = tuple(other[side] for side in hands.handedness)
+    mirrored = replace(hands, landmarks=flipped, handedness=sides)
     write_landmarks(mirrored, tmp_path / "mirrored.npz")
-    assert (
-        recognizer.recognize(tmp_path / "mirrored.npz").text
-        == recognizer.recognize(path).text
-        != ""
-    )
+    assert read(tmp_path / "mirrored.npz").text == read(path).text != ""
 
 
 def test_half_of_the_frames_lost(development, recognizer):
@@ -178,20 +173,18 @@ def test_half_of_the_frames_lost(development, recognizer):
     hands = read_landmarks(path)
     landmarks, confidence = hands.landmarks.copy(), hands.confidence.copy()
     landmarks[1::2], confidence[1::2] = np.nan, 0.0
-    lossy = Landmarks(
-        landmarks, confidence, hands.timestamps, hands.width, hands.height, hands.handedness
+    transcript = recognizer.recognize(
+        replace(hands, landmarks=landmarks, confidence=confidence, world_landmarks=None)
     )
-    transcript = recognizer.recognize(lossy)
     assert letter_accuracy(["oct"], [transcript.text]).accuracy >= 60
-    nothing = Landmarks(
-        np.full_like(landmarks, np.nan),
-        np.zeros_like(confidence),
-        hands.timestamps,
-        hands.width,
-        hands.height,
-        hands.handedness,
+    transcript = recognizer.recognize(
+        replace(
+            hands,
+            landmarks=np.full_like(landmarks, np.nan),
+            confidence=np.zeros_like(confidence),
+            world_landmarks=None,
+        )
     )
-    transcript = recognizer.recognize(nothing)
     assert transcript.text == ""
     assert "no hand found" in transcript.warnings[-1]
 
@@ -215,9 +208,8 @@ def test_sequences_with_real_drop_outs_are_no_crash(shared_data, recognizer):
             assert transcript.text == ""
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_noise_is_no_text(recognizer, seed, tmp_path):
-    rng = np.random.default_rng(seed)
+def test_noise_is_no_text(recognizer, tmp_path):
+    rng = np.random.default_rng(0)
     path = tmp_path / "noise.mp4"
     write_video(path, rng.integers(0, 256, (20, 240, 320, 3), dtype=np.uint8), RATE)
     transcript = recognizer.recognize(path)

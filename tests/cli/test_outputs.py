@@ -20,6 +20,7 @@ from chereme.cli import app
 from chereme.formats import transcripts
 from chereme.formats.eaf import read_eaf
 from chereme.formats.poses import write_landmarks
+from child import interruptible
 
 FORMS = ["txt", "json", "srt", "vtt", "tsv", "eaf"]
 
@@ -385,6 +386,7 @@ def test_interrupted_what_was_finished_is_kept(clips: Path, model: str) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=interruptible,
     )
     assert program.stdout is not None
     lines = [program.stdout.readline()]

@@ -17,7 +17,7 @@ TINY = StGcnConfig(channels=(6, 6, 8), strides=(1, 1, 2), kernel=3)
 def made(config: StGcnConfig = TINY, *, seed: int = 0) -> StGcn:
     torch.manual_seed(seed)
     network = StGcn(config, adjacency("spatial"))
-    for parameter in network.parameters():  # no ones and zeros that zero_padding a mistake
+    for parameter in network.parameters():  # no ones and zeros that hide a mistake
         torch.nn.init.normal_(parameter, std=0.3)
     for layer in network.layers:
         torch.nn.init.uniform_(layer.graph.mask, 0.5, 1.5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -78,15 +79,15 @@ def _without_whole_faces(near: Bools, distance: Floats, faces: Ints) -> Bools:
     return chosen
 
 
-def build_template() -> HandTemplate:
-    """The open hand, made anew: about a minute."""
+def build_template(corrected: Iterable[int] = range(1, 16)) -> HandTemplate:
+    """The open hand, made anew: about a minute, most of it for the correctives of all joints."""
     skeleton, limits = rest_skeleton(), pose_limits()
     surface = hand_surface(skeleton)
     vertices, faces = marching_cubes(surface, _LOW, _HIGH, _STEP)
     vertices, faces = remesh(surface, vertices, faces, lambda p: edge_lengths(skeleton, p))
     vertices = rings_at_joints(skeleton, surface, vertices, faces)
     weights = skin_weights(skeleton, digit_surfaces(skeleton), vertices, faces)
-    posedirs = pose_correctives(skeleton, surface, vertices, faces, weights, limits)
+    posedirs = pose_correctives(skeleton, surface, vertices, faces, weights, limits, corrected)
     population = sample_population(skeleton, vertices, faces, weights, count=2000, seed=1)
     shapedirs, joint_dirs, _ = principal_shapes(population, BETAS)
     regressor = joint_regressor(skeleton.joints, vertices, joint_dirs, shapedirs)

@@ -9,6 +9,7 @@ joint (Loper et al. 2015, SMPL, Eq. 8).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -45,10 +46,11 @@ def pose_correctives(
     faces: Ints,
     weights: Floats,
     limits: Floats,
+    joints: Iterable[int] = range(1, 16),
 ) -> Floats:
-    """``posedirs (V, 3, 135)`` in the units of ``vertices`` (mm)."""
+    """``posedirs (V, 3, 135)`` in the units of ``vertices`` (mm), 0 for other ``joints``."""
     posedirs = np.zeros((len(vertices), 3, 135))
-    for joint in range(1, 16):
+    for joint in joints:
         near = np.linalg.norm(vertices - skeleton.joints[joint], axis=1) < _NEAR
         moves, features = [], []
         for angles in joint_samples(joint, limits):
