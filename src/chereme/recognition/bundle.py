@@ -18,7 +18,6 @@ from chereme.errors import BundleError, InputError, UsageError
 from chereme.formats.files import read_file
 from chereme.formats.networks import Network, open_network
 from chereme.formats.strict import read_json
-from chereme.formats.tracks import register_track
 from chereme.recognition.config import (
     CLASSIFIER,
     DECODER,
@@ -27,8 +26,6 @@ from chereme.recognition.config import (
     SEQUENCE,
     TRACKS,
     Config,
-    ContinuousConfig,
-    LetterConfig,
     Port,
     parse_config,
 )
@@ -95,14 +92,12 @@ class Bundle(Generic[C]):
         }
         _check_ports(where, config, networks)
         language_model = None
-        if isinstance(config, LetterConfig) and LANGUAGE_MODEL in files:
+        if LANGUAGE_MODEL in files:
             language_model = _language_model(where, files, 1 + len(config.alphabet))
-        if isinstance(config, ContinuousConfig):
-            try:
-                for track in config.tracks:
-                    register_track(track)
-            except UsageError as error:
-                raise BundleError(f"{where / CONFIG}: {error}") from error
+        try:
+            config.register()
+        except UsageError as error:
+            raise BundleError(f"{where / CONFIG}: {error}") from error
         opened: dict[str, Any] = {Path(name).stem: network for name, network in networks.items()}
         return cls(where, config, sha256, **opened, language_model=language_model)
 

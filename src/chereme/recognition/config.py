@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 from chereme.decoding.generation import PAPER_GENERATION, GenerationConfig, check_generation
 from chereme.errors import BundleError, UsageError
 from chereme.formats.strict import Between, expect, read_as, repeated, within
-from chereme.formats.tracks import TrackSpec
+from chereme.formats.tracks import TrackSpec, register_track
 from chereme.hands.both import Sampling
 from chereme.recognition.tasks import TASKS, find
 from chereme.text.glosses import GlossVocabulary, Units
@@ -94,6 +94,9 @@ class Config:
 
     def check(self) -> None:
         """BundleError where one key does not fit another."""
+
+    def register(self) -> None:
+        """Make known to this process what the networks need; UsageError where that is taken."""
 
     def networks(self) -> dict[str, Ports]:
         """The networks that the bundle must have, by file."""
@@ -405,6 +408,11 @@ class ContinuousConfig(Config):
         within("generation.beam_size", self.generation.beam_size, Between(1, MAX_BEAM))
         half = self.windows.seconds / 2
         within("windows.overlap", self.windows.overlap, Between(0, half))
+
+    def register(self) -> None:
+        """The tracks (``chereme.formats.tracks``)."""
+        for track in self.tracks:
+            register_track(track)
 
     def networks(self) -> dict[str, Ports]:
         """B clips of T frames, N hypotheses of L ids; V ids in all.

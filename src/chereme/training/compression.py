@@ -15,11 +15,11 @@ from chereme._imports import require
 from chereme.datasets.shards import Sample, read_shard
 from chereme.errors import InputError, UsageError
 from chereme.training.augmentation import resize
+from chereme.video.folders import PICTURES
 
 MOST_CLIPS = 64
 CALIBRATED = 512  # frames
 _BATCH = 8
-_PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 
 Crops = NDArray[np.uint8]
 
@@ -73,7 +73,7 @@ def _array(path: Path) -> Crops:
 def _pictures(folder: Path) -> Crops:
     from chereme.video import open_video
 
-    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in _PICTURES)
+    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in PICTURES)
     pictures = []
     for file in files:
         with open_video(file) as reader:
