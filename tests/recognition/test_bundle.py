@@ -360,6 +360,9 @@ def test_bundles_of_former_schemas_still_load(tmp_path: Path, kind: str) -> None
     for version in range(1, SCHEMA_VERSION):
         edit(tmp_path / "fake", lambda data, version=version: data.update(schema_version=version))
         assert Bundle.load(tmp_path / "fake").config.schema_version == version
+    edit(tmp_path / "fake", lambda data: data["preprocessing"].update(rate=25))
+    rate = Bundle.load(tmp_path / "fake").config.preprocessing.rate
+    assert (rate, type(rate)) == (25.0, float)
 
 
 @pytest.mark.parametrize(

@@ -182,38 +182,6 @@ def test_late_fusion_wants_the_same_clips_and_classes() -> None:
         late_fusion()
 
 
-# -- export ---------------------------------------------------------------------------------------
-def test_the_inference_module_is_exported_for_clips_of_any_length(tiny, tmp_path) -> None:
-    session = pytest.importorskip("onnxruntime").InferenceSession
-    recognizer = tiny().eval()
-
-    class Classify(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.recognizer = recognizer
-
-        def forward(self, joints, present):
-            return self.recognizer.classify(joints, present)
-
-    def clip(clips: int, frames: int):
-        present = torch.ones(clips, 2, frames, dtype=torch.bool)
-        present[0, 1, 1:] = False
-        return torch.randn(clips, 2, frames, 21, 3), present
-
-    free = {0: "clips", 2: "frames"}
-    path = tmp_path / "classify.onnx"
-    torch.onnx.export(
-        Classify(), clip(2, 7), path, dynamo=True, external_data=False,
-        input_names=["joints", "present"], dynamic_shapes=(free, free), verbose=False,
-    )  # fmt: skip
-    served = session(path)
-    for clips, frames in ((1, 1), (3, 10)):
-        joints, present = clip(clips, frames)
-        (logits,) = served.run(None, {"joints": joints.numpy(), "present": present.numpy()})
-        expected = recognizer.classify(joints, present).detach()
-        torch.testing.assert_close(torch.from_numpy(logits), expected, rtol=1e-4, atol=1e-5)
-
-
 def test_hands_are_made_in_full_precision_whatever_the_encoder_runs_in(tiny, clips) -> None:
     recognizer = tiny().eval()
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):

@@ -1,15 +1,13 @@
-"""The whole network: padding, gradients, odd clips, export."""
+"""The whole network: padding, gradients, odd clips."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 
-import numpy as np
-import onnxruntime
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional as F
 
 from chereme.errors import UsageError
@@ -315,40 +313,3 @@ def test_a_config_survives_json(small: SignBertConfig) -> None:
     assert from_plain(SignBertConfig, json.loads(text)) == small
     with pytest.raises(TypeError, match="depth"):
         from_plain(SignBertConfig, {"encoder": {"depth": 3}})
-
-
-class _Served(nn.Module):
-    def __init__(self, model: SignBertRecognizer) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, joints: Tensor, confidence: Tensor, right: Tensor, mask: Tensor) -> Tensor:
-        logits: Tensor = self.model(HandPoses(joints, confidence, right, mask))
-        return logits.log_softmax(-1)
-
-
-def test_it_runs_in_onnx_at_any_length(
-    small: SignBertConfig, make_poses: MakePoses, tmp_path: object
-) -> None:
-    torch.manual_seed(0)
-    model, example = SignBertRecognizer(small).eval(), make_poses((6, 4))
-    path = f"{tmp_path}/signbert.onnx"
-    clip, frame = torch.export.Dim.AUTO, torch.export.Dim.AUTO
-    both, by_clip = {0: clip, 1: frame}, {0: clip}
-    torch.onnx.export(
-        _Served(model),
-        tuple(example),
-        path,
-        input_names=list(HandPoses._fields),
-        dynamo=True,
-        external_data=False,
-        dynamic_shapes=(both, both, by_clip, both),
-        verbose=False,
-    )
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    for lengths in ((6, 4), (1,), (9, 5, 2)):
-        poses = make_poses(lengths, seed=1)
-        poses.joints[0, 0, 0] = torch.nan
-        (found,) = session.run(None, {k: v.numpy() for k, v in poses._asdict().items()})
-        wanted = model(poses).log_softmax(-1).detach().numpy()
-        np.testing.assert_allclose(found, wanted, atol=1e-4)
