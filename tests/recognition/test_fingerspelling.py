@@ -399,7 +399,7 @@ def test_wrong_options(bundle: Bundle) -> None:
         Recognizer(bundle, hand="both")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="beam width: expected 1 or more, got 0"):
         Recognizer(bundle, beam_width=0)
-    with pytest.raises(UsageError, match="rate: expected more than 0"):
+    with pytest.raises(UsageError, match="rate: expected a finite number"):
         Recognizer(bundle, rate=0.0).recognize(fakes.spell("a"))
 
 

@@ -24,7 +24,7 @@ CHUNK = 512  # frames of landmarks given to the encoder at once: bounds its memo
 def encode_frames(bundle: Bundle[LetterConfig], frames: NDArray[Any]) -> Floats:
     """The encoder's features ``(T, D)`` of ``frames``; BundleError if they are not as many."""
     features: Floats = bundle.encoder.run(["features"], {"frames": frames})[0]
-    if features.ndim != 2 or len(features) != len(frames):
+    if len(features) != len(frames):
         raise BundleError(
             f"{bundle.config.name}: expected features of {len(frames)} frames, got "
             f"{features.shape}; export the bundle again"
@@ -47,19 +47,13 @@ def landmark_encoder(bundle: Bundle[LetterConfig]) -> Encode:
 
 def log_probs_of(bundle: Bundle[LetterConfig], features: Floats) -> Floats:
     """The ``log_probs (T', V)`` of ``features (T, D)``, T' = ceil(T / stride)."""
-    found = bundle.sequence.run(["log_probs"], {"features": features[None]})[0]
+    log_probs: Floats = bundle.sequence.run(["log_probs"], {"features": features[None]})[0][0]
     stride = bundle.config.temporal_stride
     expected = -(-len(features) // stride)
-    if found.ndim != 3 or not len(found) or np.isnan(found).any():
-        raise BundleError(
-            f"{bundle.config.name}: expected log-probabilities (1, {expected}, V), got "
-            f"{found.shape}{' without numbers' if np.isnan(found).any() else ''}; export the "
-            "bundle again"
-        )
-    log_probs: Floats = found[0]
-    if len(log_probs) != expected:
+    if len(log_probs) != expected or np.isnan(log_probs).any():
         raise BundleError(
             f"{bundle.config.name}: expected {expected} outputs for {len(features)} frames at "
-            f"stride {stride}, got {len(log_probs)}; export the bundle again"
+            f"stride {stride}, got {len(log_probs)}"
+            f"{' that are no numbers' * bool(np.isnan(log_probs).any())}; export the bundle again"
         )
     return log_probs
