@@ -117,7 +117,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=2, help="of 500 steps")
     parser.add_argument("--texts", type=int, default=150)
     parser.add_argument("--signers", nargs="+", default=SIGNERS)
-    parser.add_argument("--more", nargs="+", default=[], help="options of training, for a trial")
+    parser.add_argument("--more", action="append", default=[], help="options of chereme train")
     given = parser.parse_args()
     torch.set_num_threads(1)
 

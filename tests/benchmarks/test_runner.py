@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from chereme.training.isolated_scoring import Predictions
 sys.path.append(str(ROOT / "benchmarks"))
 import run as runner
 from results import cells, put, scores, write_scores
-from studies import Study, _study, arguments
+from studies import Study, Tables, _study, arguments
 
 RATE = {"head": "WER", "set": "test/{way}", "show": "rate"}
 GAIN = {"head": "more", "set": "test/{way}", "show": "gain", "over": "base", "over_set": "test/ctc"}
@@ -236,3 +237,19 @@ def test_commands_are_those_of_the_chosen_rows(
         with pytest.raises(SystemExit):
             runner.main(["fingerspelling", *wrong])
     assert "--rows: none: not in the study here" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("paper", ["fingerspelling", "hand_aware", "signbert", "signx"])
+def test_the_page_has_the_columns_that_a_report_writes(paper: str) -> None:
+    tables = Tables.load(paper)
+    page = (ROOT / tables.page).read_text(encoding="utf-8")
+    heads = dict(re.findall(r"<!-- table: (\S+) -->\n+(\|.*)\n", page))
+    marks = re.findall(r"<!-- table: (\S+) -->", page)
+    assert heads
+    assert page.count("<!-- end -->") == len(marks)
+    for name in marks:
+        spec = tables.tables[name]
+        found, lines = cells(tables.studies[spec["study"]], spec)
+        assert all(len(line) == len(found) for line in lines)
+        if name in heads:  # until a first report there is none
+            assert [cell.strip() for cell in heads[name].strip("|").split("|")] == found
