@@ -79,4 +79,4 @@ def test_load_takes_a_folder_and_options(tmp_path: Path) -> None:
     fakes.make_bundle(tmp_path / "fake")
     recognizer = chereme.load(tmp_path / "fake", hand="left", beam_width=3)
     assert recognizer.hand == "left"
-    assert recognizer.decoding_info["beam_width"] == 3
+    assert recognizer.info["decoding"]["beam_width"] == 3

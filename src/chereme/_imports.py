@@ -1,4 +1,4 @@
-"""One helper for libraries that may be absent."""
+"""Importing what may be absent, or is named by text."""
 
 from __future__ import annotations
 
@@ -35,6 +35,12 @@ def require(module: str, extra: str | None = None) -> ModuleType:
         raise MissingDependencyError(
             f"{what}; install it with: {install_command(extra)}"
         ) from error
+
+
+def find(place: str) -> Any:
+    """What is at the place ``module:name``."""
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(module), name)
 
 
 class _Deferred(ModuleType):

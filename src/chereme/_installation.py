@@ -61,11 +61,16 @@ def find_recipe(path: str) -> str:
     """
     if Path(path).exists():
         return path
-    shipped = (clone() or PACKAGE) / RECIPES
-    parts = Path(path).parts
-    if parts[:1] == (RECIPES,) and shipped.joinpath(*parts[1:]).is_file():
-        return str(shipped.joinpath(*parts[1:]))
-    raise InputError(f"{path}: no such file; the recipes that come with chereme are in {shipped}")
+    if Path(path).parts[:1] == (RECIPES,) and shipped(path).is_file():
+        return str(shipped(path))
+    raise InputError(
+        f"{path}: no such file; the recipes that come with chereme are in {shipped(RECIPES)}"
+    )
+
+
+def shipped(path: str) -> Path:
+    """A recipe or example that comes with chereme, by its path in the repository."""
+    return (clone() or PACKAGE) / path
 
 
 def _metadata() -> importlib.metadata.Distribution | None:

@@ -9,9 +9,10 @@ zero coordinate.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -185,12 +186,20 @@ class HandTrack:
         )
 
 
+Unit = Literal["letter", "sign", "gloss"]
+"""What a token is: a letter of a spelled word, the one sign of a clip, or a gloss of a sentence."""
+
+
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A letter (or gloss), its time span in seconds, and the model's probability for it, 0..1.
+    """A letter or gloss, its time span in seconds, and the model's probability for it, 0..1.
 
     A letter begins half-way from the one before, or from rest, and ends where the hand leaves it
-    (``chereme.recognition.letter_times``); a picture has no duration, its letter is at 0.
+    (``chereme.recognition.letter_times``); a picture has no duration, its letter is at 0. A sign of
+    a clip lasts from the first to the last frame in which a hand was seen. A gloss of a sentence
+    has the seconds in which the model emits it rather than nothing: the sign, if the model was
+    taught when glosses are signed (``configs/signx/times.yaml``), else no more than an order. Both
+    times are NaN where the model has nothing that tells times.
     """
 
     text: str
@@ -198,84 +207,57 @@ class Token:
     end: float
     probability: float
 
+    @property
+    def is_timed(self) -> bool:
+        """Whether ``start`` and ``end`` are known."""
+        return not (math.isnan(self.start) or math.isnan(self.end))
+
+
+class Alternative(NamedTuple):
+    """Another text that the input may show, and the model's probability for it, 0..1, or None
+    where the search only ranks."""
+
+    text: str
+    probability: float | None
+
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """What was read from one input. ``text`` is empty, with a warning, when nothing was found."""
+    """What was read from one input.
 
-    text: str
+    ``text`` is empty, with a warning that says why, where nothing was found. ``tokens`` are its
+    letters or glosses. ``alternatives``: texts that were ranked, the likeliest first.
+    """
+
+    text: str = ""
     tokens: tuple[Token, ...] = ()
     info: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    alternatives: tuple[Alternative, ...] = ()
+    unit: ClassVar[Unit] = "letter"
 
 
-class RankedGloss(NamedTuple):
-    """A sign that a clip may show, and the model's probability for it, 0..1."""
-
-    gloss: str
-    probability: float
-
-
-@dataclass(frozen=True, slots=True)
-class IsolatedResult:
+class IsolatedResult(Transcript):
     """What one clip of a single sign shows.
 
-    ``glosses``: every sign that the model knows, the likeliest first; none, with a warning that
-    says why, where no hand was seen. What their probabilities lack to 1 is that of another sign, or
-    none. ``answered``: the likeliest is probable enough to be the answer; if not, a warning says
-    why. ``start`` and ``end``: seconds of the first and the last frame in which a hand was seen.
+    ``tokens``: the sign, or none where the likeliest is not probable enough to be the answer.
+    ``alternatives``: every sign that the model knows; none where no hand was seen. What their
+    probabilities lack to 1 is that of another sign, or none.
     """
 
-    glosses: tuple[RankedGloss, ...] = ()
-    start: float | None = None
-    end: float | None = None
-    info: Mapping[str, Any] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
-    answered: bool = True
-
-    @property
-    def text(self) -> str:
-        """The likeliest gloss; empty where nothing was read, or no sign that the model knows."""
-        return self.answers[0].gloss if self.answers else ""
-
-    @property
-    def answers(self) -> tuple[RankedGloss, ...]:
-        """``glosses``; none where the likeliest is no answer."""
-        return self.glosses if self.answered else ()
+    __slots__ = ()
+    unit: ClassVar[Unit] = "sign"
 
 
-@dataclass(frozen=True, slots=True)
-class SignedGloss:
-    """A gloss in continuous signing, and the model's probability for it, 0..1.
-
-    ``start`` and ``end``: the seconds in which the model says it rather than nothing: the sign, if
-    the model was taught when glosses are signed (``configs/signx/times.yaml``), else no more than
-    an order; None where it has nothing that tells times.
-    """
-
-    gloss: str
-    start: float | None
-    end: float | None
-    probability: float
-
-
-@dataclass(frozen=True, slots=True)
-class ContinuousResult:
+class ContinuousResult(Transcript):
     """What a recording of continuous signing shows.
 
-    ``hypotheses``: whole sentences of the search, the best first, of what was read in one piece;
-    none of longer ones. Without ``glosses`` a warning says why.
+    ``text``: the glosses with spaces between. ``alternatives``: whole sentences of the search, of
+    what was read in one piece; none of longer recordings.
     """
 
-    glosses: tuple[SignedGloss, ...] = ()
-    hypotheses: tuple[tuple[str, ...], ...] = ()
-    info: Mapping[str, Any] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def text(self) -> str:
-        """The glosses with spaces between."""
-        return " ".join(one.gloss for one in self.glosses)
+    __slots__ = ()
+    unit: ClassVar[Unit] = "gloss"
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,9 +270,9 @@ class SigningEvent:
     """
 
     kind: Literal["partial", "final"]
-    glosses: tuple[SignedGloss, ...]
+    tokens: tuple[Token, ...]
 
     @property
     def text(self) -> str:
         """The glosses with spaces between."""
-        return " ".join(one.gloss for one in self.glosses)
+        return " ".join(token.text for token in self.tokens)

@@ -63,7 +63,7 @@ def test_every_format_of_one_input(folder: Path, model: Path) -> None:
         return run("recognize", folder / "one.npz", "--model", model, "-f", fmt).stdout
 
     document = json.loads(printed("json"))
-    assert [one["gloss"] for one in document["glosses"]] == ["JOHN", "BUY"]
+    assert [token["text"] for token in document["tokens"]] == ["JOHN", "BUY"]
     assert document["info"]["model"]["name"] == "fake"
     assert printed("tsv").splitlines()[1].startswith("0.350\t0.950\tJOHN\t")
     assert "00:00:00,350 --> 00:00:00,950\nJOHN\n" in printed("srt")
@@ -82,7 +82,7 @@ def test_all_formats_are_those_that_the_model_has_times_for(
     for more in (("-f", "srt"), ("--into", "a.eaf"), ("-o", tmp_path / "a.eaf")):
         refused = run("recognize", "none.npz", *arguments[2:], *more)
         assert (refused.exit_code, refused.stdout) == (2, "")
-        assert "needs times, of which this model says none" in refused.stderr
+        assert "needs times, which this model does not tell" in refused.stderr
 
 
 def test_into_adds_a_tier_of_glosses(folder: Path, model: Path, tmp_path: Path) -> None:
@@ -103,10 +103,8 @@ def test_into_adds_a_tier_of_glosses(folder: Path, model: Path, tmp_path: Path) 
 
 
 def test_video(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from chereme.recognition import continuous
-
     hands = fake_signing.Hands()
-    monkeypatch.setattr(continuous, "MediaPipeDetector", lambda still: hands)
+    monkeypatch.setattr("chereme.hands.detector.MediaPipeDetector", lambda still: hands)
     film = fake_signing.write_film(tmp_path / "film", "JOHN HOUSE")
     result = run("recognize", film, "--model", folder / "video", "--rate", 10)
     assert (result.exit_code, result.stdout) == (0, "JOHN HOUSE\n")
@@ -120,8 +118,8 @@ def test_video(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     [
         (("--no-lm",), "--no-lm is of letters"),
         (("--overlay", "x.mp4"), "--overlay is of letters"),
-        (("--hand", "left"), "--hand is of models of hands"),
-        (("--stream", "rgb"), "--stream is of models of hands"),
+        (("--hand", "left"), "--hand is of letters and single signs"),
+        (("--stream", "rgb"), "--stream is of letters and single signs"),
         (("--top", "3"), "--top is of single signs"),
         (("--task", "isolated"), "is for continuous, not for isolated"),
         (("--read-with", "decoder"), r"what the model 'fake' has (ctc), got 'decoder'"),
@@ -138,7 +136,7 @@ def test_options_of_other_tasks(
 def test_a_model_must_be_given() -> None:
     result = run("recognize", "clip.mp4", "--task", "continuous")
     assert result.exit_code == 2
-    assert "no model of continuous signing comes with chereme" in result.stderr
+    assert "no bundled model is for continuous" in result.stderr
 
 
 def test_it_loads_in_python(folder: Path, model: Path) -> None:
@@ -188,8 +186,8 @@ def test_scores(folder: Path, model: Path, tmp_path: Path) -> None:
     assert found["interval_over"] == "signers"
     assert "2 of 5 glosses (CAR) are not known to the model" in result.stderr
     first, second, *_ = map(json.loads, lines.read_text().splitlines())
-    assert (first["text"], first["glosses"][0][0]) == ("JOHN BUY", "JOHN")
-    assert first["glosses"][0][1:3] == pytest.approx([0.35, 0.95])
+    assert (first["text"], first["tokens"][0][0]) == ("JOHN BUY", "JOHN")
+    assert first["tokens"][0][1:3] == pytest.approx([0.35, 0.95])
     assert (second["label"], second["text"]) == ("CAR JOHN", "HOUSE")
     table = run("evaluate", "--model", model, *options, "--overwrite").stdout
     assert "word error rate  60.0 %" in table
@@ -210,7 +208,7 @@ def test_what_cannot_be_scored(folder: Path, model: Path) -> None:
     result = run("evaluate", "--model", model, "--data", data)
     assert "none of the 1 items could be read" in result.stderr
     result = run("evaluate", "--model", model, "--data", data, "--no-lm")
-    assert "are not of continuous signing" in result.stderr
+    assert "--no-lm is of letters" in result.stderr
 
 
 def test_without_sacrebleu_there_is_no_bleu(
@@ -229,14 +227,14 @@ def test_without_sacrebleu_there_is_no_bleu(
 
 # -- bench -----------------------------------------------------------------------------------------
 def test_bench_of_each_part(folder: Path) -> None:
-    result = run("bench", "--model", folder / "video", "--threads", 2, "--format", "json")
+    result = run("bench", "--frames", 4, "--model", folder / "video", "--threads", 2, "-f", "json")
     assert result.exit_code == 0
     found = json.loads(result.stdout)
-    assert list(found["ms_per_frame"]) == ["picture", "encoder", "tracks", "sequence", "ctc"]
-    assert all(ms > 0 for ms in found["ms_per_frame"].values())
-    assert (found["frames"], found["threads"]["network"]) == (60, 2)
+    assert list(found["parts"]) == ["picture", "encoder", "tracks", "sequence", "ctc"]
+    assert all(part["ms_per_frame"] > 0 for part in found["parts"].values())
+    assert (found["parts"]["ctc"]["frames"], found["threads"]["network"]) == (60, 2)
+    assert found["frames"] == 4
     table = run("bench", "--model", folder / "tracks", "--threads", 2).stdout.splitlines()
-    assert "a window of 60 frames (10 a second), random; read with ctc" in table[0]
     assert [line.split()[0] for line in table[1:]] == ["part", "sequence", "ctc"]
     wrong = run("bench", folder / "one.npz", "--model", folder / "tracks")
     assert wrong.exit_code == 2

@@ -59,7 +59,7 @@ def test_a_video_library_of_another_version(monkeypatch: pytest.MonkeyPatch, bre
 
 def test_a_detector_that_finds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(MediaPipeDetector, "detect", lambda *_: [])
-    assert "mediapipe 0.10.21 did not (ValueError: a drawn hand" in complaint(doctor())
+    assert "mediapipe 0.10.21 did not (ValueError: the hand of the example" in complaint(doctor())
 
 
 def test_a_network_that_does_not_run(monkeypatch: pytest.MonkeyPatch) -> None:

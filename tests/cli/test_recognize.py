@@ -138,7 +138,7 @@ def test_streams(
 ) -> None:
     hands = fakes.recording(tmp_path / "clip.mp4", "dab")
     monkeypatch.setattr(
-        "chereme.recognition.hand_landmarks.MediaPipeDetector",
+        "chereme.hands.detector.MediaPipeDetector",
         lambda still: fakes.FakeDetector(hands),
     )
 
@@ -186,6 +186,7 @@ def test_a_stream_against_the_model_is_exit_code_2(clips: Path, model: str, stre
         ("clip.npz", "--hand", "third"),
         ("clip.npz", "--model", "no_such_model"),
         ("clip.npz", "--task", "continuous"),
+        ("clip.npz", "--detector", "none"),
         ("clip.npz", "--beam-width", "many"),
         ("clip.npz", "--no-such-option"),
     ],
@@ -251,7 +252,7 @@ def test_interruption_is_130(clips: Path, model: str, monkeypatch: pytest.Monkey
     def interrupt(*args: object, **kwargs: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("chereme.recognition.fingerspelling.detect_hands", interrupt)
+    monkeypatch.setattr("chereme.recognition.recognizer.detect_hands", interrupt)
     result = run(clips / "vail.npz", "--model", model)
     assert result.exit_code == 130
     assert result.stderr == "chereme: interrupted\n"

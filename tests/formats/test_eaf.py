@@ -75,7 +75,7 @@ def test_words_and_letters():
 
 
 def test_pympi_reads_and_rewrites_it(tmp_path):
-    save(write(TWO_WORDS, tmp_path / "clip.mp4", "eaf", tmp_path), tmp_path / "clip.eaf")
+    save(write(TWO_WORDS, tmp_path / "clip.mp4", "eaf", directory=tmp_path), tmp_path / "clip.eaf")
     eaf = Eaf(tmp_path / "clip.eaf")
     assert list(eaf.get_tier_names()) == ["words", "letters"]
     assert eaf.get_annotation_data_for_tier("words") == [(100, 501, "ok"), (1500, 2000, "<&")]
@@ -97,7 +97,7 @@ def test_nothing_found_is_a_valid_file_with_the_reason(tmp_path):
 
 
 def media(source, directory):
-    root, _ = check_like_elan(write(TWO_WORDS, source, "eaf", directory))
+    root, _ = check_like_elan(write(TWO_WORDS, source, "eaf", directory=directory))
     return [descriptor.attrib for descriptor in root.iter("MEDIA_DESCRIPTOR")]
 
 
@@ -265,7 +265,7 @@ def test_links_that_cannot_be(tmp_path):
 
 def test_what_is_written_is_read(tmp_path):
     path = tmp_path / "two.eaf"
-    save(write(TWO_WORDS, "film.mp4", "eaf", tmp_path), path)
+    save(write(TWO_WORDS, "film.mp4", "eaf", directory=tmp_path), path)
     (tmp_path / "film.mp4").write_bytes(b"")
     document = read_eaf(path)
     assert [a.value for a in document.tiers["words"].annotations] == ["ok", "<&"]

@@ -15,25 +15,23 @@ from pympi import Eaf
 from chereme.errors import InputError, UsageError
 from chereme.formats.eaf import read_eaf
 from chereme.formats.eaf_tiers import add_tiers, check_tiers
-from chereme.formats.eaf_writing import ElanReading, ElanStyle
-from chereme.types import Token, Transcript
+from chereme.formats.eaf_writing import ElanStyle
+from chereme.types import ContinuousResult, Token, Transcript
 
-LETTERS = ElanReading.of_letters(
-    Transcript(
-        "ok <é",
-        (
-            Token("o", 0.1, 0.4, 0.9),
-            Token("k", 0.5, 0.5, 0.8),  # no length: ELAN refuses that
-            Token(" ", 1.0, 1.2, 0.5),
-            Token("<", 1.5, 1.9, 0.7),
-            Token("é", 1.8, 2.0, 0.6),  # overlaps
-        ),
-    )
+LETTERS = Transcript(
+    "ok <é",
+    (
+        Token("o", 0.1, 0.4, 0.9),
+        Token("k", 0.5, 0.5, 0.8),  # no length: ELAN refuses that
+        Token(" ", 1.0, 1.2, 0.5),
+        Token("<", 1.5, 1.9, 0.7),
+        Token("é", 1.8, 2.0, 0.6),  # overlaps
+    ),
 )
-GLOSSES = ElanReading.of_glosses(
-    (Token("IX-1p", 0.5, 0.9, 0.98765), Token("fs-J<&", 1.2, 1.5, 0.5))
+GLOSSES = ContinuousResult(
+    "IX-1p fs-J<&", (Token("IX-1p", 0.5, 0.9, 0.98765), Token("fs-J<&", 1.2, 1.5, 0.5))
 )
-NOTHING = ElanReading.of_letters(Transcript(""))
+NOTHING = Transcript("")
 STYLE = ElanStyle("read", "Ann", "tier")
 
 HEAD = """<?xml version="1.0" encoding="UTF-8"?>
@@ -119,7 +117,7 @@ def shapes(element: ElementTree.Element) -> tuple[object, ...]:
     ],
     indirect=["path"],
 )
-def test_all_that_was_there_stays(path: Path, reading: ElanReading, added: list[str]) -> None:
+def test_all_that_was_there_stays(path: Path, reading: Transcript, added: list[str]) -> None:
     before, old = path.read_bytes(), Eaf(str(path))
     ours = read_eaf(path)
     add_tiers(path, reading, STYLE, "clip.mp4")
@@ -254,7 +252,7 @@ def test_a_tier_that_is_there_is_never_touched(tmp_path: Path, names: str) -> No
     path.write_text(made().replace('"RH"', f'"{names}"'), "utf-8")
     before = path.read_bytes()
     for work in (
-        lambda: check_tiers(path, True, STYLE),
+        lambda: check_tiers(path, "letter", STYLE),
         lambda: add_tiers(path, LETTERS, STYLE, "clip.mp4"),
     ):
         with pytest.raises(UsageError, match=f"has a tier '{names}' already.*--tier"):
@@ -280,7 +278,7 @@ def test_what_is_no_sound_elan_file_stays_as_it_is(tmp_path: Path, kind: str) ->
     path.write_text(NO_ELAN[kind](made()), "utf-8")
     before = path.read_bytes()
     for work in (
-        lambda: check_tiers(path, True, STYLE),
+        lambda: check_tiers(path, "letter", STYLE),
         lambda: add_tiers(path, LETTERS, STYLE, "clip.mp4"),
     ):
         with pytest.raises(InputError):

@@ -1,16 +1,26 @@
 import csv
 import io
 import json
+import math
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from chereme.errors import UsageError
-from chereme.formats.transcripts import WRITERS, output_paths, save, write
-from chereme.types import Token, Transcript, Video
+from chereme.formats.eaf import read_eaf
+from chereme.formats.transcripts import TIMED, WRITERS, one_line, output_paths, save, write
+from chereme.types import (
+    Alternative,
+    ContinuousResult,
+    IsolatedResult,
+    Token,
+    Transcript,
+    Video,
+)
 
 EMPTY = Transcript("", info={"frames": 3}, warnings=("no hand found",))
 TWO_WORDS = Transcript(
@@ -25,9 +35,30 @@ TWO_WORDS = Transcript(
 )
 
 
+GLOSSES = ContinuousResult(
+    "IX-1p fs-J<&",
+    (Token("IX-1p", 0.5, 0.9, 0.987654321), Token("fs-J<&", 1.25, 1.5, 0.5)),
+    alternatives=(Alternative("IX-1p fs-J<&", None), Alternative("IX-1p", None)),
+)
+UNTIMED = ContinuousResult("BOOK", (Token("BOOK", math.nan, math.nan, 0.5),))
+SIGN = IsolatedResult(
+    "GO",
+    (Token("GO", 0.0, 0.28, 0.75),),
+    alternatives=(Alternative("GO", 0.75), Alternative("NEW\tYORK", 0.125), Alternative("BE", 0.1)),
+)
+NO_ANSWER = replace(SIGN, text="", tokens=())
+
+
 def test_txt_is_the_text_alone():
     assert write(TWO_WORDS, "a.mp4", "txt") == "ok jo\n"
     assert write(EMPTY, "a.mp4", "txt") == "\n"
+
+
+def test_txt_of_a_single_sign_ranks_its_glosses():
+    assert write(GLOSSES, None, "txt") == "IX-1p fs-J<&\n"
+    assert write(SIGN, None, "txt", top=2) == "GO\t0.7500\nNEW\\tYORK\t0.1250\n"
+    assert one_line(SIGN, 2) == "GO\tNEW\\tYORK"
+    assert write(NO_ANSWER, None, "txt") == one_line(NO_ANSWER) == ""
 
 
 def test_srt_has_numbered_cues_with_commas():
@@ -43,6 +74,36 @@ def test_vtt_has_a_header_and_points():
         "WEBVTT\n\n00:00:00.000 --> 00:00:01.000\nok\n\n01:01:01.500 --> 01:01:02.000\njo\n"
     )
     assert write(EMPTY, "a.mp4", "vtt") == "WEBVTT\n"
+
+
+def test_glosses_have_a_cue_each():
+    assert write(GLOSSES, None, "srt") == (
+        "1\n00:00:00,500 --> 00:00:01,000\nIX-1p\n\n2\n00:00:01,250 --> 00:00:01,750\nfs-J<&\n\n"
+    )
+    assert write(SIGN, None, "srt") == "1\n00:00:00,000 --> 00:00:00,500\nGO\n\n"
+    assert write(NO_ANSWER, None, "srt") == ""
+
+
+def test_elan_has_a_tier_of_glosses(tmp_path):
+    path = tmp_path / "a.eaf"
+    text = write(GLOSSES, tmp_path / "a.mp4", "eaf", directory=tmp_path)
+    path.write_text(text, encoding="utf-8")
+    document = read_eaf(path)
+    assert list(document.tiers) == ["glosses"]
+    tier = document.tiers["glosses"]
+    assert [(a.value, a.start, a.end) for a in tier.annotations] == [
+        ("IX-1p", 0.5, 0.9),
+        ("fs-J<&", 1.25, 1.5),
+    ]
+    assert (tier.kind, tier.parent) == ("gloss", None)
+    assert document.media[0].places[0] == "./a.mp4"
+
+
+@pytest.mark.parametrize("fmt", TIMED)
+def test_without_times_there_are_no_formats_of_times(fmt):
+    with pytest.raises(UsageError, match=f"{fmt} needs times"):
+        write(UNTIMED, None, fmt)
+    assert json.loads(write(UNTIMED, None, "json"))["tokens"][0]["start"] is None
 
 
 def test_vtt_escapes_what_is_markup_there():
@@ -64,6 +125,12 @@ def test_tsv_reads_back():
     assert rows[-1] == ["3661.600", "3661.700", "o", "0.6123", "2"]
     assert len(rows) == 5
     assert write(EMPTY, None, "tsv") == "start\tend\ttext\tprobability\tword\n"
+    assert write(UNTIMED, None, "tsv").splitlines()[1] == "\t\tBOOK\t0.5000\t1"
+    assert write(SIGN, None, "tsv", top=1).splitlines() == [
+        "start\tend\ttext\tprobability\trank",
+        "0.000\t0.280\tGO\t0.7500\t1",
+    ]
+    assert write(NO_ANSWER, None, "tsv").count("\n") == 1
 
 
 def test_json_is_strict_and_complete():
@@ -83,10 +150,12 @@ def test_json_is_strict_and_complete():
     text = write(transcript, Path("dir/é.mp4"), "json")
     document = json.loads(text, parse_constant=refuse)
     assert document == {
-        "schema_version": 1,
+        "schema_version": 2,
         "source": os.path.join("dir", "é.mp4"),
+        "unit": "letter",
         "text": "o",
         "tokens": [{"text": "o", "start": 0.0, "end": None, "probability": 0.9}],
+        "alternatives": [],
         "info": {
             "video": {
                 "source": "é.mp4",
@@ -119,6 +188,14 @@ def test_json_of_nothing_found_says_why():
     assert document["tokens"] == []
     assert document["warnings"] == ["no hand found"]
     assert document["source"] is None
+
+
+def test_json_ranks_even_without_an_answer():
+    document = json.loads(write(NO_ANSWER, None, "json", top=1))
+    assert (document["unit"], document["text"], document["tokens"]) == ("sign", "", [])
+    assert document["alternatives"] == [{"text": "GO", "probability": 0.75}]
+    sentences = json.loads(write(GLOSSES, None, "json"))["alternatives"]
+    assert sentences[1] == {"text": "IX-1p", "probability": None}
 
 
 @pytest.mark.parametrize("fmt", sorted(WRITERS))

@@ -11,7 +11,7 @@ import pytest
 import chereme
 import fake_signs
 from chereme.errors import UsageError
-from chereme.formats.glosses import write_glosses
+from chereme.formats.transcripts import write
 from chereme.recognition.bundle import Bundle
 from chereme.recognition.config import Abstention
 from chereme.recognition.isolated import IsolatedRecognizer, load_isolated, probabilities
@@ -41,8 +41,8 @@ def test_below_the_threshold_nothing_is_read_and_the_reason_is_told(bundle) -> N
     likeliest = max(SCORES, key=lambda gloss: expected[gloss])
     assert expected[likeliest] < 0.5
     result = IsolatedRecognizer(bundle).recognize(LEFT)
-    assert (result.text, result.answers, result.answered) == ("", (), False)
-    assert dict(result.glosses) == pytest.approx({g: expected[g] for g in SCORES}, abs=1e-6)
+    assert (result.text, result.tokens) == ("", ())
+    assert dict(result.alternatives) == pytest.approx({g: expected[g] for g in SCORES}, abs=1e-6)
     assert result.info["min_probability"] == 0.5
     (reason,) = result.warnings
     assert f"the likeliest, {likeliest!r}, has a probability of {expected[likeliest]:.2f}" in reason
@@ -81,7 +81,7 @@ def test_a_model_that_always_answers_is_as_it_was(tmp_path: Path) -> None:
     old = load_isolated(folder)
     assert old.config.abstention == Abstention()
     result = IsolatedRecognizer(old).recognize(LEFT)
-    assert dict(result.glosses) == pytest.approx(fake_signs.probabilities(1, 0), abs=1e-6)
+    assert dict(result.alternatives) == pytest.approx(fake_signs.probabilities(1, 0), abs=1e-6)
     assert (result.text, result.warnings) == ("LEFT", ())
 
 
@@ -91,20 +91,20 @@ def test_of_several_models_the_mean_is_compared_with_the_mean(bundle, tmp_path: 
     recognizer = IsolatedRecognizer([bundle, other])
     assert recognizer.min_probability == pytest.approx(0.3)
     one, two = shares(1, 0, 2.0), shares(1, 0)
-    found = dict(recognizer.recognize(LEFT).glosses)
+    found = dict(recognizer.recognize(LEFT).alternatives)
     assert found == pytest.approx({g: (one[g] + two[g]) / 2 for g in SCORES}, abs=1e-6)
 
 
 @pytest.mark.parametrize(
-    ("form", "expected"), [("txt", ""), ("tsv", "rank\tgloss\tprobability\tstart\tend\n")]
+    ("form", "expected"), [("txt", ""), ("tsv", "start\tend\ttext\tprobability\trank\n")]
 )
 def test_tables_have_no_row_without_an_answer(bundle, form: str, expected: str) -> None:
     result = IsolatedRecognizer(bundle).recognize(LEFT)
-    assert write_glosses(result, None, form, 5) == expected
+    assert write(result, None, form) == expected
 
 
 def test_json_still_ranks(bundle) -> None:
-    written = json.loads(write_glosses(IsolatedRecognizer(bundle).recognize(LEFT), None, "json", 2))
+    written = json.loads(write(IsolatedRecognizer(bundle).recognize(LEFT), None, "json", top=2))
     assert written["text"] == ""
-    assert [row["gloss"] for row in written["glosses"]] == ["LEFT", "BOTH"]
+    assert [row["text"] for row in written["alternatives"]] == ["LEFT", "BOTH"]
     assert "--min-probability" in written["warnings"][0]

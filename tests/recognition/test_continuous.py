@@ -57,22 +57,22 @@ def test_glosses_have_times_and_probabilities(
     write_tracks(sign(SENTENCE), tmp_path / "clip.npz")
     result = recognizer.recognize(tmp_path / "clip.npz")
     assert (result.text, result.warnings) == (SENTENCE, ())
-    for place, gloss in enumerate(result.glosses):
+    for place, gloss in enumerate(result.tokens):
         assert (gloss.start, gloss.end) == pytest.approx(span(place))
         assert 0.99 < gloss.probability <= 1
-    assert result.hypotheses[0] == tuple(SENTENCE.split())
+    assert result.alternatives[0] == (SENTENCE, None)
     assert result.info["tracks"] == ["fake_signing"]
     assert (result.info["frames"], result.info["windows"]) == (34, 1)
     assert result.info["model"] == {"name": "fake", "sha256": recognizer.bundle.sha256}
     assert {"read", "network", "search", "total"} <= set(result.info["timings"])
     greedy = ContinuousRecognizer(recognizer.bundle, greedy=True)
-    assert greedy.recognize(sign(SENTENCE)).glosses == result.glosses
+    assert greedy.recognize(sign(SENTENCE)).tokens == result.tokens
 
 
 def test_a_part_and_another_rate(recognizer: ContinuousRecognizer) -> None:
     part = recognizer.recognize(sign(SENTENCE), start=1.1, end=2.2)
     assert part.text == "BUY"
-    assert (part.glosses[0].start, part.glosses[0].end) == pytest.approx(span(1))
+    assert (part.tokens[0].start, part.tokens[0].end) == pytest.approx(span(1))
     quick = PoseTracks(
         2 * RATE,
         {"fake_signing": np.repeat(sign(SENTENCE).values["fake_signing"], 2, axis=0)},
@@ -81,7 +81,7 @@ def test_a_part_and_another_rate(recognizer: ContinuousRecognizer) -> None:
     result = recognizer.recognize(quick)
     assert result.text == SENTENCE
     assert result.info["fps"] == 2 * RATE
-    assert (result.glosses[2].start, result.glosses[2].end) == pytest.approx(span(2), abs=0.06)
+    assert (result.tokens[2].start, result.tokens[2].end) == pytest.approx(span(2), abs=0.06)
     with pytest.raises(InputError, match="an end after the start"):
         recognizer.recognize(quick, start=2, end=1)
 
@@ -96,9 +96,9 @@ def test_the_order_of_tracks_in_a_file_means_nothing(tmp_path: Path) -> None:
     recognizer = ContinuousRecognizer(bundle)
     first, second = (recognizer.recognize(tmp_path / f"{n}.npz") for n in ("clip", "turned"))
     assert first.text == second.text == SENTENCE
-    assert first.glosses == second.glosses
+    assert first.tokens == second.tokens
     lacking = recognizer.recognize(sign(SENTENCE))
-    assert lacking.glosses == first.glosses
+    assert lacking.tokens == first.tokens
     assert lacking.warnings == ("missing track that the model was trained with: fake_other",)
 
 
@@ -110,7 +110,7 @@ def test_frames_in_which_nobody_is_seen(recognizer: ContinuousRecognizer) -> Non
     assert recognizer.recognize(some).text == "JOHN HOUSE"
     nobody = PoseTracks(RATE, clip.values, {"fake_signing": np.zeros(34, bool)})
     result = recognizer.recognize(nobody)
-    assert (result.text, result.glosses) == ("", ())
+    assert (result.text, result.tokens) == ("", ())
     assert result.warnings == (
         "nobody is seen in 34 frames: the tracks fake_signing are present in none",
     )
@@ -161,14 +161,14 @@ def test_what_is_long_is_read_as_its_sentences_are_apart() -> None:
     assert len(fake_signing.frames_of(LONG)) > 2 * 60
     result = recognizer.recognize(sign(LONG))
     assert result.text == LONG
-    for place, gloss in enumerate(result.glosses):
+    for place, gloss in enumerate(result.tokens):
         assert (gloss.start, gloss.end) == pytest.approx(span(place))
     assert result.info["windows"] > 2
-    assert result.hypotheses == ()
+    assert result.alternatives == ()
     assert max(model.sequence.frames) == 60  # 6 s, whatever the length
     decoded = ContinuousRecognizer(model, read_with="decoder").recognize(sign(LONG))
     assert decoded.text == LONG
-    assert [(g.start, g.end) for g in decoded.glosses] == [(g.start, g.end) for g in result.glosses]
+    assert [(g.start, g.end) for g in decoded.tokens] == [(g.start, g.end) for g in result.tokens]
 
 
 @pytest.mark.parametrize("seconds", [2.0, 3.1, 4.7, 100.0])
@@ -209,7 +209,7 @@ def test_video_is_read_with_times(video_bundle: Bundle, tmp_path: Path) -> None:
     recognizer = ContinuousRecognizer(video_bundle, rate=RATE, make_detector=hands)
     result = recognizer.recognize(write_film(tmp_path / "film", LONG))
     assert (result.text, result.warnings) == (LONG, ())
-    for place, gloss in enumerate(result.glosses):
+    for place, gloss in enumerate(result.tokens):
         assert (gloss.start, gloss.end) == pytest.approx(span(place))
     assert hands.closed == 1
     assert hands.looks < 20  # of 144 frames
@@ -220,7 +220,7 @@ def test_video_is_read_with_times(video_bundle: Bundle, tmp_path: Path) -> None:
         recognizer.recognize(tmp_path / "none.mp4")
     part = recognizer.recognize(tmp_path / "film", start=1.1, end=2.2)
     assert part.text == "BUY"
-    assert part.glosses[0].start == pytest.approx(span(1)[0])
+    assert part.tokens[0].start == pytest.approx(span(1)[0])
 
 
 def test_video_at_another_rate(video_bundle: Bundle, tmp_path: Path) -> None:
@@ -231,7 +231,7 @@ def test_video_at_another_rate(video_bundle: Bundle, tmp_path: Path) -> None:
         assert result.text == SENTENCE
         slow = ("only 5.0 frames a second, but the model reads 10: quick signs may be lost",)
         assert result.warnings == (slow if rate == 5 else ())
-        for place, gloss in enumerate(result.glosses):
+        for place, gloss in enumerate(result.tokens):
             expected = np.array(span(place)) * RATE / rate
             assert (gloss.start, gloss.end) == pytest.approx(expected, abs=0.11)
 
@@ -299,7 +299,7 @@ def test_a_model_of_mediapipe_reads_the_hands_of_a_video(tmp_path: Path) -> None
     recognizer = ContinuousRecognizer(model, rate=RATE, make_detector=hands)
     result = recognizer.recognize(write_film(tmp_path / "film", "JOHN HOUSE"))
     assert result.text == "JOHN JOHN"  # a hand comes, goes, and comes
-    assert (result.glosses[1].start, result.glosses[1].end) == pytest.approx(span(1))
+    assert (result.tokens[1].start, result.tokens[1].end) == pytest.approx(span(1))
     assert result.warnings[0].startswith("of the track mediapipe there are only the hands")
     assert result.warnings[1] == "missing track that the model was trained with: fake_other"
     assert (hands.looks, hands.closed) == (24, 1)
@@ -312,10 +312,12 @@ def test_a_model_of_mediapipe_reads_the_hands_of_a_video(tmp_path: Path) -> None
 
 
 def test_the_hands_of_a_video_are_fractions_of_the_picture_and_the_body_is_not_known() -> None:
-    from chereme.recognition.profiling import Stages
-    from chereme.recognition.sign_frames import hand_tracks, watch_hands
+    from chereme.recognition.sign_frames import HandFollower, hand_tracks
+    from chereme.recognition.stages import Stages
 
-    seen = list(watch_hands(film("JOHN", 640), Hands(), RATE, False, Stages()))
+    decoder = ContinuousRecognizer(fake_signing.with_decoder()).decoder
+    follower = HandFollower(decoder, Hands(), False, Stages())
+    seen = list(follower.encode(film("JOHN", 640), RATE))
     clip = hand_tracks(seen)
     assert clip is not None
     row = clip.values["mediapipe"][fake_signing.PAUSE]
@@ -342,12 +344,12 @@ def test_a_stream_ends_as_the_recording_is_read(video_bundle: Bundle) -> None:
     final, delays, partial = [], [], 0
     for event in recognizer.stream(frames(), every=1.0):
         if event.kind == "final":
-            final += event.glosses
-            delays += [given[0] / RATE - one.end for one in event.glosses]
+            final += event.tokens
+            delays += [given[0] / RATE - one.end for one in event.tokens]
         else:
             partial += 1
-            assert all(one.gloss in fake_signing.COLOURS for one in event.glosses)
-    assert " ".join(one.gloss for one in final) == LONG
+            assert all(one.text in fake_signing.COLOURS for one in event.tokens)
+    assert " ".join(token.text for token in final) == LONG
     for place, gloss in enumerate(final):
         assert (gloss.start, gloss.end) == pytest.approx(span(place))
     assert partial > 5

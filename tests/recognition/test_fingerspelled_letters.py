@@ -42,8 +42,8 @@ def test_glosses_are_letters_and_digits(recognizer: IsolatedRecognizer) -> None:
 @pytest.mark.parametrize("gloss", "befiljzy5")
 def test_composed_clips(recognizer: IsolatedRecognizer, speller: Speller, gloss: str) -> None:
     result = recognizer.recognize(composed(speller, gloss))
-    assert result.glosses[0].gloss == gloss, result.glosses[:3]
-    assert sum(p for _, p in result.glosses) == pytest.approx(1, abs=1e-5)
+    assert result.alternatives[0].text == gloss, result.alternatives[:3]
+    assert sum(p for _, p in result.alternatives) == pytest.approx(1, abs=1e-5)
 
 
 @pytest.mark.parametrize(("letter", "digit"), [("o", "0"), ("w", "6"), ("f", "9")])
@@ -51,7 +51,9 @@ def test_of_look_alikes_the_letter_comes_first(
     recognizer: IsolatedRecognizer, speller: Speller, letter: str, digit: str
 ) -> None:
     for shown in (letter, digit):
-        glosses = [gloss for gloss, _ in recognizer.recognize(composed(speller, shown)).glosses]
+        glosses = [
+            gloss for gloss, _ in recognizer.recognize(composed(speller, shown)).alternatives
+        ]
         assert glosses[:2] == [letter, digit]
 
 
@@ -63,5 +65,5 @@ def test_without_a_hand_nothing_is_said(recognizer: IsolatedRecognizer, speller:
         confidence=np.zeros_like(seen.confidence),
     )
     result = recognizer.recognize(nothing)
-    assert result.glosses == ()
+    assert result.alternatives == ()
     assert result.warnings

@@ -363,12 +363,12 @@ def test_info_is_complete_and_can_be_written(recognizer: Recognizer, bundle: Bun
 def test_options_override_the_tuned_search(tmp_path: Path) -> None:
     tuned = fakes.make_bundle(tmp_path / "b", decoding=Decoding(beam_width=7, alpha=0.4, beta=1.5))
     # The bundle has no language model: neither its weight nor the bonus tuned with it is used.
-    assert Recognizer(tuned).decoding_info == {
+    assert Recognizer(tuned).info["decoding"] == {
         "method": "beam", "beam_width": 7, "alpha": 0.0, "beta": 0.0, "lm": False,
     }  # fmt: skip
-    assert Recognizer(tuned, beam_width=2, beta=0.5).decoding_info["beam_width"] == 2
-    assert Recognizer(tuned, beta=0.5).decoding_info["beta"] == 0.5
-    assert Recognizer(tuned, greedy=True).decoding_info == {"method": "greedy"}
+    assert Recognizer(tuned, beam_width=2, beta=0.5).info["decoding"]["beam_width"] == 2
+    assert Recognizer(tuned, beta=0.5).info["decoding"]["beta"] == 0.5
+    assert Recognizer(tuned, greedy=True).info["decoding"] == {"method": "greedy"}
     assert Recognizer(tuned, greedy=True).recognize(fakes.spell("vail")).text == "vail"
 
 
@@ -383,7 +383,7 @@ def test_the_language_model_has_its_say(tmp_path: Path) -> None:
     )
     landmarks = fakes.spell("vid")
     with_lm = Recognizer(speaking)
-    assert with_lm.decoding_info == {
+    assert with_lm.info["decoding"] == {
         "method": "beam", "beam_width": 5, "alpha": 5.0, "beta": 2.0, "lm": True,
     }  # fmt: skip
     heard = with_lm.recognize(landmarks)
@@ -391,7 +391,7 @@ def test_the_language_model_has_its_say(tmp_path: Path) -> None:
     assert (heard.text[0], heard.text[-1]) == ("v", "d")
     for quiet in (Recognizer(speaking, lm=False), Recognizer(speaking, greedy=True)):
         assert quiet.recognize(landmarks).text == "vid"
-        assert not quiet.decoding_info.get("lm")
+        assert not quiet.info["decoding"].get("lm")
 
 
 def test_wrong_options(bundle: Bundle) -> None:

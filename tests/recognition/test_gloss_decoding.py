@@ -32,15 +32,15 @@ def test_the_decoder_takes_its_times_from_the_ctc_head() -> None:
     recognizer = ContinuousRecognizer(with_decoder())
     result = recognizer.recognize(sign(SENTENCE))
     assert (result.text, result.warnings) == (SENTENCE, ())
-    assert [(g.start, g.end) for g in result.glosses] == [
+    assert [(g.start, g.end) for g in result.tokens] == [
         pytest.approx(span(place)) for place in range(3)
     ]
-    assert all(g.probability > 0.99 for g in result.glosses)
-    assert len(result.hypotheses) == 5
-    assert result.hypotheses[0] == tuple(SENTENCE.split())
+    assert all(g.probability > 0.99 for g in result.tokens)
+    assert len(result.alternatives) == 5
+    assert result.alternatives[0] == (SENTENCE, None)
     assert result.info["search"]["beam_size"] == 5
     narrow = ContinuousRecognizer(with_decoder(), beam_width=2)
-    assert len(narrow.recognize(sign(SENTENCE)).hypotheses) == 2
+    assert len(narrow.recognize(sign(SENTENCE)).alternatives) == 2
     greedy = ContinuousRecognizer(with_decoder(), greedy=True).recognize(sign(SENTENCE))
     assert (greedy.text, greedy.info["search"]) == (SENTENCE, "greedy")
 
@@ -49,12 +49,12 @@ def test_without_a_ctc_head_there_are_no_times_and_a_warning_of_the_cuts() -> No
     recognizer = ContinuousRecognizer(with_decoder(readers=("decoder",)))
     result = recognizer.recognize(sign(SENTENCE))
     assert (result.text, result.warnings) == (SENTENCE, ())
-    assert {(g.start, g.end) for g in result.glosses} == {(None, None)}
+    assert not any(token.is_timed for token in result.tokens)
     # Pieces of 60 frames that end in a pause.
     longer = recognizer.recognize(sign(LONG))
     assert longer.text == LONG
     assert longer.info["windows"] == 3
-    assert "read in 3 pieces, as this model has no CTC head" in longer.warnings[0]
+    assert "read in 3 segments, as this model has no CTC head" in longer.warnings[0]
 
 
 @pytest.mark.parametrize("times", [0, 2, 12])
@@ -102,9 +102,9 @@ def test_of_decoder_and_ctc_head_the_surer_one_is_believed(more: float, text: st
 def test_without_a_ctc_head_more_than_64_glosses_are_cut_and_told() -> None:
     model = with_decoder(readers=("decoder",), windows=Windows(100.0, 2.0))
     result = ContinuousRecognizer(model).recognize(sign("JOHN BUY " * 40))
-    assert len(result.glosses) == 64
+    assert len(result.tokens) == 64
     assert result.warnings == (
-        "the reading was cut off at 64 glosses, the most that the model says of a stretch",
+        "the reading was cut off at 64 glosses, the most that the model gives of a segment",
     )
     whole = with_decoder(windows=Windows(100.0, 2.0))
-    assert len(ContinuousRecognizer(whole).recognize(sign("JOHN BUY " * 40)).glosses) == 80
+    assert len(ContinuousRecognizer(whole).recognize(sign("JOHN BUY " * 40)).tokens) == 80

@@ -245,20 +245,6 @@ def write_picture(path: Path) -> None:
             container.mux(packet)
 
 
-@pytest.mark.slow
-def test_the_real_detector_finds_the_drawn_hand(tmp_path: Path) -> None:
-    from chereme.cli.bench import waving_hand
-
-    write_video(tmp_path / "waving.mp4", waving_hand(20), 30.0)
-    observation = detect_hands(tmp_path / "waving.mp4")
-    landmarks = observation.landmarks
-    assert landmarks.handedness == ("right",)
-    assert (landmarks.confidence > 0).any(axis=(1, 2)).mean() > 0.9
-    # The wave goes 120 pixels to the right and back.
-    wrist = landmarks.landmarks[:, 0, 0, 0]
-    assert 80 < np.nanmax(wrist) - np.nanmin(wrist) < 160
-
-
 LONG_VIDEO = """
 import sys
 sys.path.insert(0, {tests!r})

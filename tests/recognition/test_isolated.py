@@ -30,8 +30,8 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 def check(result: IsolatedResult, expected: dict[str, float]) -> None:
     """The glosses are those of ``expected`` with their probabilities, the likeliest first."""
-    assert dict(result.glosses) == pytest.approx(expected, abs=1e-6)
-    ranked = [probability for _, probability in result.glosses]
+    assert dict(result.alternatives) == pytest.approx(expected, abs=1e-6)
+    ranked = [probability for _, probability in result.alternatives]
     assert ranked == sorted(ranked, reverse=True)
     assert result.text == max(expected, key=lambda gloss: expected[gloss])
 
@@ -49,13 +49,16 @@ def test_the_hands_that_are_seen_decide(bundle, left, right, text) -> None:
     result = IsolatedRecognizer(bundle).recognize(signing(left, right))
     check(result, probabilities("x" in left, "x" in right))
     assert (result.text, result.warnings) == (text, ())
-    assert (result.start, result.end) == (0.0, pytest.approx(7 / 25))
+    assert (result.tokens[0].start, result.tokens[0].end) == (0.0, pytest.approx(7 / 25))
 
 
 def test_a_clip_lasts_from_the_first_sight_of_a_hand_to_the_last(bundle) -> None:
     result = IsolatedRecognizer(bundle).recognize(signing("..........", "...x.xx..."))
     check(result, probabilities(0.0, 0.75))
-    assert (result.start, result.end) == (pytest.approx(3 / 25), pytest.approx(6 / 25))
+    assert (result.tokens[0].start, result.tokens[0].end) == (
+        pytest.approx(3 / 25),
+        pytest.approx(6 / 25),
+    )
     assert result.info["frames_read"] == 4
     assert result.info["hand_coverage"] == pytest.approx(0.3)
     assert result.warnings == ("a hand was seen in only 30% of the frames",)
@@ -66,7 +69,7 @@ def test_a_part_of_a_recording(bundle) -> None:
     recognizer = IsolatedRecognizer(bundle)
     assert recognizer.recognize(both, end=7.5 / 25).text == "LEFT"
     later = recognizer.recognize(both, start=7.5 / 25)
-    assert (later.text, later.start) == ("RIGHT", pytest.approx(8 / 25))
+    assert (later.text, later.tokens[0].start) == ("RIGHT", pytest.approx(8 / 25))
     with pytest.raises(InputError, match="expected frames from 9 s"):
         recognizer.recognize(both, start=9.0)
 
@@ -119,7 +122,7 @@ def test_videos_folders_and_pictures(bundle, tmp_path: Path) -> None:
 # -- awkward clips --------------------------------------------------------------------------------
 def test_no_hand_is_no_gloss_and_the_reason(bundle) -> None:
     result = IsolatedRecognizer(bundle).recognize(signing("....", "...."))
-    assert (result.glosses, result.text, result.start, result.end) == ((), "", None, None)
+    assert (result.alternatives, result.text, result.tokens) == ((), "", ())
     assert result.warnings[0].startswith("no hand found in 4 frames")
     nobody = np.zeros((3, 0, 21))
     empty = Landmarks(np.zeros((3, 0, 21, 3)), nobody, np.arange(3) / 25, 64, 64, ())
@@ -129,7 +132,7 @@ def test_no_hand_is_no_gloss_and_the_reason(bundle) -> None:
 def test_one_frame_is_read_and_said(bundle) -> None:
     result = IsolatedRecognizer(bundle).recognize(signing("x", "."))
     check(result, probabilities(1.0, 0.0))
-    assert (result.start, result.end) == (0.0, 0.0)
+    assert (result.tokens[0].start, result.tokens[0].end) == (0.0, 0.0)
     assert result.warnings == ("only one frame shows a hand: how the sign moves is not seen",)
 
 
@@ -183,7 +186,7 @@ def test_the_network_is_given_the_frames_that_training_watches(
 def test_equal_probabilities_are_in_the_order_of_the_glosses(bundle) -> None:
     alike = replace(bundle, classifier=Recorder())
     result = IsolatedRecognizer(alike).recognize(signing("xx", "xx"))
-    assert [gloss for gloss, _ in result.glosses] == list(fake_signs.SCORES)
+    assert [gloss for gloss, _ in result.alternatives] == list(fake_signs.SCORES)
 
 
 # -- several models -------------------------------------------------------------------------------

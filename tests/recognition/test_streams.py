@@ -196,7 +196,7 @@ def test_both_read_the_same_hand(
     ]
     assert info["model"]["name"] == "hands+views"
     search = {"method": "beam", "beam_width": 10, "alpha": 0.0, "beta": 0.0, "lm": False}
-    assert info["decoding"] == recognizer.decoding_info == {
+    assert info["decoding"] == recognizer.info["decoding"] == {
         "method": "rescoring",
         "streams": {"landmarks": {"weight": 0.5, **search}, "rgb": {"weight": 0.5, **search}},
     }  # fmt: skip
@@ -334,7 +334,7 @@ def test_options_of_the_search(tmp_path: Path) -> None:
     )
 
     def settings(**options: Any) -> dict[str, Any]:
-        return Recognizer(fused(one, other), **options).decoding_info["streams"]
+        return Recognizer(fused(one, other), **options).info["decoding"]["streams"]
 
     tuned = settings()
     assert [tuned[s]["beam_width"] for s in ("landmarks", "rgb")] == [12, 10]
@@ -361,5 +361,5 @@ def test_a_score_says_which_stream_read_what(
     assert score["stream"] == "fused"
     assert [model["sha256"] for model in score["models"]] == [landmarks.sha256, rgb.sha256]
     assert score["items_by_stream"] == {"fused": 1, "landmarks": 1}
-    assert [prediction.stream for prediction in predictions] == ["fused", "landmarks"]
+    assert [prediction.read.info["stream"] for prediction in predictions] == ["fused", "landmarks"]
     assert json.dumps(score)

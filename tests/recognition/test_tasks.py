@@ -9,8 +9,9 @@ import pytest
 
 import chereme
 import fakes
+from chereme._imports import find
 from chereme.errors import UsageError
-from chereme.recognition.tasks import TASKS, Task, find, option_names
+from chereme.recognition.tasks import TASKS, Task, option_names
 
 
 @pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)

@@ -118,8 +118,8 @@ def test_single_signs(clip: Path, tmp_path: Path) -> None:
     landmarks = fake_signs.signing("x" * 45, "x" * 45)
     signs = fake_signs.make_signs(tmp_path / "signs")
     result = IsolatedRecognizer(signs, make_detector=fakes.Detectors(landmarks)).recognize(clip)
-    assert result.start == pytest.approx(LATE, abs=2e-3)
-    assert result.end == pytest.approx(LATE + 44 / 30, abs=2e-3)
+    assert result.tokens[0].start == pytest.approx(LATE, abs=2e-3)
+    assert result.tokens[0].end == pytest.approx(LATE + 44 / 30, abs=2e-3)
 
 
 def test_continuous_signing_in_video(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_continuous_signing_in_video(tmp_path: Path) -> None:
     clip = fakes.with_sound(tmp_path / "film.mp4", tmp_path / "clip.mkv", LATE)
     late = recognizer.recognize(clip)
     assert late.text == early.text == fake_signing.SENTENCE
-    for one, other in zip(late.glosses, early.glosses, strict=True):
+    for one, other in zip(late.tokens, early.tokens, strict=True):
         assert one.start == pytest.approx(LATE + other.start, abs=2e-3)
         assert one.end == pytest.approx(LATE + other.end, abs=2e-3)
 
@@ -148,9 +148,9 @@ def test_tracks_keep_the_time_of_their_landmarks(seen: Landmarks, tmp_path: Path
     assert read_tracks(tmp_path / "tracks.npz").start == LATE
     tracks = replace(fake_signing.sign(fake_signing.SENTENCE), start=LATE)
     recognizer = ContinuousRecognizer(fake_signing.make_signing(tmp_path / "model"))
-    first = recognizer.recognize(tracks).glosses[0]
+    first = recognizer.recognize(tracks).tokens[0]
     assert first.start >= LATE
-    assert recognizer.recognize(tracks, start=first.start).glosses[0].start >= LATE
+    assert recognizer.recognize(tracks, start=first.start).tokens[0].start >= LATE
 
 
 # -- long gaps, and files of landmarks that last too long ------------------------------------------

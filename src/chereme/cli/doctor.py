@@ -15,7 +15,6 @@ import typer
 import chereme
 from chereme._imports import require
 from chereme._installation import install_command, reinstall_command
-from chereme.cli.bench import FPS, HEIGHT, WIDTH, waving_hand
 from chereme.errors import CheremeError, MissingDependencyError
 
 # Distribution -> module that must import, for the main job.
@@ -31,8 +30,8 @@ LIBRARIES = {
     "typer": "typer",
     "rich": "rich",
 }
+EXAMPLE = [(480, 640, 3)] * 25  # the shapes of the pictures of the film that is tried
 TRAINING = ("torch", "lightning", "jsonargparse", "safetensors", "onnx", "onnxscript")
-FRAMES = 8  # of the film that is tried
 
 
 def doctor() -> None:
@@ -124,21 +123,23 @@ class _Trial(NamedTuple):
 
 
 def _write_and_read(film: Path) -> None:
+    from chereme.recognition.profiling import example_frames
     from chereme.video import open_video, write_video
 
-    write_video(film, waving_hand(FRAMES), FPS)
+    write_video(film, example_frames(), 24.0)
     with open_video(film) as video:
         shapes = [frame.image.shape for frame in video]
-    if shapes != [(HEIGHT, WIDTH, 3)] * FRAMES:
-        raise ValueError(f"{FRAMES} pictures were written, {len(shapes)} read")
+    if shapes != EXAMPLE:
+        raise ValueError(f"{len(EXAMPLE)} pictures were written, {len(shapes)} read")
 
 
 def _find_hand(film: Path) -> None:
     from chereme.hands.detector import MediaPipeDetector
+    from chereme.recognition.profiling import example_frames
 
     with MediaPipeDetector(still=True) as detector:
-        if not detector.detect(next(waving_hand(1)), 0.0):
-            raise ValueError("a drawn hand was not found")
+        if not detector.detect(example_frames()[0], 0.0):
+            raise ValueError("the hand of the example was not found")
 
 
 def _read_letters(film: Path) -> None:

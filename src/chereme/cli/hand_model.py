@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -94,6 +94,7 @@ def sheet(
 
 
 @app.command()
+@options.reads_source
 def reconstruct(
     source: Annotated[
         Path, typer.Argument(metavar="INPUT", help="A video, image, or folder of frames.")
@@ -127,23 +128,20 @@ def reconstruct(
     frames: Annotated[
         int, typer.Option(metavar="N", min=1, help="Frames that a picture shows at most.")
     ] = 6,
-    mirrored: options.Mirrored = False,
-    rate: options.Rate = None,
-    rotate: options.Rotate = None,
-    video_stream: options.VideoStream = None,
-    max_pixels: options.MaxPixels = None,
-    max_seconds: options.MaxSeconds = None,
-    max_frames: options.MaxFrames = None,
-    strict: options.Strict = False,
+    *,
+    source_options: dict[str, Any],
 ) -> None:
     """Show the hands of INPUT as pictures, detected joints and meshes, side by side.
 
     Prints how far the joints of the meshes lie from the detected ones in the picture: the mean over
     all frames, in per cent of the palm's length.
     """
+    from chereme.hands.detector import find_detector
+
     if model is not None and template is not None:
         raise UsageError("--template is of the fit, but --model makes its own hands; give one")
     check_output(output, overwrite=overwrite)
+    make_detector = find_detector(source_options.pop("detector"))
     require("torch", extra="train")
     film = require("chereme.systems.hand_aware.reconstruction_film", extra="train")
     if model is None:
@@ -164,13 +162,9 @@ def reconstruct(
             source,
             reconstructor,
             frames=frames,
-            mirrored=mirrored,
-            rate=rate,
-            rotate=rotate,
-            video_stream=video_stream,
-            limits=options.limits(max_pixels, max_seconds, max_frames),
-            strict=strict,
+            make_detector=make_detector,
             progress=progress,
+            **source_options,
         )
     for message in made.warnings:
         warn(str(source), message)

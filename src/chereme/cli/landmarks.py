@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,6 +12,7 @@ from chereme.cli.console import ProgressBar, say, warn
 from chereme.errors import UsageError
 
 
+@options.reads_source
 def landmarks(
     source: Annotated[
         Path,
@@ -19,14 +20,8 @@ def landmarks(
     ],
     output: options.OutputFile,
     overwrite: options.Overwrite = False,
-    mirrored: options.Mirrored = False,
-    rate: options.Rate = None,
-    rotate: options.Rotate = None,
-    video_stream: options.VideoStream = None,
-    max_pixels: options.MaxPixels = None,
-    max_seconds: options.MaxSeconds = None,
-    max_frames: options.MaxFrames = None,
-    strict: options.Strict = False,
+    *,
+    source_options: dict[str, Any],
 ) -> None:
     """Find the hands in INPUT and write their landmarks (.pose v0.2, or .npz)."""
     from chereme.formats.outputs import new_file
@@ -39,13 +34,8 @@ def landmarks(
         with ProgressBar(source.name) as progress:
             detected = detect_hands(
                 source,
-                mirrored=mirrored,
-                rate=rate,
-                rotate=rotate,
-                video_stream=video_stream,
-                limits=options.limits(max_pixels, max_seconds, max_frames),
-                strict=strict,
                 progress=progress,
+                **source_options,
             )
         for message in detected.warnings:
             warn(str(source), message)

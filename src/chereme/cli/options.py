@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
+from chereme.errors import UsageError
+
 if TYPE_CHECKING:
+    from chereme.recognition.tasks import Task
     from chereme.video import Limits
 
 
@@ -36,6 +42,14 @@ class Reader(StrEnum):
     ctc = "ctc"
 
 
+class Form(StrEnum):
+    """Forms of a report."""
+
+    txt = "txt"
+    json = "json"
+
+
+ReportForm = Annotated[Form, typer.Option("--format", "-f", metavar="FORM", help="txt or json.")]
 Model = Annotated[
     str, typer.Option(metavar="NAME", help="A bundled model (see: chereme models), or a folder.")
 ]
@@ -78,6 +92,10 @@ MinProbability = Annotated[
         "give the likeliest).",
         show_default="of the model",
     ),
+]
+Detector = Annotated[
+    str,
+    typer.Option(metavar="NAME", help="The hand detector: mediapipe, or module:class of your own."),
 ]
 Mirrored = Annotated[
     bool, typer.Option("--mirrored", help="The recording is a mirror image, as of many webcams.")
@@ -147,3 +165,79 @@ def limits(max_pixels: int | None, max_seconds: float | None, max_frames: int | 
         "max_frames": max_frames,
     }
     return Limits(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+
+
+def _source_options(
+    mirrored: Mirrored = False,
+    rate: Rate = None,
+    rotate: Rotate = None,
+    video_stream: VideoStream = None,
+    max_pixels: MaxPixels = None,
+    max_seconds: MaxSeconds = None,
+    max_frames: MaxFrames = None,
+    strict: Strict = False,
+    detector: Detector = "mediapipe",
+) -> dict[str, Any]:
+    return {
+        "mirrored": mirrored,
+        "rate": rate,
+        "rotate": rotate,
+        "video_stream": video_stream,
+        "limits": limits(max_pixels, max_seconds, max_frames),
+        "strict": strict,
+        "detector": detector,
+    }
+
+
+def reads_source(verb: Callable[..., None]) -> Callable[..., None]:
+    """A verb that takes, in the place of its parameter ``source_options``, the options of how a
+    recording is read: it is given their values as a dictionary of keywords."""
+    own, added = inspect.signature(verb), inspect.signature(_source_options)
+    shown = [p for p in own.parameters.values() if p.name != "source_options"]
+
+    @functools.wraps(verb)
+    def with_options(**values: Any) -> None:
+        reading = _source_options(**{name: values.pop(name) for name in added.parameters})
+        verb(**values, source_options=reading)
+
+    hints = get_type_hints(verb, include_extras=True)
+    hints |= get_type_hints(_source_options, include_extras=True)
+    with_options.__annotations__ = {n: h for n, h in hints.items() if n != "source_options"}
+    with_options.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [
+            p.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[p.name])
+            for p in (*shown, *added.parameters.values())
+        ]
+    )
+    return with_options
+
+
+def task_options(task: Task, model: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of ``options`` that the user gave, as keywords of the task's recogniser.
+
+    An option has its default where it is None, False or "auto", and ``lm`` where it is True.
+    Raises UsageError for one that is of other tasks.
+    """
+    from chereme._imports import find
+    from chereme.recognition.tasks import TASKS, option_names
+
+    given = {
+        name: getattr(value, "value", value)
+        for name, value in options.items()
+        if (
+            not value
+            if name == "lm"
+            else value is not None and value is not False and value != "auto"
+        )
+    }
+    for name in given:
+        if name in option_names(find(task.recognizer)):
+            continue
+        flag = "--no-lm" if name == "lm" else f"--{name.replace('_', '-')}"
+        others = [
+            other.reads for other in TASKS.values() if name in option_names(find(other.recognizer))
+        ]
+        raise UsageError(
+            f"{flag} is of {' and '.join(others)}, but the model {model!r} is for {task.reads}"
+        )
+    return given

@@ -5,28 +5,25 @@ from __future__ import annotations
 import json
 import os
 from enum import StrEnum
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from chereme._imports import find
 from chereme.cli import options
 from chereme.cli.console import ProgressBar, say, tell_json, warn
 from chereme.cli.outputs import ALL, Job, parse_forms, plan
-from chereme.cli.readers import Letters, Reader, Signing, Signs
 from chereme.errors import UsageError
+from chereme.recognition.tasks import TASKS, Task
 from chereme.text.escapes import escape
 
 if TYPE_CHECKING:
     from chereme.formats.eaf_writing import ElanStyle
+    from chereme.types import Transcript
 
-
-class Task(StrEnum):
-    """What is signed."""
-
-    fingerspelling = "fingerspelling"
-    isolated = "isolated"
-    continuous = "continuous"
+TOP = 5  # glosses that are given of a single sign
 
 
 class Probability(StrEnum):
@@ -37,6 +34,7 @@ class Probability(StrEnum):
     tier = "tier"
 
 
+@options.reads_source
 def recognize(
     inputs: Annotated[
         list[Path],
@@ -55,10 +53,10 @@ def recognize(
         ),
     ] = None,
     task: Annotated[
-        Task | None,
+        str | None,
         typer.Option(
             metavar="TASK",
-            help="fingerspelling, isolated or continuous.",
+            help=f"{', '.join(TASKS)}.",
             show_default="of the model, else fingerspelling",
         ),
     ] = None,
@@ -76,7 +74,7 @@ def recognize(
     top: Annotated[
         int | None,
         typer.Option(
-            metavar="K", min=1, help="Glosses to give for an isolated sign.", show_default="5"
+            metavar="K", min=1, help="Glosses to give for an isolated sign.", show_default=str(TOP)
         ),
     ] = None,
     min_probability: options.MinProbability = None,
@@ -135,15 +133,9 @@ def recognize(
     beam_width: options.BeamWidth = None,
     lm: options.UseLm = True,
     greedy: options.Greedy = False,
-    mirrored: options.Mirrored = False,
-    rate: options.Rate = None,
-    rotate: options.Rotate = None,
-    video_stream: options.VideoStream = None,
-    max_pixels: options.MaxPixels = None,
-    max_seconds: options.MaxSeconds = None,
-    max_frames: options.MaxFrames = None,
-    strict: options.Strict = False,
     threads: options.Threads = None,
+    *,
+    source_options: dict[str, Any],
 ) -> None:
     """Read the signing in each INPUT and print it.
 
@@ -167,48 +159,35 @@ def recognize(
             "--skip-existing is of files that -o and --overlay write, and not with --overwrite"
         )
     _check_elan(inputs, asked, into, tier, participant, probability)
-    chosen, found = _model(model, task)
-    common: dict[str, Any] = {
-        "mirrored": mirrored,
-        "rate": rate,
-        "rotate": rotate,
-        "video_stream": video_stream,
-        "limits": options.limits(max_pixels, max_seconds, max_frames),
-        "strict": strict,
-    }
-    search: dict[str, Any] = {"beam_width": beam_width, "greedy": greedy}
-    of_letters = {"--no-lm": not lm, "--overlay": overlay is not None}
-    of_search = {"--beam-width": beam_width is not None, "--greedy": greedy}
-    of_signs = {"--min-probability": min_probability is not None, "--top": top is not None}
-    of_signing = {"--read-with": read_with is not None}
-    of_hands = {
-        "--hand": hand is not options.Hand.auto,
-        "--stream": stream is not options.Stream.auto,
-    }
-    reader: Reader
-    if found == Task.isolated:
-        _refuse(of_letters | of_search, "letters", chosen, "single signs")
-        _refuse(of_signing, "continuous signing", chosen, "single signs")
-        settings = common | {"hand": hand.value, "min_probability": min_probability}
-        reader = Signs(chosen, stream, threads, settings, 5 if top is None else top)
-    elif found == Task.continuous:
-        _refuse(of_letters, "letters", chosen, "continuous signing")
-        _refuse(of_hands, "models of hands", chosen, "continuous signing")
-        _refuse(of_signs, "single signs", chosen, "continuous signing")
-        chosen_reader = None if read_with is None else read_with.value
-        reader = Signing(chosen, threads, common | search | {"read_with": chosen_reader})
-    else:
-        _refuse(of_signing, "continuous signing", chosen, "letters")
-        _refuse(of_signs, "single signs", chosen, "letters")
-        settings = common | search | {"lm": lm, "hand": hand.value}
-        reader = Letters(chosen, stream, threads, settings)
-    if asked == (ALL,):
-        asked = tuple(reader.forms)
-    for form in (*asked, *(["eaf"] if into else [])):
-        reader.check_form(form)
+    name, found = _model(model, task)
+    given = options.task_options(
+        found,
+        name,
+        {
+            "stream": stream,
+            "hand": hand,
+            "read_with": read_with,
+            "min_probability": min_probability,
+            "beam_width": beam_width,
+            "lm": lm,
+            "greedy": greedy,
+        },
+    )
+    kind = find(found.recognizer)
+    if overlay is not None and "overlay" not in signature(kind.recognize).parameters:
+        raise UsageError(f"--overlay is of letters, but the model {name!r} is for {found.reads}")
+    if top is not None and kind.unit != "sign":
+        raise UsageError(f"--top is of single signs, but the model {name!r} is for {found.reads}")
+    recognizer = found.load(name, threads=threads, **given, **source_options)
     from chereme.formats.eaf_writing import ElanStyle
-    from chereme.formats.transcripts import save
+    from chereme.formats.transcripts import TIMED, WRITERS, check_format, save, write
 
+    if asked == (ALL,):
+        asked = tuple(form for form in WRITERS if recognizer.timed or form not in TIMED)
+    for form in (*asked, *(["eaf"] if into else [])):
+        check_format(form, timed=recognizer.timed)
+    if kind.unit == "sign":
+        top = top or TOP
     style = ElanStyle(tier, participant, probability.value)
     jobs = plan(inputs, asked, output, overlay)
     if into is not None:
@@ -218,7 +197,7 @@ def recognize(
             raise UsageError(
                 f"{into} cannot be written by -o and get tiers by --into: leave out one"
             )
-        check_tiers(into, reader.spelled, style)
+        check_tiers(into, kind.unit, style)
         jobs[0].into = into
     for job in jobs:
         job.check(overwrite=overwrite, skip_existing=skip_existing)
@@ -226,21 +205,22 @@ def recognize(
     for job in jobs:
         if job.done:
             continue
-        result = _read(reader, job)
+        result = _read(recognizer, job)
         if result is None:
             continue
         for message in result.warnings:
             warn(str(job.source), message)
         for form, path in job.files.items():
             with job.failing():
-                text = reader.document(result, job.source, form, path.parent, style)
-                save(text, path, overwrite=overwrite)
+                target = {"top": top, "elan": style, "directory": path.parent}
+                save(write(result, job.source, form, **target), path, overwrite=overwrite)
         if job.into is not None:
             with job.failing():
-                _annotate(job.into, reader, result, style, job.source)
+                _annotate(job.into, result, style, job.source)
         filed = output is not None or (into is not None and asked == ("eaf",))
         try:
-            _print(reader, result, job, asked, style, several=len(inputs) > 1, filed=filed)
+            form = asked[0] if asked == ("json",) or not filed else "txt"
+            _print(result, job.source, form, several=len(inputs) > 1, top=top, elan=style)
         except OSError as error:  # nobody reads what is printed, or it has no room
             if not any((other.files or other.film or other.into) for other in jobs):
                 raise
@@ -259,12 +239,15 @@ def _check_elan(
     participant: str | None,
     probability: Probability,
 ) -> None:
-    given = {
-        "--tier": tier is not None,
-        "--participant": participant is not None,
-        "--probability": probability is not Probability.none,
-    }
-    wrong = [name for name, there in given.items() if there]
+    wrong = [
+        name
+        for name, is_given in (
+            ("--tier", tier is not None),
+            ("--participant", participant is not None),
+            ("--probability", probability is not Probability.none),
+        )
+        if is_given
+    ]
     if wrong and into is None and not {"eaf", ALL} & set(forms):
         raise UsageError(f"{wrong[0]} is of ELAN files: give --format eaf or --into FILE")
     if into is not None and len(inputs) > 1:
@@ -273,61 +256,49 @@ def _check_elan(
         raise UsageError("--tier: expected a name, got none")
 
 
-def _annotate(path: Path, reader: Reader, result: Any, style: ElanStyle, source: Path) -> None:
+def _annotate(path: Path, result: Transcript, style: ElanStyle, source: Path) -> None:
     from chereme.formats.eaf_tiers import add_tiers
 
-    for message in add_tiers(path, reader.elan(result), style, source):
+    for message in add_tiers(path, result, style, source):
         warn(str(source), message)
 
 
-def _model(model: str | None, task: Task | None) -> tuple[str, str]:
+def _model(model: str | None, task: str | None) -> tuple[str, Task]:
     """The name or folder of the model, and its task."""
     from chereme.recognition.registry import family_for, task_of
 
-    if model is None and task is Task.continuous:
-        raise UsageError(
-            "no model of continuous signing comes with chereme: train one with chereme train "
-            "--config configs/signx/..., make a bundle with chereme export, and give --model MODEL"
-        )
-    chosen = model or family_for(task or Task.fingerspelling)
-    found = task_of(chosen)
+    if task is not None and task not in TASKS:
+        raise UsageError(f"--task: expected {', '.join(TASKS)}, got {task!r}")
+    name = model or family_for(task or next(iter(TASKS)))
+    found = task_of(name)
     if task is not None and found != task:
         raise UsageError(
-            f"the model {chosen!r} is for {found}, not for {task}; "
+            f"the model {name!r} is for {found}, not for {task}; "
             f"leave out --task, or give a model for {task}"
         )
-    return chosen, found
+    return name, TASKS[found]
 
 
-def _refuse(given: dict[str, bool], kind: str, model: str, task: str) -> None:
-    """UsageError for an option of another task."""
-    if wrong := [name for name, there in given.items() if there]:
-        raise UsageError(f"{wrong[0]} is of {kind}, but the model {model!r} is for {task}")
-
-
-def _read(reader: Reader, job: Job) -> Any:
+def _read(recognizer: Any, job: Job) -> Transcript | None:
     """What the input shows; None, after the reason was told, if it cannot be read."""
-    result = None
+    result: Transcript | None = None
+    film = {} if job.film is None else {"overlay": job.film}
     with job.failing() as failure, ProgressBar(job.source.name) as progress:
-        result = reader.read(job.source, job.film, progress)
+        result = recognizer.recognize(job.source, progress=progress, **film)
     # A film that could not be written takes nothing from the text.
     return getattr(failure.error, "result", None) if result is None else result
 
 
 def _print(
-    reader: Reader,
-    result: Any,
-    job: Job,
-    forms: tuple[str, ...],
-    style: ElanStyle,
-    *,
-    several: bool,
-    filed: bool,
+    result: Transcript, source: Path, form: str, *, several: bool, top: int | None, **target: Any
 ) -> None:
-    if forms == ("json",):
-        tell_json(json.loads(reader.document(result, job.source, "json", None, style)))
-    elif filed or forms == ("txt",):
-        text = reader.text(result, several=several)
-        typer.echo(f"{escape(str(job.source))}\t{text}" if several else text)
+    from chereme.formats.transcripts import one_line, write
+
+    if several and form == "txt":
+        typer.echo(f"{escape(str(source))}\t{one_line(result, top)}")
+        return
+    text = write(result, source, form, top=top, **target)
+    if form == "json":
+        tell_json(json.loads(text))
     else:
-        typer.echo(reader.document(result, job.source, forms[0], None, style).rstrip("\n"))
+        typer.echo(text.rstrip("\n"))

@@ -18,7 +18,6 @@ from chereme.errors import InputError, UsageError
 from chereme.formats.eaf import ElanDocument, read_eaf
 from chereme.formats.eaf_writing import (
     KINDS,
-    ElanReading,
     ElanStyle,
     NewTier,
     constraint,
@@ -30,6 +29,8 @@ from chereme.formats.eaf_writing import (
 )
 from chereme.formats.outputs import check_output, new_file
 from chereme.formats.paths import nfc
+from chereme.formats.words import split_words
+from chereme.types import Transcript, Unit
 
 # The children of a document in the order of the schema, as far as new ones are among them.
 _ORDER = ("HEADER", "TIME_ORDER", "TIER", "LINGUISTIC_TYPE", "LOCALE", "LANGUAGE", "CONSTRAINT")
@@ -38,7 +39,7 @@ _NUMBERED = re.compile("(a|ts)([0-9]{1,9})")
 _ENCODING = re.compile(rb"""<\?xml[^>]*encoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
 
 
-def check_tiers(path: str | Path, spelled: bool, style: ElanStyle) -> None:
+def check_tiers(path: str | Path, unit: Unit, style: ElanStyle) -> None:
     """Whether :func:`add_tiers` can do its work.
 
     Raises InputError for what is no ELAN file, UsageError if a tier of one of the names is there
@@ -46,13 +47,13 @@ def check_tiers(path: str | Path, spelled: bool, style: ElanStyle) -> None:
     """
     path = Path(path)
     document = read_eaf(path)
-    _check_names(path, document, tier_names(spelled, style))
+    _check_names(path, document, tier_names(unit, style))
     _Text.read(path)
     check_output(path, overwrite=True)
 
 
 def add_tiers(
-    path: str | Path, reading: ElanReading, style: ElanStyle, source: str | Path
+    path: str | Path, transcript: Transcript, style: ElanStyle, source: str | Path
 ) -> list[str]:
     """Add to the ELAN file ``path`` what was read of ``source``; what the user is to know of it.
 
@@ -64,9 +65,9 @@ def add_tiers(
     """
     path, source = Path(path), Path(source)
     before = read_eaf(path)
-    _check_names(path, before, tier_names(reading.spelled, style))
+    _check_names(path, before, tier_names(transcript.unit, style))
     origin = before.origin_in(source)
-    tiers = make_tiers(reading, style, origin)
+    tiers = make_tiers(transcript, style, origin)
     with new_file(path, overwrite=True) as part:
         part.write_bytes(_Text.read(path).with_tiers(tiers, style.participant))
         after = read_eaf(part)
@@ -79,9 +80,9 @@ def add_tiers(
     warnings = []
     if not any(nfc(source.stem) in video.stems for video in before.videos):
         warnings.append(f"{path} links no video of this name: are these its annotations?")
-    read = sum(len(word.tokens) for word in reading.words)
+    read = sum(len(word.tokens) for word in split_words(transcript))
     if left := read - len(next(t for t in tiers if t.kind in ("letter", "gloss")).entries):
-        what = "letters" if reading.spelled else "glosses"
+        what = "letters" if transcript.unit == "letter" else "glosses"
         warnings.append(
             f"{left} of {read} {what} are not in {path}, whose time line begins at {origin:g} s of "
             "the recording"

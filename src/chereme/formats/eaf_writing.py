@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Literal
 from xml.etree import ElementTree
 
-from chereme.formats.words import Word, split_words, to_milliseconds
-from chereme.types import Token, Transcript
+from chereme.formats.words import split_words, to_milliseconds
+from chereme.types import Transcript, Unit
 
 MIME_TYPES = {
     ".mp4": "video/mp4",
@@ -73,23 +73,6 @@ class ElanStyle:
 
 
 @dataclass(frozen=True, slots=True)
-class ElanReading:
-    """What is annotated: words of letters, or glosses, which are words of one token each."""
-
-    words: Sequence[Word]
-    spelled: bool
-
-    @classmethod
-    def of_letters(cls, transcript: Transcript) -> ElanReading:
-        """Raises UsageError if the tokens do not spell the text."""
-        return cls(split_words(transcript), spelled=True)
-
-    @classmethod
-    def of_glosses(cls, glosses: Sequence[Token]) -> ElanReading:
-        return cls([Word(token.text, (token,)) for token in glosses], spelled=False)
-
-
-@dataclass(frozen=True, slots=True)
 class NewTier:
     """A tier to write: values with start and end in ms, or with the number of the annotation of
     ``parent`` that they belong to (of a kind that has no times)."""
@@ -100,23 +83,24 @@ class NewTier:
     parent: str | None = None
 
 
-def tier_names(spelled: bool, style: ElanStyle) -> dict[str, str]:
-    """The name of the tier of each kind."""
+def tier_names(unit: Unit, style: ElanStyle) -> dict[str, str]:
+    """The name of the tier of each kind, for letters or for glosses."""
+    spelled = unit == "letter"
     top = style.tier or ("words" if spelled else "glosses")
     below = f"{style.tier}-" if style.tier else ""
     names = {"word": top, "letter": f"{below}letters"} if spelled else {"gloss": top}
     return names | ({"probability": f"{below}probability"} if style.probability == "tier" else {})
 
 
-def make_tiers(reading: ElanReading, style: ElanStyle, origin: float = 0.0) -> list[NewTier]:
-    """The tiers of a reading whose times are counted from ``origin`` (seconds of the recording).
+def make_tiers(transcript: Transcript, style: ElanStyle, origin: float = 0.0) -> list[NewTier]:
+    """The tiers of a transcript, with times from ``origin`` (seconds of the recording) on.
 
-    What ends before is left out.
+    What ends before is left out. Raises UsageError if the tokens do not spell the text.
     """
-    names = tier_names(reading.spelled, style)
+    names = tier_names(transcript.unit, style)
     words = [
         (word.text, kept)
-        for word in reading.words
+        for word in split_words(transcript)
         if (kept := [token for token in word.tokens if token.end > origin or origin == 0.0])
     ]
     tokens = [token for _, kept in words for token in kept]
@@ -127,7 +111,7 @@ def make_tiers(reading: ElanReading, style: ElanStyle, origin: float = 0.0) -> l
     ]
     signs = list(zip(values, times, strict=True))
     tiers: list[NewTier] = []
-    if reading.spelled:
+    if transcript.unit == "letter":
         spans, first = [], 0
         for _, kept in words:
             last = first + len(kept) - 1
@@ -147,19 +131,15 @@ def make_tiers(reading: ElanReading, style: ElanStyle, origin: float = 0.0) -> l
 
 
 def render_eaf(
-    reading: ElanReading,
-    style: ElanStyle,
-    warnings: Sequence[str],
-    source: str | Path | None,
-    directory: Path | None,
+    transcript: Transcript, style: ElanStyle, source: str | Path | None, directory: Path | None
 ) -> str:
     """An EAF 3.0 document as text, dated now.
 
     ``source`` is linked if its name is a video's, by absolute URL and by the path from
-    ``directory`` (None: the video's own folder), where the file will lie. ``warnings`` become
+    ``directory`` (None: the video's own folder), where the file will lie. Warnings become
     properties of the header.
     """
-    tiers = make_tiers(reading, style)
+    tiers = make_tiers(transcript, style)
     root = ElementTree.Element(
         "ANNOTATION_DOCUMENT",
         {
@@ -174,7 +154,7 @@ def render_eaf(
     header = _add(root, "HEADER", MEDIA_FILE="", TIME_UNITS="milliseconds")
     if source is not None and Path(source).suffix.lower() in MIME_TYPES:
         _add_media(header, Path(source), directory)
-    for warning in warnings:
+    for warning in transcript.warnings:
         _add(header, "PROPERTY", warning, NAME="warning")
     count = sum(len(tier.entries) for tier in tiers)
     _add(header, "PROPERTY", str(count), NAME="lastUsedAnnotationId")

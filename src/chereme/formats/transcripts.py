@@ -1,7 +1,8 @@
-"""Transcripts as text files: txt, json, srt, vtt, tsv, eaf.
+"""What was read, as text files: txt, json, srt, vtt, tsv, eaf.
 
-Each format is one function ``(transcript, source, directory, elan) -> str`` in the table
-:data:`WRITERS`, named by its file extension, that touches no file; saving is a step of its own.
+Each format is one function ``(transcript, target) -> str`` in the table :data:`WRITERS`, named by
+its file extension, that touches no file; saving is a step of its own. It writes the results of all
+tasks.
 """
 
 from __future__ import annotations
@@ -12,42 +13,69 @@ import math
 import os
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from chereme.errors import UsageError
-from chereme.formats.eaf_writing import ElanReading, ElanStyle, render_eaf
+from chereme.formats.eaf_writing import ElanStyle, render_eaf
 from chereme.formats.outputs import write_file
-from chereme.formats.words import split_words, to_milliseconds
+from chereme.formats.words import no_times, split_words, to_milliseconds
 from chereme.text.escapes import escape
-from chereme.types import Transcript
+from chereme.types import Token, Transcript
 
-Writer = Callable[[Transcript, str | Path | None, Path | None, ElanStyle], str]
-
-JSON_SCHEMA_VERSION = 1
+JSON_SCHEMA_VERSION = 2  # 2: glosses are tokens, hypotheses and ranked glosses are alternatives
 SHORTEST_CUE = 500  # ms on screen, where the next word leaves the time
+TIMED = ("srt", "vtt", "eaf")  # formats that need times
 
 
-def write(
-    transcript: Transcript,
-    source: str | Path | None,
-    fmt: str,
-    directory: str | Path | None = None,
-    elan: ElanStyle | None = None,
-) -> str:
-    """Render a transcript in a format of :data:`WRITERS`.
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a result is written for.
 
-    ``source`` is the input that was read. Only eaf asks for ``directory``, the folder the result
-    will lie in (for the relative path to the video), and for ``elan``, the names of its tiers.
-
-    Raises UsageError for an unknown format, or tokens that do not spell the text.
+    ``source``: the input that was read. ``top``: alternatives to give at most; None: all.
+    ``directory``: the folder in which an eaf will lie, for the relative path to the video;
+    ``elan``: the names of its tiers.
     """
+
+    source: str | Path | None = None
+    top: int | None = None
+    directory: Path | None = None
+    elan: ElanStyle = field(default_factory=ElanStyle)
+
+
+def write(transcript: Transcript, source: str | Path | None, fmt: str, **target: Any) -> str:
+    """Render a result in a format of :data:`WRITERS`; ``target`` are fields of :class:`Target`.
+
+    Raises UsageError for an unknown format, one of times where there are none, or tokens that do
+    not spell the text.
+    """
+    check_format(fmt, timed=all(token.is_timed for token in transcript.tokens))
+    return WRITERS[fmt](transcript, Target(source, **target))
+
+
+def check_format(fmt: str, *, timed: bool = True) -> None:
+    """UsageError for an unknown format, or for one of times if the result is not ``timed``."""
     if fmt not in WRITERS:
         raise UsageError(f"format: expected one of {', '.join(WRITERS)}, got {fmt!r}")
-    where = None if directory is None else Path(directory)
-    return WRITERS[fmt](transcript, source, where, elan or ElanStyle())
+    if not timed and fmt in TIMED:
+        raise no_times(fmt)
+
+
+def ranked(transcript: Transcript, top: int | None) -> list[tuple[str, float]]:
+    """The ``top`` likeliest answers for a single sign; none where even the likeliest is none."""
+    if not transcript.tokens:
+        return []
+    return [(text, share or 0.0) for text, share in transcript.alternatives[:top]]
+
+
+def one_line(transcript: Transcript, top: int | None = None) -> str:
+    """The text on one line; of a single sign the glosses that come first, with tabs between."""
+    if transcript.unit == "sign":
+        return "\t".join(escape(gloss) for gloss, _ in ranked(transcript, top))
+    return escape(transcript.text)
 
 
 def save(text: str, path: str | Path, *, overwrite: bool = False) -> None:
@@ -104,38 +132,36 @@ def _key(path: Path) -> str:
 # --- formats -----------------------------------------------------------------------------------
 
 
-def _txt(
-    transcript: Transcript, source: str | Path | None, directory: Path | None, elan: ElanStyle
-) -> str:
+def _txt(transcript: Transcript, target: Target) -> str:
+    """The text; of a single sign one line a gloss: it and its probability."""
+    if transcript.unit == "sign":
+        rows = ranked(transcript, target.top)
+        return "".join(f"{escape(gloss)}\t{share:.4f}\n" for gloss, share in rows)
     return escape(transcript.text) + "\n"
 
 
-def _json(
-    transcript: Transcript, source: str | Path | None, directory: Path | None, elan: ElanStyle
-) -> str:
+def _json(transcript: Transcript, target: Target) -> str:
     document = {
         "schema_version": JSON_SCHEMA_VERSION,
-        "source": None if source is None else str(source),
+        "source": None if target.source is None else str(target.source),
+        "unit": transcript.unit,
         "text": transcript.text,
         "tokens": transcript.tokens,
+        "alternatives": [one._asdict() for one in transcript.alternatives[: target.top]],
         "info": transcript.info,
         "warnings": transcript.warnings,
     }
     return json.dumps(_plain(document), ensure_ascii=False, allow_nan=False, indent=2) + "\n"
 
 
-def _srt(
-    transcript: Transcript, source: str | Path | None, directory: Path | None, elan: ElanStyle
-) -> str:
+def _srt(transcript: Transcript, target: Target) -> str:
     return "".join(
         f"{number}\n{_clock(start, ',')} --> {_clock(end, ',')}\n{text}\n\n"
         for number, (start, end, text) in enumerate(_cues(transcript), start=1)
     )
 
 
-def _vtt(
-    transcript: Transcript, source: str | Path | None, directory: Path | None, elan: ElanStyle
-) -> str:
+def _vtt(transcript: Transcript, target: Target) -> str:
     cues = "".join(
         f"\n{_clock(start, '.')} --> {_clock(end, '.')}\n{_escape_vtt(text)}\n"
         for start, end, text in _cues(transcript)
@@ -143,28 +169,32 @@ def _vtt(
     return f"WEBVTT\n{cues}"
 
 
-def _tsv(
-    transcript: Transcript, source: str | Path | None, directory: Path | None, elan: ElanStyle
-) -> str:
-    """One line a letter: start and end in seconds, text, probability, number of its word from 1."""
-    lines = ["start\tend\ttext\tprobability\tword"]
-    for number, word in enumerate(split_words(transcript), start=1):
-        for token in word.tokens:
-            text = escape(token.text)
-            lines.append(
-                f"{token.start:.3f}\t{token.end:.3f}\t{text}\t{token.probability:.4f}\t{number}"
-            )
+def _tsv(transcript: Transcript, target: Target) -> str:
+    """One line a letter or gloss: start and end in seconds (empty where there are no times), text,
+    probability, and the number of its word from 1; of a single sign its rank instead."""
+    if transcript.unit == "sign":
+        span = _seconds(transcript.tokens[0]) if transcript.tokens else ""
+        rows = [
+            (span, text, share, rank)
+            for rank, (text, share) in enumerate(ranked(transcript, target.top), start=1)
+        ]
+    else:
+        rows = [
+            (_seconds(token), token.text, token.probability, number)
+            for number, word in enumerate(split_words(transcript), start=1)
+            for token in word.tokens
+        ]
+    last = "rank" if transcript.unit == "sign" else "word"
+    lines = [f"start\tend\ttext\tprobability\t{last}"]
+    lines += [f"{span}\t{escape(text)}\t{p:.4f}\t{number}" for span, text, p, number in rows]
     return "\n".join(lines) + "\n"
 
 
-def _eaf(
-    transcript: Transcript, source: str | Path | None, directory: Path | None, elan: ElanStyle
-) -> str:
-    reading = ElanReading.of_letters(transcript)
-    return render_eaf(reading, elan, transcript.warnings, source, directory)
+def _eaf(transcript: Transcript, target: Target) -> str:
+    return render_eaf(transcript, target.elan, target.source, target.directory)
 
 
-WRITERS: dict[str, Writer] = {
+WRITERS: dict[str, Callable[[Transcript, Target], str]] = {
     "txt": _txt,
     "json": _json,
     "srt": _srt,
@@ -186,6 +216,10 @@ def _cues(transcript: Transcript) -> list[tuple[int, int, str]]:
     # A line end in a cue's text could end the cue.
     texts = [escape(" ".join(word.text.split())) for word in words]
     return [(*span, text) for span, text in zip(times, texts, strict=True)]
+
+
+def _seconds(token: Token) -> str:
+    return f"{token.start:.3f}\t{token.end:.3f}" if token.is_timed else "\t"
 
 
 def _clock(milliseconds: int, decimal: str) -> str:

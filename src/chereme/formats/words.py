@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ from chereme.types import Token, Transcript
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A stretch of text without a break, and the letters (or the one gloss) that it is made of."""
+    """Text without a break, and the letters (or the one gloss) that it is made of."""
 
     text: str
     tokens: tuple[Token, ...]
@@ -48,12 +49,22 @@ def split_words(transcript: Transcript) -> list[Word]:
     return [Word("".join(token.text for token in group), tuple(group)) for group in groups]
 
 
+def no_times(what: str) -> UsageError:
+    """Of a format that needs times, where the model tells none."""
+    return UsageError(
+        f"{what} needs times, which this model does not tell, as it has no CTC head: expected txt, "
+        "json, tsv"
+    )
+
+
 def to_milliseconds(spans: Sequence[tuple[float, float]], shortest: int) -> list[tuple[int, int]]:
     """Spans in seconds to whole milliseconds that rise and never overlap.
 
     Each lasts at least ``shortest`` ms if the next span leaves it the time, else as long as it can,
-    and never less than 1 ms.
+    and never less than 1 ms. Raises UsageError for times that are not known.
     """
+    if any(math.isnan(time) for span in spans for time in span):
+        raise no_times("this")
     rounded = [(max(0, round(1000 * start)), round(1000 * end)) for start, end in spans]
     result: list[tuple[int, int]] = []
     earliest = 0

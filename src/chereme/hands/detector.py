@@ -7,6 +7,7 @@ view that shows a hand becomes the one that is followed.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +16,8 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from chereme.errors import InputError
+from chereme._imports import find
+from chereme.errors import InputError, UsageError
 from chereme.hands import search_regions
 from chereme.hands.cuts import CutFinder
 from chereme.hands.landmarker import Landmarker, RawHand, find_hand_landmarker
@@ -66,6 +68,27 @@ class HandDetector(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+DETECTORS = {"mediapipe": "chereme.hands.detector:MediaPipeDetector"}
+"""Hand detectors by name: the place of a class whose argument ``still`` says that each picture
+stands by itself."""
+
+
+def find_detector(name: str) -> Callable[[bool], HandDetector]:
+    """What makes detectors of this name, or of the class at the place ``module:class``; its
+    argument is ``still``. Raises ``UsageError`` if there is none."""
+    place = DETECTORS.get(name, name)
+    try:
+        if ":" not in place:
+            raise LookupError(f"no detector is called {name!r}")
+        kind = find(place)
+    except (ImportError, AttributeError, LookupError) as error:
+        raise UsageError(
+            f"detector: expected {', '.join(DETECTORS)}, or module:class of another, got {name!r} "
+            f"({error})"
+        ) from error
+    return lambda still: kind(still=still)
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
+from chereme._imports import find
 from chereme.decoding.generation import PAPER_GENERATION, GenerationConfig, check_generation
 from chereme.errors import BundleError, UsageError
 from chereme.formats.strict import Between, expect, read_as, repeated, within
 from chereme.formats.tracks import TrackSpec, register_track
 from chereme.hands.both import Sampling
-from chereme.recognition.tasks import TASKS, find
+from chereme.recognition.tasks import TASKS
 from chereme.text.glosses import GlossVocabulary, Units
 
 # 1: landmarks; 2: crops too; 3: isolated signs; 4: continuous signing; 5: abstention.

@@ -9,57 +9,60 @@ What is longer than a window is read in windows that overlap, in constant memory
 from __future__ import annotations
 
 import math
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
+
+import numpy as np
 
 from chereme._version import __version__
+from chereme.decoding import beam_search
 from chereme.errors import InputError, UsageError
 from chereme.formats.tracks import PAPER_RATE, PoseTracks
 from chereme.formats.tracks.files import open_tracks
 from chereme.formats.tracks.mediapipe import mediapipe_of_landmarks
-from chereme.hands.detector import MediaPipeDetector
 from chereme.recognition.bundle import Bundle
 from chereme.recognition.config import ContinuousConfig, Reader
 from chereme.recognition.gloss_decoding import (
+    DecodedGloss,
+    DecodedSegment,
     GlossDecoder,
+    GlossOptions,
     OnnxInputs,
-    ReadGloss,
-    Reading,
-    ReadingOptions,
 )
 from chereme.recognition.hand_landmarks import (
-    MakeDetector,
     Progress,
     describe_recording,
     frames_in,
     is_landmark_file,
 )
 from chereme.recognition.prefetch import prefetch
-from chereme.recognition.profiling import Stages
+from chereme.recognition.recognizer import BaseRecognizer, with_timings
 from chereme.recognition.registry import resolve
 from chereme.recognition.report import no_hand_in
 from chereme.recognition.sign_frames import (
+    BLOCK,
     EncodedFrame,
     FrameEncoder,
-    hand_tracks,
-    numbers_of,
-    watch_hands,
+    HandFollower,
+    clip_frames,
 )
+from chereme.recognition.stages import Stages
 from chereme.recognition.windows import Window, seam, windows
-from chereme.text.glosses import SPECIAL, UNK
-from chereme.types import ContinuousResult, Frame, Landmarks, SignedGloss, SigningEvent
-from chereme.video import Limits, open_video
-from chereme.video.reader import check_rate, check_rotate
+from chereme.text.glosses import BOS, SPECIAL, UNK
+from chereme.types import Alternative, ContinuousResult, Frame, Landmarks, SigningEvent, Token, Unit
+from chereme.video import open_video
+from chereme.video.letterbox import letterbox
 
 T = TypeVar("T")
 Source = str | Path | PoseTracks | Landmarks
 SLOW = 0.75  # share of the model's rate; a slower video is worth a warning
 SLOWEST = 1.0  # frames a second that tracks must have
+SENTENCE = 8  # glosses that the decoder gives where it is measured
 EVERY = 1.0  # seconds of a stream between partial readings
 
 TOOLS = {
@@ -73,9 +76,12 @@ TOOLS = {
 
 
 @dataclass(frozen=True)
-class _Given(Generic[T]):
-    """What is to be read: ``items``, one a frame, ``rate`` of them a second; the inputs of the
-    network of some of them, None where these show nobody; the seconds at which one is shown."""
+class _Frames(Generic[T]):
+    """What is read window by window: ``items``, one a frame, ``rate`` of them a second.
+
+    ``onnx_inputs``: the network's inputs of a window, None where it shows nobody; ``time``: the
+    seconds at which an item is shown.
+    """
 
     items: Iterable[T]
     rate: float
@@ -85,10 +91,10 @@ class _Given(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What was read of a window, of that part which is its own: ``final``, or what it seems."""
+    """The ``glosses`` of a window between its seams; they may change where it is not ``final``."""
 
-    glosses: tuple[SignedGloss, ...]
-    reading: Reading | None  # None: it shows nobody
+    glosses: tuple[Token, ...]
+    decoded: DecodedSegment | None  # None: the window shows nobody
     final: bool
     frames: int  # read so far
 
@@ -97,34 +103,27 @@ class _Part:
 class _Found:
     """All parts of a recording."""
 
-    glosses: list[SignedGloss] = field(default_factory=list)
-    readings: list[Reading] = field(default_factory=list)
+    glosses: list[Token] = field(default_factory=list)
+    decoded: list[DecodedSegment] = field(default_factory=list)
     windows: int = 0
     frames: int = 0
 
 
-class ContinuousRecognizer:
-    """Reads continuous signing. May be used for any number of inputs, one at a time.
+class ContinuousRecognizer(BaseRecognizer):
+    """Reads continuous signing.
 
     Args:
         bundle: the model.
         read_with: "decoder" or "ctc"; None: what the model is best read with.
         beam_width: of the search; None: the model's own.
         greedy: take the likeliest each time, without a search.
-        mirrored: the video is a mirror image, as many front cameras make.
-        strict: fail at the first damage of a video instead of reading the rest.
-        rate: frames a second of folders of frames (default 30), and of landmark files in the place
-            of what they say.
-        limits: the largest video to accept.
-        rotate: degrees clockwise (0, 90, 180, 270) by which to turn the pictures of a video, beyond
-            what the file says.
-        video_stream: the number, from 0, of the stream to read of a video that has several; None
-            takes the largest picture.
-        make_detector: another hand detector than MediaPipe's, called once per video with False: it
-            is not for single pictures. The detector is closed after the video.
+        source: options of every recogniser, see :class:`BaseRecognizer`.
 
     Raises ``UsageError`` for a reader that the model does not have, or a width below 1.
     """
+
+    task: ClassVar[str] = "continuous"
+    unit: ClassVar[Unit] = "gloss"
 
     def __init__(
         self,
@@ -133,14 +132,9 @@ class ContinuousRecognizer:
         read_with: Reader | None = None,
         beam_width: int | None = None,
         greedy: bool = False,
-        mirrored: bool = False,
-        strict: bool = False,
-        rate: float | None = None,
-        limits: Limits | None = None,
-        rotate: int | None = None,
-        video_stream: int | None = None,
-        make_detector: MakeDetector | None = None,
+        **source: Any,
     ) -> None:
+        super().__init__(**source)
         self.bundle, config = bundle, bundle.config
         reader = config.read_with if read_with is None else read_with
         if reader not in config.readers:
@@ -150,16 +144,11 @@ class ContinuousRecognizer:
             )
         if beam_width is not None and beam_width < 1:
             raise UsageError(f"beam width: expected at least 1, got {beam_width}")
-        check_rate(rate)
         generation, ctc_beam = config.generation, config.ctc_beam
         if beam_width is not None:
             generation, ctc_beam = replace(generation, beam_size=beam_width), beam_width
-        self.options = ReadingOptions(reader, generation, ctc_beam, greedy)
-        self.reader = GlossDecoder(bundle.sequence, bundle.decoder, config)
-        self.mirrored, self.strict, self.rate = mirrored, strict, rate
-        self.rotate, self.video_stream = check_rotate(rotate), video_stream
-        self.limits = limits or Limits()
-        self.make_detector = make_detector or (lambda still: MediaPipeDetector(still=still))
+        self.options = GlossOptions(reader, generation, ctc_beam, greedy)
+        self.decoder = GlossDecoder(bundle.sequence, bundle.decoder, config)
 
     @classmethod
     def load(
@@ -168,6 +157,11 @@ class ContinuousRecognizer:
         """A recogniser with the bundle in a folder; ``threads`` of the networks (None: all cores),
         ``options`` those of the class."""
         return cls(load_continuous(model, threads=threads), **options)
+
+    @property
+    def timed(self) -> bool:
+        """Whether the glosses have times: of a CTC head."""
+        return "ctc" in self.bundle.config.readers
 
     @property
     def name(self) -> str:
@@ -189,6 +183,54 @@ class ContinuousRecognizer:
             "chereme": __version__,
         }
 
+    @property
+    def reads_video(self) -> bool:
+        """Whether the model can be given a video: one of tracks only if it reads hands."""
+        config = self.bundle.config
+        return config.input == "rgb" or "mediapipe" in [track.name for track in config.tracks]
+
+    def parts(self, rng: np.random.Generator) -> dict[str, tuple[Callable[[], Any], int]]:
+        """The networks and the search, on a window.
+
+        Of video: ``picture`` (the square picture of a 720p frame), ``encoder`` (the ViT) and
+        ``tracks`` (what joins the frames). ``sequence``: from tracks to emissions. ``ctc``: the
+        search in these. ``decoder``: all of a sentence of 8 glosses, with the beam.
+        """
+        bundle, config, decoder = self.bundle, self.bundle.config, self.decoder
+        frames, _ = config.windows.frames(config.preprocessing.rate or PAPER_RATE)
+        parts: dict[str, tuple[Callable[[], Any], int]] = {}
+        if (size := config.preprocessing.picture) is not None:
+            image = rng.integers(0, 256, (720, 1280, 3), np.uint8)
+            parts["picture"] = partial(letterbox, image, size), 1
+            block = {"frames": rng.integers(0, 256, (BLOCK, 3, size, size), np.uint8)}
+            parts["encoder"] = partial(bundle.encoder.run, None, block), BLOCK
+            width = bundle.encoder.run(None, block)[0].shape[1]
+            features = rng.normal(size=(1, frames, width)).astype(np.float32)
+            window = {"features": features, "lengths": np.array([frames])}
+            parts["tracks"] = partial(bundle.tracks.run, None, window), frames
+        values = {
+            track.name: rng.normal(size=(frames, track.width)).astype(np.float32)
+            for track in config.tracks
+        }
+        present = dict.fromkeys(values, np.ones(frames, bool))
+        onnx_inputs = decoder.onnx_inputs(PoseTracks(PAPER_RATE, values, present))
+        parts["sequence"] = partial(decoder.emit, onnx_inputs), frames
+        emissions = decoder.emit(onnx_inputs)
+        if emissions.log_probs is not None:
+            search = partial(beam_search, emissions.log_probs, width=self.options.ctc_beam)
+            parts["ctc"] = search, frames
+        if "decoder" in config.readers:
+            beam = self.options.generation.beam_size
+
+            def sentence() -> None:
+                for length in range(1, SENTENCE + 2):
+                    ids = np.full((beam if length > 1 else 1, length), UNK)
+                    ids[:, 0] = BOS
+                    decoder.logits(ids, emissions)
+
+            parts["decoder"] = sentence, frames
+        return parts
+
     # -- a whole recording -------------------------------------------------------------------------
     def recognize(
         self,
@@ -209,15 +251,13 @@ class ContinuousRecognizer:
         """
         if start is not None and end is not None and end <= start:
             raise InputError(f"{source}: expected an end after the start, got {start} to {end} s")
-        began = time.perf_counter()
         stages = Stages()
-        if isinstance(source, PoseTracks | Landmarks) or is_landmark_file(source):
-            result = self._of_tracks(source, start, end, progress, stages)
-        else:
-            result = self._of_video(Path(source), start, end, progress, stages)
-        stages.seconds["total"] = time.perf_counter() - began
-        timings = {stage: round(seconds, 4) for stage, seconds in stages.seconds.items()}
-        return replace(result, info={**result.info, "timings": timings})
+        with stages("total"):
+            if isinstance(source, PoseTracks | Landmarks) or is_landmark_file(source):
+                result = self._of_tracks(source, start, end, progress, stages)
+            else:
+                result = self._of_video(Path(source), start, end, progress, stages)
+        return with_timings(result, stages)
 
     def _of_tracks(
         self,
@@ -233,9 +273,11 @@ class ContinuousRecognizer:
                 "which no tool says how each number is mirrored or turned; make them of a video "
                 "that is upright and no mirror image"
             )
-        name, whole = stages.run("read", lambda: self._open(source))
-        self.limits.check_frames(name, whole.frames)
-        self.limits.check_seconds(name, whole.frames / whole.rate)
+        with stages("read"):
+            name, whole = self._open(source)
+        limits = self.video_options["limits"]
+        limits.check_frames(name, whole.frames)
+        limits.check_seconds(name, whole.frames / whole.rate)
         if whole.rate < SLOWEST:
             raise InputError(
                 f"{name}: expected at least {SLOWEST:g} frame a second, got {whole.rate:g}: signs "
@@ -249,15 +291,15 @@ class ContinuousRecognizer:
         if wanted is not None and wanted != clip.rate:
             clip = clip.at_rate(wanted)
 
-        def onnx_inputs(frames: Sequence[int]) -> OnnxInputs | None:
-            part = numbers_of(clip, frames[0], frames[-1] + 1)
-            there = any(present.any() for present in part.present.values())
-            return self.reader.onnx_inputs(part) if there else None
+        def onnx_inputs(window: Sequence[int]) -> OnnxInputs | None:
+            part = clip_frames(clip, window[0], window[-1] + 1)
+            seen = any(present.any() for present in part.present.values())
+            return self.decoder.onnx_inputs(part) if seen else None
 
-        given = _Given(
+        frames = _Frames(
             range(clip.frames), clip.rate, onnx_inputs, lambda n: clip.start + n / clip.rate
         )
-        found = self._gather(given, stages, progress, clip.frames)
+        found = self._gather(frames, stages, progress, clip.frames)
         info = {
             "source": name,
             "kind": "tracks",
@@ -267,7 +309,7 @@ class ContinuousRecognizer:
             "duration": round(duration, 4),
             "fps": own_rate,
         }
-        if not found.readings:
+        if not found.decoded:
             warnings += [
                 f"nobody is seen in {found.frames} frames: the tracks {', '.join(clip.values)} are "
                 "present in none"
@@ -279,18 +321,18 @@ class ContinuousRecognizer:
             return "tracks in memory", source
         if isinstance(source, Landmarks):
             return "landmarks in memory", mediapipe_of_landmarks(source)
-        return str(source), open_tracks(source, self.rate)
+        return str(source), open_tracks(source, self.video_options["rate"])
 
     def _usable(self, clip: PoseTracks, name: str) -> tuple[PoseTracks, list[str]]:
         """Those tracks that the model reads, and a warning of those that are missing."""
         wanted = [track.name for track in self.bundle.config.tracks]
-        there = [track for track in wanted if track in clip.values]
-        if not there:
+        present = [track for track in wanted if track in clip.values]
+        if not present:
             raise InputError(
                 f"{name}: expected any of the tracks that the model {self.name!r} reads "
                 f"({_made_by(wanted)}), got {', '.join(clip.values)}"
             )
-        return clip.only(there), _missing([track for track in wanted if track not in there])
+        return clip.only(present), _missing([track for track in wanted if track not in present])
 
     def _of_video(
         self,
@@ -303,24 +345,15 @@ class ContinuousRecognizer:
         warnings = self._check_video(str(source))
         span = (-math.inf if start is None else start, math.inf if end is None else end)
         with ExitStack() as stack:
-            reader = stack.enter_context(
-                open_video(
-                    source,
-                    limits=self.limits,
-                    rate=self.rate,
-                    strict=self.strict,
-                    rotate=self.rotate,
-                    video_stream=self.video_stream,
-                )
-            )
+            reader = stack.enter_context(open_video(source, **self.video_options))
             # The reading thread ends first, then the detector, then the reader that the thread
             # uses.
-            given = self._watch(stack, stages)
-            frames = stack.enter_context(
+            encoder = self._frame_encoder(stack, stages)
+            pictures = stack.enter_context(
                 closing(prefetch(stages.iterate("read", frames_in(reader, str(source), span))))
             )
-            expected = reader.expected_frames
-            found = self._gather(given(frames), stages, progress, expected)
+            frames = self._encoded(encoder, pictures)
+            found = self._gather(frames, stages, progress, reader.expected_frames)
             info, damage = describe_recording(source, reader)
         wanted = self.bundle.config.preprocessing.rate
         if wanted is not None and info["fps"] is not None and info["fps"] < SLOW * wanted:
@@ -329,7 +362,7 @@ class ContinuousRecognizer:
                 "signs may be lost"
             )
         warnings += damage
-        if not found.readings:
+        if not found.decoded:
             warnings.append(no_hand_in(found.frames))
         return self._result(found, info, warnings)
 
@@ -344,40 +377,29 @@ class ContinuousRecognizer:
                 f"{name}: the model {self.name!r} reads pose tracks ({_made_by(names)}), not "
                 "video; make these of it first, or give a model that reads video"
             )
-        others = [one for one in names if one != "mediapipe"]
+        others = [name for name in names if name != "mediapipe"]
         message = (
             "of the track mediapipe there are only the hands, found by chereme's own detector, not "
             "the body; for all of it give what MediaPipe Holistic makes of the video"
         )
         return [message, *_missing(others)]
 
-    def _watch(
-        self, stack: ExitStack, stages: Stages
-    ) -> Callable[[Iterable[Frame]], _Given[EncodedFrame]]:
-        """What makes of frames that which is read; a detector is closed with ``stack``."""
-        config = self.bundle.config
-        rate = config.preprocessing.rate or PAPER_RATE
-
-        def moment(seen: EncodedFrame) -> float:
-            return seen.time
-
+    def _frame_encoder(self, stack: ExitStack, stages: Stages) -> FrameEncoder | HandFollower:
+        """What reads the frames of a video; its detector is closed with ``stack``."""
+        config, detector = self.bundle.config, None
+        if config.input != "rgb" or config.preprocessing.needs_hands:
+            detector = stack.enter_context(closing(self.make_detector(False)))
         if config.input == "rgb":
-            presence_detector = None
-            if config.preprocessing.needs_hands:
-                presence_detector = stack.enter_context(closing(self.make_detector(False)))
-            watcher = FrameEncoder(self.bundle, presence_detector, self.mirrored, stages)
-            return lambda frames: _Given(
-                watcher.watch(frames, rate), rate, watcher.onnx_inputs, moment
-            )
-        detector = stack.enter_context(closing(self.make_detector(False)))
+            return FrameEncoder(self.bundle, detector, self.mirrored, stages)
+        assert detector is not None
+        return HandFollower(self.decoder, detector, self.mirrored, stages)
 
-        def onnx_inputs(seen: Sequence[EncodedFrame]) -> OnnxInputs | None:
-            clip = stages.run("hands", lambda: hand_tracks(seen))
-            return None if clip is None else self.reader.onnx_inputs(clip)
-
-        return lambda frames: _Given(
-            watch_hands(frames, detector, rate, self.mirrored, stages), rate, onnx_inputs, moment
-        )
+    def _encoded(
+        self, encoder: FrameEncoder | HandFollower, pictures: Iterable[Frame]
+    ) -> _Frames[EncodedFrame]:
+        rate = self.bundle.config.preprocessing.rate or PAPER_RATE
+        encoded = encoder.encode(pictures, rate)
+        return _Frames(encoded, rate, encoder.onnx_inputs, lambda frame: frame.time)
 
     # -- a stream ----------------------------------------------------------------------------------
     def stream(self, frames: Iterable[Frame], *, every: float = EVERY) -> Iterator[SigningEvent]:
@@ -392,39 +414,39 @@ class ContinuousRecognizer:
         self._check_video("the stream")
         stages = Stages()
         with ExitStack() as stack:
-            given = self._watch(stack, stages)(frames)
-            for part in self._parts(given, stages, every):
+            encoded = self._encoded(self._frame_encoder(stack, stages), frames)
+            for part in self._parts(encoded, stages, every):
                 yield SigningEvent("final" if part.final else "partial", part.glosses)
 
     # -- windows -----------------------------------------------------------------------------------
     def _gather(
         self,
-        given: _Given[Any],
+        frames: _Frames[Any],
         stages: Stages,
         progress: Progress | None,
         expected: int | None,
     ) -> _Found:
         found = _Found()
-        for part in self._parts(given, stages, None):
+        for part in self._parts(frames, stages, None):
             found.windows += 1
             found.frames = part.frames
             found.glosses += part.glosses
-            if part.reading is not None:
-                found.readings.append(part.reading)
+            if part.decoded is not None:
+                found.decoded.append(part.decoded)
             if progress is not None:
                 progress(part.frames, expected)
         return found
 
-    def _parts(self, given: _Given[T], stages: Stages, every: float | None) -> Iterator[_Part]:
+    def _parts(self, frames: _Frames[T], stages: Stages, every: float | None) -> Iterator[_Part]:
         """Of each window the glosses whose middle lies between the seams with its neighbours."""
-        size, overlap = self.bundle.config.windows.frames(given.rate)
+        size, overlap = self.bundle.config.windows.frames(frames.rate)
         if "ctc" not in self.bundle.config.readers:
             overlap = 0  # nothing tells which glosses of two windows are the same
-        often = None if every is None else max(1, round(every * given.rate))
+        often = None if every is None else max(1, round(every * frames.rate))
         begin = 0.0
-        for window in windows(given.items, size, overlap, often):
-            reading = self._read(window, given, stages)
-            glosses = () if reading is None else reading.glosses
+        for window in windows(frames.items, size, overlap, often):
+            decoded = self._decode(frames.onnx_inputs(window.items), stages)
+            glosses = () if decoded is None else decoded.glosses
             stop = math.inf
             if not window.last and window.whole and overlap:
                 # In the middle half of what both see: nearer to its end a window knows too little
@@ -437,46 +459,46 @@ class ContinuousRecognizer:
                 for gloss in glosses
                 if gloss.middle is None or begin <= window.start + gloss.middle < stop
             ]
-            signed = tuple(_timed(gloss, window, given) for gloss in own)
-            yield _Part(signed, reading, window.whole, window.start + len(window.items))
+            tokens = tuple(_timed(gloss, window, frames) for gloss in own)
+            yield _Part(tokens, decoded, window.whole, window.start + len(window.items))
             if window.whole:
                 begin = stop
 
-    def _read(self, window: Window[T], given: _Given[T], stages: Stages) -> Reading | None:
-        onnx_inputs = given.onnx_inputs(window.items)
+    def _decode(self, onnx_inputs: OnnxInputs | None, stages: Stages) -> DecodedSegment | None:
         if onnx_inputs is None:
             return None
-        emissions = stages.run("network", lambda: self.reader.hear(onnx_inputs))
-        return stages.run("search", lambda: self.reader.read(emissions, self.options))
+        with stages("network"):
+            emissions = self.decoder.emit(onnx_inputs)
+        with stages("search"):
+            return self.decoder.decode(emissions, self.options)
 
     def _result(
         self, found: _Found, info: dict[str, Any], warnings: Sequence[str]
     ) -> ContinuousResult:
-        told = list(warnings)
+        reported = list(warnings)
         for message, times in Counter(
-            message for reading in found.readings for message in reading.warnings
+            message for decoded in found.decoded for message in decoded.warnings
         ).items():
-            told.append(message if times == 1 else f"{message} ({times} windows)")
-        if unknown := sum(one.gloss == SPECIAL[UNK] for one in found.glosses):
-            told.append(
+            reported.append(message if times == 1 else f"{message} ({times} windows)")
+        if unknown := sum(token.text == SPECIAL[UNK] for token in found.glosses):
+            reported.append(
                 f"{unknown} sign{' was' if unknown == 1 else 's were'} read as {SPECIAL[UNK]}: "
                 "none of the glosses that the model knows"
             )
         if found.windows > 1 and "ctc" not in self.bundle.config.readers:
-            told.append(
-                f"read in {found.windows} pieces, as this model has no CTC head to join windows "
+            reported.append(
+                f"read in {found.windows} segments, as this model has no CTC head to join windows "
                 "by: a sign at a cut may be lost or read twice; give one sentence at a time"
             )
-        if found.readings and not found.glosses:
-            told.append(f"{found.frames} frames were read, but no gloss was found in them")
-        hypotheses = (
-            found.readings[0].hypotheses if found.windows == len(found.readings) == 1 else ()
-        )
+        if found.decoded and not found.glosses:
+            reported.append(f"{found.frames} frames were read, but no gloss was found in them")
+        hypotheses = found.decoded[0].hypotheses if found.windows == len(found.decoded) == 1 else ()
         return ContinuousResult(
-            glosses=tuple(found.glosses),
-            hypotheses=hypotheses,
+            text=" ".join(token.text for token in found.glosses),
+            tokens=tuple(found.glosses),
             info={**info, "frames_read": found.frames, "windows": found.windows, **self.info},
-            warnings=tuple(told),
+            warnings=tuple(reported),
+            alternatives=tuple(Alternative(" ".join(glosses), None) for glosses in hypotheses),
         )
 
 
@@ -489,18 +511,18 @@ def load_continuous(model: str | Path, *, threads: int | None = None) -> Bundle[
     return Bundle.load(resolve(model), "continuous", threads=threads)
 
 
-def _timed(gloss: ReadGloss, window: Window[T], given: _Given[T]) -> SignedGloss:
+def _timed(gloss: DecodedGloss, window: Window[T], frames: _Frames[T]) -> Token:
     if gloss.start is None or gloss.end is None:
-        return SignedGloss(gloss.text, None, None, gloss.probability)
+        return Token(gloss.text, math.nan, math.nan, gloss.probability)
     # A frame stands for the time half-way from the one before to the one after.
-    half = 0.5 / given.rate
-    begun = max(given.time(window.items[gloss.start]) - half, given.time(window.items[0]))
-    ended = given.time(window.items[gloss.end - 1]) + half
-    return SignedGloss(gloss.text, begun, ended, gloss.probability)
+    half = 0.5 / frames.rate
+    begun = max(frames.time(window.items[gloss.start]) - half, frames.time(window.items[0]))
+    ended = frames.time(window.items[gloss.end - 1]) + half
+    return Token(gloss.text, begun, ended, gloss.probability)
 
 
 def _made_by(tracks: Sequence[str]) -> str:
-    return ", ".join(f"{one} by {TOOLS[one]}" if one in TOOLS else one for one in tracks)
+    return ", ".join(f"{name} by {TOOLS[name]}" if name in TOOLS else name for name in tracks)
 
 
 def _missing(tracks: Sequence[str]) -> list[str]:

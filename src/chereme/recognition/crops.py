@@ -27,7 +27,7 @@ from chereme.recognition.config import Config, Crop, LetterConfig
 from chereme.recognition.hand_landmarks import Progress, is_landmark_file, read_again
 from chereme.recognition.networks import encode_frames
 from chereme.recognition.prefetch import prefetch
-from chereme.recognition.profiling import Stages
+from chereme.recognition.stages import Stages
 from chereme.types import FloatArray, Frame, HandTrack, Landmarks
 
 BLOCK = 16  # crops given to the encoder at once: bounds its memory, whatever the length
@@ -161,7 +161,8 @@ def read_crop_features(
     # The reading thread ends before what it reads is closed.
     with closing(frames), closing(prefetch(stages.iterate("crop", blocks), depth=2)) as ready:
         for block in ready:
-            features.append(stages.run("network", partial(encode_frames, bundle, block.crops)))
+            with stages("network"):
+                features.append(encode_frames(bundle, block.crops))
             if progress is not None:
                 progress(block.last + 1, len(times))
     if progress is not None:

@@ -1,6 +1,6 @@
-"""From the numbers of a stretch of signing to its glosses: the networks, and what reads them.
+"""From the tracks of a segment of signing to its glosses: the networks, and the searches.
 
-Shapes: T frames, V ids. All here is of one stretch, a window or less.
+Shapes: T frames, V ids. All here is of one segment, a window or less.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ Symbols = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class ReadingOptions:
-    """With what is read, and how: ``generation`` of the decoder, ``ctc_beam`` of the CTC head."""
+class GlossOptions:
+    """What reads, and how: ``generation`` of the decoder, ``ctc_beam`` of the CTC head."""
 
     reader: Reader
     generation: GenerationConfig
@@ -37,8 +37,8 @@ class ReadingOptions:
 
 @dataclass(frozen=True, slots=True)
 class Emissions:
-    """What ``sequence.onnx`` says: ``memory (1, T, D)`` and ``log_probs (T, V)``, None of a part
-    that the model does not have."""
+    """The outputs of ``sequence.onnx``: ``memory (1, T, D)`` and ``log_probs (T, V)``, None of a
+    part that the model does not have."""
 
     frames: int
     memory: NDArray[np.float32] | None
@@ -46,11 +46,11 @@ class Emissions:
 
 
 @dataclass(frozen=True, slots=True)
-class ReadGloss:
-    """A gloss in frames ``start`` up to, not including, ``end``; None where no CTC head says where.
+class DecodedGloss:
+    """A gloss in frames ``start`` up to, not including, ``end``; None where no CTC head tells.
 
-    ``probability``: of CTC, the mean posterior over the frames in which it says the gloss; of the
-    decoder, that of saying it after those before. Of a gloss of several pieces, their product.
+    ``probability``: of CTC, the mean posterior over the frames in which it emits the gloss; of the
+    decoder, that of the gloss after those before. Of a gloss of several units, their product.
     """
 
     text: str
@@ -65,10 +65,10 @@ class ReadGloss:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class DecodedSegment:
     """``glosses`` in order; ``hypotheses``: the sentences of the beam, the best first."""
 
-    glosses: tuple[ReadGloss, ...] = ()
+    glosses: tuple[DecodedGloss, ...] = ()
     hypotheses: tuple[tuple[str, ...], ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -93,74 +93,75 @@ class GlossDecoder:
             onnx_inputs[port] = clip.present.get(name, np.zeros(clip.frames, bool))[None]
         return {**onnx_inputs, "lengths": np.array([clip.frames])}
 
-    def hear(self, onnx_inputs: OnnxInputs) -> Emissions:
-        """What the network says of a clip."""
-        said = dict(zip(self.gives, self.sequence.run(self.gives, dict(onnx_inputs)), strict=True))
-        log_probs = said.get("log_probs")
+    def emit(self, onnx_inputs: OnnxInputs) -> Emissions:
+        """The outputs of the network for a clip."""
+        outputs = self.sequence.run(self.gives, dict(onnx_inputs))
+        named = dict(zip(self.gives, outputs, strict=True))
+        log_probs = named.get("log_probs")
         return Emissions(
             int(onnx_inputs["lengths"][0]),
-            said.get("memory"),
+            named.get("memory"),
             None if log_probs is None else log_probs[0].astype(np.float64),
         )
 
     def logits(self, ids: NDArray[np.int64], emissions: Emissions) -> NDArray[np.float32]:
-        """What the decoder says may follow each of ``ids (N, L)``: ``(N, L, V)``."""
-        given = {"ids": ids, "memory": emissions.memory, "lengths": np.array([emissions.frames])}
-        said: NDArray[np.float32] = self.decoder.run(["logits"], given)[0]
-        return said
+        """The decoder's logits ``(N, L, V)`` of what follows each of ``ids (N, L)``."""
+        inputs = {"ids": ids, "memory": emissions.memory, "lengths": np.array([emissions.frames])}
+        logits: NDArray[np.float32] = self.decoder.run(["logits"], inputs)[0]
+        return logits
 
-    def read(self, emissions: Emissions, options: ReadingOptions) -> Reading:
-        """The glosses of the emissions. With both a decoder and a CTC head, what the decoder says
-        gives way to what CTC reads, with a warning, where both find that likelier."""
+    def decode(self, emissions: Emissions, options: GlossOptions) -> DecodedSegment:
+        """The glosses of the emissions. With both a decoder and a CTC head, what the decoder
+        generates gives way to what CTC reads, with a warning, where both find that likelier."""
         if emissions.log_probs is None:
-            return self._by_decoder(emissions, self._say(emissions, options), options)
+            return self._by_decoder(emissions, self._generate(emissions, options), options)
         found = self._search(emissions.log_probs, options)
         by_ctc = self._by_ctc(emissions.log_probs, found)
         if options.reader == "ctc":
             return by_ctc
-        said = self._say(emissions, options)
-        if self._fits(said[0], found[0].symbols, emissions):
-            return self._by_decoder(emissions, said, options)
+        generated = self._generate(emissions, options)
+        if self._fits(generated[0], found[0].symbols, emissions):
+            return self._by_decoder(emissions, generated, options)
         message = "the text decoder's glosses do not fit the frames: read with the CTC head instead"
         return replace(by_ctc, warnings=(message,))
 
-    def _search(self, log_probs: NDArray[np.float64], options: ReadingOptions) -> list[Hypothesis]:
+    def _search(self, log_probs: NDArray[np.float64], options: GlossOptions) -> list[Hypothesis]:
         """Hypotheses of the CTC head, the best first."""
         if options.greedy:
             return [greedy(log_probs)]
         return beam_search(log_probs, width=options.ctc_beam)
 
-    def _say(self, emissions: Emissions, options: ReadingOptions) -> list[Symbols]:
-        """Hypotheses of the decoder, the best first: that of nothing where it says no finite
-        number."""
+    def _generate(self, emissions: Emissions, options: GlossOptions) -> list[Symbols]:
+        """Hypotheses of the decoder, the best first: the empty one where its scores are not
+        finite."""
         generation = options.generation
         if options.greedy:
             generation = replace(generation, method="greedy")
         found = generate(lambda ids: self.logits(ids[0], emissions)[None, :, -1], 1, generation)
-        said = [
+        generated = [
             tuple(ids[:length].tolist())
             for ids, length, score in zip(
                 found.glosses[0], found.lengths[0], found.scores[0], strict=True
             )
             if np.isfinite(score)
         ]
-        return said or [()]
+        return generated or [()]
 
-    def _fits(self, said: Symbols, read: Symbols, emissions: Emissions) -> bool:
-        """Whether what the decoder said is as likely as what the CTC head read, by the sum of both
-        log-likelihoods.
+    def _fits(self, generated: Symbols, read: Symbols, emissions: Emissions) -> bool:
+        """Whether what the decoder generated is as likely as what the CTC head read, by the sum of
+        both log-likelihoods.
 
         A decoder that was taught sentences stops after the first of a window that holds several,
         and may go on for ever; the CTC head knows what is in the frames (Watanabe et al. 2017,
         hybrid CTC/attention, of which this takes the score, with equal weights).
         """
         assert emissions.log_probs is not None  # there is a CTC head
-        by_ctc = ctc_log_likelihoods(emissions.log_probs, [said, read])
+        by_ctc = ctc_log_likelihoods(emissions.log_probs, [generated, read])
         by_decoder = [
-            self._log_chances((*symbols, EOS), emissions).sum() for symbols in (said, read)
+            self._log_chances((*symbols, EOS), emissions).sum() for symbols in (generated, read)
         ]
         mine, others = by_ctc + by_decoder
-        # Not finite: the frames cannot hold it, or the decoder says no finite number.
+        # Not finite: the frames cannot hold it, or the decoder's scores are not finite.
         return bool(np.isfinite(mine) and mine >= others)
 
     def _log_chances(self, ids: tuple[int, ...], emissions: Emissions) -> NDArray[np.float64]:
@@ -169,38 +170,40 @@ class GlossDecoder:
         log_probs = may_follow(self.logits(np.array([[BOS, *ids[:-1]]]), emissions)[0])
         return log_probs[np.arange(len(ids)), ids]
 
-    def _by_ctc(self, log_probs: NDArray[np.float64], found: Sequence[Hypothesis]) -> Reading:
+    def _by_ctc(
+        self, log_probs: NDArray[np.float64], found: Sequence[Hypothesis]
+    ) -> DecodedSegment:
         symbols = found[0].symbols
         chances = [span.probability for span in align(log_probs, symbols)]
-        return Reading(
+        return DecodedSegment(
             self._glosses(symbols, chances, _spans(log_probs, symbols)),
-            tuple(self.vocabulary.decode(one.symbols) for one in found),
+            tuple(self.vocabulary.decode(hypothesis.symbols) for hypothesis in found),
         )
 
     def _by_decoder(
-        self, emissions: Emissions, said: Sequence[Symbols], options: ReadingOptions
-    ) -> Reading:
-        symbols, longest = said[0], options.generation.max_length
+        self, emissions: Emissions, generated: Sequence[Symbols], options: GlossOptions
+    ) -> DecodedSegment:
+        symbols, longest = generated[0], options.generation.max_length
         warnings: tuple[str, ...] = ()
         if len(symbols) >= longest:
             warnings = (
-                f"the reading was cut off at {longest} glosses, the most that the model says of a "
-                "stretch",
+                f"the reading was cut off at {longest} glosses, the most that the model gives of a "
+                "segment",
             )
         spans = None if emissions.log_probs is None else _spans(emissions.log_probs, symbols)
         chances = np.exp(self._log_chances((*symbols, EOS), emissions)).tolist()
-        return Reading(
+        return DecodedSegment(
             self._glosses(symbols, chances, spans),
-            tuple(self.vocabulary.decode(one) for one in said),
+            tuple(self.vocabulary.decode(ids) for ids in generated),
             warnings,
         )
 
     def _glosses(
         self, symbols: Symbols, chances: Sequence[float], spans: Sequence[Span] | None
-    ) -> tuple[ReadGloss, ...]:
+    ) -> tuple[DecodedGloss, ...]:
         """Glosses of symbols, with the probability and, where it is known, the span of each."""
         return tuple(
-            ReadGloss(
+            DecodedGloss(
                 gloss,
                 None if spans is None else spans[places[0]].start_frame,
                 None if spans is None else spans[places[-1]].end_frame,

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from chereme.errors import InputError
 from chereme.formats.poses import read_landmarks
-from chereme.hands.detector import Detection, HandDetector, MediaPipeDetector
+from chereme.hands.detector import Detection, HandDetector, find_detector
 from chereme.hands.skeleton import mirror, turn
 from chereme.hands.tracking import follow_hands
 from chereme.recognition.prefetch import prefetch
-from chereme.recognition.profiling import Stages
+from chereme.recognition.stages import Stages
 from chereme.types import RAREST, Frame, Handedness, Landmarks, in_span
 from chereme.video import Limits, VideoReader, open_video
 from chereme.video.reader import check_rate, check_rotate
@@ -63,6 +63,7 @@ def detect_hands(
     limits: Limits | None = None,
     rotate: int | None = None,
     video_stream: int | None = None,
+    detector: str = "mediapipe",
     make_detector: MakeDetector | None = None,
     progress: Progress | None = None,
 ) -> HandLandmarks:
@@ -81,7 +82,8 @@ def detect_hands(
             file says; of a file of landmarks, these.
         video_stream: the number, from 0, of the stream to read of a video that has several; None
             takes the largest picture.
-        make_detector: another hand detector than MediaPipe's.
+        detector: the name of a hand detector, see ``chereme.hands.detector.find_detector``.
+        make_detector: makes the hand detector in the place of ``detector``.
         progress: called while a video is read.
     """
     if start is not None and end is not None and end <= start:
@@ -111,7 +113,7 @@ def detect_hands(
                 "rotate": degrees,
                 "video_stream": video_stream,
             },
-            make_detector=make_detector or (lambda still: MediaPipeDetector(still=still)),
+            make_detector=make_detector or find_detector(detector),
             progress=progress,
         )
     return replace(found, landmarks=unmirror(found.landmarks)) if mirrored else found

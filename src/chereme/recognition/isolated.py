@@ -8,11 +8,9 @@ source -> hands -> left and right hand of the signer -> the frames that the mode
 from __future__ import annotations
 
 import hashlib
-import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,96 +21,75 @@ from chereme.hands.both import both_hands, choose_frames, sign_span
 from chereme.recognition.bundle import Bundle
 from chereme.recognition.config import Abstention, ClipPreprocessing, IsolatedConfig
 from chereme.recognition.crops import pictures_of
-from chereme.recognition.hand_landmarks import HandLandmarks, MakeDetector, Progress, detect_hands
-from chereme.recognition.profiling import Stages
+from chereme.recognition.hand_landmarks import HandLandmarks, Progress
+from chereme.recognition.recognizer import BaseRecognizer, check_hand, with_timings
 from chereme.recognition.registry import resolve
 from chereme.recognition.report import LOW_COVERAGE, Hand, hands_seen, why_no_hand
-from chereme.recognition.sign_crops import HandJoints, read_joints
+from chereme.recognition.sign_crops import HandJoints, encode_crops, read_joints
+from chereme.recognition.stages import Stages
 from chereme.recognition.streams import Stream, describe
-from chereme.types import FloatArray, IsolatedResult, Landmarks, RankedGloss
-from chereme.video import Limits
-from chereme.video.reader import check_rate, check_rotate
+from chereme.types import Alternative, FloatArray, IsolatedResult, Landmarks, Token, Unit
 
 OTHER_RATE = 1.5  # times as many frames a second as in training, or as few: worth a warning
 MUCH_LONGER = 2.0  # times as long as the window that is read: worth a warning
 
 
-class IsolatedRecognizer:
-    """Reads isolated signs. May be used for any number of inputs, one at a time.
+class IsolatedRecognizer(BaseRecognizer):
+    """Reads isolated signs.
 
     Args:
         model: a bundle, or several that know the same glosses, in any order: their probabilities
             are added up (late fusion: Hu et al. 2021, *Hand-model-aware sign language recognition*,
             "Inference") and divided by their number.
         hand: the hand that signs, for hands whose side the detector cannot tell.
-        mirrored: the recording is a mirror image, as many front cameras make.
-        strict: fail at the first damage of a video instead of reading the rest.
-        rate: frames a second of folders of frames (default 30), and of landmark files in the place
-            of what they say.
         min_probability: the answer is empty where no gloss has so much; None: as the model's
             training has settled it (of several models the mean), 0: always the likeliest.
-        limits: the largest video to accept.
-        rotate: degrees clockwise (0, 90, 180, 270) by which to turn the pictures, beyond what the
-            file says.
-        video_stream: the number, from 0, of the stream to read of a video that has several; None
-            takes the largest picture.
-        make_detector: another hand detector than MediaPipe's: called once per video, with True if
-            that is a single picture; what it makes is closed after.
+        source: options of every recogniser, see :class:`BaseRecognizer`.
 
     Raises ``UsageError`` for models of other glosses, or a ``min_probability`` that is none.
     """
+
+    task: ClassVar[str] = "isolated"
+    unit: ClassVar[Unit] = "sign"
+    adds_up: ClassVar[bool] = True
 
     def __init__(
         self,
         model: Bundle[IsolatedConfig] | Sequence[Bundle[IsolatedConfig]],
         *,
         hand: Hand = "auto",
-        mirrored: bool = False,
-        strict: bool = False,
-        rate: float | None = None,
         min_probability: float | None = None,
-        limits: Limits | None = None,
-        rotate: int | None = None,
-        video_stream: int | None = None,
-        make_detector: MakeDetector | None = None,
+        **source: Any,
     ) -> None:
+        super().__init__(**source)
         self.bundles = (model,) if isinstance(model, Bundle) else tuple(model)
         if not self.bundles:
             raise UsageError("models: expected at least one of isolated signs, got none")
         self.glosses = self.bundles[0].config.classes
         # Where the glosses of each bundle are among the first one's.
         self._columns = [_columns(self.bundles[0], bundle) for bundle in self.bundles]
-        self.hand = _check_hand(hand)
-        check_rotate(rotate)
-        check_rate(rate)
+        self.hand = check_hand(hand)
         if min_probability is None:
             settled = [bundle.config.abstention.min_probability for bundle in self.bundles]
             min_probability = float(np.mean(settled))
         if not 0 <= min_probability <= 1:
             raise UsageError(f"min_probability: expected 0 to 1, got {min_probability:g}")
         self.min_probability = min_probability
-        self._observe_options: dict[str, Any] = {
-            "mirrored": mirrored,
-            "strict": strict,
-            "rate": rate,
-            "limits": limits,
-            "rotate": rotate,
-            "video_stream": video_stream,
-            "make_detector": make_detector,
-        }
 
     @classmethod
     def load(
         cls,
-        model: str | Path,
+        model: str | Path | Sequence[str | Path],
         *,
         stream: Stream = "auto",
         threads: int | None = None,
         **options: Any,
     ) -> IsolatedRecognizer:
-        """A recogniser with a model's name or folder, see :func:`load_isolated`; ``threads`` of the
-        networks (None: all cores), ``options`` those of the class."""
-        return cls(load_isolated(model, stream, threads=threads), **options)
+        """A recogniser with the names or folders of models, see :func:`load_isolated`; ``threads``
+        of the networks (None: all cores), ``options`` those of the class."""
+        models = [model] if isinstance(model, str | Path) else model
+        bundles = [load_isolated(one, stream, threads=threads) for one in models]
+        return cls(bundles, **options)
 
     @property
     def name(self) -> str:
@@ -128,14 +105,33 @@ class IsolatedRecognizer:
 
     @property
     def info(self) -> dict[str, Any]:
-        """What a result tells of the model."""
+        """What a result tells of the models."""
         inputs = dict.fromkeys(bundle.config.input for bundle in self.bundles)
         return {
             "stream": "+".join(inputs),
             "model": {"name": self.name, "sha256": self.sha256},
             "models": describe(self.bundles),
             "min_probability": self.min_probability,
+            "chereme": __version__,
         }
+
+    def parts(self, rng: np.random.Generator) -> dict[str, tuple[Callable[[], Any], int]]:
+        """The networks of the first model, on as many frames as it reads of a clip."""
+        bundle = self.bundles[0]
+        preprocessing = bundle.config.preprocessing
+        frames, crop = preprocessing.frames, preprocessing.crop
+        joints = rng.uniform(0, 400, (frames, 2, 21, 2))
+        present = np.ones((frames, preprocessing.hands), bool)
+
+        def read() -> None:
+            if crop is None:
+                classify(bundle, joints, np.ones(joints.shape[:3]))
+                return
+            crops = rng.integers(0, 256, (present.size, 3, crop.size, crop.size), np.uint8)
+            made = encode_crops(bundle, crops).reshape(*present.shape, 21, 3)
+            classify_joints(bundle, HandJoints(made, present))
+
+        return {"clip": (read, frames)}
 
     def recognize(
         self,
@@ -157,19 +153,15 @@ class IsolatedRecognizer:
         A model that reads crops of the hands needs the pictures, and reads the source a second
         time; landmarks are a ``UsageError`` for it.
         """
-        began = time.perf_counter()
-        chosen = _check_hand(hand or self.hand)
+        chosen = check_hand(hand or self.hand)
         for bundle in self.bundles:
             if bundle.config.input == "rgb":
                 pictures_of(source, bundle.config)
-        detected = detect_hands(
-            source, start=start, end=end, progress=progress, **self._observe_options
-        )
-        stages = Stages(detected.timings)
-        result = self._read(source, detected, chosen, stages)
-        stages.seconds["total"] = time.perf_counter() - began
-        timings = {stage: round(seconds, 4) for stage, seconds in stages.seconds.items()}
-        return replace(result, info={**result.info, "timings": timings})
+        stages = Stages()
+        with stages("total"):
+            detected = self.detect(source, start, end, progress, stages)
+            result = self._read(source, detected, chosen, stages)
+        return with_timings(result, stages)
 
     def _read(
         self,
@@ -186,26 +178,27 @@ class IsolatedRecognizer:
             "hands": hands_seen(landmarks),
             "hand_coverage": 0.0,
             "frames_read": 0,
+            "sign_start": None,
+            "sign_end": None,
             **self.info,
-            "chereme": __version__,
         }
         warnings = list(detected.warnings)
-        again = {"mirrored": self._observe_options["mirrored"], **detected.reading}
         if span is None:
             warnings.append(why_no_hand(landmarks, "auto"))
             return IsolatedResult(info=info, warnings=tuple(warnings))
         joints, confidence = joints[span], confidence[span]
-
-        def log_probs(bundle: Bundle[IsolatedConfig]) -> NDArray[np.float64] | None:
+        log_probs: list[NDArray[np.float64] | None] = []
+        for bundle in self.bundles:
             if bundle.config.input == "landmarks":
-                return stages.run("network", lambda: classify(bundle, joints, confidence))
+                with stages("network"):
+                    log_probs.append(classify(bundle, joints, confidence))
+                continue
             pictures = pictures_of(source, bundle.config)
-            hands = read_joints(bundle, pictures, landmarks, hand, stages, again)
-            if not hands.present.any():
-                return None
-            return stages.run("network", lambda: classify_joints(bundle, hands))
-
-        found = self._mean([log_probs(bundle) for bundle in self.bundles])
+            reading = {"mirrored": self.mirrored, **detected.reading}
+            hands = read_joints(bundle, pictures, landmarks, hand, stages, reading)
+            with stages("network"):
+                log_probs.append(classify_joints(bundle, hands) if hands.present.any() else None)
+        found = self._mean(log_probs)
         if found is None:
             # Of the hand asked for there is none, or none in the frames that are read.
             other = "none of the frames that the model reads shows a hand"
@@ -222,38 +215,39 @@ class IsolatedRecognizer:
         )
         # Equal probabilities in the order of the glosses, whatever the sort.
         order = np.argsort(-found, kind="stable")
-        glosses = tuple(RankedGloss(self.glosses[i], float(found[i])) for i in order)
-        answered = glosses[0].probability >= self.min_probability
+        glosses = tuple(Alternative(self.glosses[i], float(found[i])) for i in order)
+        start, end = landmarks.timestamps[[span.start, span.stop - 1]].tolist()
+        info |= {"sign_start": start, "sign_end": end}
+        likeliest = Token(self.glosses[order[0]], start, end, float(found[order[0]]))
+        answered = likeliest.probability >= self.min_probability
         if not answered:
-            warnings.append(self._doubt(glosses[0]))
-        times = landmarks.timestamps
+            warnings.append(self._doubt(likeliest))
         return IsolatedResult(
-            glosses=glosses,
-            start=float(times[span.start]),
-            end=float(times[span.stop - 1]),
+            text=likeliest.text if answered else "",
+            tokens=(likeliest,) if answered else (),
             info=info,
             warnings=tuple(warnings),
-            answered=answered,
+            alternatives=glosses,
         )
 
-    def _doubt(self, likeliest: RankedGloss) -> str:
+    def _doubt(self, likeliest: Token) -> str:
         """Why ``likeliest`` is no answer."""
         return (
             "no sign that the model knows, or none clearly: the likeliest, "
-            f"{likeliest.gloss!r}, has a probability of {likeliest.probability:.2f}, below "
+            f"{likeliest.text!r}, has a probability of {likeliest.probability:.2f}, below "
             f"{self.min_probability:.2f} (--min-probability)"
         )
 
     def _mean(self, log_probs: Sequence[NDArray[np.float64] | None]) -> NDArray[np.float64] | None:
-        """The mean probabilities ``(K,)`` of what each bundle says; None where none saw a hand."""
-        said = [
+        """The mean probabilities ``(K,)`` of the bundles; None where none saw a hand."""
+        predicted = [
             probabilities(bundle.config.abstention, one)[columns]
             for bundle, one, columns in zip(self.bundles, log_probs, self._columns, strict=True)
             if one is not None
         ]
-        if not said:
+        if not predicted:
             return None
-        mean: NDArray[np.float64] = np.mean(said, axis=0)
+        mean: NDArray[np.float64] = np.mean(predicted, axis=0)
         return mean
 
 
@@ -269,27 +263,27 @@ def probabilities(abstention: Abstention, log_probs: NDArray[np.float64]) -> NDA
 def classify(
     bundle: Bundle[IsolatedConfig], joints: FloatArray, confidence: FloatArray
 ) -> NDArray[np.float64]:
-    """What a model of landmarks says of one clip: log-probabilities ``(K,)`` (or one more, of other
-    signs, see ``Abstention``), from its joints
-    ``(T, 2, 21, 2)`` in pixels, anything where not seen, and confidences ``(T, 2, 21)``."""
+    """Log-probabilities ``(K,)`` (or one more, of other signs, see ``Abstention``) by a model of
+    landmarks, of a clip with joints ``(T, 2, 21, 2)`` in pixels, anything where not seen, and
+    confidences ``(T, 2, 21)``."""
     preprocessing = bundle.config.preprocessing
     chosen = choose_frames(len(joints), preprocessing.frames, preprocessing.sampling, None)
     joints, confidence = joints[chosen], confidence[chosen]
     joints = np.where(confidence[..., None] > 0, joints, 0.0)
-    given = {
+    inputs = {
         "joints": joints.astype(np.float32)[None],
         "confidence": confidence.astype(np.float32)[None],
         "mask": np.ones((1, len(chosen)), bool),
     }
-    log_probs: NDArray[np.float32] = bundle.classifier.run(["log_probs"], given)[0][0]
+    log_probs: NDArray[np.float32] = bundle.classifier.run(["log_probs"], inputs)[0][0]
     return log_probs.astype(np.float64)
 
 
 def classify_joints(bundle: Bundle[IsolatedConfig], hands: HandJoints) -> NDArray[np.float64]:
-    """What a model of pictures says of one clip: log-probabilities ``(K,)``, from the joints of
-    those frames that it reads."""
-    given = {"joints": hands.joints[None], "present": hands.present[None]}
-    log_probs: NDArray[np.float32] = bundle.classifier.run(["log_probs"], given)[0][0]
+    """Log-probabilities ``(K,)`` by a model of pictures, of the joints of the frames that it
+    reads."""
+    inputs = {"joints": hands.joints[None], "present": hands.present[None]}
+    log_probs: NDArray[np.float32] = bundle.classifier.run(["log_probs"], inputs)[0][0]
     return log_probs.astype(np.float64)
 
 
@@ -343,9 +337,3 @@ def _columns(first: Bundle[IsolatedConfig], other: Bundle[IsolatedConfig]) -> ND
         )
     place = {gloss: number for number, gloss in enumerate(found)}
     return np.array([place[gloss] for gloss in wanted])
-
-
-def _check_hand(hand: Hand) -> Hand:
-    if hand not in ("auto", "left", "right"):
-        raise UsageError(f"hand: expected auto, left or right, got {hand!r}")
-    return hand

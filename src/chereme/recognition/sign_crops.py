@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,8 +19,8 @@ from chereme.recognition.config import IsolatedConfig
 from chereme.recognition.crops import BLOCK, cut_crops
 from chereme.recognition.hand_landmarks import read_again
 from chereme.recognition.prefetch import prefetch
-from chereme.recognition.profiling import Stages
 from chereme.recognition.report import Hand
+from chereme.recognition.stages import Stages
 from chereme.types import NUM_JOINTS, Handedness, HandTrack, Landmarks
 
 
@@ -92,9 +91,10 @@ def read_joints(
         blocks = cut_crops(frames, boxes, as_shown, given.crop, mirrored=reading["mirrored"])
         # The reading thread ends before what it reads is closed.
         with closing(frames), closing(prefetch(stages.iterate("crop", blocks), depth=2)) as ready:
-            made = [
-                stages.run("network", partial(encode_crops, bundle, block.crops)) for block in ready
-            ]
+            made = []
+            for block in ready:
+                with stages("network"):
+                    made.append(encode_crops(bundle, block.crops))
         joints[wanted, place] = np.concatenate(made)
     return HandJoints(joints[chosen], present[chosen])
 

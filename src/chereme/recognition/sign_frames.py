@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +19,8 @@ from chereme.hands.detector import Detection, HandDetector
 from chereme.hands.tracking import HandTracker
 from chereme.recognition.bundle import Bundle
 from chereme.recognition.config import ContinuousConfig, track_ports
-from chereme.recognition.gloss_decoding import OnnxInputs
-from chereme.recognition.profiling import Stages
+from chereme.recognition.gloss_decoding import GlossDecoder, OnnxInputs
+from chereme.recognition.stages import Stages
 from chereme.types import Frame
 from chereme.video.letterbox import letterbox
 
@@ -95,8 +94,8 @@ class FrameEncoder:
         self._mirrored = mirrored
         self._look_at, self._signer = -np.inf, False
 
-    def watch(self, frames: Iterable[Frame], rate: float) -> Iterator[EncodedFrame]:
-        """What is seen in them, ``rate`` moments a second."""
+    def encode(self, frames: Iterable[Frame], rate: float) -> Iterator[EncodedFrame]:
+        """The features of them, ``rate`` moments a second."""
         size = self._bundle.config.preprocessing.picture
         assert size is not None  # of a model that reads video
         pictures: list[NDArray[np.uint8]] = []
@@ -104,30 +103,32 @@ class FrameEncoder:
         signers: list[bool] = []
         for frame, moments in sampled(frames, rate):
             image = as_seen(frame, self._mirrored)
-            pictures.append(self._stages.run("picture", partial(letterbox, image, size)))
+            with self._stages("picture"):
+                pictures.append(letterbox(image, size))
             times.append(moments)
-            signers.append(self._looks(image, frame.timestamp))
+            signers.append(self._has_signer(image, frame.timestamp))
             if len(pictures) == BLOCK:
                 yield from self._encoded(pictures, times, signers)
                 pictures, times, signers = [], [], []
         if pictures:
             yield from self._encoded(pictures, times, signers)
 
-    def onnx_inputs(self, seen: Sequence[EncodedFrame]) -> OnnxInputs | None:
+    def onnx_inputs(self, window: Sequence[EncodedFrame]) -> OnnxInputs | None:
         """What the reading network is given of a window; None where a hand was looked for, and none
         found."""
-        if self._presence_detector is not None and not any(one.signer for one in seen):
+        if self._presence_detector is not None and not any(frame.signer for frame in window):
             return None
-        features = np.stack([one.features for one in seen if one.features is not None])
+        features = np.stack([frame.features for frame in window if frame.features is not None])
         lengths = np.array([len(features)])
-        given = {"features": features[None], "lengths": lengths}
         names = [track.name for track in self._bundle.config.tracks]
-        tracks, frames = track_ports(names)
-        made = self._stages.run("tracks", lambda: self._bundle.tracks.run(tracks, given))
-        present = dict.fromkeys(frames, np.ones((1, len(features)), bool))
-        return {**dict(zip(tracks, made, strict=True)), **present, "lengths": lengths}
+        tracks, presences = track_ports(names)
+        with self._stages("tracks"):
+            inputs = {"features": features[None], "lengths": lengths}
+            values = self._bundle.tracks.run(tracks, inputs)
+        present = dict.fromkeys(presences, np.ones((1, len(features)), bool))
+        return {**dict(zip(tracks, values, strict=True)), **present, "lengths": lengths}
 
-    def _looks(self, image: NDArray[np.uint8], time: float) -> bool:
+    def _has_signer(self, image: NDArray[np.uint8], time: float) -> bool:
         """Whether there is a hand, as far as one has looked.
 
         Every frame is looked at until one shows a hand: a detector of video bounds its work on each
@@ -135,7 +136,8 @@ class FrameEncoder:
         """
         detector = self._presence_detector
         if detector is not None and time >= self._look_at:
-            found = self._stages.run("detect", lambda: detector.detect(image, time))
+            with self._stages("detect"):
+                found = detector.detect(image, time)
             self._signer = bool(found)
             if found:
                 self._look_at = time + TRUST
@@ -148,43 +150,56 @@ class FrameEncoder:
         times: list[tuple[float, ...]],
         signers: list[bool],
     ) -> Iterator[EncodedFrame]:
-        frames = np.stack(pictures).transpose(0, 3, 1, 2)
-        given = {"frames": np.ascontiguousarray(frames)}
-        encoder = self._bundle.encoder
-        features = self._stages.run("encoder", lambda: encoder.run(["features"], given)[0])
+        frames = np.ascontiguousarray(np.stack(pictures).transpose(0, 3, 1, 2))
+        with self._stages("encoder"):
+            features = self._bundle.encoder.run(["features"], {"frames": frames})[0]
         for row, moments, signer in zip(features, times, signers, strict=True):
             for time in moments:
                 yield EncodedFrame(time, row, signer=signer)
 
 
-def watch_hands(
-    frames: Iterable[Frame], detector: HandDetector, rate: float, mirrored: bool, stages: Stages
-) -> Iterator[EncodedFrame]:
-    """The hands in frames, ``rate`` moments a second."""
-    detector.reset()
-    for frame, moments in sampled(frames, rate):
-        image = as_seen(frame, mirrored)
-        found = stages.run("detect", partial(detector.detect, image, frame.timestamp))
-        for time in moments:
-            yield EncodedFrame(time, hands=tuple(found), size=(image.shape[1], image.shape[0]))
+class HandFollower:
+    """The hands in frames of a video, as tracks for ``decoder``, whose model reads tracks."""
+
+    def __init__(
+        self, decoder: GlossDecoder, detector: HandDetector, mirrored: bool, stages: Stages
+    ) -> None:
+        self._decoder, self._detector, self._stages = decoder, detector, stages
+        self._mirrored = mirrored
+
+    def encode(self, frames: Iterable[Frame], rate: float) -> Iterator[EncodedFrame]:
+        """The hands in them, ``rate`` moments a second."""
+        self._detector.reset()
+        for frame, moments in sampled(frames, rate):
+            image = as_seen(frame, self._mirrored)
+            with self._stages("detect"):
+                hands = tuple(self._detector.detect(image, frame.timestamp))
+            for time in moments:
+                yield EncodedFrame(time, hands=hands, size=(image.shape[1], image.shape[0]))
+
+    def onnx_inputs(self, window: Sequence[EncodedFrame]) -> OnnxInputs | None:
+        """The track mediapipe of the hands of a window, of which the rest is not known; None where
+        there is no hand."""
+        with self._stages("hands"):
+            clip = hand_tracks(window)
+        return None if clip is None else self._decoder.onnx_inputs(clip)
 
 
-def hand_tracks(seen: Sequence[EncodedFrame]) -> PoseTracks | None:
-    """The track mediapipe of the hands of a window, of which the rest is not known; None where
-    there is no hand."""
-    width, height = seen[0].size
+def hand_tracks(window: Sequence[EncodedFrame]) -> PoseTracks | None:
+    """The track mediapipe of the hands of a window; None where there is no hand."""
+    width, height = window[0].size
     tracker = HandTracker(width, height)
-    for one in seen:
-        tracker.update(one.hands, one.time)
+    for frame in window:
+        tracker.update(frame.hands, frame.time)
     clip = mediapipe_of_landmarks(tracker.finish())
     return clip if clip.present["mediapipe"].any() else None
 
 
-def numbers_of(clip: PoseTracks, start: int, stop: int) -> PoseTracks:
+def clip_frames(clip: PoseTracks, start: int, stop: int) -> PoseTracks:
     """The frames from ``start`` up to ``stop`` of a clip."""
     return PoseTracks(
         clip.rate,
         {name: track[start:stop] for name, track in clip.values.items()},
-        {name: there[start:stop] for name, there in clip.present.items()},
+        {name: present[start:stop] for name, present in clip.present.items()},
         clip.start + start / clip.rate,
     )

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import numpy as np
+
 from chereme.errors import BundleError, UsageError
 from chereme.recognition.bundle import Bundle
 from chereme.recognition.config import LetterConfig
@@ -48,6 +50,10 @@ class Readers:
         return (
             hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
         )
+
+    def mean(self, values: Sequence[float]) -> float:
+        """The weighted mean of a value of each bundle."""
+        return float(np.average(values, weights=self.weights))
 
     @property
     def info(self) -> dict[str, Any]:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from chereme._imports import find
 from chereme.errors import UsageError
 
 
@@ -22,7 +22,8 @@ class Task:
 
     ``reads``: what is read, in a word or two, for messages. ``config``: the dataclass of the
     bundle's ``config.json``. ``recognizer``: a class with ``load(model, **options)`` and
-    ``recognize(source, ...)``. ``evaluation``: what scores it on a manifest. ``exports``: by the
+    ``recognize(source, ...)``, a ``chereme.recognition.recognizer.BaseRecognizer``.
+    ``evaluation``: its class of ``chereme.recognition.evaluation.Metrics``. ``exports``: by the
     entry of a checkpoint, the function of the research half that says what is exported of it
     (``chereme.training.export``).
     """
@@ -34,7 +35,7 @@ class Task:
     evaluation: str
     exports: Mapping[str, str] = field(default_factory=dict)
 
-    def load(self, model: str | Path, **options: Any) -> Any:
+    def load(self, model: str | Path | list[str], **options: Any) -> Any:
         """The task's recogniser with a model; ``UsageError`` for an option that it does not have.
 
         ``options`` are those of the recogniser class and of its ``load``.
@@ -57,7 +58,7 @@ TASKS = {
             reads="letters",
             config="chereme.recognition.config:LetterConfig",
             recognizer="chereme.recognition.fingerspelling:Recognizer",
-            evaluation="chereme.recognition.evaluation:evaluate",
+            evaluation="chereme.recognition.fingerspelling_metrics:FingerspellingMetrics",
             exports={"recognizer": "chereme.systems.fingerspelling.export:export_spec"},
         ),
         Task(
@@ -65,7 +66,7 @@ TASKS = {
             reads="single signs",
             config="chereme.recognition.config:IsolatedConfig",
             recognizer="chereme.recognition.isolated:IsolatedRecognizer",
-            evaluation="chereme.recognition.isolated_evaluation:evaluate_signs",
+            evaluation="chereme.recognition.isolated_metrics:IsolatedMetrics",
             exports={
                 "signbert": "chereme.systems.signbert.export:export_spec",
                 "hand_aware": "chereme.systems.hand_aware.export:export_spec",
@@ -76,29 +77,23 @@ TASKS = {
             reads="continuous signing",
             config="chereme.recognition.config:ContinuousConfig",
             recognizer="chereme.recognition.continuous:ContinuousRecognizer",
-            evaluation="chereme.recognition.continuous_evaluation:evaluate_sentences",
+            evaluation="chereme.recognition.continuous_metrics:ContinuousMetrics",
             exports={"signx": "chereme.systems.signx.export:export_spec"},
         ),
     )
 }
 
 
-def find(place: str) -> Any:
-    """What is at ``module:name``."""
-    module, name = place.split(":")
-    return getattr(import_module(module), name)
-
-
-def option_names(recognizer: type) -> set[str]:
+def option_names(recognizer: Any) -> set[str]:
     """The keywords of a recogniser class: of its ``load`` and of the constructors behind it."""
     functions = [
-        getattr(recognizer, "load", None),
+        recognizer.load,
         *(vars(base)["__init__"] for base in recognizer.__mro__ if "__init__" in vars(base)),
     ]
     return {
         parameter.name
         for function in functions
-        if function is not None and function is not object.__init__
+        if function is not object.__init__
         for parameter in inspect.signature(function).parameters.values()
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY
     }

@@ -67,7 +67,7 @@ def test_the_bundle_reads_what_pytorch_reads(exported: tuple[Pose2Gloss, Bundle]
     said = set()
     for frames in (1, 2, 5, 16, 31):
         clip = clip_of(model, frames)
-        emissions = recognizer.reader.hear(recognizer.reader.onnx_inputs(clip))
+        emissions = recognizer.decoder.emit(recognizer.decoder.onnx_inputs(clip))
         wanted = model.ctc_log_probs(*tensors(clip))[0]
         assert emissions.log_probs is not None
         np.testing.assert_allclose(emissions.log_probs, wanted.numpy(), atol=1e-4)
@@ -88,15 +88,15 @@ def test_a_track_that_is_missing_is_masked_as_in_pytorch(
     exported: tuple[Pose2Gloss, Bundle],
 ) -> None:
     model, bundle = exported
-    reader = ContinuousRecognizer(bundle).reader
+    reader = ContinuousRecognizer(bundle).decoder
     for name in WIDTHS:
         clip = clip_of(model, 12).only([name])
-        emissions = reader.hear(reader.onnx_inputs(clip))
+        emissions = reader.emit(reader.onnx_inputs(clip))
         assert emissions.log_probs is not None
         wanted = model.ctc_log_probs(*tensors(clip))[0]
         np.testing.assert_allclose(emissions.log_probs, wanted.numpy(), atol=1e-4)
     nothing = PoseTracks(20.0, clip.values, {name: np.zeros(12, bool)})
-    emissions = reader.hear(reader.onnx_inputs(nothing))
+    emissions = reader.emit(reader.onnx_inputs(nothing))
     assert emissions.log_probs is not None
     assert np.isfinite(emissions.log_probs).all()
     wanted = model.ctc_log_probs(*tensors(nothing))[0]
@@ -133,8 +133,8 @@ def test_other_models(name: str, tmp_path: Path) -> None:
     read = ContinuousRecognizer(bundle).recognize(clip)
     if name == "decoder_only":
         assert tuple(read.text.split()) == glosses_of(model, clip)
-        assert {(one.start, one.end) for one in read.glosses} <= {(None, None)}
-    assert all(0 <= one.probability <= 1 for one in read.glosses)
+        assert not any(token.is_timed for token in read.tokens)
+    assert all(0 <= one.probability <= 1 for one in read.tokens)
 
 
 def test_what_is_told_of_it(tmp_path: Path) -> None:
@@ -178,8 +178,8 @@ def test_video_gives_the_tracks_that_pytorch_gives(tmp_path: Path) -> None:
             np.testing.assert_allclose(made, truth.numpy(), atol=1e-3, err_msg=name)
         there = dict.fromkeys(wanted, np.ones(frames, bool))
         clip = PoseTracks(20.0, {n: t[0].numpy() for n, t in wanted.items()}, there)
-        reader = ContinuousRecognizer(bundle).reader
-        emissions = reader.hear(reader.onnx_inputs(clip))
+        reader = ContinuousRecognizer(bundle).decoder
+        emissions = reader.emit(reader.onnx_inputs(clip))
         assert emissions.log_probs is not None
         read = model.pose2gloss.ctc_log_probs(*tensors(clip))[0]
         np.testing.assert_allclose(emissions.log_probs, read.numpy(), atol=1e-3)

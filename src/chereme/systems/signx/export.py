@@ -29,7 +29,7 @@ from chereme.recognition.config import (
     ContinuousConfig,
     track_ports,
 )
-from chereme.recognition.gloss_decoding import GlossDecoder, OnnxInputs, ReadingOptions
+from chereme.recognition.gloss_decoding import GlossDecoder, GlossOptions, OnnxInputs
 from chereme.systems.signx.pose2gloss import Pose2Gloss
 from chereme.systems.signx.task import load_signx
 from chereme.systems.signx.video2pose import Video2Gloss
@@ -195,7 +195,7 @@ def _read(bundle: Bundle[ContinuousConfig], example: tuple[Tensor, ...] | Tensor
     the pictures of a film."""
     decoder = GlossDecoder(bundle.sequence, bundle.decoder, bundle.config)
     if isinstance(example, Tensor):
-        return Outputs([_emitted(decoder.hear(_watch(bundle, example.numpy())))], [])
+        return Outputs([_emitted(decoder.emit(_watch(bundle, example.numpy())))], [])
     numbers, frames = track_ports(track.name for track in bundle.config.tracks)
     arrays = (part.numpy() for part in example)
     batch = dict(zip([*numbers, *frames, "lengths"], arrays, strict=True))
@@ -204,7 +204,7 @@ def _read(bundle: Bundle[ContinuousConfig], example: tuple[Tensor, ...] | Tensor
     symbols: list[str] = []
     for row, count in enumerate(batch["lengths"]):
         clip = {name: part[row : row + 1, :count] for name, part in batch.items() if part.ndim > 1}
-        emissions = decoder.hear({**clip, "lengths": batch["lengths"][row : row + 1]})
+        emissions = decoder.emit({**clip, "lengths": batch["lengths"][row : row + 1]})
         found += [together[row, :count], _emitted(emissions)]
         if not np.isfinite(found[-1]).all():
             break  # there is nothing to read
@@ -213,8 +213,8 @@ def _read(bundle: Bundle[ContinuousConfig], example: tuple[Tensor, ...] | Tensor
             found.append(torch.from_numpy(decoder.logits(ids, emissions)).log_softmax(-1).numpy())
         for reader in bundle.config.readers:
             generation = _at_most(bundle.config.generation, _LONGEST)
-            options = ReadingOptions(reader, generation, bundle.config.ctc_beam)
-            for sentence in decoder.read(emissions, options).hypotheses[:1]:
+            options = GlossOptions(reader, generation, bundle.config.ctc_beam)
+            for sentence in decoder.decode(emissions, options).hypotheses[:1]:
                 symbols += sentence
     return Outputs(found, symbols)
 
