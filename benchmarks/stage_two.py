@@ -108,7 +108,7 @@ def long_videos(checkpoint: Path, manifest: Path) -> None:
                 for reader in bundle.config.readers:
                     recognizer = ContinuousRecognizer(model, read_with=reader)
                     final = [e.glosses for e in recognizer.stream(frames) if e.kind == "final"]
-                    read = (recognizer.recognize(tracks).glosses, chain.from_iterable(final))
+                    read = (recognizer.recognize(tracks).tokens, chain.from_iterable(final))
                     edits = [
                         pool(gloss_edits([true], [tuple(gloss.gloss for gloss in one)]))
                         for one in read

@@ -143,9 +143,9 @@ def glosses_of(bundle: Path, clips: Iterator[tuple[Any, Any]]) -> Rows:
     recognizer = ContinuousRecognizer(load_continuous(bundle), read_with="ctc")
     rows: Rows = {"found": []}
     for tracks, true in clips:
-        found = recognizer.recognize(tracks).glosses
-        for i, j in matched([gloss.text for gloss in true], [one.gloss for one in found]):
-            ends = found[j].start or 0.0, found[j].end or 0.0
+        found = recognizer.recognize(tracks).tokens
+        for i, j in matched([gloss.text for gloss in true], [one.text for one in found]):
+            ends = found[j].start, found[j].end
             rows["found"].append((true[i].start, true[i].end, *ends))
     return rows
 
