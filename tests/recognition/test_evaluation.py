@@ -55,7 +55,9 @@ def test_counts_signers_and_lines(given: tuple[Any, Path, str], tmp_path: Path) 
     assert [line["text"] for line in lines] == [text, text, None]
     assert "absent.npz" in lines[2]["error"]
     assert lines[0]["source"] == str(path)
-    assert lines[0]["tokens"][0][0] == (text[0] if recognizer.unit == "letter" else text.split()[0])
+    assert lines[0]["tokens"][0][0] == (
+        text[0] if recognizer.result.unit == "letter" else text.split()[0]
+    )
     shown = list(table(metrics, result))
     assert shown[1].startswith("items            2 of 3 read, 0 without")
     assert shown[-1].startswith("signer b: ")

@@ -176,7 +176,7 @@ def recognize(
     kind = find(found.recognizer)
     if overlay is not None and "overlay" not in signature(kind.recognize).parameters:
         raise UsageError(f"--overlay is of letters, but the model {name!r} is for {found.reads}")
-    if top is not None and kind.unit != "sign":
+    if top is not None and kind.result.unit != "sign":
         raise UsageError(f"--top is of single signs, but the model {name!r} is for {found.reads}")
     recognizer = found.load(name, threads=threads, **given, **source_options)
     from chereme.formats.eaf_writing import ElanStyle
@@ -186,7 +186,7 @@ def recognize(
         asked = tuple(form for form in WRITERS if recognizer.timed or form not in TIMED)
     for form in (*asked, *(["eaf"] if into else [])):
         check_format(form, timed=recognizer.timed)
-    if kind.unit == "sign":
+    if kind.result.unit == "sign":
         top = top or TOP
     style = ElanStyle(tier, participant, probability.value)
     jobs = plan(inputs, asked, output, overlay)
@@ -197,7 +197,7 @@ def recognize(
             raise UsageError(
                 f"{into} cannot be written by -o and get tiers by --into: leave out one"
             )
-        check_tiers(into, kind.unit, style)
+        check_tiers(into, kind.result.unit, style)
         jobs[0].into = into
     for job in jobs:
         job.check(overwrite=overwrite, skip_existing=skip_existing)

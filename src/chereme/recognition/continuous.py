@@ -54,7 +54,15 @@ from chereme.recognition.sign_frames import (
 from chereme.recognition.stages import Stages
 from chereme.recognition.windows import Window, seam, windows
 from chereme.text.glosses import BOS, SPECIAL, UNK
-from chereme.types import Alternative, ContinuousResult, Frame, Landmarks, SigningEvent, Token, Unit
+from chereme.types import (
+    Alternative,
+    ContinuousResult,
+    Frame,
+    Landmarks,
+    SigningEvent,
+    Token,
+    Transcript,
+)
 from chereme.video import open_video
 from chereme.video.letterbox import letterbox
 
@@ -123,7 +131,7 @@ class ContinuousRecognizer(BaseRecognizer):
     """
 
     task: ClassVar[str] = "continuous"
-    unit: ClassVar[Unit] = "gloss"
+    result: ClassVar[type[Transcript]] = ContinuousResult
 
     def __init__(
         self,

@@ -53,7 +53,7 @@ from chereme.recognition.segments import cut_as, hold, split
 from chereme.recognition.stages import Stages
 from chereme.recognition.streams import Readers, Stream, Streams, describe, load_streams
 from chereme.text.alphabet import Alphabet
-from chereme.types import Handedness, HandTrack, Landmarks, Transcript, Unit
+from chereme.types import Handedness, HandTrack, Landmarks, Transcript
 
 SegmentTracks = tuple[HandTrack, ...]
 """The hand in one segment, as each of the bundles that read together is to see it."""
@@ -99,7 +99,7 @@ class Recognizer(BaseRecognizer):
     """
 
     task: ClassVar[str] = "fingerspelling"
-    unit: ClassVar[Unit] = "letter"
+    result: ClassVar[type[Transcript]] = Transcript
 
     def __init__(
         self,

@@ -28,7 +28,7 @@ from chereme.recognition.report import LOW_COVERAGE, Hand, hands_seen, why_no_ha
 from chereme.recognition.sign_crops import HandJoints, encode_crops, read_joints
 from chereme.recognition.stages import Stages
 from chereme.recognition.streams import Stream, describe
-from chereme.types import Alternative, FloatArray, IsolatedResult, Landmarks, Token, Unit
+from chereme.types import Alternative, FloatArray, IsolatedResult, Landmarks, Token, Transcript
 
 OTHER_RATE = 1.5  # times as many frames a second as in training, or as few: worth a warning
 MUCH_LONGER = 2.0  # times as long as the window that is read: worth a warning
@@ -50,7 +50,7 @@ class IsolatedRecognizer(BaseRecognizer):
     """
 
     task: ClassVar[str] = "isolated"
-    unit: ClassVar[Unit] = "sign"
+    result: ClassVar[type[Transcript]] = IsolatedResult
     adds_up: ClassVar[bool] = True
 
     def __init__(

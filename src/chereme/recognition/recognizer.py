@@ -20,7 +20,7 @@ from chereme.recognition.hand_landmarks import (
 )
 from chereme.recognition.report import Hand
 from chereme.recognition.stages import Stages
-from chereme.types import Landmarks, Transcript, Unit
+from chereme.types import Landmarks, Transcript
 from chereme.video import Limits
 from chereme.video.reader import check_rate, check_rotate
 
@@ -47,7 +47,8 @@ class BaseRecognizer(ABC):
 
     task: ClassVar[str]
     """Its name in ``tasks.py``."""
-    unit: ClassVar[Unit]
+    result: ClassVar[type[Transcript]]
+    """What it makes of an input; its ``unit`` says what a token is."""
     adds_up: ClassVar[bool] = False
     """Whether several models together can be loaded, whose predictions are added up."""
 
