@@ -165,7 +165,7 @@ def fusion(given: argparse.Namespace) -> None:
     vector the pose stream reads. The student is the RGB stream alone. Finding the hand comes first
     in both and is counted apart.
     """
-    from chereme.cli.bench import waving_hand
+    from chereme.recognition.profiling import enlarged_example
     from chereme.hands.detector import MediaPipeDetector
     from chereme.recognition.config import Ports
     from chereme.systems.fingerspelling.export import LogProbs
@@ -175,7 +175,7 @@ def fusion(given: argparse.Namespace) -> None:
 
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: given.threads])
     count, works = given.frames, dict[str, Work]()
-    pictures, detector = list(islice(waving_hand(count), count)), MediaPipeDetector()
+    pictures, detector = list(enlarged_example(count)), MediaPipeDetector()
 
     def detect() -> None:
         detector.reset()

@@ -107,10 +107,10 @@ def long_videos(checkpoint: Path, manifest: Path) -> None:
                 model = replace(bundle, config=replace(bundle.config, windows=windows))
                 for reader in bundle.config.readers:
                     recognizer = ContinuousRecognizer(model, read_with=reader)
-                    final = [e.glosses for e in recognizer.stream(frames) if e.kind == "final"]
+                    final = [e.tokens for e in recognizer.stream(frames) if e.kind == "final"]
                     read = (recognizer.recognize(tracks).tokens, chain.from_iterable(final))
                     edits = [
-                        pool(gloss_edits([true], [tuple(gloss.gloss for gloss in one)]))
+                        pool(gloss_edits([true], [tuple(token.text for token in one)]))
                         for one in read
                     ]
                     rates = [f"{one.error_rate:.1f} ({kinds(one)})" for one in edits]

@@ -64,18 +64,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from chereme.recognition.bundle import read_config
+from chereme.recognition.config import Config
 from chereme.recognition.evaluation import Metrics, percent, row
 from chereme.recognition.recognizer import BaseRecognizer, with_timings
 from chereme.recognition.stages import Stages
 from chereme.types import ContinuousResult, Token
 
 
-@dataclass(frozen=True)
-class RaisingConfig:
-    name: str
-    task: str
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RaisingConfig(Config):
     line: float
-    schema_version: int
 
 
 class RaisingRecognizer(BaseRecognizer):
@@ -162,7 +160,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setitem(TASKS, "raising", ENTRY)
     (tmp_path / "model").mkdir()
-    config = {"name": "toy", "task": "raising", "line": 0.5, "schema_version": 5}
+    config = {"name": "toy", "task": "raising", "input": "landmarks", "line": 0.5}
+    config |= {"licence": {"code": "MIT", "weights": "MIT", "data": "none"}, "schema_version": 5}
+    config |= {"training_data": [], "metrics": []}
     (tmp_path / "model" / "config.json").write_text(json.dumps(config))
     for name, at in (("high", 20), ("low", 100)):
         picture = np.zeros((128, 128, 3), np.uint8)

@@ -22,8 +22,8 @@ from chereme.hands.both import choose_frames
 from chereme.recognition.bundle import Bundle
 from chereme.recognition.hand_landmarks import detect_hands
 from chereme.recognition.isolated import IsolatedRecognizer
-from chereme.recognition.profiling import Stages
 from chereme.recognition.sign_crops import encode_crops, read_joints
+from chereme.recognition.stages import Stages
 from chereme.systems.hand_aware.baselines import KeypointConfig, KeypointRecognizer
 from chereme.systems.hand_aware.data import ClipReader, SignInputs, collate_signs
 from chereme.systems.hand_aware.export import crop_examples
@@ -86,7 +86,7 @@ def test_a_bundle_of_pictures_reads_clips_as_training_does(
         expected = (
             hand_aware()(batch.crops.float() / 255, batch.present).logits.softmax(-1)[0].numpy()
         )
-    found = dict(result.glosses)
+    found = dict(result.alternatives)
     np.testing.assert_allclose([found[g] for g in GLOSSES], expected, atol=1e-4)
     assert result.info["stream"] == "rgb"
     assert {"crop", "network", "detect"} <= result.info["timings"].keys()
@@ -101,12 +101,12 @@ def test_landmarks_and_pictures_are_added_up(bundle: Bundle, tmp_path: Path) -> 
     detectors = fake_clips.ColourDetectors()
     folder = fake_clips.write_frames(tmp_path / "clip", 6)
     alone = [
-        dict(IsolatedRecognizer(one, make_detector=detectors).recognize(folder).glosses)
+        dict(IsolatedRecognizer(one, make_detector=detectors).recognize(folder).alternatives)
         for one in bundles
     ]
     both = IsolatedRecognizer(bundles, make_detector=detectors).recognize(folder)
     expected = {gloss: (alone[0][gloss] + alone[1][gloss]) / 2 for gloss in GLOSSES}
-    assert dict(both.glosses) == pytest.approx(expected, abs=1e-6)
+    assert dict(both.alternatives) == pytest.approx(expected, abs=1e-6)
     assert both.info["stream"] == "landmarks+rgb"
 
 
@@ -131,7 +131,7 @@ def test_awkward_clips(bundle: Bundle, tmp_path: Path) -> None:
     recognizer = chereme.load(bundle.directory, make_detector=fake_clips.ColourDetectors())
     one = recognizer.recognize(fake_clips.write_frames(tmp_path / "one", 1))
     assert isinstance(one, chereme.IsolatedResult)
-    assert len(one.glosses) == len(GLOSSES)
+    assert len(one.alternatives) == len(GLOSSES)
     assert any("only one frame" in warning for warning in one.warnings)
     nobody = recognizer.recognize(fake_clips.write_frames(tmp_path / "none", 2, without=(0, 1)))
     assert nobody.text == ""

@@ -95,7 +95,7 @@ def test_a_bundle_reads_clips_as_training_watches_them(tmp_path: Path, sampling:
     with torch.no_grad():
         expected = torch_model(batch.poses).softmax(-1).numpy()
     for item, wanted in zip(items, expected, strict=True):
-        found = dict(recognizer.recognize(item.path).glosses)
+        found = dict(recognizer.recognize(item.path).alternatives)
         np.testing.assert_allclose([found[g] for g in GLOSSES], wanted, atol=1e-5)
     assert np.ptp(expected, axis=0).max() > 0.05
 
