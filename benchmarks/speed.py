@@ -23,7 +23,6 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -165,9 +164,9 @@ def fusion(given: argparse.Namespace) -> None:
     vector the pose stream reads. The student is the RGB stream alone. Finding the hand comes first
     in both and is counted apart.
     """
-    from chereme.recognition.profiling import enlarged_example
     from chereme.hands.detector import MediaPipeDetector
     from chereme.recognition.config import Ports
+    from chereme.recognition.profiling import enlarged_example
     from chereme.systems.fingerspelling.export import LogProbs
     from chereme.teachers.hamer import Hamer, HamerTeacher
     from chereme.training.compression import int8_convolutions
