@@ -75,18 +75,6 @@ def test_narrow_beam_never_claims_more_than_the_truth(as_log_probs, size, width)
         assert hypothesis.log_ctc <= ctc_log_likelihood(log_probs, hypothesis.symbols) + 1e-9
 
 
-def test_equals_pyctcdecode_where_both_are_exact(golden):
-    pyctcdecode = pytest.importorskip("pyctcdecode")
-    decoder = pyctcdecode.build_ctcdecoder(["", "a", "b", "c"])
-    theirs = decoder.decode_beams(
-        golden, beam_width=WIDE, beam_prune_logp=-1000, token_min_logp=-1000
-    )
-    ours = {text(h): h.log_ctc for h in beam_search(golden, width=WIDE)}
-    assert theirs[0][0] == text(beam_search(golden, width=WIDE)[0])
-    for string, *_, log_p, _ in theirs[:100]:
-        assert ours[string] == pytest.approx(log_p, abs=1e-4)
-
-
 def test_alpha_zero_does_not_run_the_language_model(golden, bigrams):
     lm = bigrams(4)
     assert beam_search(golden, lm=lm, alpha=0.0) == beam_search(golden)

@@ -63,24 +63,6 @@ def test_first_shown_frame_is_at_zero(folder):
         assert [frame.timestamp for frame in video][:2] == pytest.approx([0, 1 / 30])
 
 
-def test_numbers_are_sorted_as_numbers(tmp_path, pictures, jpeg):
-    for index in (2, 10, 9):
-        (tmp_path / f"frame_{index}.jpeg").write_bytes(jpeg(pictures(12)[index]))
-    with open_video(tmp_path) as video:
-        frames = list(video)
-    assert [frame.timestamp for frame in frames] == pytest.approx([0, 7 / 30, 8 / 30])
-    assert difference(frames[2].image, pictures(12)[10]) < 4
-
-
-def test_folders_that_are_no_clip(tmp_path, pictures, jpeg):
-    with pytest.raises(InputError, match="expected a folder of numbered frames"):
-        open_video(tmp_path)
-    (tmp_path / "left_0001.jpg").write_bytes(jpeg(pictures(1)[0]))
-    (tmp_path / "right_0001.jpg").write_bytes(jpeg(pictures(1)[0]))
-    with pytest.raises(InputError, match=r"one series .* \(left_N, right_N"):
-        open_video(tmp_path)
-
-
 def test_frames_over_the_limits(folder):
     with pytest.raises(LimitError, match=r"0001\.jpg: 96x64 is over the limit of 1,000 pixels"):
         open_video(folder, limits=Limits(max_pixels=1000))

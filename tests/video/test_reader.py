@@ -42,21 +42,6 @@ def test_display_matrix_gives_the_same_upright_frames(tmp_path, pictures, rotati
         assert difference(frame.image[:20, :30], expected[:20, :30]) < 6  # the red corner
 
 
-@pytest.mark.parametrize("rotation", [90, 180, 270])
-def test_orientation_agrees_with_opencv(tmp_path, pictures, rotation):
-    cv2 = pytest.importorskip("cv2")
-    path = tmp_path / "phone.mp4"
-    write_video(path, pictures(2), 30, rotation=rotation, quality=8)
-    capture = cv2.VideoCapture(str(path))
-    capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
-    read, reference = capture.read()
-    assert read
-    with open_video(path) as video:
-        image = next(video).image
-    assert image.shape == reference.shape
-    assert difference(image, reference[:, :, ::-1]) < 3
-
-
 @pytest.mark.parametrize(
     ("matrix", "turn"),
     [
