@@ -202,6 +202,15 @@ def test_what_was_read_is_there(path: Path) -> None:
     assert again.get_annotation_data_for_tier("read-letters") == letters
 
 
+def test_linguistic_types_that_fit_are_used_again(tmp_path: Path) -> None:
+    path = tmp_path / "a.eaf"
+    path.write_text(made(), "utf-8")
+    add_tiers(path, LETTERS, STYLE, "clip.mp4")
+    types = Eaf(str(path)).linguistic_types
+    add_tiers(path, LETTERS, ElanStyle("again", None, "tier"), "clip.mp4")
+    assert Eaf(str(path)).linguistic_types == types
+
+
 @pytest.mark.parametrize(
     ("origin", "spans", "warned"),
     [

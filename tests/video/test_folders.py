@@ -59,6 +59,7 @@ def test_frames_are_ordered_by_the_number_that_differs(tmp_path: Path, names: li
             ["a.jpg", "b.jpg"],
             r"none of its 2 pictures has a number \(a\.jpg, b\.jpg\); give single",
         ),
+        ([], "expected a folder of numbered frames.* but there is none in it"),
         (["a.txt"], "expected a folder of numbered frames.* but there is none in it"),
         (["a.mp4", "b.mov"], r"a folder of 2 videos \(a\.mp4, b\.mov\); give these one by one"),
     ],
