@@ -259,7 +259,7 @@ def test_videos_of_sentences(tmp_path: Path) -> None:
         (("letters", "--clips", "20"), "Missing option '--exemplars'"),
         (("exemplars", "--root", ".", "--digits", "--rendered", "3"), "have no digits"),
         (("rendered",), "Missing option '--clips'"),
-        (("rendered", "--clips", "9", "--size", "7"), "size: expected at least 8 pixels, got 7"),
+        (("rendered", "--clips", "10", "--size", "7"), "size: expected at least 8 pixels, got 7"),
         (("photographs", "--root", ".", "--clips", "0"), "clips: expected at least 1, got 0"),
         (("signing", "--clips", "3"), "at least one for each of 10 signers"),
         (("signing", "--clips", "10", "--size", "47"), "even number"),

@@ -48,7 +48,7 @@ class Stopping:
 
 @pytest.fixture
 def maker() -> RenderedClips:
-    return RenderedClips(6, signers=3, seed=2, rate=4, settings=SETTINGS)
+    return RenderedClips(6, signers=3, seed=2, rate=4, size=SETTINGS.size)
 
 
 def test_a_run_that_was_stopped_ends_with_the_same_tars(
@@ -79,4 +79,4 @@ def test_a_run_that_was_stopped_ends_with_the_same_tars(
 def test_a_folder_of_other_clips_is_refused(maker: RenderedClips, tmp_path: Path) -> None:
     prepare_generated(replace(maker, clips=3), tmp_path)
     with pytest.raises(UsageError, match="was prepared otherwise"):
-        prepare_generated(replace(maker, settings=CropSettings(size=40)), tmp_path)
+        prepare_generated(replace(maker, size=40), tmp_path)

@@ -19,7 +19,7 @@ SETTINGS = CropSettings(size=48)
 @pytest.fixture
 def maker(monkeypatch: pytest.MonkeyPatch) -> RenderedClips:
     monkeypatch.setattr(crops, "word", lambda index, seed, part: "b")
-    return RenderedClips(30, signers=10, seed=3, rate=12, settings=SETTINGS)
+    return RenderedClips(30, signers=10, seed=3, rate=12, size=SETTINGS.size)
 
 
 def test_a_clip_is_a_hand_in_the_middle_of_its_crops(maker: RenderedClips) -> None:
@@ -43,7 +43,7 @@ def test_the_same_number_is_the_same_clip_and_another_is_not(maker: RenderedClip
 
 def test_left_hands_are_shown_as_right_ones(maker: RenderedClips) -> None:
     number = next(n for n in range(200) if corpus.signer(n, 3).left_handed)
-    many = RenderedClips(200, signers=200, seed=3, rate=12, settings=SETTINGS)
+    many = RenderedClips(200, signers=200, seed=3, rate=12, size=SETTINGS.size)
     left = many.clip(number)
     assert (left.sample.handedness, left.track.mirrored) == ("left", True)
     # Fingers point up and the thumb of the letter B lies across the palm, from the same side as in

@@ -98,7 +98,7 @@ def test_the_pictures_of_still_letters_are_found(root: Path) -> None:
 
 def test_clips_hold_the_hand_and_spell_what_the_signer_can(root: Path) -> None:
     maker = PhotographClips(
-        root, 12, seed=2, rate=10, settings=SETTINGS, dev=("hand2",), test=("manual",)
+        root, 12, seed=2, rate=10, size=SETTINGS.size, dev=("hand2",), test=("manual",)
     )
     letters = {"hand1": "abc", "hand2": "abc", "wild": "b", "manual": "s"}
     for index in range(12):
@@ -117,7 +117,7 @@ def test_clips_hold_the_hand_and_spell_what_the_signer_can(root: Path) -> None:
 
 
 def test_a_hand_that_was_cut_out_stands_before_a_room(root: Path) -> None:
-    maker = PhotographClips(root, 40, seed=4, rate=10, settings=SETTINGS)
+    maker = PhotographClips(root, 40, seed=4, rate=10, size=SETTINGS.size)
     for index in range(40):
         clip = maker.clip(index)
         if clip.sample.signer == "hand1" and len(clip.sample.label) == 1:
@@ -131,7 +131,7 @@ def test_a_hand_that_was_cut_out_stands_before_a_room(root: Path) -> None:
 
 
 def test_the_same_number_is_the_same_clip(root: Path) -> None:
-    makers = [PhotographClips(root, 5, seed=s, rate=10, settings=SETTINGS) for s in (1, 1, 2)]
+    makers = [PhotographClips(root, 5, seed=s, rate=10, size=SETTINGS.size) for s in (1, 1, 2)]
     first, again, other = (maker.clip(3).sample.jpegs for maker in makers)
     assert first == again
     assert first != other
@@ -152,5 +152,5 @@ def test_the_real_collections(shared_data: Path) -> None:
     assert len(found) > 1800
     assert {p.signer for p in found} == {*(f"hand{n}" for n in range(1, 6)), "wild", "manual"}
     assert len({p.label for p in found}) == 24
-    clip = PhotographClips(shared_data, 3, settings=SETTINGS).clip(0)
+    clip = PhotographClips(shared_data, 3, size=SETTINGS.size).clip(0)
     assert clip.sample.crops.std() > 10

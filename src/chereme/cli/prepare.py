@@ -72,9 +72,9 @@ def _command(known: Any) -> TyperCommand:
             _opened(output, known.kind.output, overwrite) as place,
             ProgressBar(known.name, unit="clips") as progress,
         ):
-            made = _python_values(values, progress)
-            found = read(**_taken_by(read, made))
-            result = write(found, place, **_taken_by(write, made, 2))
+            arguments = _arguments(values, progress)
+            found = read(**_taken_by(read, arguments))
+            result = write(found, place, **_taken_by(write, arguments, 2))
         for line in result.report().splitlines() if hasattr(result, "report") else ():
             say(line)
         say(f"{output}: " + (f"{result:,} clips" if isinstance(result, int) else "written"))
@@ -85,9 +85,9 @@ def _command(known: Any) -> TyperCommand:
         sorted(parameters.values(), key=lambda own: own.default is not own.empty)
     )
     run.__annotations__ = {own.name: own.annotation for own in parameters.values()}
-    made = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    made.command(help=_help(read))(run)
-    return typer.main.get_command(made)  # type: ignore[return-value]
+    single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    single.command(help=_help(read))(run)
+    return typer.main.get_command(single)  # type: ignore[return-value]
 
 
 def _help(function: Callable[..., Any]) -> str:
@@ -159,7 +159,7 @@ def _parameters(function: Callable[..., Any], skip: int = 0) -> Iterator[inspect
         hint = _option_type(name, hints[name])
         if name in _SEVERAL:
             yield from _SEVERAL[name]
-        elif hint is not None:
+        elif hint is not None and own.default is not True:  # what is so cannot be asked for
             flags = (f"--{name.replace('_', '-')}",) if hint is bool else ()
             text = texts.get(name, "")
             yield _option(name, hint, text[:1].upper() + text[1:], *flags, default=own.default)
@@ -182,27 +182,27 @@ def _option_type(name: str, hint: Any) -> Any:
     return hint if hint in (str, int, float, bool, Path) else None
 
 
-def _python_values(values: dict[str, Any], progress: Any) -> dict[str, Any]:
+def _arguments(values: dict[str, Any], progress: Any) -> dict[str, Any]:
     """What options said, as parameters take it."""
-    made = {name: _plain(value) for name, value in values.items()}
-    made["progress"] = progress
-    if "max_pixels" in made:
-        made["limits"] = options.limits(
-            *(made.pop(name) for name in ("max_pixels", "max_seconds", "max_frames"))
+    arguments = {name: _plain(value) for name, value in values.items()}
+    arguments["progress"] = progress
+    if "max_pixels" in arguments:
+        arguments["limits"] = options.limits(
+            *(arguments.pop(name) for name in ("max_pixels", "max_seconds", "max_frames"))
         )
-    if "teacher" in made:
+    if "teacher" in arguments:
         teachers = require("chereme.teachers.opening", extra="train")
         names, files = (
-            made.pop("teacher") or (),
-            (made.pop("checkpoint"), made.pop("vectors") or ()),
+            arguments.pop("teacher") or (),
+            (arguments.pop("checkpoint"), arguments.pop("vectors") or ()),
         )
-        made["teachers"] = teachers.open_teachers(names, *files)
-    return made
+        arguments["teachers"] = teachers.open_teachers(names, *files)
+    return arguments
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, list):
-        return [_plain(one) for one in value]
+        return [_plain(item) for item in value]
     return value.value if isinstance(value, Enum) else value
 
 

@@ -170,8 +170,8 @@ def _grouped(
         signers = Counter(sentence.signer for sentence in group)
 
         def crowding(fold: int, signers: Counter[str | None] = signers) -> tuple[int, int]:
-            there = held[fold]
-            return sum(there[name] * times for name, times in signers.items()), there.total()
+            present = held[fold]
+            return sum(present[name] * times for name, times in signers.items()), present.total()
 
         best = min(range(count), key=crowding)
         held[best] += signers

@@ -252,8 +252,8 @@ def _compare(
     """The missing and the extra ones among the rising ``numbers`` of the pictures of a clip."""
     first = numbers[0] if first is None else first
     expected = range(first, numbers[-1] + 1 if frames is None else first + frames)
-    there = set(numbers)
-    return [n for n in expected if n not in there], [n for n in numbers if n not in expected]
+    present = set(numbers)
+    return [n for n in expected if n not in present], [n for n in numbers if n not in expected]
 
 
 def _ranges(numbers: Sequence[int]) -> str:

@@ -141,9 +141,9 @@ def _people(document: ElanDocument, wanted: Sequence[str], path: Path) -> dict[s
         for tier in _named(document, name):
             people.setdefault(tier.participant or "", []).append(tier)
     if not people:
-        there = ", ".join(f"{t.name} (type {t.kind})" for t in document.tiers.values()) or "none"
+        present = ", ".join(f"{t.name} (type {t.kind})" for t in document.tiers.values()) or "none"
         raise InputError(
-            f"{path}: expected a tier, or a type of tiers, {' or '.join(wanted)}, got {there}"
+            f"{path}: expected a tier, or a type of tiers, {' or '.join(wanted)}, got {present}"
         )
     return people
 

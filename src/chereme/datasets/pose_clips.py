@@ -262,7 +262,7 @@ def prepare_poses(
 
     Items are landmark files (``.npz``, ``.pose``), or recordings, in which the detector looks once:
     what it saw stays in the folder, so that a run that was stopped loses little. Clips that cannot
-    be used are told of in ``status.csv``, and so are clips of one frame, which are kept.
+    be used are listed in ``status.csv``, and so are clips of one frame, which are kept.
 
     Args:
         rate: frames a second of folders of frames (default 30), and of landmark files in the place

@@ -1,7 +1,7 @@
 """What preparing a data set has in common, whatever is made of its clips.
 
 A run may be stopped at any moment, by whatever: the next one goes on where it was. A clip that
-cannot be used is told of in ``status.csv`` and does not end the run.
+cannot be used is listed in ``status.csv`` and does not end the run.
 """
 
 from __future__ import annotations

@@ -192,20 +192,20 @@ def _row(
 
 def _kept(folder: Path, writers: Mapping[str, ShardWriter], retry: bool) -> list[Row]:
     """What earlier runs have done with: what the tars hold, and the clips that were dropped."""
-    told = [row for row in read_status(folder) if row.stage == "preparation"]
+    reported = [row for row in read_status(folder) if row.stage == "preparation"]
     # Clips of which no row tells: in the tars that were being written, and in all others if
     # somebody has taken status.csv away.
-    there = {w.current: w.recovered for w in writers.values() if w.recovered}
-    for path in set(folder.glob("*.tar")) - {folder / row.shard for row in told}:
-        there[path.name] = clips_in(path)[0]
+    unreported = {w.current: w.recovered for w in writers.values() if w.recovered}
+    for path in set(folder.glob("*.tar")) - {folder / row.shard for row in reported}:
+        unreported[path.name] = clips_in(path)[0]
     found = {
         about["id"]: _row(about["id"], about["split"], shard, about["frames"], about["seen"])
-        for shard in there
-        for about in there[shard]
+        for shard in unreported
+        for about in unreported[shard]
     }
     kept = {
         row.id: row
-        for row in told
+        for row in reported
         if row.id in found
         or (row.status == "done" and (folder / row.shard).is_file())
         or (row.status == "dropped" and not retry)

@@ -1,8 +1,8 @@
 """The data sets that ``chereme prepare`` knows by name: each is one file that registers itself.
 
-A reader is a function with the decorator :func:`dataset`. Its parameters become the options of
-``chereme prepare NAME``, the first line of its docstring and the texts under ``Args:`` become the
-help. The :class:`Kind` says what a reader returns, and which function prepares that.
+A reader is a function, or a class, with the decorator :func:`dataset`. Its parameters become the
+options of ``chereme prepare NAME``; its docstring, texts under ``Args:`` included, is the help.
+The :class:`Kind` says what a reader returns, and which function prepares that.
 
 Names, kinds and summaries are found in the text of the files, so that nothing is imported (torch, a
 renderer) but what the named data set needs.
@@ -53,13 +53,17 @@ class Kind(Enum):
     """A `SentenceCorpus`: a manifest, the times of its glosses, and the tracks that it has."""
     JOINTS = _Preparation("Hands with known joints", "chereme.datasets.pose_clips:prepare_joints")
     """A `Corpus` of joint sequences: as they are, in a folder of poses."""
-    MADE_CROPS = _Preparation("Made up", "chereme.datasets.prepare:prepare_generated")
+    SYNTHETIC_CROPS = _Preparation("Synthetic", "chereme.datasets.prepare:prepare_generated")
     """A `ClipGenerator`: its crops, in shards."""
-    MADE_POSES = _Preparation("Made up", "chereme.datasets.pose_clips:write_poses", "new folder")
+    SYNTHETIC_POSES = _Preparation(
+        "Synthetic", "chereme.datasets.pose_clips:write_poses", "new folder"
+    )
     """Clips of poses, in a folder of poses."""
-    MADE_VIDEOS = _Preparation("Made up", "chereme.synthesis.signing_film:FilmedSigning.write")
+    SYNTHETIC_VIDEOS = _Preparation(
+        "Synthetic", "chereme.synthesis.signing_film:FilmedSigning.write"
+    )
     """A `FilmedSigning`: videos with their tracks, and a manifest."""
-    EXEMPLARS = _Preparation("Made up", "chereme.datasets.exemplars:Exemplars.save", "file")
+    EXEMPLARS = _Preparation("Synthetic", "chereme.datasets.exemplars:Exemplars.save", "file")
     """`Exemplars`: one file."""
 
     @property
@@ -139,7 +143,7 @@ def _in_file(module: str, path: Path) -> tuple[Listed, ...]:
         return ()
     found = []
     for node in ast.parse(text).body:
-        if not isinstance(node, ast.FunctionDef):
+        if not isinstance(node, ast.FunctionDef | ast.ClassDef):
             continue
         for call in node.decorator_list:
             match call:

@@ -150,7 +150,7 @@ def read_shards(folder: str | Path, split: str) -> Iterator[Sample]:
 
 def read_shard(path: str | Path) -> Iterator[Sample]:
     """The clips of one tar, in constant memory. InputError naming it if it is damaged."""
-    with _damage_told(path), tarfile.open(path, "r:") as tar:
+    with _damage_reported(path), tarfile.open(path, "r:") as tar:
         for _, parts in _clips(tar):
             yield _sample(parts)
         # Of a header that is damaged, or lacking, tarfile makes the end of the tar.
@@ -162,7 +162,7 @@ def read_shard(path: str | Path) -> Iterator[Sample]:
 
 def descriptions(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Of each clip of a tar where its files begin, in bytes, and what its ``.json`` says."""
-    with _damage_told(path), tarfile.open(path, "r:") as tar:
+    with _damage_reported(path), tarfile.open(path, "r:") as tar:
         for begin, parts in _clips(tar, lambda ending: False):
             yield begin, json.loads(parts["json"])
 
@@ -170,7 +170,7 @@ def descriptions(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
 def read_sample(path: str | Path, begin: int, wanted: Callable[[str], bool]) -> Sample:
     """The clip of a tar whose files begin at that byte; ``wanted``: which of its files are read, by
     their endings (``0000.jpg``, ``teacher.NAME.npy``)."""
-    with _damage_told(path), Path(path).open("rb") as file:
+    with _damage_reported(path), Path(path).open("rb") as file:
         file.seek(begin)
         with tarfile.open(fileobj=file, mode="r:") as tar:
             for _, parts in _clips(tar, wanted):
@@ -201,7 +201,7 @@ def _clips(
 
 
 @contextmanager
-def _damage_told(path: str | Path) -> Iterator[None]:
+def _damage_reported(path: str | Path) -> Iterator[None]:
     try:
         yield
     except (tarfile.TarError, OSError, ValueError, LookupError, TypeError) as error:
@@ -255,8 +255,8 @@ class ShardWriter:
         return self._folder / f"{self.current}.part"
 
     def _free_number(self) -> int:
-        there = self._folder.glob(f"{self._split}-[0-9]*.tar")
-        return max((_number(path) + 1 for path in there), default=0)
+        complete = self._folder.glob(f"{self._split}-[0-9]*.tar")
+        return max((_number(path) + 1 for path in complete), default=0)
 
     def add(self, sample: Sample) -> str:
         """Write a clip; the name of its tar. When this returns, the clip is on the disk."""
@@ -306,7 +306,7 @@ def _number(path: Path) -> int:
 
 
 def _packed(sample: Sample) -> bytes:
-    """The files of a sample as a piece of a tar."""
+    """The files of a sample as a part of a tar."""
     key = quote(sample.id, safe="").replace(".", "%2E")
     files: dict[str, bytes] = {
         f"{frame:04d}.jpg": jpeg for frame, jpeg in enumerate(sample.jpegs) if jpeg is not None

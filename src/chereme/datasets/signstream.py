@@ -202,8 +202,8 @@ def _recording(
             return path, True
     names = [name for name in media if not escapes(name)]
     paths = [clips.find(name) for name in names]
-    there = next((path for path in paths if path.exists()), None)
-    return there or (paths[0] if paths else clips.find(collection.replace("/", "_"))), False
+    present = next((path for path in paths if path.exists()), None)
+    return present or (paths[0] if paths else clips.find(collection.replace("/", "_"))), False
 
 
 def _in_time(glosses: list[Gloss]) -> tuple[Gloss, ...]:

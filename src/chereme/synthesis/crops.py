@@ -9,12 +9,13 @@ and far, and there are marks of compression.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chereme.datasets.clips import AS_SERVED, CropSettings, TrackedClip, sample_of
+from chereme.datasets.clips import CropSettings, TrackedClip, sample_of
 from chereme.datasets.registry import Kind, dataset
 from chereme.datasets.shards import SIZE, jpeg_of
 from chereme.hands.crop import crop
@@ -23,31 +24,42 @@ from chereme.synthesis.corpus import Part, Pictures, check_corpus, compose, part
 from chereme.synthesis.rendering.film import compress
 from chereme.types import FloatArray, Handedness, HandTrack
 
-RATE = 20.0  # frames a second, where nothing else is asked for
 _HEIGHTS = (160, 400)  # pixels of the pictures that crops are cut from: hands of 20 to 90 pixels
 _TREMBLE = 0.03  # palm lengths: errors of a detector, anew in each frame
 _OFFSET = 0.08  # and the same throughout a clip
 _IN_SIGHT = (0.5, 0.9)  # share of the joints in the picture from which on a hand is found
 
 
+@dataset("rendered", Kind.SYNTHETIC_CROPS)
 @dataclass(frozen=True)
 class RenderedClips:
-    """``clips`` clips of single words by ``signers`` made-up signers, at ``rate`` frames a second.
+    """Words spelled by made-up signers, rendered as crops of their hands.
 
-    No signer, and no word, is in two of train, dev and test. The same ``seed`` gives the same
-    clips. ``signers``: None for one for each ten clips, at least ten.
+    No signer, and no word, is in two of train, dev and test.
+
+    Args:
+        clips: how many.
+        signers: how many; if not given one for each 10 clips, at least 10.
+        seed: the same seed gives the same clips.
+        rate: frames a second.
+        size: pixels of a side of the crops.
     """
 
     clips: int
     signers: int | None = None
     seed: int = 0
-    rate: float = RATE
-    settings: CropSettings = AS_SERVED
+    rate: float = 20.0
+    size: int = SIZE
 
     name = "rendered"
 
     def __post_init__(self) -> None:
         check_corpus(self.clips, self.population, self.rate)
+
+    @cached_property
+    def settings(self) -> CropSettings:
+        """How crops are cut."""
+        return CropSettings(size=self.size)
 
     @property
     def population(self) -> int:
@@ -97,37 +109,16 @@ class RenderedClips:
         windows = rendered.windows(frames[shown], boxes[shown])
         for index, (image, (x, y)) in zip(shown, windows, strict=True):
             box = boxes[index] - np.array([x, y, x, y])
-            cut = crop(compress(image, quality), box, self.settings.size)
+            cut = crop(compress(image, quality), box, self.size)
             jpegs[index] = jpeg_of(cut, self.settings.quality)
         about = {"id": name, "label": text, "signer": who.name, "split": part, "rate": self.rate}
-        sample = sample_of(track, boxes, jpegs, self.settings.size, **about)
+        sample = sample_of(track, boxes, jpegs, self.size, **about)
         truth = {
             "timestamps": rendered.timestamps,
             "landmarks": rendered.landmarks.landmarks,
             **{key: rendered.truth[key] for key in ("global_orient", "hand_pose", "betas")},
         }
         return TrackedClip(sample, replace(track, mirrored=side == "left"), Path(name), truth=truth)
-
-
-@dataset("rendered", Kind.MADE_CROPS)
-def rendered(
-    clips: int,
-    *,
-    signers: int | None = None,
-    rate: float = RATE,
-    size: int = SIZE,
-    seed: int = 0,
-) -> RenderedClips:
-    """Words spelled by made-up signers, rendered as crops of their hands.
-
-    Args:
-        clips: how many.
-        signers: how many; if not given one for each 10 clips, at least 10.
-        rate: frames a second.
-        size: pixels of a side of the crops.
-        seed: the same seed gives the same files.
-    """
-    return RenderedClips(clips, signers, seed, rate, CropSettings(size=size))
 
 
 def _in_sight(

@@ -308,10 +308,10 @@ class FilmedSigns:
                 shaken = pixel + palm * _ERROR * rng.standard_normal((frames, 2))
                 found[:, place[name], :2] = shaken / size
                 found[:, place[name], 2] = rng.uniform(0.7, 1.0, frames)
-        for one, side in zip(seen, rendered.handedness, strict=True):
+        for hand, side in zip(seen, rendered.handedness, strict=True):
             joints = [place[f"{side}_hand_{joint}"] for joint in JOINT_NAMES]
-            values = np.concatenate([one.points / size, one.confidence[..., None]], axis=-1)
-            hidden = ~one.found[:, None, None]
+            values = np.concatenate([hand.points / size, hand.confidence[..., None]], axis=-1)
+            hidden = ~hand.found[:, None, None]
             found[:, joints] = np.where(hidden, 0, values)
             found[:, place[f"{side}_wrist"]] = found[:, joints[0]]
         return found.reshape(frames, -1)

@@ -225,7 +225,7 @@ def moved(
     return hand.replace(orientation=turned.as_quat(), wrist=wrist)
 
 
-def _stretched(hand: Articulation, count: int) -> Articulation:
+def _resampled(hand: Articulation, count: int) -> Articulation:
     """``hand`` in ``count`` frames."""
     at = np.linspace(0, len(hand) - 1, count)
     low = at.astype(int)
@@ -249,26 +249,32 @@ def _other(
         return signing[late]
     if gloss.hands == "base":
         calm = replace(style, rise=False, sink=False, cut_start=False, cut_end=False)
-        base = _stretched(hand.sign(gloss.base, calm, rng).hand, frames)
+        base = _resampled(hand.sign(gloss.base, calm, rng).hand, frames)
         return base.replace(wrist=base.wrist + np.array([0.6, 1.2, 0.0]))
     if rng.random() < 0.6:
         return None
     idle = hand.speller.rest(rng, style, seconds=frames / rate, calm=True).hand
     lengths = np.broadcast_to(hand.lengths, (len(idle), 5, 4))
-    idle = _stretched(idle.replace(lengths=lengths), frames)
+    idle = _resampled(idle.replace(lengths=lengths), frames)
     return idle.replace(wrist=idle.wrist + np.array([0.0, 3.0, 0.0]))
 
 
+@dataset("isolated", Kind.SYNTHETIC_POSES)
 @dataclass(frozen=True)
 class IsolatedSigns:
-    """``clips`` clips of ``glosses`` signs by ``signers`` made-up signers.
+    """Isolated signs of made-up signers, as the joints that a detector would find.
 
     No signer is in two of train, dev and test; every signer signs all signs equally often, as far
-    as the number of clips goes. The same ``seed`` gives the same clips; ``lexicon_seed`` gives the
-    signs, so that other signers (another ``seed``) can sign the same, or the same other ones.
+    as the number of clips goes.
 
-    ``signers``: None for one for each forty clips, at least ten. ``rate``: frames a second.
-    ``noise``: of a detector; without it, joints are the true ones and all are seen.
+    Args:
+        clips: how many.
+        glosses: how many signs.
+        signers: how many; if not given one for each 40 clips, at least 10.
+        seed: the same seed gives the same clips.
+        lexicon_seed: of the signs, so that other signers can sign the same, or the same other ones.
+        rate: frames a second.
+        noise: of a detector; without it, joints are the true ones and all are seen.
     """
 
     clips: int
@@ -316,12 +322,12 @@ class IsolatedSigns:
         frames = len(signing)
         joints = np.full((frames, 2, 21, 2), np.nan, np.float32)
         confidence = np.zeros((frames, 2, 21), np.float32)
-        for number, one in enumerate(both):
-            if one is None:
+        for number, pose in enumerate(both):
+            if pose is None:
                 continue
             # The picture of a signer: the right hand is on the left. Motions are of right hands.
             left = (number == 1) != who.left_handed
-            points, sure = self._detected(one, hand, style, rng)
+            points, sure = self._detected(pose, hand, style, rng)
             points = points + np.array([-_APART, 0.0, 0.0])
             pixels = view.project(points * [-1.0, 1.0, 1.0] if left else points)
             seen = view.sees(pixels) & (sure > 0)
@@ -372,26 +378,3 @@ class _View:
         inside = ((pixels >= 0) & (pixels < [_WIDTH, _HEIGHT])).all(-1)
         seen: NDArray[np.bool_] = inside.mean(axis=1) >= 0.5
         return seen
-
-
-@dataset("isolated", Kind.MADE_POSES)
-def isolated_signs(
-    clips: int,
-    *,
-    glosses: int = 50,
-    signers: int | None = None,
-    rate: float = 25.0,
-    seed: int = 0,
-    lexicon_seed: int = 0,
-) -> IsolatedSigns:
-    """Isolated signs of made-up signers, as the joints that a detector would find.
-
-    Args:
-        clips: how many.
-        glosses: how many signs.
-        signers: how many; if not given one for each 40 clips, at least 10.
-        rate: frames a second.
-        seed: the same seed gives the same files.
-        lexicon_seed: of the signs, so that other signers can sign the same ones.
-    """
-    return IsolatedSigns(clips, glosses, signers, seed, lexicon_seed, rate)

@@ -164,15 +164,15 @@ class _Hands:
         """The other hand, in palms from where the spelling one began, and when it was seen."""
         calm = replace(style, dropout=0.0)
         track = self.speller.idle(rng, calm).track
-        there = np.resize(track.landmarks[..., :2] * [-1.0, 1.0], (frames, 21, 2))
+        shown = np.resize(track.landmarks[..., :2] * [-1.0, 1.0], (frames, 21, 2))
         if len(track.landmarks) < frames:  # it stays as it was in the end
-            there[len(track.landmarks) :] = there[len(track.landmarks) - 1]
+            shown[len(track.landmarks) :] = shown[len(track.landmarks) - 1]
         found = np.ones(frames)
         if rng.random() < 0.4:  # it comes late, or goes early
             gone = rng.integers(frames + 1)
             found[slice(gone) if rng.random() < 0.5 else slice(frames - gone, None)] = 0.0
         away = np.array([rng.uniform(2.0, 6.0), rng.uniform(-1.0, 6.0)])
-        return there + away, found
+        return shown + away, found
 
 
 def _style(rng: np.random.Generator) -> SpellingStyle:
@@ -187,7 +187,7 @@ def _style(rng: np.random.Generator) -> SpellingStyle:
     )
 
 
-@dataset("letters", Kind.MADE_POSES)
+@dataset("letters", Kind.SYNTHETIC_POSES)
 def letter_clips(
     exemplars: list[Path],
     clips: int,

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from chereme.datasets.clips import AS_SERVED, CropSettings, TrackedClip, sample_of
+from chereme.datasets.clips import CropSettings, TrackedClip, sample_of
 from chereme.datasets.exemplars import LETTERS, MOVING, UPRIGHT_LETTERS, rows_of
 from chereme.datasets.registry import Kind, dataset
 from chereme.datasets.shards import SIZE, jpeg_of
@@ -36,7 +36,6 @@ from chereme.types import FloatArray, HandTrack
 Floats = NDArray[np.floating[Any]]
 Picture = NDArray[np.uint8]
 Split = Literal["train", "dev", "test"]
-RATE = 20.0  # frames a second, where nothing else is asked for
 _CANVAS = 384  # pixels; what a hand moves in
 _PALM = (34.0, 60.0)  # pixels of a palm on it
 _STORED = 220  # pixels of the longer side that photographs are kept at
@@ -183,32 +182,44 @@ def _hand_of(image: Picture, ground: int) -> Picture:
     return np.asarray(cv2.GaussianBlur(hand, (0, 0), 0.8), np.uint8)
 
 
+@dataset("photographs", Kind.SYNTHETIC_CROPS)
 @dataclass(frozen=True)
 class PhotographClips:
-    """``clips`` clips of words and of single letters, at ``rate`` frames a second.
+    """Words and letters made of photographs of letters, held, moved and faded into each other.
 
-    Those of the signers ``dev`` and ``test`` are these splits, the others train. Signers: hand1 ..
-    hand5 of the studio, "wild" (many people) and "manual". The same ``seed`` gives the same clips.
+    Args:
+        root: the folder of letters_studio, letters_wild, handshapes_261 and letters_landmarks.
+        clips: how many.
+        seed: the same seed gives the same clips.
+        rate: frames a second.
+        size: pixels of a side of the crops.
+        dev: signers of the split dev: of hand1 to hand5 (the studio), wild (many people), manual.
+        test: signers of the split test, likewise; the others are to train on.
     """
 
     root: Path
     clips: int
     seed: int = 0
-    rate: float = RATE
-    settings: CropSettings = AS_SERVED
-    dev: tuple[str, ...] = ()
-    test: tuple[str, ...] = ()
+    rate: float = 20.0
+    size: int = SIZE
+    dev: list[str] | None = None
+    test: list[str] | None = None
 
     name = "photographs"
 
     def __post_init__(self) -> None:
         if self.clips < 1:
             raise UsageError(f"clips: expected at least 1, got {self.clips}")
-        if unknown := {*self.dev, *self.test} - set(self._signers):
+        if unknown := {*(self.dev or ()), *(self.test or ())} - set(self._signers):
             raise UsageError(
                 f"signers: expected some of {', '.join(self._signers)}, got "
                 f"{', '.join(sorted(unknown))}"
             )
+
+    @cached_property
+    def settings(self) -> CropSettings:
+        """How crops are cut."""
+        return CropSettings(size=self.size)
 
     def __len__(self) -> int:
         return self.clips
@@ -227,7 +238,8 @@ class PhotographClips:
     def describe(self, index: int) -> tuple[str, Split]:
         """Id and split of a clip."""
         signer = self._signer(index)
-        split: Split = "dev" if signer in self.dev else "test" if signer in self.test else "train"
+        dev, test = self.dev or (), self.test or ()
+        split: Split = "dev" if signer in dev else "test" if signer in test else "train"
         return f"photographs-{self.seed}-{index:06d}", split
 
     def clip(self, index: int) -> TrackedClip:
@@ -248,41 +260,15 @@ class PhotographClips:
         motion = _Motion.sample(text, shown, self.rate, rng)
         track = motion.track(self.rate)
         boxes = self.settings.boxes(motion.as_detected(track, rng))
-        look = _look(rng, self.settings.size)
+        look = _look(rng, self.size)
         background = _room(rng) if shown[0].ground is not None else None
         jpegs = tuple(
             jpeg_of(look(picture), self.settings.quality)
-            for picture in motion.pictures(boxes, self.settings.size, background)
+            for picture in motion.pictures(boxes, self.size, background)
         )
         about = {"id": name, "label": text, "signer": signer, "split": split, "rate": self.rate}
-        sample = sample_of(track, boxes, jpegs, self.settings.size, **about)
+        sample = sample_of(track, boxes, jpegs, self.size, **about)
         return TrackedClip(sample, track, Path(name))
-
-
-@dataset("photographs", Kind.MADE_CROPS)
-def photograph_clips(
-    root: Path,
-    clips: int,
-    *,
-    dev: list[str] | None = None,
-    test: list[str] | None = None,
-    rate: float = RATE,
-    size: int = SIZE,
-    seed: int = 0,
-) -> PhotographClips:
-    """Words made of photographs of letters, held, moved and faded into each other.
-
-    Args:
-        root: the folder of letters_studio, letters_wild, handshapes_261 and letters_landmarks.
-        clips: how many.
-        dev: signers of the split dev, of hand1 to hand5, wild and manual.
-        test: signers of the split test, likewise.
-        rate: frames a second.
-        size: pixels of a side of the crops.
-        seed: the same seed gives the same files.
-    """
-    kept = tuple(dev or ()), tuple(test or ())
-    return PhotographClips(root, clips, seed, rate, CropSettings(size=size), *kept)
 
 
 def _text(rng: np.random.Generator, letters: str) -> str:

@@ -224,9 +224,9 @@ class _Signing:
         seconds = (_WAY + _PALM_WAY * far) / self.habits.tempo
         count = self._frames(seconds * float(np.exp(self.rng.normal(0, 0.12))))
         s = _eased(np.linspace(0, 1, count + 2)[1:-1])
-        one = mix(_held(before.main[-1:], count), _held(after.main[:1], count), s)
+        main = mix(_held(before.main[-1:], count), _held(after.main[:1], count), s)
         other = mix(_held(before.other[-1:], count), _held(after.other[:1], count), s)
-        return one, other
+        return main, other
 
 
 def _held(pose: Articulation, count: int) -> Articulation:
@@ -269,8 +269,8 @@ def utter(
     """
     unknown = [word for word in words if word not in LEXICON]
     if unknown or not words:
-        given = ", ".join(unknown) or "none"
-        raise UsageError(f"words: expected some of {', '.join(LEXICON)}, got {given}")
+        got = ", ".join(unknown) or "none"
+        raise UsageError(f"words: expected some of {', '.join(LEXICON)}, got {got}")
     signing = _Signing(number, seed, rng, rate * substeps)
     both = [LEXICON[word].hands != "one" for word in words]
     steps = [signing.rest(rng.uniform(0.1, 0.35))]
@@ -280,10 +280,10 @@ def utter(
     steps.append(signing.rest(rng.uniform(0.1, 0.35)))
     main, other, spans, count = [steps[0].main], [steps[0].other], [], len(steps[0].main)
     for before, after in pairwise(steps):
-        one, two = signing.way(before, after)
-        main += [one, after.main]
-        other += [two, after.other]
-        start = count + len(one)
+        main_way, other_way = signing.way(before, after)
+        main += [main_way, after.main]
+        other += [other_way, after.other]
+        start = count + len(main_way)
         count = start + len(after.main)
         if after.gloss is not None:
             spans.append(Timed(after.gloss, start / signing.rate, (count - 1) / signing.rate))

@@ -189,7 +189,7 @@ class FilmedSigning:
         return len(items)
 
 
-@dataset("signing", Kind.MADE_VIDEOS)
+@dataset("signing", Kind.SYNTHETIC_VIDEOS)
 def filmed_signing(
     clips: int, *, signers: int | None = None, rate: float = 12.5, size: int = 96, seed: int = 0
 ) -> FilmedSigning:
