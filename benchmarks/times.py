@@ -28,6 +28,7 @@ from results import markdown
 import chereme
 from chereme.datasets import boston104
 from chereme.datasets.exemplars import MOVING
+from chereme.datasets.sentence_folds import folds
 from chereme.datasets.sentences import from_manifest, sentence_tracks
 from chereme.datasets.words import Shares, TextSampler
 from chereme.metrics.edits import edit_pairs
@@ -157,7 +158,7 @@ def signing_clips(folder: Path) -> Iterator[tuple[Any, Any]]:
 
 def boston_clips(folder: Path) -> Iterator[tuple[Any, Any]]:
     sentences, tracks = boston104.read(folder).sentences, boston104.read_tracks(folder)
-    tested = boston104.folds(sentences)[0]
+    tested = folds(sentences)[0]
     for sentence in sentences:
         if sentence.id in tested:
             yield tracks[sentence.id], sentence.glosses

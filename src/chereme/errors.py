@@ -5,6 +5,7 @@ Every message says what was expected, what came, and what to do about it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 
@@ -42,3 +43,10 @@ class OutputError(CheremeError):
     def __init__(self, message: str, result: Any = None) -> None:
         super().__init__(message)
         self.result = result
+
+
+def some(names: Iterable[str], count: int = 5) -> str:
+    """The first names of many, for a message, and how many more there are."""
+    every = list(names)
+    more = f" and {len(every) - count:,} more" if len(every) > count else ""
+    return ", ".join(every[:count]) + more

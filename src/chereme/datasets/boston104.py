@@ -6,22 +6,10 @@ P. Dreuw et al., *Speech recognition techniques for a sign language recognition 
 ``hands_condensed_train.csv`` (video,frame,left-x,left-y,right-x,right-y,nose-x,nose-y),
 ``train_words.csv`` (video,speaker,word,startframe,endframe; frames from 0, the last one included)
 and ``train_sentences.csv`` (video,speaker,frames,glosses).
-
-*Folds.* 161 sentences are 127 different ones, and 121 without the numbers of variants; 27 of these
-were signed two to six times, often by several signers, so that a model that has seen the others has
-seen the sentence. `folds` keeps the repetitions of a sentence, variants left away, together, and
-mixes signers. The tables name no sessions: the three signers are the only groups of recording that
-they show, and the places of the noses form no others. `signer_folds` tests each signer alone.
-Neither makes glosses known that are signed once (31 of 112): `unseen_fraction` is a floor for the
-error rate of a fold.
 """
 
 from __future__ import annotations
 
-import hashlib
-import re
-from collections import Counter
-from collections.abc import Hashable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +18,7 @@ from chereme.datasets.corpus import Unusable
 from chereme.datasets.metadata import read_table
 from chereme.datasets.registry import Kind, dataset
 from chereme.datasets.sentences import Gloss, Sentence, SentenceBuilder, SentenceCorpus
-from chereme.errors import InputError, UsageError
+from chereme.errors import InputError
 from chereme.formats.manifests import whole_number
 from chereme.formats.tracks import PoseTracks, TrackSpec, one_track, register_track
 
@@ -40,7 +28,6 @@ PUBLISHED = {"train": 161}
 
 HANDS, WORDS, SENTENCES = "hands_condensed_train.csv", "train_words.csv", "train_sentences.csv"
 _POINTS = ("left-x", "left-y", "right-x", "right-y", "nose-x", "nose-y")
-_VARIANT = re.compile(r"(?<=[A-Za-z])\d+$")
 
 TRACK = register_track(
     TrackSpec(
@@ -50,8 +37,6 @@ TRACK = register_track(
         "(hands may be below it)",
     )
 )
-
-Folds = list[tuple[str, ...]]
 
 
 @dataset("boston104", Kind.SENTENCES)
@@ -114,69 +99,6 @@ def read_tracks(root: str | Path) -> dict[str, PoseTracks]:
         except ValueError as error:
             raise InputError(f"{where}: expected pixels or nothing ({error})") from error
     return {video: one_track(TRACK.name, frames, RATE) for video, frames in rows.items()}
-
-
-# -- folds -----------------------------------------------------------------------------------------
-def without_variants(words: Sequence[str]) -> tuple[str, ...]:
-    """The glosses without the numbers of their variants: ``GO1`` is ``GO``."""
-    return tuple(_VARIANT.sub("", word) for word in words)
-
-
-def folds(sentences: Sequence[Sentence], count: int = 5, seed: int = 0) -> Folds:
-    """The ids that are tested in each fold: each once, all repetitions of a sentence in one fold
-    (see the top of this file), folds alike in number of sentences and in signers.
-
-    The same on every machine. UsageError for fewer than two folds, or more than there are
-    different sentences.
-    """
-    return _grouped(sentences, [without_variants(s.words) for s in sentences], count, seed)
-
-
-def signer_folds(sentences: Sequence[Sentence]) -> Folds:
-    """The ids that are tested in each fold: those of one signer, by name."""
-    signers = sorted({sentence.signer or "" for sentence in sentences})
-    return [tuple(s.id for s in sentences if (s.signer or "") == signer) for signer in signers]
-
-
-def unseen_fraction(sentences: Sequence[Sentence], tested: Sequence[str]) -> float:
-    """The percentage of the tested glosses that no other sentence has: a floor for the word error
-    rate of any model that is trained on the others."""
-    known = {word for s in sentences if s.id not in tested for word in s.words}
-    words = [word for s in sentences if s.id in tested for word in s.words]
-    if not words:
-        raise InputError("unseen glosses: expected sentences that are tested, got none")
-    return 100.0 * sum(word not in known for word in words) / len(words)
-
-
-def _grouped(
-    sentences: Sequence[Sentence], keys: Sequence[Hashable], count: int, seed: int
-) -> Folds:
-    groups: dict[Hashable, list[Sentence]] = {}
-    for key, sentence in zip(keys, sentences, strict=True):
-        groups.setdefault(key, []).append(sentence)
-    if not 2 <= count <= len(groups):
-        raise UsageError(
-            f"folds: expected 2 to {len(groups)}, the different sentences, got {count}"
-        )
-
-    def order(group: list[Sentence]) -> tuple[int, bytes]:
-        name = f"fold {seed}\0{group[0].id}".encode()
-        return -len(group), hashlib.sha256(name).digest()
-
-    # The largest group first, each where signers are then spread most evenly.
-    held = [Counter[str | None]() for _ in range(count)]
-    place: dict[str, int] = {}
-    for group in sorted(groups.values(), key=order):
-        signers = Counter(sentence.signer for sentence in group)
-
-        def crowding(fold: int, signers: Counter[str | None] = signers) -> tuple[int, int]:
-            present = held[fold]
-            return sum(present[name] * times for name, times in signers.items()), present.total()
-
-        best = min(range(count), key=crowding)
-        held[best] += signers
-        place.update((sentence.id, best) for sentence in group)
-    return [tuple(s.id for s in sentences if place[s.id] == fold) for fold in range(count)]
 
 
 def _frame(row: dict[str, str], column: str, where: str) -> int:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from chereme._imports import require
-from chereme.errors import BundleError, UsageError
+from chereme.errors import BundleError, UsageError, some
 from chereme.nn.checkpoint_files import load_tensors
 from chereme.nn.resnet import ResNetEncoder
 
@@ -51,7 +51,7 @@ def load_resnet_weights(encoder: ResNetEncoder, source: str | Path) -> str:
         "unknown": [n for n in weights if n not in names and not n.startswith("fc.")],
     }
     if any(problems.values()):
-        named = "; ".join(f"{kind}: {_some(keys)}" for kind, keys in problems.items() if keys)
+        named = "; ".join(f"{kind}: {some(keys, 8)}" for kind, keys in problems.items() if keys)
         raise BundleError(
             f"{source}: expected the weights of a ResNet of depths {encoder.config.depths} and "
             f"widths {encoder.config.widths} in torchvision's layout, got {named}"
@@ -120,9 +120,3 @@ def _load_imagenet(encoder: ResNetEncoder) -> str:
         return "scratch"
     encoder.resnet.load_state_dict(pretrained.state_dict())
     return name
-
-
-def _some(keys: Iterable[str], count: int = 8) -> str:
-    listed = list(keys)
-    more = f" and {len(listed) - count} more" if len(listed) > count else ""
-    return ", ".join(listed[:count]) + more

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from torch.utils.data import Dataset
 
-from chereme.errors import InputError, UsageError
+from chereme.errors import InputError, UsageError, some
 from chereme.hands.both import Sampling
 from chereme.training.data import ClipIndex, FolderData, Split
 
@@ -183,14 +183,14 @@ class IsolatedData(FolderData):
                 clips = sum(found[name] for name in unknown)
                 warnings.warn(
                     f"{split}: {clips:,} clips are of {len(unknown):,} glosses without a training "
-                    f"clip ({_some(unknown)}): they count as read wrongly",
+                    f"clip ({some(unknown)}): they count as read wrongly",
                     stacklevel=2,
                 )
             empty = sorted(set(training) - set(found))
             if empty and found:
                 warnings.warn(
                     f"{split}: {len(empty):,} of {len(training):,} glosses have no clip "
-                    f"({_some(empty)}): the accuracy per class is that of the others",
+                    f"({some(empty)}): the accuracy per class is that of the others",
                     stacklevel=2,
                 )
         signers = {entry.signer for entry in (*self.entries("train"), *self.entries("dev"))}
@@ -247,8 +247,3 @@ class _Clips(Dataset[Any]):
             name = zlib.crc32(f"{folder}/{self.data.entry((folder, number)).id}".encode())
             rng = np.random.default_rng([self.data.seed, self.epoch, name])
         return self.data.clip((folder, number), rng)
-
-
-def _some(names: Sequence[str], count: int = 5) -> str:
-    more = f" and {len(names) - count:,} more" if len(names) > count else ""
-    return ", ".join(names[:count]) + more

@@ -24,7 +24,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from chereme.errors import BundleError
+from chereme.errors import BundleError, some
 from chereme.nn.configs import from_plain
 from chereme.systems.fingerspelling.recognizer import FingerspellingConfig, FingerspellingRecognizer
 from chereme.text import ASL_LETTERS, Alphabet
@@ -84,7 +84,9 @@ def load_pretrained(model: FingerspellingRecognizer, path: str | Path) -> None:
         "unknown": found.keys() - own.keys(),
     }
     if any(problems.values()):
-        named = "; ".join(f"{kind}: {_some(names)}" for kind, names in problems.items() if names)
+        named = "; ".join(
+            f"{kind}: {some(sorted(names), 8)}" for kind, names in problems.items() if names
+        )
         raise BundleError(
             f"{path}: expected the weights of the network that is to be trained (its stream and "
             f"sizes), got {named}"
@@ -92,12 +94,7 @@ def load_pretrained(model: FingerspellingRecognizer, path: str | Path) -> None:
     if classifiers:
         warnings.warn(
             f"{path}: is of another number of symbols: training starts from random weights of "
-            f"{_some(classifiers)}",
+            f"{some(sorted(classifiers), 8)}",
             stacklevel=2,
         )
     model.load_state_dict(own | {k: v for k, v in found.items() if k not in classifiers})
-
-
-def _some(names: set[str], count: int = 8) -> str:
-    more = f" and {len(names) - count} more" if len(names) > count else ""
-    return ", ".join(sorted(names)[:count]) + more

@@ -37,7 +37,7 @@ from chereme.datasets.pose_clips import (
 )
 from chereme.datasets.preparation import Preparation, make_mediapipe
 from chereme.datasets.shards import UNSPLIT
-from chereme.errors import InputError, UsageError
+from chereme.errors import InputError, UsageError, some
 from chereme.nn.checkpoint_files import load_tensors
 from chereme.recognition.bundle import CONFIG
 from chereme.recognition.config import Abstention
@@ -248,12 +248,12 @@ def _read(folder: Path, signer: str | None) -> tuple[Corpus, tuple[str, ...]]:
         loose = [p for top in sorted(above) for p in sorted(top.iterdir()) if p.is_file()]
         if lost := [p.name for p in loose if is_sign_clip(p)]:
             notes.append(
-                f"{len(lost):,} clips lie in no folder of a sign and are left out: {_some(lost)}"
+                f"{len(lost):,} clips lie in no folder of a sign and are left out: {some(lost)}"
             )
         if odd := [p.relative_to(folder).as_posix() for p in others if p.name[0] != "."]:
             notes.append(
                 f"{len(odd):,} files are no clips (videos, folders of frames, .pose, .npz) and are "
-                f"left out: {_some(odd)}"
+                f"left out: {some(odd)}"
             )
     unlabelled = sum(not item.label.strip() for item in corpus.items)
     if unlabelled:
@@ -261,9 +261,9 @@ def _read(folder: Path, signer: str | None) -> tuple[Corpus, tuple[str, ...]]:
         corpus = replace(corpus, items=items)
         notes.append(f"{unlabelled:,} clips have no gloss and are left out")
     if empty:
-        notes.append(f"signs without any clip, which the model will not know: {_some(empty)}")
+        notes.append(f"signs without any clip, which the model will not know: {some(empty)}")
     if signer is not None and (lost := [i.id for i in corpus.items if i.signer is None]):
-        notes.append(f"the signer is not found in {len(lost):,} clips: {_some(lost)}")
+        notes.append(f"the signer is not found in {len(lost):,} clips: {some(lost)}")
     _check_glosses(Counter(_key(item.label) for item in corpus.items), folder, "")
     return corpus, tuple(notes)
 
@@ -300,24 +300,19 @@ def _settle(
     if gone := sorted(lost[key] for key in lost.keys() - named.keys()):
         notes.append(
             f"signs of which no clip can be used ({why}), which the model will not know: "
-            f"{_some(gone)}"
+            f"{some(gone)}"
         )
     _check_glosses(Counter(named.values()), folder, f"; dropped clips: {why}" if why else "")
     if few := sorted(named[key] for key, forms in spelt.items() if forms.total() == 1):
-        notes.append(f"signs of a single clip, which are learnt badly: {_some(few)}")
+        notes.append(f"signs of a single clip, which are learnt badly: {some(few)}")
     entries = [replace(entry, label=named[_key(entry.label)]) for entry in found]
     if short := [entry.id for entry in entries if entry.frames == 1]:
-        notes.append(f"clips of one frame, in which no movement is to be seen: {_some(short)}")
+        notes.append(f"clips of one frame, in which no movement is to be seen: {some(short)}")
     division = divide(entries, test=test, seed=seed)
     splits = {e.id: replace(e, split=division.split(e)) for e in entries}
     if not any(entry.split == "train" for entry in splits.values()):
         raise InputError(f"{preparation.corpus.name}: expected clips in its split train, got none")
     return relabel(poses, lambda entry: splits[entry.id]), division, (*notes, *division.notes)
-
-
-def _some(names: Sequence[str], count: int = 5) -> str:
-    more = f" and {len(names) - count:,} more" if len(names) > count else ""
-    return ", ".join(names[:count]) + more
 
 
 # -- training --------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from typing import Literal
 
 from chereme.datasets.pose_clips import Entry
 from chereme.datasets.splits import signer_folds
+from chereme.errors import some
 
 By = Literal["signer", "clip", "given", "none"]
 SHARE = 0.2
@@ -139,12 +140,7 @@ def _checked(
     trained = {entry.label for entry in entries if entry.id not in ids | unused}
     more = []
     if unknown := sorted({entry.label for entry in tested} - trained):
-        more.append(f"Tested but not trained on, and so always read wrongly: {_some(unknown)}.")
+        more.append(f"Tested but not trained on, and so always read wrongly: {some(unknown, 20)}.")
     if untested := sorted(trained - {entry.label for entry in tested}):
-        more.append(f"Trained on but not tested: {_some(untested)}.")
+        more.append(f"Trained on but not tested: {some(untested, 20)}.")
     return Division(by if ids else "none", ids, unused, (*notes, *more))
-
-
-def _some(names: Sequence[str], count: int = 20) -> str:
-    more = f" and {len(names) - count:,} more" if len(names) > count else ""
-    return ", ".join(names[:count]) + more

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from chereme.datasets import boston104
+from chereme.datasets.registry import Kind, listed, reader_of
+from chereme.datasets.sentence_folds import folds, signer_folds
 from chereme.datasets.sentences import (
     Gloss,
     Sentence,
@@ -134,8 +135,9 @@ class SentenceData(DataModule):
 
     Args:
         root: a manifest of files of poses (``path,label,split,...``; a label is glosses with spaces
-            between), or a folder with ``manifest.csv``; the folder of RWTH-BOSTON-104's tables.
-        layout: which of the two.
+            between), or a folder with ``manifest.csv``; or what the reader of ``layout`` reads.
+        layout: "manifest", or a data set of sentences that has tracks, as ``chereme prepare`` calls
+            it.
         split_by: "column": train (also: none), dev and test as the manifest says; "folds": fold
             number ``fold`` of ``folds`` is tested, repetitions of a sentence being in one fold;
             "signers": a fold is the sentences of a signer.
@@ -158,7 +160,7 @@ class SentenceData(DataModule):
     def __init__(
         self,
         root: str,
-        layout: Literal["manifest", "boston104"] = "manifest",
+        layout: str = "manifest",
         split_by: Literal["column", "folds", "signers"] = "column",
         folds: int = 5,
         fold: int = 0,
@@ -176,8 +178,6 @@ class SentenceData(DataModule):
         seed: int = 0,
     ) -> None:
         super().__init__(batch_size, steps_per_epoch, workers, seed)
-        if layout not in ("manifest", "boston104"):
-            raise UsageError(f"layout: expected manifest or boston104, got {layout!r}")
         if split_by not in ("column", "folds", "signers"):
             raise UsageError(f"split_by: expected column, folds or signers, got {split_by!r}")
         self.root, self.layout = root, layout
@@ -219,7 +219,6 @@ class SentenceData(DataModule):
         self.counts = {}
         corpus = self._corpus()
         self._kept: dict[str, PoseTracks] = {}
-        self._tables = boston104.read_tracks(self.root) if self.layout == "boston104" else {}
         dropped = [finding for finding in corpus.findings if finding.dropped]
         self._count("not_listed", [f.id for f in dropped], "cannot be used", corpus.rows)
         without = [s.id for s in corpus.sentences if not self._has_tracks(s)]
@@ -253,8 +252,14 @@ class SentenceData(DataModule):
         self._count("too_short_for_ctc", short, why, len(training))
 
     def _corpus(self) -> SentenceCorpus:
-        if self.layout == "boston104":
-            return boston104.read(self.root)
+        if self.layout != "manifest":
+            known = [name for name, entry in listed().items() if entry.kind is Kind.SENTENCES]
+            if self.layout not in known:
+                raise UsageError(
+                    f"layout: expected manifest, {', '.join(known)}, got {self.layout!r}"
+                )
+            corpus: SentenceCorpus = reader_of(self.layout)(self.root)
+            return corpus
         root = Path(self.root)
         return from_manifest(root / "manifest.csv" if root.is_dir() else root)
 
@@ -262,7 +267,7 @@ class SentenceData(DataModule):
         """Those tracks of a sentence that are read, at the common rate."""
         if sentence.id in self._kept:
             return self._kept[sentence.id]
-        clip = self._raw(sentence)
+        clip = sentence_tracks(sentence)
         clip = clip if self.names is None else clip.only(self.names)
         if self.rate is not None and self.rate != clip.rate:
             clip = clip.at_rate(self.rate)
@@ -273,13 +278,8 @@ class SentenceData(DataModule):
             self._kept[sentence.id] = clip
         return clip
 
-    def _raw(self, sentence: Sentence) -> PoseTracks:
-        if self.layout == "boston104":
-            return self._tables[sentence.id]
-        return sentence_tracks(sentence)
-
     def _has_tracks(self, sentence: Sentence) -> bool:
-        clip = self._raw(sentence)
+        clip = sentence_tracks(sentence)
         names = clip.values if self.names is None else self.names
         return any(clip.present[name].any() for name in names if name in clip.present)
 
@@ -290,9 +290,7 @@ class SentenceData(DataModule):
                 found[sentence.split or "train"].append(sentence)
             return found if self.validate else found | {"dev": []}
         parts = (
-            boston104.folds(sentences, self.folds)
-            if self.split_by == "folds"
-            else boston104.signer_folds(sentences)
+            folds(sentences, self.folds) if self.split_by == "folds" else signer_folds(sentences)
         )
         if not 0 <= self.fold < len(parts):
             raise UsageError(f"fold: expected 0 to {len(parts) - 1}, got {self.fold}")
