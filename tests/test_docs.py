@@ -36,7 +36,7 @@ def test_links_lead_somewhere(page: Path) -> None:
         other = (page.parent / name).resolve() if name else page
         assert other.exists(), target
         assert not anchor or anchor in anchors(other), target
-    for target in re.findall(r"`(docs/[\w/.]+)`", page.read_text()):
+    for target in re.findall(r"`((?:docs|tests)/[\w/.]+)`", page.read_text()):
         assert (ROOT / target).exists(), target
 
 
