@@ -305,7 +305,8 @@ signs | abstention.threshold | 1 | unknown key 'abstention.threshold'
 signing | tokens | ["JOHN", "JOHN"] | come twice
 signing | tokens | ["JOHN", "BUY"] | expected 'log_probs' of ['any', 'any', 6], float
 signing | tracks | [] | tracks: expected one or more
-signing | tracks.0.width | 1000000000 | fake_signing: expected 1 to 100000
+signing | tracks.0.width | 1000001 | tracks: expected 1 to 1e+06, got 1000001
+signing | tracks.0.width | 0 | tracks: expected 1 to 1e+06, got 0
 signing | tracks.0.width | 6 | expected 'track_fake_signing' of ['any', 'any', 6]
 signing | tracks.0.name | "fake_other" | expected 'track_fake_other', 'present_fake_other', 'l
 signing | tracks.0.meaning | "other" | fake_signing
@@ -348,6 +349,7 @@ def test_what_is_written_is_what_is_loaded(tmp_path: Path, kind: str) -> None:
     assert bundle.config == written.config
     assert set(bundle.config.files) == {*written.config.networks(), "MODEL_CARD.md"}
     config = (tmp_path / "fake" / "config.json").read_bytes()
+    assert b"null" not in config
     assert bundle.sha256 == hashlib.sha256(config).hexdigest()
     assert bundle.config.schema_version == SCHEMA_VERSION
     with pytest.raises(UsageError, match="threads: expected 1 or more, got 0"):

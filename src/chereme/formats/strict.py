@@ -90,7 +90,7 @@ def _convert(kind: Any, value: Any, key: str) -> Any:
     if dataclasses.is_dataclass(kind):
         return read_as(typing.cast(type, kind), value, key)
     if origin is Literal:
-        expect(value in parts, key, f"one of {', '.join(parts)}", value)
+        expect(value in parts, key, f"one of {', '.join(map(str, parts))}", value)
         return value
     if origin is tuple:
         expect(isinstance(value, list | tuple), key, "a list", value)

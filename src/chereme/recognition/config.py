@@ -394,8 +394,6 @@ class ContinuousConfig(Config):
         names = [track.name for track in self.tracks]
         good = names and len(set(names)) == len(names) and all(map(str.isidentifier, names))
         expect(bool(good), "tracks", "one or more of different names", names)
-        for track in self.tracks:
-            within(track.name, track.width, Between(1, MAX_WIDTH))
         within("tracks", sum(track.width for track in self.tracks), Between(1, 10 * MAX_WIDTH))
         expect(len(self.readers) > 0, "readers", "decoder, ctc or both", self.readers)
         expect(self.read_with in self.readers, "read_with", ", ".join(self.readers), self.read_with)

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from chereme.nn.configs import from_plain
+from chereme.formats.strict import read_as
 from chereme.nn.masking import length_mask
 from chereme.nn.resnet import ResNetEncoderConfig
 from chereme.recognition.config import Ports
@@ -252,7 +252,7 @@ def test_save_and_load(variant: str) -> None:
     file.seek(0)
     restored = []
     for config, state in torch.load(file, weights_only=True):
-        part = FingerspellingRecognizer(from_plain(FingerspellingConfig, config))
+        part = FingerspellingRecognizer(read_as(FingerspellingConfig, config))
         part.load_state_dict(state)
         restored.append(part)
     assert [m.config for m in restored] == [m.config for m in parts]

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from chereme.errors import InputError, UsageError
-from chereme.nn.configs import from_plain
+from chereme.formats.strict import read_as
 from chereme.nn.st_gcn import StGcnConfig
 from chereme.systems.hand_aware.losses import hand_aware_losses
 from chereme.systems.hand_aware.recognizer import HandAwareConfig, HandAwareRecognizer, late_fusion
@@ -141,7 +141,7 @@ def test_it_learns_two_signs(tiny) -> None:
 # -- settings -------------------------------------------------------------------------------------
 def test_configs_survive_being_written() -> None:
     config = HandAwareConfig(frame="hand", graph=StGcnConfig(normalisation="printed"))
-    assert from_plain(HandAwareConfig, asdict(config)) == config
+    assert read_as(HandAwareConfig, asdict(config)) == config
 
 
 def test_the_papers_rate_falls_when_the_loss_does_not() -> None:

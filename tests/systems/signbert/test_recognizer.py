@@ -10,9 +10,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from chereme.errors import UsageError
+from chereme.errors import BundleError, UsageError
+from chereme.formats.strict import read_as
 from chereme.hand_model import HandLayer, HandTemplate
-from chereme.nn.configs import from_plain
 from chereme.nn.positions import temporal_embedding
 from chereme.systems.signbert.encoder import SignBertEncoder
 from chereme.systems.signbert.gesture import GestureConfig, GestureEmbedding
@@ -310,6 +310,6 @@ def test_sizes_that_do_not_fit_are_refused(small: SignBertConfig) -> None:
 
 def test_a_config_survives_json(small: SignBertConfig) -> None:
     text = json.dumps(dataclasses.asdict(small))
-    assert from_plain(SignBertConfig, json.loads(text)) == small
-    with pytest.raises(TypeError, match="depth"):
-        from_plain(SignBertConfig, {"encoder": {"depth": 3}})
+    assert read_as(SignBertConfig, json.loads(text)) == small
+    with pytest.raises(BundleError, match="depth"):
+        read_as(SignBertConfig, {"encoder": {"depth": 3}})

@@ -14,9 +14,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from chereme.decoding.generation import GenerationConfig
-from chereme.errors import InputError, UsageError
+from chereme.errors import BundleError, InputError, UsageError
+from chereme.formats.strict import read_as
 from chereme.formats.tracks import NO_GLOSS
-from chereme.nn.configs import from_plain
 from chereme.systems.signx.diffusion import DiffusionConfig
 from chereme.systems.signx.losses import UNKNOWN, LossConfig, Schedule
 from chereme.systems.signx.pose2gloss import Pose2Gloss, Pose2GlossConfig
@@ -238,9 +238,9 @@ def test_what_does_not_fit_is_refused(small: Pose2GlossConfig, make_batch: MakeB
 def test_a_config_survives_json(small: Pose2GlossConfig) -> None:
     config = replace(small, loss=LossConfig(noise_weight=Schedule(1.0, 0.2, "cosine")), ctc=False)
     text = json.dumps(dataclasses.asdict(config))
-    assert from_plain(Pose2GlossConfig, json.loads(text)) == config
-    with pytest.raises(TypeError, match="depth"):
-        from_plain(Pose2GlossConfig, {"decoder": {"depth": 3}})
+    assert read_as(Pose2GlossConfig, json.loads(text)) == config
+    with pytest.raises(BundleError, match="depth"):
+        read_as(Pose2GlossConfig, {"decoder": {"depth": 3}})
 
 
 def test_the_papers_sizes_are_the_defaults() -> None:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from chereme.decoding.generation import GenerationConfig
 from chereme.errors import BundleError, InputError, UsageError
-from chereme.nn.configs import from_plain
+from chereme.formats.strict import read_as
 from chereme.systems.signx.pose2gloss import Pose2Gloss, Pose2GlossConfig
 from chereme.systems.signx.video2pose import Video2Gloss, Video2Pose, Video2PoseConfig, ViTConfig
 
@@ -177,7 +177,7 @@ def test_what_does_not_fit_is_refused(model: Video2Gloss) -> None:
 
 def test_a_config_survives_json() -> None:
     text = json.dumps(dataclasses.asdict(SMALL))
-    assert from_plain(Video2PoseConfig, json.loads(text)) == SMALL
+    assert read_as(Video2PoseConfig, json.loads(text)) == SMALL
 
 
 def test_patches_side_by_side_by_hand() -> None:

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from chereme.errors import BundleError, some
-from chereme.nn.configs import from_plain
+from chereme.formats.strict import read_as
 from chereme.systems.fingerspelling.recognizer import FingerspellingConfig, FingerspellingRecognizer
 from chereme.text import ASL_LETTERS, Alphabet
 from chereme.training.checkpoints import read_checkpoint
@@ -51,7 +51,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     Nothing but tensors and plain values is read. BundleError for anything else.
     """
     with read_checkpoint(path, "recognizer", "the fingerspelling recogniser") as (about, state):
-        model = FingerspellingRecognizer(from_plain(FingerspellingConfig, about["config"]))
+        model = FingerspellingRecognizer(read_as(FingerspellingConfig, about["config"]))
         model.load_state_dict(state)
         alphabet = Alphabet(tuple(about.get("alphabet", ASL_LETTERS.symbols)))
         rgb = model.config.stream == "rgb"

@@ -29,7 +29,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from chereme.nn.configs import from_plain
+from chereme.formats.strict import read_as
 from chereme.nn.resnet_weights import load_resnet_weights
 from chereme.systems.hand_aware.baselines import (
     HandKeypointConfig,
@@ -61,13 +61,13 @@ class HandAwareCheckpoint(NamedTuple):
 def recognizer_of(kind: str, config: Mapping[str, Any]) -> Recognizer:
     """The network of a kind and of ``dataclasses.asdict`` of its config, its weights random."""
     if kind == "hands":
-        return HandAwareRecognizer(from_plain(HandAwareConfig, config))
+        return HandAwareRecognizer(read_as(HandAwareConfig, config))
     if kind == "frames":
-        return RgbRecognizer(from_plain(RgbConfig, config))
+        return RgbRecognizer(read_as(RgbConfig, config))
     if kind == "hand_keypoints":
-        return HandKeypointRecognizer(from_plain(HandKeypointConfig, config))
+        return HandKeypointRecognizer(read_as(HandKeypointConfig, config))
     if kind == "keypoints":
-        return KeypointRecognizer(from_plain(KeypointConfig, config))
+        return KeypointRecognizer(read_as(KeypointConfig, config))
     raise ValueError(f"unknown kind {kind!r}")
 
 

@@ -28,7 +28,7 @@ import torch
 from torch import Tensor
 
 from chereme.errors import UsageError
-from chereme.nn.configs import from_plain
+from chereme.formats.strict import read_as
 from chereme.systems.signbert.data import PoseBatch
 from chereme.systems.signbert.recognizer import (
     PredictionHead,
@@ -65,7 +65,7 @@ def load_signbert(path: str | Path) -> SignBertCheckpoint:
     BundleError for anything else.
     """
     with read_checkpoint(path, "signbert", "SignBERT") as (about, state):
-        config = from_plain(SignBertConfig, about["config"])
+        config = read_as(SignBertConfig, about["config"])
         model: SignBertPretraining | SignBertRecognizer
         if about["kind"] == "pretraining":
             model = SignBertPretraining(config)

@@ -29,6 +29,7 @@ from torch import Tensor
 
 from chereme.decoding.generation import PAPER_GENERATION, GenerationConfig
 from chereme.errors import UsageError
+from chereme.formats.strict import read_as
 from chereme.metrics import UNRANKED, accuracy_interval, ranks
 from chereme.metrics.translation import (
     gloss_edits,
@@ -36,7 +37,6 @@ from chereme.metrics.translation import (
     score_glosses,
     sentence_top_n,
 )
-from chereme.nn.configs import from_plain
 from chereme.systems.signx.base_task import SentenceTask
 from chereme.systems.signx.batch_decoder import Words
 from chereme.systems.signx.data import SentenceBatch
@@ -67,7 +67,7 @@ def load_signx(path: str | Path) -> SignXCheckpoint:
     BundleError for anything else.
     """
     with read_checkpoint(path, "signx", "SignX") as (about, state):
-        model = Pose2Gloss(from_plain(Pose2GlossConfig, about["config"]))
+        model = Pose2Gloss(read_as(Pose2GlossConfig, about["config"]))
         model.load_state_dict(state)
         vocabulary = GlossVocabulary(tuple(about["tokens"]), about["units"])
     return SignXCheckpoint(model.eval(), vocabulary, about)

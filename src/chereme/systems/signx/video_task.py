@@ -26,8 +26,8 @@ import torch
 from torch import Tensor
 
 from chereme.decoding.generation import PAPER_GENERATION, GenerationConfig
+from chereme.formats.strict import read_as
 from chereme.metrics.translation import score_glosses
-from chereme.nn.configs import from_plain
 from chereme.systems.signx.base_task import SentenceTask
 from chereme.systems.signx.pose2gloss import Pose2Gloss, Pose2GlossConfig
 from chereme.systems.signx.task import gloss_figures, load_signx
@@ -61,9 +61,9 @@ def load_video2gloss(path: str | Path) -> Video2GlossCheckpoint:
     BundleError for anything else.
     """
     with read_checkpoint(path, "signx", "stage II of SignX") as (about, state):
-        config = from_plain(Video2PoseConfig, about["video2pose"])
+        config = read_as(Video2PoseConfig, about["video2pose"])
         # All weights are in the file: none are to be looked for elsewhere.
-        pose2gloss = Pose2Gloss(from_plain(Pose2GlossConfig, about["config"]))
+        pose2gloss = Pose2Gloss(read_as(Pose2GlossConfig, about["config"]))
         model = Video2Gloss(replace(config, weights="scratch"), pose2gloss)
         model.load_state_dict(state)
         vocabulary = GlossVocabulary(tuple(about["tokens"]), about["units"])
