@@ -33,7 +33,7 @@ from results import markdown
 from chereme.datasets.pose_clips import CLIPS, Entry, PoseClip, write_poses
 from chereme.metrics.calibration import acceptance_threshold, separation
 from chereme.recognition.config import Abstention
-from chereme.systems.own_signs.abstention import Rule, ValOutputs, hear, measure, settle
+from chereme.systems.own_signs.abstention import Rule, ValOutputs, measure, predict, settle
 from chereme.systems.own_signs.recipe import Run, no_bars, plan, write_others
 
 ASPECTS = {"cam": 1.88, "danial": 1.79, "team": 16 / 9, "libras": 16 / 9}
@@ -137,7 +137,7 @@ def asked(folder: Path, others: bool, epochs: int | None, bar: Any) -> ValOutput
         folder, write_others(folder, clips, 0) if others else None, plan(clips, epochs=epochs)
     )
     where = folder / ("others" if others else "plain")
-    val_outputs, _ = hear(where / "last.ckpt", run.train(where, bar))
+    val_outputs, _ = predict(where / "last.ckpt", run.train(where, bar))
     if not others:
         never = np.full((len(val_outputs.logits), 1), _NEVER)
         val_outputs = replace(

@@ -111,7 +111,7 @@ def test_a_folder_becomes_a_model_that_reads_its_signs(made: Path, tmp_path: Pat
     )
     assert report.division.by == "signer"
     assert (len(report.trained), len(report.guesses)) == (24, 6)
-    assert sum(guess.place == 1 for guess in report.guesses) >= 5
+    assert sum(guess.rank == 1 for guess in report.guesses) >= 5
     assert ("looking for hands", 30) in done
     assert max(count for name, count in done if name == "training") == 160
     bundle = Bundle.load(tmp_path / "model")
@@ -341,7 +341,7 @@ def test_a_gloss_that_only_the_test_has_counts_as_wrong(
     report, said = teach(tmp_path / "split")
     assert "Tested but not trained on, and so always read wrongly: maybe." in said
     assert report.glosses == ("no", "yes")
-    places = {guess.entry.label: guess.place for guess in report.guesses}
+    places = {guess.entry.label: guess.rank for guess in report.guesses}
     assert places["yes"] in (1, 2)
     assert places["maybe"] > 1000
     shutil.rmtree(tmp_path / "split" / "train")

@@ -100,12 +100,12 @@ def test_masked_joints_are_infinitely_wrong_in_the_input_and_no_others_are() -> 
     found = reconstruct(model, batch, 0)
     assert found.clips == ("c",) * 4
     assert found.chosen == 2
-    assert sorted(found.given[:, 0]) == [0, 0, np.inf, np.inf]
+    assert sorted(found.inputs[:, 0]) == [0, 0, np.inf, np.inf]
     assert np.isfinite(found.found).all()
-    np.testing.assert_array_equal(found.masked, np.isinf(found.given))
-    np.testing.assert_array_equal(found.given, reconstruct(model, batch, 0).given)
-    others = [reconstruct(model, batch, index).given for index in range(1, 8)]
-    assert any(not np.array_equal(found.given, other) for other in others)
+    np.testing.assert_array_equal(found.masked, np.isinf(found.inputs))
+    np.testing.assert_array_equal(found.inputs, reconstruct(model, batch, 0).inputs)
+    others = [reconstruct(model, batch, index).inputs for index in range(1, 8)]
+    assert any(not np.array_equal(found.inputs, other) for other in others)
 
 
 def test_disturbed_joints_count_as_masked() -> None:
@@ -118,6 +118,6 @@ def test_disturbed_joints_count_as_masked() -> None:
     found = reconstruct(model, batch, 0)
     count = found.masked.sum(1)
     assert set(count) == {1, 2, 3}
-    np.testing.assert_array_equal(found.masked, np.nan_to_num(found.given) > 0)
-    assert np.isinf(found.given[found.masked]).any()
-    assert np.isfinite(found.given[found.masked]).any()
+    np.testing.assert_array_equal(found.masked, np.nan_to_num(found.inputs) > 0)
+    assert np.isinf(found.inputs[found.masked]).any()
+    assert np.isfinite(found.inputs[found.masked]).any()

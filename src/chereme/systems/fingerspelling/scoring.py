@@ -133,14 +133,14 @@ def milliseconds_a_frame(
     """
     times: list[float] = []
     for batch in batches:
-        one = first_clip(batch, device)
+        clip = first_clip(batch, device)
         for repeat in range(2 if not times else 1):
             _wait(device)
             start = time.perf_counter()
-            logits(one)
+            logits(clip)
             _wait(device)
             if repeat or times:
-                times.append(1e3 * (time.perf_counter() - start) / int(one.lengths[0]))
+                times.append(1e3 * (time.perf_counter() - start) / int(clip.lengths[0]))
         if len(times) >= clips:
             break
     return round(float(np.median(times)), 3) if times else None

@@ -143,17 +143,17 @@ class ClipReader:
             slot = int((hand.handedness == "right") != flip) if wanted.hands == 2 else 0
             # Of one random change both hands, and all frames.
             own = None if seed is None else np.random.default_rng(seed)
-            pictures, place = self._pictures(hand, frames, own, flip=flip and wanted.whole)
+            pictures, to_units = self._pictures(hand, frames, own, flip=flip and wanted.whole)
             crops[slot] = pictures
             present[slot] = hand.present[frames]
             sure = hand.confidence[frames]
             seen = (sure > 0) & np.isfinite(hand.landmarks[frames]).all(-1)
-            found = place(hand.landmarks[frames])[..., :2]
+            found = to_units(hand.landmarks[frames])[..., :2]
             landmarks[slot] = np.where(seen[..., None], found, 0)
             confidence[slot] = np.where(seen, sure, 0)
             if _TRUTH in hand.teacher:
                 joints = hand.teacher[_TRUTH][frames].astype(np.float32)
-                truth[slot] = place(joints.reshape(len(frames), NUM_JOINTS, 3))
+                truth[slot] = to_units(joints.reshape(len(frames), NUM_JOINTS, 3))
         keypoints = self._keypoints(name, hands[0], frames, flip)
         return SignClip(name, crops, present, landmarks, confidence, truth, keypoints, label)
 
@@ -176,24 +176,24 @@ class ClipReader:
         turn = np.radians(degrees)
         matrix = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
 
-        def place(points: Floats) -> Floats:
+        def to_units(points: Floats) -> Floats:
             window = (points[..., :2] / hand.size - corner) * (2 / part) - 1
             depth = points[..., 2:] * (2 / (part * hand.size))
             placed: Floats = np.concatenate([window @ matrix.T, depth], axis=-1)
             return placed
 
         if size is None:
-            return np.zeros((len(frames), 0, 0, 3), np.uint8), place
+            return np.zeros((len(frames), 0, 0, 3), np.uint8), to_units
         crops = hand.decode(frames)
         if rng is None:
-            return resize(crops, size), place
+            return resize(crops, size), to_units
         whole = round(size / part)
         if hand.size > 1.5 * whole:  # otherwise there is hardly anything to alias
             crops = resize(crops, whole)
         scale = crops.shape[1] / size * part
         crops = _moved(crops, size, scale, corner / part, matrix)
         how = replace(how, crop=1.0, rotation=0.0)
-        return augment_crops(crops, size, rng, how, flip=flip), place
+        return augment_crops(crops, size, rng, how, flip=flip), to_units
 
     def _keypoints(
         self, name: str, hand: Sample, frames: NDArray[np.int64], flip: bool

@@ -264,8 +264,8 @@ class KeypointTask(HandAwareBase):
         self.inputs = SignInputs(layout=self.model.config.layout)
 
     def logits(self, batch: SignBatch) -> Tensor:
-        place, sure = batch.keypoints[..., :2], batch.keypoints[..., 2]
-        return cast(Tensor, self.model(place, sure, batch.mask))
+        position, confidence = batch.keypoints[..., :2], batch.keypoints[..., 2]
+        return cast(Tensor, self.model(position, confidence, batch.mask))
 
 
 class RgbTask(HandAwareBase):

@@ -103,7 +103,7 @@ class ValOutputs:
         return right
 
 
-def hear(checkpoint: Path, data: PoseData) -> tuple[ValOutputs, ClassDistances]:
+def predict(checkpoint: Path, data: PoseData) -> tuple[ValOutputs, ClassDistances]:
     """What is said of the clips of the split test; and the distances, 1 for the mean clip that was
     trained on."""
     model = load_signbert(checkpoint).model
@@ -197,8 +197,8 @@ def measure(runs: Sequence[ValOutputs]) -> Measured | None:
         if len(known.entries) < 2:
             continue
         signs |= {entry.label for entry in others.entries}
-        one = halves(known.entries)
-        for settled, asked in ((one, ~one), (~one, one)):
+        half = halves(known.entries)
+        for settled, asked in ((half, ~half), (~half, half)):
             if not settled.any() or not asked.any():
                 continue
             how, part = settle(known.part(settled)), known.part(asked)

@@ -43,7 +43,14 @@ from chereme.recognition.bundle import CONFIG
 from chereme.recognition.config import Abstention
 from chereme.recognition.hand_landmarks import MakeDetector
 from chereme.synthesis.other_signs import other_signs
-from chereme.systems.own_signs.abstention import UNTESTED, Rule, ValOutputs, hear, measure, settle
+from chereme.systems.own_signs.abstention import (
+    UNTESTED,
+    Rule,
+    ValOutputs,
+    measure,
+    predict,
+    settle,
+)
 from chereme.systems.own_signs.report import Guess, Report, draw_confusions, write_report
 from chereme.systems.own_signs.splits import Division, divide
 from chereme.systems.signbert.augmentation import PoseAugmentation
@@ -192,7 +199,7 @@ def train_signs(
     run = Run(work, others, how, initial, seed)
     with bars("training", "steps") as bar:
         data = run.train(work, bar)
-    val_outputs, distances = hear(work / _LAST, data)
+    val_outputs, distances = predict(work / _LAST, data)
     left_out = [
         _left_out(run, number, names, bars) for number, names in enumerate(_folds(entries, seed))
     ]
@@ -446,7 +453,7 @@ def _left_out(run: Run, number: int, glosses: tuple[str, ...], bars: Bars) -> Va
     folder = run.work / f"without_{number + 1}"
     with bars(f"training without {len(glosses)} signs ({number + 1})", "steps") as bar:
         data = run.train(folder, bar, glosses)
-    return hear(folder / _LAST, data)[0]
+    return predict(folder / _LAST, data)[0]
 
 
 def _rule(

@@ -26,11 +26,11 @@ _ROWS = 200  # of the clips that were not used
 
 @dataclass(frozen=True)
 class Guess:
-    """A clip of the test, the gloss that is ranked first and the place of the right one."""
+    """A clip of the test, the gloss that is ranked first, and the rank of the right one."""
 
     entry: Entry
     gloss: str
-    place: int
+    rank: int
 
 
 @dataclass(frozen=True)
@@ -71,22 +71,22 @@ class Report:
     def scores(self) -> list[dict[str, Any]]:
         """Accuracies in per cent with their 95 % intervals, and of what; none without a test.
 
-        Top-5 is told where there are more than five signs.
+        Top-5 is facts where there are more than five signs.
         """
         if not self.guesses:
             return []
-        places = [guess.place for guess in self.guesses]
+        ranks = [guess.rank for guess in self.guesses]
         labels = [guess.entry.label for guess in self.guesses]
         signers = [guess.entry.signer for guess in self.guesses]
         by_signer = len(set(signers) - {""}) >= _GROUPS and "" not in signers
         found = []
         for k in (1, 5):
             if k < len(self.glosses):
-                low, high = top_k_interval(places, labels, k, groups=signers if by_signer else None)
-                scored = top_k(places, labels, k)
+                low, high = top_k_interval(ranks, labels, k, groups=signers if by_signer else None)
+                scored = top_k(ranks, labels, k)
                 found.append(
                     {
-                        "test_set": f"{len(places)} clips of {self.who}",
+                        "test_set": f"{len(ranks)} clips of {self.who}",
                         "metric": f"top-{k} accuracy, per cent",
                         "value": round(scored.per_instance, 1),
                         "per_class": round(scored.per_class, 1),
@@ -140,7 +140,7 @@ class Report:
 def write_report(report: Report, path: Path, picture: str | None) -> None:
     """Write ``report`` as Markdown; ``picture``: the name of that of what is confused."""
     signers = sorted({entry.signer for entry in report.entries} - {""})
-    told = {
+    facts = {
         "clips found": f"{report.preparation.corpus.rows:,}",
         "clips used": f"{len(report.entries):,}",
         "trained on": f"{len(report.trained):,}",
@@ -150,7 +150,7 @@ def write_report(report: Report, path: Path, picture: str | None) -> None:
         **{name.replace("_", " "): f"{value}" for name, value in report.about.items()},
     }
     lines = [f"# {report.name}", "", "| | |", "|---|---|"]
-    lines += [f"| {name} | {_cell(value)} |" for name, value in told.items()]
+    lines += [f"| {name} | {_cell(value)} |" for name, value in facts.items()]
     lines += ["", "## How well it reads", "", *_scored(report), ""]
     lines += [f"- {note}" for note in report.notes]
     lines += [
@@ -278,24 +278,24 @@ def confusions(report: Report) -> tuple[list[str], np.ndarray]:
             if guess.gloss != guess.entry.label
         )
         names = sorted(sorted(names, key=lambda name: -wrong[name])[:_SIGNS])
-    place = {name: number for number, name in enumerate(names)}
+    row_of = {name: number for number, name in enumerate(names)}
     table = np.zeros((len(names), len(names)), int)
     for guess in report.guesses:
-        if guess.entry.label in place and guess.gloss in place:
-            table[place[guess.entry.label], place[guess.gloss]] += 1
+        if guess.entry.label in row_of and guess.gloss in row_of:
+            table[row_of[guess.entry.label], row_of[guess.gloss]] += 1
     return names, table
 
 
 def draw_confusions(report: Report, path: Path) -> None:
-    """Draw what was signed (rows) and what was read (columns), as shares of each row."""
+    """Draw what was signed (rows) and what was read (columns), as fractions of each row."""
     from matplotlib.figure import Figure
 
     names, table = confusions(report)
-    shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
+    fractions = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
     side = float(np.clip(2.5 + 0.28 * len(names), 4.5, 20))
     figure = Figure(figsize=(side, side), dpi=110, layout="constrained")
     axes = figure.add_subplot()
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
     axes.set_xticks(range(len(names)), names, rotation=90)
     axes.set_yticks(range(len(names)), names)
     axes.set_xlabel("read")
@@ -303,7 +303,7 @@ def draw_confusions(report: Report, path: Path) -> None:
     every = len(names) < len({entry.label for entry in report.entries})
     axes.set_title(f"{report.name}: the signs that are confused most" if every else report.name)
     for row, column in zip(*np.nonzero(table), strict=True):
-        colour = "white" if shares[row, column] > 0.5 else "black"
+        colour = "white" if fractions[row, column] > 0.5 else "black"
         count = str(table[row, column])
         axes.text(column, row, count, ha="center", va="center", color=colour, fontsize=8)
     with warnings.catch_warnings():

@@ -25,7 +25,7 @@ class Reconstructed(NamedTuple):
 
     l_rec: float
     chosen: int
-    given: np.ndarray
+    inputs: np.ndarray
     found: np.ndarray
     clips: tuple[str, ...]
     masked: np.ndarray
@@ -39,10 +39,10 @@ def reconstruct(model: SignBertPretraining, batch: PoseBatch, index: int) -> Rec
         out: PretrainingOutput = model(batch.poses, generator)
     tokens, seen = out.tokens, out.masked.tokens.seen
     truth = to_pixels(tokens.joints).masked_fill(~tokens.seen[..., None], float("nan"))
-    given = to_pixels(out.masked.tokens.joints).masked_fill(~seen[..., None], float("nan"))
+    inputs = to_pixels(out.masked.tokens.joints).masked_fill(~seen[..., None], float("nan"))
     errors = [
         joint_errors(*(x[tokens.present].float().cpu().numpy() for x in (found, truth)))
-        for found in (given, to_pixels(out.decoded.joints))
+        for found in (inputs, to_pixels(out.decoded.joints))
     ]
     clips = tuple(batch.ids[row] for row in tokens.present.nonzero()[:, 0].tolist())
     chosen = int(out.masked.chosen.sum())
@@ -70,7 +70,7 @@ def _errors(val_outputs: Sequence[Reconstructed]) -> dict[str, np.ndarray]:
     """Of input and output, of all joints and, NaN elsewhere, of the masked ones."""
     masked = np.concatenate([batch.masked for batch in val_outputs])
     every = {
-        "input_": np.concatenate([batch.given for batch in val_outputs]),
+        "input_": np.concatenate([batch.inputs for batch in val_outputs]),
         "": np.concatenate([batch.found for batch in val_outputs]),
     }
     alone = {f"masked_{name}": np.where(masked, e, np.nan) for name, e in every.items()}

@@ -102,7 +102,7 @@ def _shown(clips: Sequence[PoseTracks], longest: int) -> Tensor | None:
 
 def ctc_frames(ids: Sequence[int]) -> int:
     """The frames that CTC needs for a sentence: one a gloss, and one between equal ones."""
-    return len(ids) + sum(one == other for one, other in pairwise(ids))
+    return len(ids) + sum(before == after for before, after in pairwise(ids))
 
 
 class _Sentences(Dataset[SentenceClip]):

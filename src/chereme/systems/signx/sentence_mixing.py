@@ -117,18 +117,18 @@ class SentenceMixer:
     def _walk(self, number: int, rng: np.random.Generator) -> list[Segment]:
         found: list[Segment] = []
         signer = self.sentences[number].signer or ""
-        first, place, said = 0, 1, 1
-        while place < len(self.sentences[number].words) and said <= self.longest:
+        first, place, signed = 0, 1, 1
+        while place < len(self.sentences[number].words) and signed <= self.longest:
             if rng.random() < self.config.switch:
                 before = self.sentences[number].words[place - 1]
                 by_gloss = rng.random() < self.config.grammar
                 choices = self._after[signer, before] if by_gloss else self._anywhere[signer]
-                there = choices[int(rng.integers(len(choices)))]
-                if there != (number, place):
+                chosen = choices[int(rng.integers(len(choices)))]
+                if chosen != (number, place):
                     found.append(Segment(number, first, place))
-                    number, first = there
+                    number, first = chosen
                     place = first
-            place, said = place + 1, said + 1
+            place, signed = place + 1, signed + 1
         return [*found, Segment(number, first, len(self.sentences[number].words))]
 
     def span(self, part: Segment) -> slice:
@@ -185,7 +185,7 @@ def _cuts(sentence: Sentence, frames: int, rate: float) -> tuple[int, ...]:
     the end of one to the start of the other. Nothing where times are lacking, out of order, or
     leave no frame to a gloss, nor where there is one gloss alone."""
     begin = sentence.start or 0.0
-    middles = [(one[1] + other[0]) / 2 for one, other in pairwise(_times(sentence))]
+    middles = [(before[1] + after[0]) / 2 for before, after in pairwise(_times(sentence))]
     inner = [round(rate * (middle - begin)) for middle in middles]
     cuts = (0, *inner, frames)
     ordered = all(start < end for start, end in pairwise(cuts))

@@ -159,7 +159,7 @@ class TrackAugmentation:
                 track = track + np.float32(self.noise) * spread[name] * drawn
             values[name] = track
             present[name] = self._kept(clip.present[name], rng)
-        if not any(there.any() for there in present.values()):
+        if not any(frames.any() for frames in present.values()):
             present = dict(clip.present)
         return replace(clip, values=values, present=present)
 

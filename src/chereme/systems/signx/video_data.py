@@ -131,8 +131,8 @@ def _moved(
     side = max(pictures.width, pictures.height)
     parts = (side / pictures.width, side / pictures.height)
     values = {}
-    for name, given in clip.values.items():
-        geometry, track = GEOMETRY[name], given.copy()
+    for name, track in clip.values.items():
+        geometry, track = GEOMETRY[name], track.copy()
         sides = ((geometry.x, geometry.width), (geometry.y, geometry.height))
         for (columns, extent), part, way in zip(sides, parts, shift, strict=True):
             middle = np.float32(extent / 2)
