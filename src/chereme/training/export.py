@@ -22,12 +22,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from chereme._imports import find
 from chereme.errors import BundleError, UsageError
 from chereme.metrics import edit_counts, pool
 from chereme.nn.checkpoint_files import load_tensors
 from chereme.recognition.bundle import MODEL_CARD, Bundle, write_bundle
 from chereme.recognition.config import SCHEMA_VERSION, Ports, parse_config
-from chereme.recognition.tasks import TASKS, find
+from chereme.recognition.tasks import TASKS
 from chereme.training.compression import half_weights
 
 TOLERANCE = 1e-3  # of log-probabilities: what the exported networks may differ from PyTorch's
