@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chereme.errors import InputError
-
 Floats = NDArray[np.floating[Any]]
 
 
@@ -18,7 +16,6 @@ class Camera:
     """A point (X, Y, Z) of the camera frame, metres, shows at (fx X/Z + cx, fy Y/Z + cy) pixels.
 
     The picture spans [0, width) x [0, height); the centre of its first pixel is (0.5, 0.5).
-    Raises ``InputError`` for a picture or a focal length that is not positive.
     """
 
     fx: float
@@ -28,19 +25,9 @@ class Camera:
     width: int
     height: int
 
-    def __post_init__(self) -> None:
-        if self.width < 1 or self.height < 1:
-            raise InputError(
-                f"camera: expected a picture of at least 1x1, got {self.width}x{self.height}"
-            )
-        if not (self.fx > 0 and self.fy > 0):
-            raise InputError(f"camera: expected positive focal lengths, got {self.fx}, {self.fy}")
-
     @classmethod
     def from_field_of_view(cls, width: int, height: int, degrees: float) -> Camera:
         """A camera whose longer side sees ``degrees``, looking through the picture's centre."""
-        if not 0 < degrees < 180:
-            raise InputError(f"field of view: expected 0..180 degrees, got {degrees}")
         focal = max(width, height) / 2 / np.tan(np.radians(degrees) / 2)
         return cls(float(focal), float(focal), width / 2, height / 2, width, height)
 
@@ -50,20 +37,6 @@ class Camera:
         z = points[..., 2]
         return np.stack(
             [self.fx * points[..., 0] / z + self.cx, self.fy * points[..., 1] / z + self.cy], -1
-        )
-
-    def crop(self, left: float, top: float, size: float, pixels: int) -> Camera:
-        """The camera of a square part of this picture, ``size`` wide, scaled to ``pixels``."""
-        if not (size > 0 and pixels > 0):
-            raise InputError(f"crop: expected a positive size and pixels, got {size}, {pixels}")
-        scale = pixels / size
-        return Camera(
-            self.fx * scale,
-            self.fy * scale,
-            (self.cx - left) * scale,
-            (self.cy - top) * scale,
-            pixels,
-            pixels,
         )
 
     def window(self, left: int, top: int, width: int, height: int) -> Camera:

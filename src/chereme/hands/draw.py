@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chereme.errors import InputError
 from chereme.hands.skeleton import PARENTS, WRIST
 from chereme.types import NUM_JOINTS, FloatArray
 
@@ -46,27 +45,19 @@ _SIGNING = _Style(width=1.0, grey=0.0, halo=True)
 _OTHER = _Style(width=0.8, grey=0.6, halo=False)
 
 
-def draw_hand(
-    image: Image,
-    landmarks: FloatArray,
-    confidence: FloatArray | None = None,
-    *,
-    signing: bool = True,
-) -> Image:
-    """``image (H, W, 3)`` uint8 RGB with one hand drawn on a copy of it.
+def draw_hand(image: Image, landmarks: FloatArray, confidence: FloatArray | None = None) -> Image:
+    """``image (H, W, 3)`` uint8 RGB with one signing hand drawn on a copy of it.
 
     ``landmarks (21, 2 or 3)``: pixels, x right, y down, the first pixel's centre at (0.5, 0.5); z,
     if given, is smaller nearer to the camera and sets which finger covers which. Joints that are
-    not finite, or whose ``confidence (21,)`` is 0, are left out with their bones. A hand that is
-    not ``signing`` is drawn thin and pale. Lines are as wide as suits the picture and the hand.
-
-    Raises ``InputError`` for arrays of another shape or type.
+    not finite, or whose ``confidence (21,)`` is 0, are left out with their bones. Lines are
+    as wide as suits the picture and the hand.
     """
     return draw_hands(
         image,
         np.asarray(landmarks)[None],
         None if confidence is None else np.asarray(confidence)[None],
-        signing=0 if signing else None,
+        signing=0,
     )
 
 
@@ -81,20 +72,10 @@ def draw_hands(
 
     Hand ``signing`` is drawn last and bright, the others thin and pale.
     """
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        raise InputError(f"image: expected uint8 (H, W, 3), got {image.dtype} {image.shape}")
     hands = np.asarray(landmarks, np.float64)
-    if hands.ndim != 3 or hands.shape[1] != NUM_JOINTS or hands.shape[2] not in (2, 3):
-        raise InputError(f"landmarks: expected (N, {NUM_JOINTS}, 2 or 3), got {hands.shape}")
     seen = np.isfinite(hands[..., :2]).all(-1) & (np.abs(hands[..., :2]) < _FARTHEST).all(-1)
     if confidence is not None:
-        if np.shape(confidence) != seen.shape:
-            raise InputError(
-                f"confidence: expected {seen.shape}, one for each joint, got {np.shape(confidence)}"
-            )
         seen &= np.asarray(confidence) > 0
-    if signing is not None and not 0 <= signing < len(hands):
-        raise InputError(f"signing: expected one of {len(hands)} hands, from 0, got {signing}")
     drawn = np.ascontiguousarray(image).copy()
     # The signing hand covers the others where they cross.
     for index in sorted(range(len(hands)), key=lambda hand: hand == signing):

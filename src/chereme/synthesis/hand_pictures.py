@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from chereme.recognition.caption import dejavu
 from chereme.synthesis.rendering.arm import Arm, ArmShape
 from chereme.synthesis.rendering.film import Film, srgb_decode
 from chereme.synthesis.rendering.light import Light, Lighting
-from chereme.synthesis.rendering.mesh import SKIN, Material, Mesh
+from chereme.synthesis.rendering.mesh import SKIN, Mesh, plain_mesh
 from chereme.synthesis.rendering.renderer import Frame, Quality, render
 from chereme.synthesis.rendering.skin import SkinTone
 from chereme.synthesis.rendering.subdivision import Subdivision
@@ -29,7 +29,6 @@ from chereme.synthesis.rendering.subdivision import Subdivision
 Floats = NDArray[np.floating[Any]]
 Image = NDArray[np.uint8]
 Colour = tuple[int, int, int]
-View = Literal["camera", "palm", "behind", "left", "right", "above"]
 
 GROUND: Colour = (233, 231, 227)
 PAPER: Colour = (250, 249, 247)
@@ -51,16 +50,7 @@ _STUDIO = Lighting(
 _TONES = Film(contrast=0.25, shoulder=0.45)
 _FINE = Quality(samples=3, shadow_map=2.0)
 _DISTANCE = 1.2  # metres from the camera to the hand: little distortion, as portraits have
-_MARGIN = 1.15  # of a picture that is fitted to its hand
-# Where the camera's x, y and z of each view lie in the vertices' axes.
-_VIEWS = {
-    "camera": [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
-    "palm": [[0, 0, 1], [1, 0, 0], [0, 1, 0]],
-    "behind": [[-1, 0, 0], [0, 1, 0], [0, 0, -1]],
-    "left": [[0, 0, -1], [0, 1, 0], [1, 0, 0]],
-    "right": [[0, 0, 1], [0, 1, 0], [-1, 0, 0]],
-    "above": [[1, 0, 0], [0, 0, -1], [0, 1, 0]],
-}
+_LARGE, _SMALL = 22, 15  # pixels of the two lines of a label
 # Columns side (to the thumb), forward (to the fingers), normal (out of the palm) of a right hand.
 _PALM = np.array([[0.0, -1.0, 0.0], [0.0, 0.0, -1.0], [1.0, 0.0, 0.0]])
 _LEFT = np.array([-1.0, 1.0, 1.0])
@@ -69,57 +59,29 @@ _LEFT = np.array([-1.0, 1.0, 1.0])
 def mesh_picture(
     vertices: Floats,
     template: HandTemplate,
+    elbow: Floats,
     *,
-    size: tuple[int, int] = (320, 320),
-    view: View = "camera",
-    span: float | None = None,
-    ground: Colour | Image = GROUND,
-    skin: SkinTone = SKIN_TONE,
-    elbow: Floats | None = None,
+    size: tuple[int, int],
+    span: float,
 ) -> Image:
-    """A studio portrait of one posed hand, in the middle of the picture.
+    """A studio portrait of one posed hand with a forearm in a sleeve, in the middle of the picture.
 
     Args:
-        vertices: ``(V, 3)`` metres, of ``HandLayer``.
-        template: the hand that was posed; right or left.
+        vertices: ``(V, 3)`` metres, of ``HandLayer``, camera axes (x right, y down, z away).
+        template: the hand that was posed; right or left. Palms, nails and creases are painted where
+            it knows them.
+        elbow: ``(3,)`` direction from the wrist to the elbow.
         size: width and height in pixels.
-        view: "camera": from where the camera of the vertices' frame stands (x right, y down, z
-            away); "behind", "left", "right", "above": from there, for the viewer of "camera".
-            "palm": onto the palm with the fingers up, for a hand in the model's own frame.
-        span: metres that the shorter side of the picture shows; None: as much as the hand needs.
-        ground: an RGB colour, or a picture of that size.
-        skin: its tone; palms, nails and creases are painted where the template knows them.
-        elbow: ``(3,)`` from the wrist to the elbow, in the vertices' frame, for a forearm in a
-            sleeve; None: the hand alone.
-
-    Raises:
-        InputError: vertices that are not the template's or not finite, an unknown view, a ground
-            of another size, or an elbow that is no direction.
+        span: metres that the shorter side of the picture shows.
     """
-    points = _checked(vertices, template)
-    hand = _skinned(points, template, skin)
-    if elbow is None:
-        meshes = [_subdivision(template).mesh(hand)]
-    else:
-        meshes = _with_arm(hand, template, skin, np.asarray(elbow, float))
-    if view not in _VIEWS:
-        raise InputError(f"view: expected {', '.join(_VIEWS)}, got {view!r}")
-    turn = np.array(_VIEWS[view], float)
-    if view == "palm" and template.side == "left":
-        turn[:2] *= -1  # the left hand's fingers point to +x
-    seen = points @ turn.T
-    low, high = seen.min(axis=0), seen.max(axis=0)
-    middle = (low + high) / 2
+    meshes = _with_arm(_skinned(vertices, template), template, elbow)
+    middle = (vertices.min(axis=0) + vertices.max(axis=0)) / 2
     width, height = size
-    metres = np.divide((high - low)[:2], size) * _MARGIN  # a pixel
-    a_pixel = metres.max() if span is None else span / min(size)
-    focal = float(_DISTANCE / a_pixel)
+    focal = _DISTANCE * min(size) / span
     camera = Camera(focal, focal, width / 2, height / 2, width, height)
     shift = np.array([0.0, 0.0, _DISTANCE]) - middle
-    frame = render([m.transformed(turn, shift) for m in meshes], camera, _STUDIO, quality=_FINE)
-    if np.ndim(ground) == 1:
-        ground = np.full((height, width, 3), ground, np.uint8)
-    return _over(_picture("ground", ground, size), frame, 1.0)
+    frame = render([m.transformed(shift=shift) for m in meshes], camera, _STUDIO, quality=_FINE)
+    return _over(np.full((height, width, 3), GROUND, np.uint8), frame, 1.0)
 
 
 def mesh_overlay(
@@ -128,7 +90,6 @@ def mesh_overlay(
     template: HandTemplate,
     camera: Camera,
     *,
-    colour: Colour = CLAY,
     opacity: float = 0.65,
 ) -> Image:
     """``frame`` with a posed hand drawn half transparent over it.
@@ -138,96 +99,53 @@ def mesh_overlay(
         vertices: ``(V, 3)`` metres in the camera's frame (x right, y down, z away).
         template: the hand that was posed.
         camera: the pinhole camera of the frame, of the frame's size.
-        colour: RGB of the mesh.
         opacity: 0 (nothing is drawn) .. 1 (the mesh hides the frame).
 
     Raises:
-        InputError: vertices that are not the template's or not finite, a frame that is not uint8
-            RGB or not of the camera's size, or an opacity out of range.
+        InputError: vertices that are not the template's, or a frame that is not uint8 RGB or not
+            of the camera's size.
     """
-    if not 0 <= opacity <= 1:
-        raise InputError(f"opacity: expected 0..1, got {opacity}")
-    points = _checked(vertices, template)
-    below = _picture("frame", frame, (camera.width, camera.height))
-    paint = np.broadcast_to(srgb_decode(np.array(colour) / 255), points.shape)
-    gloss = np.full(len(points), 0.3)
-    mesh = _subdivision(template).mesh(Mesh(points, template.faces, paint, gloss, Material()))
-    return _over(below, render([mesh], camera, _STUDIO, quality=_FINE), opacity)
+    if vertices.shape != template.v_template.shape:
+        raise InputError(
+            f"vertices: expected {template.v_template.shape} of hand {template.name!r}, "
+            f"got {vertices.shape}"
+        )
+    if frame.dtype != np.uint8 or frame.shape != (camera.height, camera.width, 3):
+        raise InputError(
+            f"frame: expected uint8 {(camera.height, camera.width, 3)}, got {frame.dtype} "
+            f"{frame.shape}"
+        )
+    hand = plain_mesh(vertices, template.faces, srgb_decode(np.array(CLAY) / 255), 0.3)
+    mesh = _subdivision(template).mesh(hand.replace(detail=None))
+    return _over(frame, render([mesh], camera, _STUDIO, quality=_FINE), opacity)
 
 
-def sheet(
-    tiles: Sequence[Image],
-    labels: Sequence[str],
-    columns: int,
-    *,
-    gap: int = 10,
-    text: int = 15,
-    paper: Colour = PAPER,
-) -> Image:
+def sheet(tiles: Sequence[Image], labels: Sequence[str], columns: int, *, gap: int = 10) -> Image:
     """A contact sheet: ``tiles`` row by row, each with its label below.
 
     Args:
         tiles: pictures ``(H, W, 3)`` uint8 of one size.
         labels: as many; the first line is set large, the second small. A line too long for its
-            tile ends in an ellipsis. Without any text no room is left for it.
+            tile ends in an ellipsis.
         columns: tiles in a row.
         gap: pixels between the tiles and round the sheet.
-        text: height of the small letters' font in pixels.
-        paper: RGB of the ground.
-
-    Raises:
-        InputError: no tiles, tiles of different sizes, another number of labels, a label of more
-            than two lines, or fewer than one column.
     """
-    if not tiles or len(tiles) != len(labels):
-        raise InputError(
-            f"sheet: expected one label for each tile, got {len(tiles)} tiles, {len(labels)} labels"
-        )
-    if columns < 1:
-        raise InputError(f"sheet: expected at least 1 column, got {columns}")
     height, width = tiles[0].shape[:2]
-    pictures = [_picture(f"tile {i}", tile, (width, height)) for i, tile in enumerate(tiles)]
-    lines = [label.split("\n") for label in labels]
-    most = max(map(len, lines)) if any(labels) else 0
-    if most > 2:
-        raise InputError(f"sheet: expected labels of at most two lines, got {most}")
-    large = round(1.5 * text)
-    caption = [0, round(1.35 * large), round(1.35 * (large + text))][most]
+    caption = round(1.35 * (_LARGE + _SMALL))
     rows, columns = -(-len(tiles) // columns), min(columns, len(tiles))
     step = np.array([width + gap, height + caption + gap])
     image_module, draw_module = require("PIL.Image"), require("PIL.ImageDraw")
-    page = image_module.new("RGB", tuple((step * [columns, rows] + gap).tolist()), paper)
+    page = image_module.new("RGB", tuple((step * [columns, rows] + gap).tolist()), PAPER)
     draw = draw_module.Draw(page)
-    fonts = dejavu("DejaVuSans-Bold.ttf", large), dejavu("DejaVuSans.ttf", text)
-    for index, (picture, label) in enumerate(zip(pictures, lines, strict=True)):
+    fonts = dejavu("DejaVuSans-Bold.ttf", _LARGE), dejavu("DejaVuSans.ttf", _SMALL)
+    for index, (picture, label) in enumerate(zip(tiles, labels, strict=True)):
         x, y = (step * [index % columns, index // columns] + gap).tolist()
         page.paste(image_module.fromarray(picture), (x, y))
         baseline = y + height
-        for line, font, ink in zip(label, fonts, (INK, QUIET), strict=False):
+        for line, font, ink in zip(label.split("\n"), fonts, (INK, QUIET), strict=False):
             baseline += round(1.2 * font.size)
             draw.text((x + 2, baseline), _fitting(line, font, width - 2), ink, font, anchor="ls")
     return np.array(page)
-
-
-def _checked(vertices: Floats, template: HandTemplate) -> Floats:
-    points = np.asarray(vertices, float)
-    if points.shape != template.v_template.shape:
-        raise InputError(
-            f"vertices: expected {template.v_template.shape} of hand {template.name!r}, "
-            f"got {points.shape}"
-        )
-    if not np.isfinite(points).all():
-        raise InputError("vertices: expected finite metres, got NaN or infinity")
-    return points
-
-
-def _picture(name: str, picture: Any, size: tuple[int, int]) -> Image:
-    image = np.asarray(picture)
-    if image.dtype != np.uint8 or image.shape != (size[1], size[0], 3):
-        raise InputError(
-            f"{name}: expected uint8 {(size[1], size[0], 3)}, got {image.dtype} {image.shape}"
-        )
-    return image
 
 
 def _over(below: Image, frame: Frame, opacity: float) -> Image:
@@ -243,16 +161,17 @@ def _subdivision(template: HandTemplate) -> Subdivision:
     return Subdivision(template.faces, len(template.v_template))
 
 
-def _skinned(points: Floats, template: HandTemplate, skin: SkinTone) -> Mesh:
+def _skinned(points: Floats, template: HandTemplate) -> Mesh:
     none = np.zeros(len(points))
     palmar, nail, crease, flush = (
         template.extras.get(name, none) for name in ("palmar", "nail", "crease", "flush")
     )
-    colour, gloss = skin.albedo(palmar, nail, crease, flush), skin.glosses(palmar, nail)
+    colour = SKIN_TONE.albedo(palmar, nail, crease, flush)
+    gloss = SKIN_TONE.glosses(palmar, nail)
     return Mesh(points, template.faces, colour, gloss, SKIN, template.v_template)
 
 
-def _with_arm(hand: Mesh, template: HandTemplate, skin: SkinTone, elbow: Floats) -> list[Mesh]:
+def _with_arm(hand: Mesh, template: HandTemplate, elbow: Floats) -> list[Mesh]:
     """The palm's place and turn follow from the vertices that no finger moves (Kabsch 1976)."""
     share = template.weights[:, 0] ** 8
     share = share / share.sum()
@@ -262,11 +181,9 @@ def _with_arm(hand: Mesh, template: HandTemplate, skin: SkinTone, elbow: Floats)
     turn = left @ np.diag([1.0, 1.0, np.linalg.det(left @ right)]) @ right
     wrist = turn @ (template.joint_regressor[0] @ template.v_template - rest) + posed
     frame = turn @ (_PALM if template.side == "right" else _LEFT[:, None] * _PALM)
-    if elbow.shape != (3,) or not np.linalg.norm(elbow) > 0:
-        raise InputError(f"elbow: expected a direction (3,) other than zero, got {elbow}")
     shape = ArmShape(sleeve=0.42)
     towards = elbow / np.linalg.norm(elbow)
-    arm = Arm(shape, skin, (0.045, 0.06, 0.085), hand, wrist, frame)
+    arm = Arm(shape, SKIN_TONE, (0.045, 0.06, 0.085), hand, wrist, frame)
     bare, sleeve = arm.place(hand.vertices, wrist, frame, wrist + shape.length * towards)
     return [Subdivision(bare.faces, len(bare.vertices)).mesh(bare), sleeve]
 

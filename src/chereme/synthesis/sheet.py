@@ -26,11 +26,7 @@ _DOWN = np.array([0.0, 0.6, 0.0])  # how much the forearm hangs rather than goes
 
 
 def handshape_sheet(handshapes: Sequence[Handshape], *, columns: int = 9) -> Image:
-    """``(H, W, 3)`` RGB: each handshape from the front, with its letter and its variant below.
-
-    Raises ``InputError`` if there is none."""
-    if not handshapes:
-        raise InputError("expected handshapes to show, got none; fill in at least one row")
+    """``(H, W, 3)`` RGB: each handshape from the front, with its letter and its variant below."""
     layer = open_hand()
     angles = np.stack([h.joint_angles() for h in handshapes])
     turns = np.stack([h.orientation() for h in handshapes])
@@ -39,7 +35,7 @@ def handshape_sheet(handshapes: Sequence[Handshape], *, columns: int = 9) -> Ima
         out = layer(torch.zeros(1, layer.num_betas), _tensor(pose), _tensor(turns))
     # In the model's rest frame the fingers point to -x.
     tiles = [
-        mesh_picture(vertices, layer.template, size=_TILE, span=_SPAN, elbow=turn[:, 0] + _DOWN)
+        mesh_picture(vertices, layer.template, turn[:, 0] + _DOWN, size=_TILE, span=_SPAN)
         for vertices, turn in zip(out.vertices.numpy(), turns, strict=True)
     ]
     labels = [f"{h.letter.upper()}\n{h.variant}" for h in handshapes]

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 pytest.importorskip("numba")
-from chereme.errors import InputError
 from chereme.hand_model import HandLayer, HandTemplate
 from chereme.hands.draw import draw_hand
 from chereme.synthesis.hand_pictures import PAPER
@@ -99,17 +98,3 @@ def test_a_row_without_a_hand(hands: Reconstruction) -> None:
     faded = row[:, 2 * step :]
     np.testing.assert_array_equal(faded[away], mesh_in_crop(GREY, hands)[away])
     assert (faded != mesh_in_crop(GREY, hands)).any()
-
-
-@pytest.mark.parametrize(
-    ("crop", "landmarks", "confidence", "message"),
-    [
-        (CROP[:-1], np.zeros((21, 3)), np.ones(21), r"crop: expected uint8 \(S, S, 3\), got uint8"),
-        (CROP / 255, np.zeros((21, 3)), np.ones(21), "crop: expected uint8 .* got float64"),
-        (CROP, np.zeros((20, 3)), np.ones(21), r"landmarks: expected \(N, 21"),
-        (CROP, np.zeros((21, 3)), np.ones(20), r"confidence: expected \(1, 21\)"),
-    ],
-)
-def test_a_row_refuses(crop, landmarks, confidence, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        reconstruction_row(crop, landmarks, confidence, None)

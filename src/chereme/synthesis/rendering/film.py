@@ -11,8 +11,6 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from chereme.errors import InputError
-
 Array = NDArray[Any]
 Triple = tuple[float, float, float]
 _STEPS = 2048  # of the tone curve's table
@@ -48,15 +46,6 @@ class Film:
     scale: float = 1.0
     sharpen: float = 0.0
     jpeg: int | None = None
-
-    def __post_init__(self) -> None:
-        if not (self.exposure > 0 and self.full_well > 0 and 0 < self.scale <= 1):
-            raise InputError(
-                "film: expected exposure > 0, full_well > 0 and 0 < scale <= 1, got "
-                f"{self.exposure}, {self.full_well}, {self.scale}"
-            )
-        if self.jpeg is not None and not 1 <= self.jpeg <= 100:
-            raise InputError(f"film: expected a JPEG quality of 1..100, got {self.jpeg}")
 
     @classmethod
     def sample(cls, rng: np.random.Generator) -> Film:

@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chereme.errors import InputError
-
 Floats = NDArray[np.floating[Any]]
 Triple = tuple[float, float, float]
 
@@ -21,18 +19,12 @@ class Light:
     ``direction`` points from the scene to the light (camera frame; need not be a unit vector).
     ``colour`` is the linear RGB radiance of a white matt surface that faces it. ``spread`` is the
     angular radius of the source in radians, which softens the edge of its shadow: 0.005 the sun,
-    0.1 a window, 0.3 a large soft lamp. Raises ``InputError`` for a direction of no length.
+    0.1 a window, 0.3 a large soft lamp.
     """
 
     direction: Triple
     colour: Triple = (1.0, 1.0, 1.0)
     spread: float = 0.1
-
-    def __post_init__(self) -> None:
-        if not np.linalg.norm(self.direction) > 0:
-            raise InputError(f"light: expected a direction other than zero, got {self.direction}")
-        if not 0 <= self.spread < 1:
-            raise InputError(f"light: expected a spread of 0..1 radians, got {self.spread}")
 
 
 @dataclass(frozen=True, slots=True)

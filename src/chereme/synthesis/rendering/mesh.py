@@ -9,8 +9,6 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from chereme.errors import InputError
-
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.integer[Any]]
 
@@ -55,8 +53,6 @@ class Mesh:
     ``detail (V, 3)`` coordinates in metres that stay with the surface when it moves (the rest
     pose), or None for a surface with neither mottling nor relief. ``two_sided`` draws the inside
     too, as open surfaces need; of others only the outside is drawn.
-
-    Raises ``InputError`` where the shapes do not fit together or ``faces`` name no vertex.
     """
 
     vertices: Floats
@@ -66,29 +62,6 @@ class Mesh:
     material: Material = PLAIN
     detail: Floats | None = None
     two_sided: bool = False
-
-    def __post_init__(self) -> None:
-        count = len(self.vertices)
-        expected = {
-            "vertices": (self.vertices, (count, 3)),
-            "faces": (self.faces, (len(self.faces), 3)),
-            "colour": (self.colour, (count, 3)),
-            "gloss": (self.gloss, (count,)),
-        }
-        if self.detail is not None:
-            expected["detail"] = (self.detail, (count, 3))
-        for name, (array, shape) in expected.items():
-            if array.shape != shape:
-                raise InputError(
-                    f"{name}: expected shape {shape} for {count} vertices, got {array.shape}"
-                )
-        if not np.issubdtype(self.faces.dtype, np.integer):
-            raise InputError(f"faces: expected vertex numbers (integers), got {self.faces.dtype}")
-        if self.faces.size and not (self.faces.min() >= 0 and self.faces.max() < count):
-            raise InputError(
-                f"faces: expected vertex numbers 0..{count - 1}, "
-                f"got {self.faces.min()}..{self.faces.max()}"
-            )
 
     def replace(self, **changes: Any) -> Mesh:
         """A copy with some fields changed."""

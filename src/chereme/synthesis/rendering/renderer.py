@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chereme.errors import InputError
 from chereme.hands.camera import Camera
 from chereme.synthesis.rendering import fragments, raster, shade
 from chereme.synthesis.rendering.light import Light, Lighting
@@ -26,17 +25,11 @@ _NOTHING = plain_mesh(np.zeros((0, 3)), np.zeros((0, 3), np.int32))
 class Quality:
     """What a picture costs. ``samples``² tests of visibility a pixel; ``shadow_map`` texels a
     pixel, 0 for no shadows; ``occlusion`` metres within which surfaces darken each other, 0 for
-    none. Raises ``InputError`` for numbers out of range."""
+    none."""
 
     samples: int = 2
     shadow_map: float = 1.25
     occlusion: float = 0.035
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.samples <= 8:
-            raise InputError(f"quality: expected 1..8 samples a side, got {self.samples}")
-        if self.shadow_map < 0 or self.occlusion < 0:
-            raise InputError("quality: expected a shadow map and an occlusion of 0 or more")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +61,7 @@ def render(
     ``background`` is linear RGB, ``(H, W, 3)`` or one colour. ``behind (H, W)`` float32 is how far
     what the background shows is, metres along z (inf: nothing); it hides what is farther. The same
     input gives the same output, bit for bit; the work is done in one thread without Python's lock,
-    so several threads may each render a frame. Raises ``InputError`` for a background of another
-    size than the camera's.
+    so several threads may each render a frame.
     """
     scene, picture = _Scene(meshes), _Picture(camera, background, behind)
     window = picture.window((scene,))
@@ -96,17 +88,7 @@ def render_moving(
     of ``steps`` times, each with its samples shifted by another part of a pixel, so that one sample
     a pixel and four steps are as smooth as ``render``'s 2 x 2. ``depth`` and ``objects`` are those
     of the middle; ``coverage`` is the mean.
-
-    Raises ``InputError`` if the meshes differ in number or size, or for fewer than one step.
     """
-    if steps < 1:
-        raise InputError(f"render_moving: expected at least 1 step, got {steps}")
-    if [m.vertices.shape for m in opening] != [m.vertices.shape for m in closing]:
-        raise InputError(
-            "render_moving: expected the same meshes at both ends of the exposure, got "
-            f"{[len(m.vertices) for m in opening]} and {[len(m.vertices) for m in closing]} "
-            "vertices"
-        )
     first, last = _Scene(opening), _Scene(closing)
     middle = first.moved(0.5 * (first.vertices + last.vertices))
     picture = _Picture(camera, background, behind)
@@ -136,13 +118,6 @@ class _Picture:
     def __init__(self, camera: Camera, background: Background, behind: Array | None) -> None:
         shape = (camera.height, camera.width)
         ground = np.asarray(background, np.float32)
-        if ground.shape not in ((3,), (*shape, 3)):
-            raise InputError(
-                f"background: expected (3,) or the camera's ({shape[0]}, {shape[1]}, 3), "
-                f"got {ground.shape}"
-            )
-        if behind is not None and behind.shape != shape:
-            raise InputError(f"behind: expected {shape}, got {behind.shape}")
         self._camera, self.behind = camera, behind
         image = np.empty((*shape, 3), np.float32)
         image[:] = ground

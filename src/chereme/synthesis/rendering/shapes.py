@@ -8,8 +8,6 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from chereme.errors import InputError
-
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.int32]
 
@@ -84,24 +82,11 @@ def tube(
     """A tube of oval rings swept along ``axis (K, 3)``, K >= 2.
 
     ``radii (K, 2)`` or ``(K, columns, 2)``: along ``side (3,)`` carried along the axis, and across
-    it. ``caps`` closes both ends. Raises ``InputError`` for shapes that do not fit.
+    it. ``caps`` closes both ends.
     """
     axis, radii = np.asarray(axis, float), np.asarray(radii, float)
     if radii.ndim == 2:
         radii = radii[:, None]
-    if (
-        len(axis) < 2
-        or axis.shape[1:] != (3,)
-        or radii.shape
-        not in (
-            (len(axis), 1, 2),
-            (len(axis), columns, 2),
-        )
-    ):
-        raise InputError(
-            f"tube: expected an axis (K, 3) and radii (K, 2) or (K, {columns}, 2), "
-            f"got {axis.shape} and {radii.shape}"
-        )
     sides, normals = carry(axis, np.asarray(side, float))
     angle = np.linspace(0, 2 * np.pi, columns, endpoint=False)[None]
     a, b = (np.cos(angle) * radii[..., 0])[..., None], (np.sin(angle) * radii[..., 1])[..., None]

@@ -16,12 +16,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from chereme.errors import InputError
 from chereme.hand_model.fitting import fit
 from chereme.hand_model.layer import HandLayer
 from chereme.hand_model.template import HandTemplate
 from chereme.hands.skeleton import mirror, palm_size
-from chereme.types import NUM_JOINTS, FloatArray
+from chereme.types import FloatArray
 
 Floats = NDArray[np.floating[Any]]
 _MIRROR = np.array([-1.0, 1.0, 1.0], np.float32)
@@ -32,8 +31,7 @@ class Reconstruction:
     """N hands, each in a crop of its own.
 
     A point (x, y, z) of the camera's axes (x right, y down, z away; metres, from the hand's own
-    origin) shows at ``scale (x, y) + offset``, pixels of the crop. Raises ``InputError`` for arrays
-    that do not fit together or are not finite.
+    origin) shows at ``scale (x, y) + offset``, pixels of the crop.
     """
 
     template: HandTemplate  # of which side the hands are
@@ -41,24 +39,6 @@ class Reconstruction:
     joints: Floats  # (N, 21, 3) metres, MediaPipe order
     scale: Floats  # (N,) pixels a metre
     offset: Floats  # (N, 2) pixels
-
-    def __post_init__(self) -> None:
-        hands = len(self.scale)
-        shapes = {
-            "vertices": (hands, *self.template.v_template.shape),
-            "joints": (hands, NUM_JOINTS, 3),
-            "scale": (hands,),
-            "offset": (hands, 2),
-        }
-        for name, shape in shapes.items():
-            array = getattr(self, name)
-            if array.shape != shape:
-                raise InputError(
-                    f"{name}: expected {shape} of {hands} hands {self.template.name!r}, "
-                    f"got {array.shape}"
-                )
-            if not np.isfinite(array).all():
-                raise InputError(f"{name}: expected finite numbers, got NaN or infinity")
 
     def __len__(self) -> int:
         return len(self.scale)

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chereme.errors import InputError
 from chereme.hands.camera import Camera
 from chereme.hands.draw import draw_hand
 from chereme.synthesis.hand_pictures import GROUND, PAPER, mesh_overlay
@@ -46,12 +45,7 @@ def reconstruction_row(
 
     Returns:
         ``(S, 3 S + 2 GAP, 3)`` uint8 RGB.
-
-    Raises:
-        InputError: a crop, landmarks or confidence of another shape or type.
     """
-    if crop.dtype != np.uint8 or crop.ndim != 3 or crop.shape != (len(crop), len(crop), 3):
-        raise InputError(f"crop: expected uint8 (S, S, 3), got {crop.dtype} {crop.shape}")
     gap = np.full((len(crop), GAP, 3), PAPER, np.uint8)
     joints = draw_hand(crop, landmarks, confidence)
     mesh = _faded(crop) if reconstruction is None else mesh_in_crop(crop, reconstruction, index)
