@@ -99,7 +99,7 @@ def counts_of(pairs: Texts, **search: Any) -> list[Any]:
 
 def summary(counts: list[Any], groups: list[str] | None = None) -> dict[str, Any]:
     """Pooled letter accuracy and its 95 % interval (resampling signers where given)."""
-    low, high = accuracy_interval(counts, groups=groups, seed=0)
+    low, high = accuracy_interval(counts, groups=groups)
     total = pool(counts)
     return {
         "texts": len(counts),

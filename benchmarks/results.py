@@ -120,7 +120,7 @@ def difference(own: Mapping[int, Items], base: Mapping[int, Items]) -> tuple[flo
     keys = sorted(totals)
     amounts = np.array([totals[key] for key in keys])
     more, length = resampled_totals(amounts, groups=[groups[key] for key in keys], resamples=2000)
-    low, high = percentiles(100 * more[length > 0] / length[length > 0], 0.95)
+    low, high = percentiles(100 * more[length > 0] / length[length > 0])
     return 100 * amounts[:, 0].sum() / amounts[:, 1].sum(), low, high
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from chereme.errors import InputError, UsageError
 from chereme.hands.both import choose_frames
 
 
@@ -49,12 +48,3 @@ def test_frames_are_distinct_and_of_the_clip(count, how) -> None:
 def test_short_clips_are_taken_whole(count) -> None:
     for how in ("spread", "window"):
         assert choose_frames(count, 32, how, None).tolist() == list(range(count))
-
-
-def test_wrong_use_is_told() -> None:
-    with pytest.raises(InputError, match="at least one frame"):
-        choose_frames(0, 32, "spread", None)
-    with pytest.raises(UsageError, match="at least one"):
-        choose_frames(5, 0, "spread", None)
-    with pytest.raises(UsageError, match="window or spread"):
-        choose_frames(5, 32, "random", None)

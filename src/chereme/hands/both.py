@@ -10,7 +10,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from chereme.errors import InputError, UsageError
 from chereme.types import NUM_JOINTS, FloatArray, Landmarks
 
 Sampling = Literal["window", "spread"]
@@ -56,17 +55,7 @@ def choose_frames(
 
     Choice: the papers of SignBERT (section 4.2) and of the hand-model-aware recogniser
     (Implementation Details) have "random and center sampling" and do not say from where.
-
-    Raises:
-        InputError: a clip of no frames.
-        UsageError: fewer than one frame to take, or an unknown way.
     """
-    if count < 1:
-        raise InputError(f"clip: expected at least one frame, got {count}")
-    if frames < 1:
-        raise UsageError(f"frames: expected at least one, got {frames}")
-    if sampling not in ("window", "spread"):
-        raise UsageError(f"sampling: expected window or spread, got {sampling!r}")
     if count <= frames:
         return np.arange(count)
     if sampling == "window":

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chereme.errors import InputError, UsageError
-from chereme.metrics.bootstrap import percentiles
+from chereme.metrics.bootstrap import RESAMPLES, percentiles
 
 Per = Literal["instance", "class"]
 
@@ -83,15 +83,12 @@ def top_k_interval(
     *,
     per: Per = "instance",
     groups: Sequence[Hashable] | None = None,
-    confidence: float = 0.95,
-    resamples: int = 1000,
-    seed: int = 0,
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of :func:`top_k`, in percent.
+    """Percentile bootstrap interval, of 95 %, of :func:`top_k`, in percent.
 
     Clips are drawn with replacement; with ``groups``, one per clip (say, the signer), whole groups
     are drawn, which is the honest interval for unseen signers. Per class, a resample is the mean
-    over the classes that are in it. The same seed gives the same interval.
+    over the classes that are in it. The same clips give the same interval.
 
     Where all clips are right, or none is, every draw says the same; the other end is then that of
     Clopper and Pearson (1934) for as many independent draws as there are clips, or groups.
@@ -110,16 +107,16 @@ def top_k_interval(
         raise InputError(f"expected a group for each of {len(hits)} clips, got {len(groups)}")
     drawn = int(place.max()) + 1
     if len(set(hits.tolist())) == 1:
-        bound = 100 * ((1 - confidence) / 2) ** (1 / drawn)
+        bound = 100 * 0.025 ** (1 / drawn)
         return (bound, 100.0) if hits[0] else (0.0, 100.0 - bound)
-    rng = np.random.default_rng(seed)
-    values = np.empty(resamples)
-    for i in range(resamples):
+    rng = np.random.default_rng(0)
+    values = np.empty(RESAMPLES)
+    for i in range(RESAMPLES):
         times = rng.multinomial(drawn, np.full(drawn, 1 / drawn))[place]
         right = np.bincount(of, times * hits, minlength=names)
         there = np.bincount(of, times, minlength=names)
         values[i] = (right[there > 0] / there[there > 0]).mean()
-    return percentiles(100 * values, confidence)
+    return percentiles(100 * values)
 
 
 def _hits(

@@ -17,6 +17,8 @@ from chereme.metrics.bootstrap import percentiles, resampled_totals
 
 Floats = NDArray[np.float64]
 
+_THRESHOLD, _HIGHEST = 20.0, 40.0  # pixels; of the area, from the one to the other
+
 
 def joint_errors(predicted: ArrayLike, truth: ArrayLike) -> Floats:
     """Distances ``(N, J)`` between joints ``(N, J, 2)`` or ``(N, J, 3)``, in their unit.
@@ -39,7 +41,7 @@ def joint_errors(predicted: ArrayLike, truth: ArrayLike) -> Floats:
     return errors
 
 
-def pck(errors: ArrayLike, threshold: float = 20.0) -> float:
+def pck(errors: ArrayLike, threshold: float = _THRESHOLD) -> float:
     """The share of the known joints of which the error is at most ``threshold``, in percent.
 
     Raises InputError if no joint is known; UsageError for a negative threshold.
@@ -47,47 +49,31 @@ def pck(errors: ArrayLike, threshold: float = 20.0) -> float:
     return _pooled(_within(_table(errors), threshold))
 
 
-def pck_auc(errors: ArrayLike, low: float = 20.0, high: float = 40.0) -> float:
-    """The mean of :func:`pck` over all thresholds from ``low`` to ``high``, in percent.
+def pck_auc(errors: ArrayLike) -> float:
+    """The mean of :func:`pck` over all thresholds from 20 to 40 pixels, in percent.
 
     It is the exact area, which sums over a grid of thresholds come near to: a joint adds the share
-    of the thresholds that its error does not exceed. Raises InputError if no joint is known;
-    UsageError unless 0 <= low < high.
+    of the thresholds that its error does not exceed. Raises InputError if no joint is known.
     """
-    return _pooled(_area(_table(errors), low, high))
+    return _pooled(_area(_table(errors)))
 
 
 def pck_interval(
-    errors: ArrayLike,
-    threshold: float = 20.0,
-    *,
-    groups: Sequence[Hashable] | None = None,
-    confidence: float = 0.95,
-    resamples: int = 1000,
-    seed: int = 0,
+    errors: ArrayLike, *, groups: Sequence[Hashable] | None = None
 ) -> tuple[float, float]:
     """Percentile bootstrap interval of :func:`pck`, in percent.
 
     Hands, the rows of ``errors (N, J)``, are drawn with replacement; with ``groups``, one per hand
-    (say, the sequence), whole groups are, since the frames of a sequence say nearly the same. The
-    same seed gives the same interval.
+    (say, the sequence), whole groups are, since the frames of a sequence say nearly the same.
     """
-    correct = _within(_table(errors), threshold)
-    return _interval(correct, groups, confidence, resamples, seed)
+    return _interval(_within(_table(errors), _THRESHOLD), groups)
 
 
 def pck_auc_interval(
-    errors: ArrayLike,
-    low: float = 20.0,
-    high: float = 40.0,
-    *,
-    groups: Sequence[Hashable] | None = None,
-    confidence: float = 0.95,
-    resamples: int = 1000,
-    seed: int = 0,
+    errors: ArrayLike, *, groups: Sequence[Hashable] | None = None
 ) -> tuple[float, float]:
     """Percentile bootstrap interval of :func:`pck_auc`, in percent; as :func:`pck_interval`."""
-    return _interval(_area(_table(errors), low, high), groups, confidence, resamples, seed)
+    return _interval(_area(_table(errors)), groups)
 
 
 def _table(errors: ArrayLike) -> Floats:
@@ -106,10 +92,8 @@ def _within(errors: Floats, threshold: float) -> Floats:
     return np.where(np.isnan(errors), np.nan, (errors <= threshold).astype(float))
 
 
-def _area(errors: Floats, low: float, high: float) -> Floats:
-    if not 0 <= low < high < np.inf:
-        raise UsageError(f"thresholds: expected 0 <= low < high, got {low:g} and {high:g}")
-    area: Floats = np.clip((high - errors) / (high - low), 0.0, 1.0)
+def _area(errors: Floats) -> Floats:
+    area: Floats = np.clip((_HIGHEST - errors) / (_HIGHEST - _THRESHOLD), 0.0, 1.0)
     return area
 
 
@@ -117,17 +101,11 @@ def _pooled(parts: Floats) -> float:
     return float(100 * np.nanmean(parts))
 
 
-def _interval(
-    parts: Floats,
-    groups: Sequence[Hashable] | None,
-    confidence: float,
-    resamples: int,
-    seed: int,
-) -> tuple[float, float]:
+def _interval(parts: Floats, groups: Sequence[Hashable] | None) -> tuple[float, float]:
     if groups is not None and len(groups) != len(parts):
         raise InputError(f"expected a group for each of {len(parts)} hands, got {len(groups)}")
     amounts: NDArray[Any] = np.stack(
         [np.nansum(parts, axis=1), (~np.isnan(parts)).sum(axis=1).astype(float)], axis=1
     )
-    right, known = resampled_totals(amounts, groups=groups, resamples=resamples, seed=seed)
-    return percentiles(100 * right[known > 0] / known[known > 0], confidence)
+    right, known = resampled_totals(amounts, groups=groups)
+    return percentiles(100 * right[known > 0] / known[known > 0])

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +19,6 @@ from chereme.errors import InputError, UsageError
 from chereme.metrics.edits import EditCounts, check_same_length, edit_counts, pool
 
 Glosses = Sequence[str]
-Smoothing = Literal["none", "exp", "floor", "add-k"]
 
 ORDERS = (1, 2, 3, 4)
 
@@ -63,20 +61,18 @@ def bleu(
     references: Sequence[Glosses],
     hypotheses: Sequence[Glosses],
     order: int = 4,
-    smoothing: Smoothing = "none",
 ) -> float:
     """BLEU of the corpus, 0 to 100, with n-grams up to ``order`` (Papineni et al., ACL 2002).
 
     100 BP (p_1 ... p_N)^(1/N): p_n is the share of the n-grams of all hypotheses that are in their
     references, each counted there at most as often as the reference has it; the brevity penalty BP
     is exp(1 - r / h) where the h glosses read are fewer than the r of the references, else 1.
-    Choice: without ``smoothing`` it is 0 where no n-gram of some order fits, as the definition
-    says; the others are sacrebleu's.
+    Choice: nothing is smoothed: it is 0 where no n-gram of some order fits, as the definition says.
 
     Raises InputError unless there is a reading for each of one or more sentences, none of them
     without a reference; UsageError for an ``order`` below 1.
     """
-    metric = _metric(order, smoothing)
+    metric = _metric(order)
     ours, theirs = _lines(references, hypotheses)
     return float(metric.corpus_score(theirs, [ours]).score)
 
@@ -85,14 +81,13 @@ def sentence_bleu(
     references: Sequence[Glosses],
     hypotheses: Sequence[Glosses],
     order: int = 4,
-    smoothing: Smoothing = "none",
 ) -> NDArray[np.float64]:
     """BLEU of each sentence ``(N,)``, 0 to 100, each with its own brevity penalty; see `bleu`.
 
     The paper's BLEU is their mean, by NLTK, which does not smooth unless it is told to; so a
     sentence without a matching n-gram of some order, or of fewer than ``order`` glosses, counts 0.
     """
-    metric = _metric(order, smoothing)
+    metric = _metric(order)
     ours, theirs = _lines(references, hypotheses)
     scores = [
         metric.corpus_score([read], [[true]]).score for read, true in zip(theirs, ours, strict=True)
@@ -178,11 +173,9 @@ def _lines(
     return ours, theirs
 
 
-def _metric(order: int, smoothing: Smoothing):  # type: ignore[no-untyped-def]
+def _metric(order: int):  # type: ignore[no-untyped-def]
     if order < 1:
         raise UsageError(f"order: expected 1 or more, got {order}")
-    if smoothing not in ("none", "exp", "floor", "add-k"):
-        raise UsageError(f"smoothing: expected none, exp, floor or add-k, got {smoothing!r}")
     return require("sacrebleu", extra="train").metrics.BLEU(
-        tokenize="none", force=True, max_ngram_order=order, smooth_method=smoothing
+        tokenize="none", force=True, max_ngram_order=order, smooth_method="none"
     )

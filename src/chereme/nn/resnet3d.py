@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from chereme.errors import BundleError, UsageError
+from chereme.errors import BundleError, UsageError, some
 from chereme.nn.frame_norm import FrameNorm, stride_mask, zero_padding
 
 Kind = Literal["pseudo", "full"]
@@ -178,8 +178,7 @@ def load_inflated(network: ResNet3d, weights: Mapping[str, Tensor]) -> None:
     if wrong:
         raise BundleError(
             "weights of a ResNet: expected torchvision's layout and the sizes of the network; "
-            f"missing or of another shape: {', '.join(wrong[:8])}"
-            + (f" and {len(wrong) - 8} more" if len(wrong) > 8 else "")
+            f"missing or of another shape: {some(wrong)}"
         )
     network.load_state_dict(own | new)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from chereme.errors import InputError, UsageError
+from chereme.errors import UsageError
 from chereme.nn.frame_norm import FrameNorm, stride_mask, zero_padding
 from chereme.nn.hand_graph import GraphConvolution, Normalisation
 
@@ -125,16 +125,7 @@ class StGcn(nn.Module):
         )
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """``mask (B, T)``: the frames that exist; what the others hold is never read.
-
-        Raises:
-            InputError: x of another number of joints or channels.
-        """
-        if x.ndim != 4 or tuple(x.shape[2:]) != self.input_shape:
-            raise InputError(
-                f"joints: expected (B, T, {self.input_shape[0]}, {self.input_shape[1]}), got "
-                f"{tuple(x.shape)}"
-            )
+        """``mask (B, T)``: the frames that exist; what the others hold is never read."""
         if mask is None:
             mask = x.new_ones(x.shape[:2]).bool()
         x = zero_padding(x, mask)

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 from itertools import pairwise
 from pathlib import Path
 
-from chereme.errors import InputError
+from chereme.errors import InputError, some
 
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
 FILMS = frozenset(
@@ -49,7 +49,6 @@ FILMS = frozenset(
 SYSTEM_FOLDERS = ("__macosx", "__pycache__", "$recycle.bin", "system volume information", "@eadir")
 """Folders that people did not make, in lower case."""
 _DIGITS = re.compile(r"(\d+)")
-_NAMED = 4  # names in a message
 
 
 def expand(inputs: Iterable[Path], others: Collection[str] = ()) -> tuple[list[Path], list[str]]:
@@ -73,7 +72,7 @@ def expand(inputs: Iterable[Path], others: Collection[str] = ()) -> tuple[list[P
             remarks.append(f"{path}: videos in it ({len(films)}) are read, pictures are not")
         if films and (deeper := _folders_in(path)):
             remarks.append(
-                f"{path}: folders in it ({_some(deeper)}) are not looked into; give them too"
+                f"{path}: folders in it ({some(deeper, 4)}) are not looked into; give them too"
             )
         paths += films or ([path] if pictures else rest) or [path]
     return paths, remarks
@@ -102,13 +101,13 @@ def numbered_pictures(folder: Path) -> tuple[list[tuple[int, Path]], tuple[str, 
         if films:
             raise InputError(
                 f"{folder}: expected a recording, got a folder of {len(films)} videos "
-                f"({_some(films)}); give these one by one"
+                f"({some(films, 4)}); give these one by one"
             )
         if unnumbered:
             raise InputError(
                 f"{folder}: expected a folder of numbered frames (0001.jpg, 0002.jpg, ...), but "
-                f"none of its {len(unnumbered)} pictures has a number ({_some(unnumbered)}); give "
-                "single photos one by one, or number the frames of a recording"
+                f"none of its {len(unnumbered)} pictures has a number ({some(unnumbered, 4)}); "
+                "give single photos one by one, or number the frames of a recording"
             )
         raise InputError(
             f"{folder}: expected a folder of numbered frames (0001.jpg, 0002.jpg, ...; "
@@ -121,7 +120,7 @@ def numbered_pictures(folder: Path) -> tuple[list[tuple[int, Path]], tuple[str, 
     if len(series) > 1 or place is None:
         raise InputError(
             f"{folder}: expected one series of numbered frames, but there are several "
-            f"({_some(names)}, or one number twice); put each into a folder of its own"
+            f"({some(names, 4)}, or one number twice); put each into a folder of its own"
         )
     remarks = (f"{len(unnumbered)} pictures without a number were left out",) if unnumbered else ()
     return [(numbers[place], path) for numbers, path in files], remarks
@@ -165,7 +164,3 @@ def _as_counted(name: str) -> tuple[tuple[str, int], ...]:
     return tuple(
         (text, int(number)) for text, number in zip(parts[::2], [*parts[1::2], "0"], strict=True)
     )
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")

@@ -153,14 +153,7 @@ def test_the_papers_rate_falls_when_the_loss_does_not() -> None:
     assert group["lr"] == pytest.approx(5e-4)
 
 
-def test_wrong_input_is_told(tiny) -> None:
-    recognizer = tiny()
-    with pytest.raises(
-        InputError, match=r"expected \(B, 2, T, 3, S, S\), got \(1, 1, 4, 3, 32, 32\)"
-    ):
-        recognizer(torch.zeros(1, 1, 4, 3, 32, 32))
-    with pytest.raises(InputError, match="present"):
-        recognizer(torch.zeros(1, 2, 4, 3, 32, 32), torch.ones(1, 2, 3, dtype=torch.bool))
+def test_wrong_input_is_told() -> None:
     with pytest.raises(UsageError, match="concatenate or mean"):
         HandAwareRecognizer(HandAwareConfig(fusion="sum"))
 

@@ -169,8 +169,6 @@ def test_weights_of_a_vit(tmp_path: Path) -> None:
 
 
 def test_what_does_not_fit_is_refused(model: Video2Gloss) -> None:
-    with pytest.raises(InputError, match=r"frames: expected \(B, T, 3, 16, 16\), got \(1, 2, 3, 8"):
-        model(torch.rand(1, 2, 3, 8, 8))
     with pytest.raises(UsageError, match="video2pose: expected an even dim"):
         Video2Pose(replace(SMALL, dim=15), WIDTHS)
 
@@ -225,8 +223,6 @@ def test_what_was_never_known_is_never_said(model: Video2Gloss) -> None:
     gradients = [p.grad for p in model.video2pose.parameters() if p.grad is not None]
     assert gradients
     assert all(gradient.isfinite().all() for gradient in gradients)
-    with pytest.raises(InputError, match="known 'face'"):
-        model.set_known("face", known[:-1])
 
 
 def test_a_stem_of_convolutions(tmp_path: Path) -> None:

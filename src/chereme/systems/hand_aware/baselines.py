@@ -12,7 +12,6 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from chereme.errors import InputError
 from chereme.nn.hand_graph import Distances, adjacency
 from chereme.nn.keypoint_layouts import keypoint_layout
 from chereme.nn.resnet import IMAGENET_MEAN, IMAGENET_STD
@@ -62,16 +61,7 @@ class KeypointRecognizer(nn.Module):
             confidence: ``(B, T, N)`` 0 to 1; what is 0 has no place, and is zeros as for ST-GCN.
             mask: ``(B, T)`` False beyond the end of a clip. Frames in which nothing is seen are
                 left out too.
-
-        Raises:
-            InputError: another number of keypoints.
         """
-        if keypoints.shape != (*confidence.shape, 2) or confidence.shape[-1] != self.layout.size:
-            raise InputError(
-                f"keypoints and confidence: expected (B, T, {self.layout.size}, 2) and (B, T, "
-                f"{self.layout.size}) for {self.config.layout}, got {tuple(keypoints.shape)} and "
-                f"{tuple(confidence.shape)}"
-            )
         sure = confidence.index_select(-1, self.source)
         seen = sure > 0
         place = keypoints.index_select(-2, self.source) - 0.5
@@ -109,16 +99,7 @@ class HandKeypointRecognizer(nn.Module):
             landmarks: ``(B, H, T, 21, 2)`` crop units; read from the wrist on.
             confidence: ``(B, H, T, 21)`` 0 to 1; what is 0 has no place.
             present: ``(B, H, T)`` frames that show that hand.
-
-        Raises:
-            InputError: another number of hands or joints.
         """
-        hands = self.config.hands
-        if landmarks.shape != (*confidence.shape, 2) or confidence.shape[1] != hands:
-            raise InputError(
-                f"landmarks and confidence: expected (B, {hands}, T, 21, 2) and (B, {hands}, T, "
-                f"21), got {tuple(landmarks.shape)} and {tuple(confidence.shape)}"
-            )
         seen = confidence[..., None] > 0
         place = landmarks.where(seen, 0.0)  # the wrist too: what is not seen may be NaN
         joints = torch.cat([place - place[..., :1, :], confidence[..., None]], -1)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from torch import Tensor
 from torch.nn import functional as F
 
-from chereme.errors import InputError, UsageError
+from chereme.errors import UsageError
 
 if TYPE_CHECKING:
     from chereme.systems.hand_aware.recognizer import HandAwareOutput
@@ -92,12 +92,6 @@ def l_spa(
         landmarks: ``(B, H, T, 21, 2)`` crop units, see ``decoder.crop_units``.
         confidence: ``(B, H, T, 21)`` from 0 to 1.
     """
-    if not projected.shape == landmarks.shape == (*confidence.shape, 2):
-        raise InputError(
-            "landmarks and confidence: expected (B, H, T, 21, 2) and (B, H, T, 21) as the "
-            f"projected joints {tuple(projected.shape)}, got {tuple(landmarks.shape)} and "
-            f"{tuple(confidence.shape)}"
-        )
     sure = (confidence >= threshold) & present[..., None]
     sure = sure & sure[..., ROOT, None]
     error = projected - landmarks.where(sure[..., None], 0.0)

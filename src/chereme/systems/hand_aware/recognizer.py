@@ -85,20 +85,9 @@ class HandAwareRecognizer(nn.Module):
 
         ``present`` is False where there is no hand, and beyond the end of a clip; None: True
         everywhere. What crops hold there is never read.
-
-        Raises:
-            InputError: crops or ``present`` of another shape.
         """
-        if crops.ndim != 6 or crops.shape[1] != self.config.hands:
-            raise InputError(
-                f"crops: expected (B, {self.config.hands}, T, 3, S, S), got {tuple(crops.shape)}"
-            )
         if present is None:
             present = crops.new_ones(crops.shape[:3]).bool()
-        if present.shape != crops.shape[:3]:
-            raise InputError(
-                f"present: expected {tuple(crops.shape[:3])}, got {tuple(present.shape)}"
-            )
         state = self.encoder(crops, present)
         # In full precision whatever the encoder runs in, which has nearly all the work: in half of
         # it joints are off by millimetres.

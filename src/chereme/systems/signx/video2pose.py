@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from chereme._imports import require
 from chereme.decoding.generation import PAPER_GENERATION, Generated, GenerationConfig
-from chereme.errors import BundleError, InputError, UsageError
+from chereme.errors import BundleError, UsageError
 from chereme.nn.frame_norm import zero_padding
 from chereme.nn.masking import length_mask, scatter_masked
 from chereme.nn.positions import temporal_embedding
@@ -217,15 +217,7 @@ class Video2Pose(nn.Module):
     def forward(self, frames: Tensor, mask: Tensor | None = None) -> dict[str, Tensor]:
         """``(B, T, 3, H, W)`` and ``mask (B, T)`` -> each track ``(B, T, W)``, zero outside the
         clips; the numbers have mean 0 and spread 1 over the training data (`Video2Gloss`).
-
-        Raises:
-            InputError: frames of another size than the ViT's.
         """
-        size = self.config.vit.image_size
-        if frames.ndim != 5 or tuple(frames.shape[2:]) != (3, size, size):
-            raise InputError(
-                f"frames: expected (B, T, 3, {size}, {size}), got {tuple(frames.shape)}"
-            )
         if mask is None:
             features = self.frame_features(frames.flatten(0, 1)).view(*frames.shape[:2], -1)
             mask = torch.ones(frames.shape[:2], dtype=torch.bool, device=frames.device)
@@ -251,11 +243,6 @@ class Video2Gloss(nn.Module):
     def set_known(self, name: str, known: Tensor) -> None:
         """Which numbers ``(W,)`` bool of a track the training data knows."""
         buffer = self.get_buffer(f"known_{name}")
-        if known.shape != buffer.shape or known.dtype != torch.bool:
-            raise InputError(
-                f"known {name!r}: expected {tuple(buffer.shape)} of bool, got "
-                f"{tuple(known.shape)} of {known.dtype}"
-            )
         buffer.copy_(known)
 
     def train(self, mode: bool = True) -> Video2Gloss:
