@@ -1,7 +1,8 @@
-"""The links of all pages lead somewhere, and the commands on them are ones that chereme has."""
+"""The links, paths, modules and commands that stand on the pages are there."""
 
 from __future__ import annotations
 
+import importlib
 import re
 import shlex
 from pathlib import Path
@@ -18,6 +19,7 @@ PAGES = [
     ROOT / "CONTRIBUTING.md",
     *sorted(page for folder in ("docs", "src") for page in (ROOT / folder).rglob("*.md")),
 ]
+FOLDERS = ("docs", "src", "tests", "benchmarks", "configs", "tools", "examples")
 CODE = re.compile(r"^```.*?^```|^ {4}.*$|`[^`\n]+`", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^(?:\$ | {4}|`)?(chereme [a-z][^`\n]*)", re.MULTILINE)
 
@@ -36,8 +38,19 @@ def test_links_lead_somewhere(page: Path) -> None:
         other = (page.parent / name).resolve() if name else page
         assert other.exists(), target
         assert not anchor or anchor in anchors(other), target
-    for target in re.findall(r"`((?:docs|tests)/[\w/.]+)`", page.read_text()):
+    for target in re.findall(rf"`((?:{'|'.join(FOLDERS)})/[\w/.]+)`", page.read_text()):
         assert (ROOT / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_modules_are_there(page: Path) -> None:
+    for name in re.findall(r"`(chereme(?:\.\w+)+)`", page.read_text()):
+        parts = name.split(".")
+        found: Any = importlib.import_module(parts[0])
+        for end in range(1, len(parts)):
+            if not hasattr(found, parts[end]):
+                importlib.import_module(".".join(parts[: end + 1]))
+            found = getattr(found, parts[end])
 
 
 def commands(page: Path) -> list[str]:
