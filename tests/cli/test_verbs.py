@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -70,10 +70,12 @@ def test_help_is_quick() -> None:
     program = Path(sys.executable).with_name("chereme")
     seconds = []
     for _ in range(3):
-        began = time.perf_counter()
+        began = os.times()
         subprocess.run([program, "--help"], check=True, capture_output=True)
-        seconds.append(time.perf_counter() - began)
-    assert min(seconds) < 0.5
+        ended = os.times()
+        # Of the processor: others may be at work on this machine.
+        seconds.append(sum(ended[2:4]) - sum(began[2:4]))
+    assert 0 < min(seconds) < 0.5
 
 
 @pytest.mark.parametrize("arguments", [["recognize", ""], ["landmarks", "a.npz", "-o", ""]])

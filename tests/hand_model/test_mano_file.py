@@ -403,10 +403,10 @@ def test_no_memory_is_set_aside_on_request(tmp_path: Path) -> None:
 def test_endless_operations_are_refused(tmp_path: Path, endless: bytes) -> None:
     path = tmp_path / "mano.pkl"
     path.write_bytes(b"\x80\x02" + b"N" + endless * 4_000_000)
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(LimitError, match=r"mano\.pkl: .*: expected a pickle of at most"):
         read_mano(path)
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
 
 
 def test_large_files_are_refused_unread(tmp_path: Path) -> None:
