@@ -267,12 +267,10 @@ def test_what_is_no_picture_is_refused(
 
 
 class Scripted:
-    """Stands in for MediaPipe: sees those of ``hands`` (x as a fraction) that are not ``hidden``.
-
-    While it follows, it goes on seeing a hidden hand that it saw in the frame before.
-    """
+    """Stands in for MediaPipe: sees ``hands`` (x as a fraction), unless it follows and is blind."""
 
     hands: tuple[float, ...] = ()
+    blind = False
     calls: dict[tuple[int, bool], int]
     follows_hands = False
 
@@ -281,6 +279,8 @@ class Scripted:
 
     def find(self, image: np.ndarray) -> list[RawHand]:
         Scripted.calls[self.kind] = Scripted.calls.get(self.kind, 0) + 1
+        if Scripted.blind and self.kind[1]:
+            return []
         return [
             RawHand(np.full((21, 3), x, np.float32), np.zeros((21, 3), np.float32), "right", 0.9)
             for x in Scripted.hands[: self.kind[0]]
@@ -302,11 +302,12 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[int]]:
         script: list[tuple[float, ...]],
         rate: float = 30.0,
         frames: Sequence[np.ndarray] | None = None,
+        blind: Sequence[int] = (),
     ) -> list[int]:
         detector = MediaPipeDetector()
         counts = []
         for number, hands in enumerate(script):
-            Scripted.hands = hands
+            Scripted.hands, Scripted.blind = hands, number in blind
             image = np.zeros((72, 128, 3), np.uint8) if frames is None else frames[number]
             counts.append(len(detector.detect(image, number / rate)))
         return counts
@@ -333,6 +334,13 @@ def test_a_hand_lost_is_looked_for_at_once_and_then_in_turn(
     counts = scripted([(0.3,)] * 30 + [()] * 90 + [(0.3,)] * 5)
     assert counts == [1] * 30 + [0] * 90 + [1] * 5
     assert sum(Scripted.calls.values()) <= 30 * 2 + 10 * 2 + 80 + 10
+
+
+@pytest.mark.parametrize("frames", [1, 2, 8])
+def test_a_hand_that_is_not_followed_is_found_near_its_last_place(
+    scripted: Callable[..., list[int]], frames: int
+) -> None:
+    assert scripted([(0.3,)] * 60, blind=range(20, 20 + frames)) == [1] * 60
 
 
 def test_at_a_cut_the_search_begins_anew(
