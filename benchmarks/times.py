@@ -63,7 +63,7 @@ def composed(speller: Speller, texts: int, rng: np.random.Generator) -> Iterator
         if rng.random() < 1 / 7:
             text = text.strip()[:3]
             long = rng.uniform(HELD, 2.5)
-            style = replace(style, letter_seconds=long, hold_share=rng.uniform(0.6, 0.85))
+            style = replace(style, letter_seconds=long, hold_fraction=rng.uniform(0.6, 0.85))
         tempo = style.letter_seconds
         pace = "held" if tempo >= HELD else "fast" if tempo <= FAST else "usual"
         yield speller.spell(text, rng, style), pace
