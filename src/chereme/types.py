@@ -253,7 +253,7 @@ class ContinuousResult(Transcript):
     """What a recording of continuous signing shows.
 
     ``text``: the glosses with spaces between. ``alternatives``: whole sentences of the search, of
-    what was read in one piece; none of longer recordings.
+    what was read in one window; none of longer recordings.
     """
 
     __slots__ = ()

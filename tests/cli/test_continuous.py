@@ -199,18 +199,6 @@ def test_scores(folder: Path, model: Path, tmp_path: Path) -> None:
     assert "1 items are longer than 64 glosses" in longer.stderr
 
 
-def test_what_cannot_be_scored(folder: Path, model: Path) -> None:
-    data = manifest(folder, ["one.npz,,a,test"])
-    result = run("evaluate", "--model", model, "--data", data)
-    assert result.exit_code == 1
-    assert "nothing to evaluate" in result.stderr
-    data = manifest(folder, ["broken.npz,JOHN,a,test"])
-    result = run("evaluate", "--model", model, "--data", data)
-    assert "none of the 1 items could be read" in result.stderr
-    result = run("evaluate", "--model", model, "--data", data, "--no-lm")
-    assert "--no-lm is of letters" in result.stderr
-
-
 def test_without_sacrebleu_there_is_no_bleu(
     folder: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

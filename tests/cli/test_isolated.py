@@ -291,31 +291,6 @@ def test_the_table_says_the_same(manifest: Path, model: Path) -> None:
     assert "signer one: top-1 100.0 % of 3 items" in text
 
 
-def test_items_that_cannot_be_read_are_counted(manifest: Path, model: Path) -> None:
-    manifest.write_text(manifest.read_text() + "broken.npz,LEFT,9,one,dev\nleft.npz,LEFT,10,,dev\n")
-    result = run("evaluate", "--model", model, "--data", manifest, "--split", "dev", "-f", "json")
-    assert result.exit_code == 1
-    score = json.loads(result.stdout)
-    assert (score["items"], score["items_read"], score["top1"]) == (2, 1, 100.0)
-    assert score["unreadable"][0]["id"] == "9"
-    assert score["interval_over"] == "items"
-    assert "1 of 2 items could be read" in result.stderr
-
-
-@pytest.mark.parametrize(
-    ("rows", "message"),
-    [
-        ("left.npz,\n", "expected at least one item with a label, got 1 without"),
-        ("broken.npz,LEFT\n", "none of the 1 items could be read"),
-    ],
-)
-def test_nothing_to_score(folder: Path, model: Path, rows: str, message: str) -> None:
-    (folder / "little.csv").write_text(f"path,label\n{rows}")
-    result = run("evaluate", "--model", model, "--data", folder / "little.csv")
-    assert (result.exit_code, result.stdout) == (1, "")
-    assert message in result.stderr
-
-
 OTHER = {"RIGHT": (-9.0, 9.0, 0.0), "LEFT": (9.0, -9.0, 0.0), "BOTH": (0.0, 0.0, 0.0)}
 
 

@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from enum import StrEnum
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
+from chereme.cli import options
 from chereme.errors import BundleError
 
 
-class Format(StrEnum):
-    """Forms of the list."""
-
-    txt = "txt"
-    json = "json"
-
-
-def models(
-    form: Annotated[Format, typer.Option("--format", help="Form of the list.")] = Format.txt,
-) -> None:
+def models(form: options.ReportForm = options.Form.txt) -> None:
     """List the models that come with chereme, with the licence of code, weights and data."""
     from chereme.recognition.bundle import read_config
     from chereme.recognition.registry import MODELS
@@ -43,7 +34,7 @@ def models(
         except BundleError as error:
             row |= {"licence": None, "sha256": None, "problem": str(error)}
         rows.append(row)
-    if form is Format.json:
+    if form is options.Form.json:
         typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
         return
     for row in rows:

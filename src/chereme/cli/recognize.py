@@ -280,7 +280,7 @@ def _model(model: str | None, task: str | None) -> tuple[str, Task]:
 
 
 def _read(recognizer: Any, job: Job) -> Transcript | None:
-    """What the input shows; None, after the reason was told, if it cannot be read."""
+    """What the input shows; None, after the reason was printed, if it cannot be read."""
     result: Transcript | None = None
     film = {} if job.film is None else {"overlay": job.film}
     with job.failing() as failure, ProgressBar(job.source.name) as progress:

@@ -40,7 +40,7 @@ class ContinuousMetrics(Metrics):
     ``wer`` is pooled over the glosses; ``mean_wer`` is the mean of the items'. ``bleu`` and
     ``sentence_bleu``: BLEU-1 to BLEU-4 of the corpus and means over items, None where sacrebleu is
     not installed. ``top5``: items of which one of the first five sentences of the search is right,
-    of those read in one piece. Glosses that the model does not know (``unknown_glosses``) count as
+    of those read in one window. Glosses that the model does not know (``unknown_glosses``) count as
     read wrongly, as nothing else can come of them; ``too_long``: items of more glosses than the
     decoder gives.
 

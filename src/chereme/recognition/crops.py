@@ -8,7 +8,7 @@ training. Nothing is detected twice.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -93,33 +93,33 @@ class CropFeatures:
     seen and of its flipped one; ``times (T,)`` seconds.
     """
 
-    features: NDArray[np.float32]
+    features: FloatArray
     rows: NDArray[np.intp]
     times: FloatArray
     rate: float
 
-    def of(self, piece: HandTrack) -> tuple[NDArray[np.float32], FloatArray]:
-        """Features ``(T', D)`` of a piece at ``rate``, and their times ``(T',)`` in seconds.
+    def of(self, segment: HandTrack) -> tuple[NDArray[np.float32], FloatArray]:
+        """Features ``(T', D)`` of a segment at ``rate``, and their times ``(T',)`` in seconds.
 
         Each is that of the nearest frame, zero where the hand is absent in it.
         """
-        at = sample_times(piece.timestamps, self.rate)
-        present = piece.present[nearest(piece.timestamps, at)]
-        rows = self.rows[nearest(self.times, at), int(piece.mirrored)]
+        at = sample_times(segment.timestamps, self.rate)
+        present = segment.present[nearest(segment.timestamps, at)]
+        rows = self.rows[nearest(self.times, at), int(segment.mirrored)]
         features = np.where(present[:, None], self.features[rows], np.float32(0))
         return features, at
 
 
 def frames_to_encode(
-    times: FloatArray, pieces: Iterable[HandTrack], rate: float
+    times: FloatArray, segments: Iterable[HandTrack], rate: float
 ) -> NDArray[np.bool_]:
-    """``(T, 2)``: which of the frames at ``times`` a reading of ``pieces`` at ``rate`` looks at, as
-    seen and flipped."""
+    """``(T, 2)``: which of the frames at ``times`` a reading of ``segments`` at ``rate`` looks at,
+    as seen and flipped."""
     wanted = np.zeros((len(times), 2), bool)
-    for piece in pieces:
-        at = sample_times(piece.timestamps, rate)
-        present = piece.present[nearest(piece.timestamps, at)]
-        wanted[nearest(times, at[present]), int(piece.mirrored)] = True
+    for segment in segments:
+        at = sample_times(segment.timestamps, rate)
+        present = segment.present[nearest(segment.timestamps, at)]
+        wanted[nearest(times, at[present]), int(segment.mirrored)] = True
     return wanted
 
 
@@ -127,19 +127,19 @@ def read_crop_features(
     bundle: Bundle[LetterConfig],
     source: Path,
     tracks: Sequence[HandTrack],
-    pieces: Sequence[HandTrack],
+    segments: Sequence[HandTrack],
     stages: Stages,
     *,
     mirrored: bool = False,
     progress: Progress | None = None,
     **reading: Any,
 ) -> CropFeatures:
-    """Read ``source`` again and encode the crops of hands that a reading of ``pieces`` looks at.
+    """Read ``source`` again and encode the crops of hands that a reading of ``segments`` looks at.
 
     Args:
         tracks: hands as they were seen, not flipped, one after the other: together they are of all
             frames that ``detect_hands`` looked at.
-        pieces: parts of them, at least one, flipped if they are read as a left hand.
+        segments: parts of them, at least one, flipped if they are read as a left hand.
         stages: where the seconds of "crop" (reading and cutting) and "network" are added.
         mirrored: what ``detect_hands`` was given for this source.
         progress: called with the frames done and the number of frames.
@@ -148,28 +148,60 @@ def read_crop_features(
     preprocessing = bundle.config.preprocessing
     assert preprocessing.crop is not None  # the config of a model that reads crops has it
     times = np.concatenate([track.timestamps for track in tracks])
-    wanted = frames_to_encode(times, pieces, preprocessing.rate)
-    until = times[: np.flatnonzero(wanted.any(axis=1))[-1] + 1]
-    frames = read_again(source, until, **reading)
-    box = partial(
-        hand_box, padding=preprocessing.crop.padding, smoothing=preprocessing.crop.smoothing
+    wanted = frames_to_encode(times, segments, preprocessing.rate)
+    features = encode_again(
+        source,
+        tracks,
+        wanted,
+        preprocessing.crop,
+        bundle.config.segmentation.bridge,
+        partial(encode_frames, bundle),
+        stages,
+        mirrored=mirrored,
+        progress=progress,
+        **reading,
     )
-    bridge = bundle.config.segmentation.bridge
-    boxes = np.concatenate([box(bridge_gaps(track, bridge)) for track in tracks])
-    blocks = cut_crops(frames, boxes, wanted, preprocessing.crop, mirrored=mirrored)
-    features: list[NDArray[np.float32]] = []
-    # The reading thread ends before what it reads is closed.
-    with closing(frames), closing(prefetch(stages.iterate("crop", blocks), depth=2)) as ready:
-        for block in ready:
-            with stages("network"):
-                features.append(encode_frames(bundle, block.crops))
-            if progress is not None:
-                progress(block.last + 1, len(times))
-    if progress is not None:
-        progress(len(times), len(times))
     return CropFeatures(
-        features=np.concatenate(features),
+        features=features,
         rows=np.cumsum(wanted).reshape(wanted.shape) - 1,
         times=times,
         rate=preprocessing.rate,
     )
+
+
+def encode_again(
+    source: Path,
+    tracks: Sequence[HandTrack],
+    wanted: NDArray[np.bool_],
+    config: Crop,
+    bridge: float,
+    encode: Callable[[NDArray[np.uint8]], FloatArray],
+    stages: Stages,
+    *,
+    mirrored: bool,
+    progress: Progress | None = None,
+    **reading: Any,
+) -> FloatArray:
+    """What ``encode`` makes of crops ``(N, 3, S, S)``, which are cut in another reading of
+    ``source``: rows for those frames of ``tracks``, one after the other, that are ``wanted``.
+
+    ``wanted (T, 2)`` and ``mirrored`` as of :func:`cut_crops`; ``bridge``: the longest gap in a
+    hand, in seconds, that is filled; the others as of :func:`read_crop_features`.
+    """
+    times = np.concatenate([track.timestamps for track in tracks])
+    box = partial(hand_box, padding=config.padding, smoothing=config.smoothing)
+    boxes = np.concatenate([box(bridge_gaps(track, bridge)) for track in tracks])
+    until = times[: np.flatnonzero(wanted.any(axis=1))[-1] + 1]
+    frames = read_again(source, until, **reading)
+    blocks = cut_crops(frames, boxes, wanted, config, mirrored=mirrored)
+    encoded: list[FloatArray] = []
+    # The reading thread ends before what it reads is closed.
+    with closing(frames), closing(prefetch(stages.iterate("crop", blocks), depth=2)) as ready:
+        for block in ready:
+            with stages("network"):
+                encoded.append(encode(block.crops))
+            if progress is not None:
+                progress(block.last + 1, len(times))
+    if progress is not None:
+        progress(len(times), len(times))
+    return np.concatenate(encoded)

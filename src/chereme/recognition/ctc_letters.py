@@ -24,7 +24,7 @@ from chereme.text.alphabet import BLANK, Alphabet
 from chereme.types import Token
 
 Floats = NDArray[np.floating[Any]]
-LONGEST = 10.0  # seconds of a stretch that several networks read at once
+LONGEST = 10.0  # seconds of a segment that several networks read at once
 PAUSE = 0.15  # seconds of silence around the place where a longer one is cut
 
 
@@ -42,7 +42,7 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class Emissions:
-    """What one network made of a stretch.
+    """The outputs of one network for a segment.
 
     ``log_probs (T', V)``, T' = ceil(T / stride); ``times (T,)``: seconds of the features that it
     saw; ``search``: how its letters are searched for; ``weight``: its part where several decide.
@@ -57,7 +57,7 @@ class Emissions:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One stretch of spelling: its letters, its span in seconds, and the score of the reading."""
+    """One segment of spelling: its letters, its span in seconds, and the score of the reading."""
 
     tokens: tuple[Token, ...]
     start: float
@@ -71,17 +71,17 @@ class Segment:
 
 
 def read_segment(emissions: Emissions, alphabet: Alphabet) -> Segment:
-    """The best reading of a stretch by one network."""
+    """The best reading of a segment by one network."""
     best = _propose(emissions)[0]
     tokens = _tokens(emissions, best.symbols, alphabet)
     return _segment(emissions, tokens, emissions.search.min_probability, best.score)
 
 
 def read_segment_together(every: Sequence[Emissions], alphabet: Alphabet) -> Segment:
-    """The best reading of a stretch by several networks, see ``decoding.likeliest_text``.
+    """The best reading of a segment by several networks, see ``decoding.likeliest_text``.
 
     The times are those of the network that is surest of the letters, the probabilities the weighted
-    mean of all. A long stretch is read in parts, cut where all are silent.
+    mean of all. A long segment is read in parts, cut where all are silent.
     """
     parts = [_read_part(part, alphabet) for part in _cut(every)]
     return Segment(
@@ -137,21 +137,21 @@ def _cut(every: Sequence[Emissions]) -> Iterator[Sequence[Emissions]]:
         outputs = outputs[outputs <= begin + LONGEST + 3 * PAUSE]
         silence = np.zeros(len(outputs))
         for emissions in every:
-            said = np.searchsorted(emissions.times[:: emissions.stride], outputs, side="right") - 1
-            silence += emissions.weight * emissions.log_probs[said, BLANK]
-        # Far from letters on both sides: a cut between what two networks say of one letter would
+            at = np.searchsorted(emissions.times[:: emissions.stride], outputs, side="right") - 1
+            silence += emissions.weight * emissions.log_probs[at, BLANK]
+        # Far from letters on both sides: a cut between what two networks emit for one letter would
         # read it twice.
-        places = outputs[(outputs >= begin + LONGEST / 2) & (outputs <= begin + LONGEST)]
-        near = np.exp(-0.5 * ((places[:, None] - outputs) / PAUSE) ** 2)
-        place = places[int((near @ silence / near.sum(axis=1)).argmax())]
-        halves = [_halve(emissions, place) for emissions in every]
+        cuts = outputs[(outputs >= begin + LONGEST / 2) & (outputs <= begin + LONGEST)]
+        near = np.exp(-0.5 * ((cuts[:, None] - outputs) / PAUSE) ** 2)
+        cut = cuts[int((near @ silence / near.sum(axis=1)).argmax())]
+        halves = [_halve(emissions, cut) for emissions in every]
         yield [before for before, _ in halves]
         every = [after for _, after in halves]
     yield every
 
 
-def _halve(emissions: Emissions, place: float) -> tuple[Emissions, Emissions]:
-    outputs = int(np.searchsorted(emissions.times[:: emissions.stride], place))
+def _halve(emissions: Emissions, cut: float) -> tuple[Emissions, Emissions]:
+    outputs = int(np.searchsorted(emissions.times[:: emissions.stride], cut))
     frames = outputs * emissions.stride
     return (
         replace(emissions, log_probs=emissions.log_probs[:outputs], times=emissions.times[:frames]),
@@ -199,7 +199,7 @@ def _propose(emissions: Emissions) -> list[Hypothesis]:
 
 
 def _tokens(emissions: Emissions, symbols: Sequence[int], alphabet: Alphabet) -> tuple[Token, ...]:
-    """``symbols`` with the times at which the network says them."""
+    """``symbols`` with the times at which the network emits them."""
     times, stride = emissions.times, emissions.stride
     ends = _ends(times)
     return tuple(

@@ -69,10 +69,10 @@ class Prediction:
 
 
 class Metrics(ABC):
-    """What is counted of the predictions of one task, and how that is told."""
+    """What is counted of the predictions of one task, and how that is shown."""
 
     empty: ClassVar[str] = "without text"
-    """What is said of items in which nothing was read."""
+    """What is written of items in which nothing was read."""
 
     def __init__(self, recognizer: Any) -> None:
         self.recognizer = recognizer
@@ -123,7 +123,7 @@ class Metrics(ABC):
 
     @abstractmethod
     def signer_line(self, row: dict[str, Any]) -> str:
-        """What is told of one signer."""
+        """What is written of one signer."""
 
 
 def metrics_of(recognizer: Any) -> Metrics:

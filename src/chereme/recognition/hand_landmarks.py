@@ -182,7 +182,7 @@ def turned(landmarks: Landmarks, degrees: int) -> Landmarks:
 
 
 class _TimedDetector:
-    """A detector whose work is timed and told to ``progress``."""
+    """A detector whose work is timed and reported to ``progress``."""
 
     def __init__(
         self, detector: HandDetector, expected: int | None, progress: Progress | None

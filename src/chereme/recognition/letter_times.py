@@ -1,7 +1,7 @@
-"""When letters are signed: from where the networks say them to the moves of the hand.
+"""When letters are signed: from where the networks emit them to the moves of the hand.
 
-CTC says a letter for an instant, somewhere in its hold and mostly near the end of it. Between what
-it says of two letters the hand goes from the one to the other. The earlier letter ends where the
+CTC emits a letter for an instant, somewhere in its hold and mostly near the end of it. Between two
+letters that it emits the hand goes from the one to the other. The earlier letter ends where the
 hand leaves it; the later one begins half-way, where the hand is nearer to it than to the one
 before. So ``chereme.synthesis`` defines the times of what it makes.
 """
@@ -36,19 +36,19 @@ about that of a joint, in palms."""
 
 
 def letter_times(tokens: Sequence[Token], track: HandTrack, end: float) -> tuple[Token, ...]:
-    """``tokens`` of one stretch with the times of the letters instead of those at which a network
-    says them; text and probabilities stay.
+    """``tokens`` of one segment with the times of the letters instead of those at which a network
+    emits them; text and probabilities stay.
 
-    ``track``: the stretch, as a right hand; ``end``: the seconds at which its last frame does.
-    Letters stay in order, never overlap, and lie inside of the stretch.
+    ``track``: the segment, as a right hand; ``end``: the seconds at which its last frame does.
+    Letters stay in order, never overlap, and lie inside of the segment.
     """
     hand = _Hand(track)
     if not tokens or not len(hand.times):
         return tuple(tokens)
-    said = [(token.start + token.end) / 2 for token in tokens]
-    start = _begun(hand, tokens[0].text, said[0])
+    emitted = [(token.start + token.end) / 2 for token in tokens]
+    start = _begun(hand, tokens[0].text, emitted[0])
     timed = []
-    for (token, after), until in zip(pairwise(tokens), said[1:], strict=True):
+    for (token, after), until in zip(pairwise(tokens), emitted[1:], strict=True):
         begin = max(token.start, start + _SHORTEST)
         if token.text == after.text:
             move = hand.move(find_return, _placed, begin, until)
@@ -68,19 +68,19 @@ def letter_times(tokens: Sequence[Token], track: HandTrack, end: float) -> tuple
     return (*timed, replace(last, start=start, end=end))
 
 
-def _begun(hand: _Hand, letter: str, said: float) -> float:
+def _begun(hand: _Hand, letter: str, emitted: float) -> float:
     """When the hand has come half-way to the first letter: by the last of its moves before it."""
     begun = after = float(hand.first)
     view, later = (_shape, _shape) if letter in MOVING else (_placed, _joints)
-    while (move := hand.move(find_move, view, after, said)) and move.size > _CHANGED:
+    while (move := hand.move(find_move, view, after, emitted)) and move.size > _CHANGED:
         begun, after, view = move.at(0.5), move.end, later
     return begun
 
 
-def _left(hand: _Hand, said: float, end: float) -> float:
+def _left(hand: _Hand, emitted: float, end: float) -> float:
     """When the hand leaves the last letter: by the first of its moves after it, or not."""
     view = _placed
-    while (move := hand.move(find_move, view, said, end)) and move.size > _CHANGED:
+    while (move := hand.move(find_move, view, emitted, end)) and move.size > _CHANGED:
         end, view = move.start, _joints
     return end
 

@@ -1,4 +1,4 @@
-"""Cutting the track of the signing hand into the stretches that are read one by one."""
+"""Cutting the track of the signing hand into the segments that are read one by one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TOLERANCE = 1e-6
 
 
 def split(track: HandTrack, config: Segmentation) -> list[HandTrack]:
-    """The stretches of ``track`` between its long gaps, in order, each beginning and ending seen.
+    """The segments of ``track`` between its long gaps, in order, each beginning and ending seen.
 
     A gap is the time between two frames with the hand, beyond the one frame that is usual. What is
     shorter than ``config.min_duration`` is dropped: a hand that flits past spells nothing. Frames
@@ -38,10 +38,10 @@ def split(track: HandTrack, config: Segmentation) -> list[HandTrack]:
     ]
 
 
-def cut_as(track: HandTrack, pieces: Sequence[HandTrack]) -> list[HandTrack]:
-    """The stretches of ``track`` at the times of ``pieces`` of a track of the same frames."""
+def cut_as(track: HandTrack, segments: Sequence[HandTrack]) -> list[HandTrack]:
+    """The segments of ``track`` at the times of ``segments`` of a track of the same frames."""
     times = track.timestamps
-    ends = [np.searchsorted(times, [piece.timestamps[0], piece.timestamps[-1]]) for piece in pieces]
+    ends = [np.searchsorted(times, [part.timestamps[0], part.timestamps[-1]]) for part in segments]
     return [track.part(int(first), int(last)) for first, last in ends]
 
 

@@ -4,7 +4,7 @@ crops of the hands, cut in a second reading of the recording (``chereme.recognit
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,13 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chereme.hands.both import SIDES, both_hands, choose_frames
-from chereme.hands.crop import hand_box
 from chereme.hands.signing import bridge_gaps, signing_hand, to_right_hand
 from chereme.recognition.bundle import Bundle
 from chereme.recognition.config import IsolatedConfig
-from chereme.recognition.crops import BLOCK, cut_crops
-from chereme.recognition.hand_landmarks import read_again
-from chereme.recognition.prefetch import prefetch
+from chereme.recognition.crops import BLOCK, encode_again
 from chereme.recognition.report import Hand
 from chereme.recognition.stages import Stages
 from chereme.types import NUM_JOINTS, Handedness, HandTrack, Landmarks
@@ -82,20 +79,12 @@ def read_joints(
         if not wanted.any():
             continue
         present[:, place] = wanted
-        options = {name: value for name, value in reading.items() if name != "mirrored"}
-        until = times[: np.flatnonzero(wanted)[-1] + 1]
-        frames = read_again(source, until, **options)
-        boxes = hand_box(bridged, padding=given.crop.padding, smoothing=given.crop.smoothing)
         as_shown = np.zeros((len(times), 2), bool)
         as_shown[:, int(to_right_hand(track).mirrored)] = wanted
-        blocks = cut_crops(frames, boxes, as_shown, given.crop, mirrored=reading["mirrored"])
-        # The reading thread ends before what it reads is closed.
-        with closing(frames), closing(prefetch(stages.iterate("crop", blocks), depth=2)) as ready:
-            made = []
-            for block in ready:
-                with stages("network"):
-                    made.append(encode_crops(bundle, block.crops))
-        joints[wanted, place] = np.concatenate(made)
+        encode = partial(encode_crops, bundle)
+        joints[wanted, place] = encode_again(
+            source, [track], as_shown, given.crop, given.bridge, encode, stages, **reading
+        )
     return HandJoints(joints[chosen], present[chosen])
 
 

@@ -53,6 +53,6 @@ def seam(middles: Sequence[float], low: float, high: float) -> float:
     """Where between ``low`` and ``high`` to part two windows: in the middle of the widest gap
     between signs, of which ``middles`` are the middles, so that a sign which the later window sees
     a little earlier or later is neither lost nor read twice."""
-    places = [low, *sorted(m for m in middles if low < m < high), high]
-    before, after = max(pairwise(places), key=lambda gap: gap[1] - gap[0])
+    edges = [low, *sorted(m for m in middles if low < m < high), high]
+    before, after = max(pairwise(edges), key=lambda gap: gap[1] - gap[0])
     return (before + after) / 2
