@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from chereme.decoding.beam import beam_search
 from chereme.decoding.language_model import LanguageModel
 from chereme.errors import InputError
-from chereme.metrics.edits import Alignment, EditCounts, letter_accuracy
+from chereme.metrics.edits import EditCounts, letter_accuracy
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,6 @@ def tune(
     alphas: Sequence[float] = (0.0, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8),
     betas: Sequence[float] = (-0.5, 0.0, 0.5, 1.0, 1.5),
     widths: Sequence[int] = (5,),
-    min_log_prob: float = float("-inf"),
-    alignment: Alignment = "htk",
 ) -> list[Trial]:
     """Every setting of the grid on ``log_probs`` (one ``(T, V)`` per clip), best first.
 
@@ -51,16 +49,9 @@ def tune(
         for alpha in alphas:
             for beta in betas:
                 readings = [
-                    beam_search(
-                        clip,
-                        width=width,
-                        lm=lm,
-                        alpha=alpha,
-                        beta=beta,
-                        min_log_prob=min_log_prob,
-                    )[0].symbols
+                    beam_search(clip, width=width, lm=lm, alpha=alpha, beta=beta)[0].symbols
                     for clip in log_probs
                 ]
-                counts = letter_accuracy(targets, readings, alignment)
+                counts = letter_accuracy(targets, readings)
                 trials.append(Trial(width, alpha, beta, counts))
     return sorted(trials, key=lambda t: (t.counts.edits, t.width, t.alpha, abs(t.beta)))

@@ -11,41 +11,11 @@ from pathlib import Path
 from chereme.errors import InputError, some
 
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
-FILMS = frozenset(
-    [
-        ".mp4",
-        ".m4v",
-        ".mov",
-        ".qt",
-        ".mkv",
-        ".webm",
-        ".avi",
-        ".ts",
-        ".mts",
-        ".m2ts",
-        ".mpg",
-        ".mpeg",
-        ".m2v",
-        ".vob",
-        ".3gp",
-        ".3g2",
-        ".wmv",
-        ".asf",
-        ".flv",
-        ".f4v",
-        ".ogv",
-        ".mxf",
-        ".dv",
-        ".mjpeg",
-        ".mjpg",
-        ".h264",
-        ".h265",
-        ".hevc",
-        ".ivf",
-        ".gif",
-        ".apng",
-    ]
-)
+FILMS = frozenset((
+    ".mp4", ".m4v", ".mov", ".qt", ".mkv", ".webm", ".avi", ".ts", ".mts", ".m2ts", ".mpg",
+    ".mpeg", ".m2v", ".vob", ".3gp", ".3g2", ".wmv", ".asf", ".flv", ".f4v", ".ogv", ".mxf",
+    ".dv", ".mjpeg", ".mjpg", ".h264", ".h265", ".hevc", ".ivf", ".gif", ".apng",
+))  # fmt: skip
 SYSTEM_FOLDERS = ("__macosx", "__pycache__", "$recycle.bin", "system volume information", "@eadir")
 """Folders that people did not make, in lower case."""
 _DIGITS = re.compile(r"(\d+)")

@@ -172,24 +172,7 @@ class VideoReader:
         self.close()
 
 
-def open_video(
-    source: str | Path,
-    *,
-    limits: Limits | None = None,
-    rate: float | None = None,
-    strict: bool = False,
-    rotate: int = 0,
-    video_stream: int | None = None,
-) -> VideoReader:
-    """Open a video file, a picture or a folder of numbered pictures; see :class:`VideoReader`."""
-    return VideoReader(
-        source,
-        limits=limits,
-        rate=rate,
-        strict=strict,
-        rotate=rotate,
-        video_stream=video_stream,
-    )
+open_video = VideoReader
 
 
 def frame_times(path: str | Path) -> list[float]:

@@ -12,7 +12,6 @@ from chereme.systems.fingerspelling.temporal import (
     KERNELS,
     TemporalConv,
     parse_kernels,
-    steps_after,
     temporal_stride,
 )
 
@@ -22,8 +21,7 @@ def test_steps_are_those_that_the_network_leaves(pattern: str) -> None:
     conv = TemporalConv(pattern, 3, 4).eval()
     frames = torch.arange(1, 50)
     expected = [conv(torch.zeros(1, n, 3), None)[0].shape[1] for n in frames.tolist()]
-    assert steps_after(pattern, frames).tolist() == expected
-    assert [steps_after(pattern, n) for n in frames.tolist()] == expected
+    assert [-(-n // temporal_stride(pattern)) for n in frames.tolist()] == expected
     _, lengths = conv(torch.zeros(49, 49, 3), frames)
     assert lengths.tolist() == expected
 
@@ -32,7 +30,7 @@ def test_steps_of_the_published_recipe() -> None:
     """VAC pads each clip to 4 ceil(T / 4) + 12 frames for its unpadded K5, P2, K5, P2."""
     for frames in range(1, 60):
         padded = -(-frames // 4) * 4 + 12
-        assert steps_after("vac", frames) == ((padded - 4) // 2 - 4) // 2
+        assert -(-frames // temporal_stride("vac")) == ((padded - 4) // 2 - 4) // 2
     assert [temporal_stride(name) for name in ("unpooled", "default", "vac")] == [1, 2, 4]
 
 

@@ -123,7 +123,7 @@ def fingerspelling_losses(
 def infeasible(lengths: Tensor, targets: Tensor, target_lengths: Tensor) -> Tensor:
     """``(B,)`` True where CTC cannot spell the target: fewer steps than letters plus doubles.
 
-    ``lengths`` are steps of the output: before encoding, ``steps_after(kernels, frames)``.
+    ``lengths`` are steps of the output: before encoding, see ``temporal_stride``.
     """
     doubles = (targets[:, 1:] == targets[:, :-1]) & length_mask(
         target_lengths - 1, targets.shape[1] - 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Literal, NamedTuple, TypeVar
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -20,8 +20,6 @@ KERNELS = {
     "vac": "K5,P2,K5,P2",
     "unpooled": "K5,K5",
 }
-
-Lengths = TypeVar("Lengths", int, Tensor)
 
 
 class Layer(NamedTuple):
@@ -55,21 +53,16 @@ def parse_kernels(pattern: str) -> list[Layer]:
 
 
 def temporal_stride(pattern: str) -> int:
-    """Frames for each step that the pattern of kernels leaves."""
-    stride = 1
-    for kind, size in parse_kernels(pattern):
-        stride *= size if kind == "P" else 1
-    return stride
-
-
-def steps_after(pattern: str, frames: Lengths) -> Lengths:
-    """Steps left of clips of so many frames, exactly: ``ceil(frames / stride)``.
+    """Frames for each step that the pattern of kernels leaves: of a clip ``ceil(frames / stride)``.
 
     Choice: convolutions are padded with zeros and the last, incomplete window of a pooling counts.
     VAC pads each clip with copies of its first and last frame instead, to the same number of steps;
     without either, 12 frames would be lost in each clip and most official clips with them.
     """
-    return -(-frames // temporal_stride(pattern))
+    stride = 1
+    for kind, size in parse_kernels(pattern):
+        stride *= size if kind == "P" else 1
+    return stride
 
 
 class ConvLayer(nn.Module):
