@@ -8,7 +8,7 @@ from chereme.decoding import (
     ctc_log_likelihood,
     ctc_log_likelihoods,
     greedy,
-    said_or_silent,
+    symbols_or_blank,
 )
 from chereme.errors import InputError
 
@@ -166,7 +166,7 @@ def test_doubt_of_what_is_said_is_none_of_when():
         log_probs = np.log(probs)
     (narrow,) = align(log_probs, [1])
     assert (narrow.start_frame, narrow.end_frame) == (2, 3)
-    either = said_or_silent(log_probs, [1])
+    either = symbols_or_blank(log_probs, [1])
     np.testing.assert_allclose(np.exp(either).sum(axis=1), 1.0)
     np.testing.assert_allclose(np.exp(either[:, 0]), probs[:, 0])
     (span,) = align(either, [1])
@@ -180,7 +180,7 @@ def test_when_is_known_of_all_that_can_be_said(text, more, seed):
     rng = np.random.default_rng(seed)
     logits = rng.normal(size=(frames, 4)) * rng.choice([1.0, 300.0])
     log_probs = logits - np.logaddexp.reduce(logits, axis=1)[:, None]
-    spans = align(said_or_silent(log_probs, text), text)
+    spans = align(symbols_or_blank(log_probs, text), text)
     assert len(spans) == len(text)
     edges = [edge for span in spans for edge in (span.start_frame, span.end_frame)]
     assert edges == sorted(edges)

@@ -27,9 +27,9 @@ def track(seen: np.ndarray, fps: float = 30.0) -> HandTrack:
     )
 
 
-def frames(pieces: list[HandTrack], fps: float = 30.0) -> list[tuple[int, int]]:
+def frames(segments: list[HandTrack], fps: float = 30.0) -> list[tuple[int, int]]:
     return [
-        (round(piece.timestamps[0] * fps), round(piece.timestamps[-1] * fps)) for piece in pieces
+        (round(piece.timestamps[0] * fps), round(piece.timestamps[-1] * fps)) for piece in segments
     ]
 
 
@@ -65,8 +65,8 @@ def test_cuts_by_seconds_at_any_rate(fps: float) -> None:
 
 
 def test_pieces_keep_what_belongs_together() -> None:
-    pieces = split(track(pattern(30, 40, 30)), CONFIG)
-    for piece, first in zip(pieces, (0, 70), strict=True):
+    segments = split(track(pattern(30, 40, 30)), CONFIG)
+    for piece, first in zip(segments, (0, 70), strict=True):
         assert piece.present.all()
         np.testing.assert_array_equal(piece.landmarks[:, 0, 0], first + np.arange(30))
         assert piece.landmarks.shape == (30, 21, 3)

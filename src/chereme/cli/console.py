@@ -18,7 +18,7 @@ import typer
 from typer.core import TyperGroup
 
 from chereme.errors import CheremeError, UsageError
-from chereme.text.escapes import escape, escape_json
+from chereme.formats.escapes import escape, escape_json
 
 if TYPE_CHECKING:
     from rich.progress import Progress

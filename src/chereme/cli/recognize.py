@@ -16,8 +16,8 @@ from chereme.cli import options
 from chereme.cli.console import ProgressBar, say, tell_json, warn
 from chereme.cli.outputs import ALL, Job, parse_forms, plan
 from chereme.errors import UsageError
+from chereme.formats.escapes import escape
 from chereme.recognition.tasks import TASKS, Task
-from chereme.text.escapes import escape
 
 if TYPE_CHECKING:
     from chereme.formats.eaf_writing import ElanStyle

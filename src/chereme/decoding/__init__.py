@@ -8,7 +8,7 @@ from chereme.decoding.ctc import (
     ctc_log_likelihood,
     ctc_log_likelihoods,
     greedy,
-    said_or_silent,
+    symbols_or_blank,
 )
 from chereme.decoding.language_model import LanguageModel, OnnxLanguageModel
 from chereme.decoding.rescoring import Scorer, likeliest_text
@@ -26,5 +26,5 @@ __all__ = [
     "ctc_log_likelihoods",
     "greedy",
     "likeliest_text",
-    "said_or_silent",
+    "symbols_or_blank",
 ]

@@ -126,7 +126,7 @@ def ctc_log_likelihoods(log_probs: ArrayLike, texts: Sequence[Sequence[int]]) ->
     return np.where(silent, last, np.logaddexp(last, one_before))
 
 
-def said_or_silent(log_probs: ArrayLike, symbols: Sequence[int]) -> Log:
+def symbols_or_blank(log_probs: ArrayLike, symbols: Sequence[int]) -> Log:
     """``log_probs`` where it is known that ``symbols`` are said, and the question is only when: all
     that is not blank is shared out among them, so that doubt of which they are is none of whether
     there is any."""

@@ -21,9 +21,9 @@ import numpy as np
 
 from chereme.errors import UsageError
 from chereme.formats.eaf_writing import ElanStyle, render_eaf
+from chereme.formats.escapes import escape
 from chereme.formats.outputs import write_file
 from chereme.formats.words import no_times, split_words, to_milliseconds
-from chereme.text.escapes import escape
 from chereme.types import Token, Transcript
 
 JSON_SCHEMA_VERSION = 2  # 2: glosses are tokens, hypotheses and ranked glosses are alternatives

@@ -88,20 +88,15 @@ class HandLayer(nn.Module):
         super().__init__()
         if components is not None and not 1 <= components <= POSE:
             raise UsageError(f"components: expected 1..{POSE} or None, got {components}")
-        tips = next(iter(template.tips)) if tips is None else tips
-        if tips not in template.tips:
-            raise UsageError(
-                f"tips: hand {template.name!r} has {', '.join(template.tips)}; got {tips!r}"
-            )
         self.template = template
         self.components = components
         self.flat_hand_mean = flat_hand_mean
         self.num_betas = template.shapedirs.shape[2]
         self.num_vertices = len(template.v_template)
         self._corrects = bool(template.posedirs.any())
-        self._register(template, tips, dtype or torch.get_default_dtype())
+        self._register(template, template.tip_vertices(tips), dtype or torch.get_default_dtype())
 
-    def _register(self, template: HandTemplate, tips: str, dtype: torch.dtype) -> None:
+    def _register(self, template: HandTemplate, tips: tuple[int, ...], dtype: torch.dtype) -> None:
         """Buffers in the layouts that the computation wants.
 
         They are not part of the state dict: a checkpoint must not carry a template's data, which
@@ -136,7 +131,7 @@ class HandLayer(nn.Module):
         keep("by_level", _BY_LEVEL, torch.int64)
         keep("by_joint", [_LEVEL_OF[j] for j in range(JOINTS)], torch.int64)
         keep("landmarks", _LANDMARKS, torch.int64)
-        keep("tips", template.tips[tips], torch.int64)
+        keep("tips", tips, torch.int64)
         keep("faces", template.faces.copy(), torch.int64)
         keep("bottom", [[[0.0, 0.0, 0.0, 1.0]]])
 

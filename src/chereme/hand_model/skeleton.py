@@ -18,6 +18,32 @@ from chereme.hand_model.layer import FINGERS, HandLayer
 from chereme.hand_model.template import JOINTS, HandTemplate
 
 
+def landmark_template(template: HandTemplate, tips: Sequence[int]) -> HandTemplate:
+    """A template of 21 vertices with exactly the landmarks of ``template``, without its skin.
+
+    16 vertices are its joints at rest, each its own joint's regressor, as rest joints are linear in
+    the mesh and no pose corrects them; five are the vertices ``tips``, thumb first. It costs a
+    small part of the whole mesh.
+    """
+    tips, regressor = list(tips), template.joint_regressor
+    joints = np.eye(JOINTS, JOINTS + FINGERS)
+    return replace(
+        template,
+        v_template=np.concatenate([regressor @ template.v_template, template.v_template[tips]]),
+        shapedirs=np.concatenate(
+            [np.tensordot(regressor, template.shapedirs, 1), template.shapedirs[tips]]
+        ),
+        posedirs=np.concatenate(
+            [np.zeros((JOINTS, *template.posedirs.shape[1:])), template.posedirs[tips]]
+        ),
+        joint_regressor=joints,
+        weights=np.concatenate([joints[:, :JOINTS], template.weights[tips]]),
+        faces=np.array([[0, 1, 2]]),
+        tips={"landmarks": tuple(range(JOINTS, JOINTS + FINGERS))},
+        extras={},
+    )
+
+
 class Skeleton:
     """Landmarks of a template, float64.
 
@@ -31,25 +57,7 @@ class Skeleton:
     def __init__(
         self, template: HandTemplate, tips: Sequence[int], axes: NDArray[np.floating[Any]]
     ) -> None:
-        # A hand whose vertices are its joints and its fingertips has the landmarks of the whole,
-        # as rest joints are linear in the mesh and no pose corrects them.
-        tips = list(tips)
-        joints = np.eye(JOINTS, JOINTS + FINGERS)
-        regressor = template.joint_regressor
-        bare = replace(
-            template,
-            v_template=np.concatenate([regressor @ template.v_template, template.v_template[tips]]),
-            shapedirs=np.concatenate(
-                [np.tensordot(regressor, template.shapedirs, 1), template.shapedirs[tips]]
-            ),
-            posedirs=np.concatenate(
-                [np.zeros((JOINTS, *template.posedirs.shape[1:])), template.posedirs[tips]]
-            ),
-            joint_regressor=joints,
-            weights=np.concatenate([joints[:, :JOINTS], template.weights[tips]]),
-            faces=np.array([[0, 1, 2]]),
-            tips={"all": tuple(range(JOINTS, JOINTS + FINGERS))},
-        )
+        bare = landmark_template(template, tips)
         self._layer = HandLayer(bare, flat_hand_mean=True, dtype=torch.float64)
         self.axes = torch.as_tensor(axes, dtype=torch.float64)
         self.shapes = self._layer.num_betas

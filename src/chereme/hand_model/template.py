@@ -150,6 +150,16 @@ class HandTemplate:
         contiguous = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
         Path(path).write_bytes(save(contiguous, metadata=metadata))
 
+    def tip_vertices(self, name: str | None = None) -> tuple[int, ...]:
+        """The fingertip vertices of that name, thumb first; None: the first set there is.
+
+        UsageError for a name that there is not.
+        """
+        name = next(iter(self.tips)) if name is None else name
+        if name not in self.tips:
+            raise UsageError(f"tips: hand {self.name!r} has {', '.join(self.tips)}; got {name!r}")
+        return self.tips[name]
+
     def mirrored(self) -> HandTemplate:
         """The other hand: the mirror image in x.
 

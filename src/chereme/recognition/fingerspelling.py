@@ -44,7 +44,7 @@ from chereme.recognition.plausibility import judge
 from chereme.recognition.recognizer import BaseRecognizer, check_hand, with_timings
 from chereme.recognition.report import (
     Hand,
-    hands_seen,
+    detected_hands,
     palm_fraction,
     warnings_about,
     why_no_hand,
@@ -226,7 +226,7 @@ class Recognizer(BaseRecognizer):
         landmarks, readers, turns = detected.landmarks, given.readers, given.turns
         info: dict[str, Any] = {
             **detected.info,
-            "hands": hands_seen(landmarks),
+            "hands": detected_hands(landmarks),
             "hand_coverage": 0.0,
             "signing_hand": None,
             "decoding": decoding_info(readers, self._search_options),

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chereme.decoding import Hypothesis, Span, align, beam_search, greedy, said_or_silent
+from chereme.decoding import Hypothesis, Span, align, beam_search, greedy, symbols_or_blank
 from chereme.decoding.ctc import ctc_log_likelihoods
 from chereme.decoding.generation import GenerationConfig, generate, may_follow
 from chereme.formats.tracks import PoseTracks
@@ -209,10 +209,10 @@ class GlossDecoder:
                 None if spans is None else spans[places[-1]].end_frame,
                 float(np.prod([chances[place] for place in places])),
             )
-            for gloss, places in self.vocabulary.decode_places(symbols)
+            for gloss, places in self.vocabulary.decode_indices(symbols)
         )
 
 
 def _spans(log_probs: NDArray[np.float64], symbols: Symbols) -> list[Span]:
     """The frames in which glosses are signed that were read."""
-    return align(said_or_silent(log_probs, symbols), symbols)
+    return align(symbols_or_blank(log_probs, symbols), symbols)

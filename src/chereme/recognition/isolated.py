@@ -24,7 +24,7 @@ from chereme.recognition.crops import pictures_of
 from chereme.recognition.hand_landmarks import HandLandmarks, Progress
 from chereme.recognition.recognizer import BaseRecognizer, check_hand, with_timings
 from chereme.recognition.registry import resolve
-from chereme.recognition.report import LOW_COVERAGE, Hand, hands_seen, why_no_hand
+from chereme.recognition.report import LOW_COVERAGE, Hand, detected_hands, why_no_hand
 from chereme.recognition.sign_crops import HandJoints, encode_crops, read_joints
 from chereme.recognition.stages import Stages
 from chereme.recognition.streams import Stream, describe
@@ -175,7 +175,7 @@ class IsolatedRecognizer(BaseRecognizer):
         span = sign_span(confidence)
         info: dict[str, Any] = {
             **detected.info,
-            "hands": hands_seen(landmarks),
+            "hands": detected_hands(landmarks),
             "hand_coverage": 0.0,
             "frames_read": 0,
             "sign_start": None,

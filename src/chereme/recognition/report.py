@@ -36,7 +36,7 @@ def no_hand_in(frames: int) -> str:
     )
 
 
-def hands_seen(landmarks: Landmarks) -> list[dict[str, Any]]:
+def detected_hands(landmarks: Landmarks) -> list[dict[str, Any]]:
     """What is reported of every hand in the recording; lengths in palm lengths."""
     return [
         {

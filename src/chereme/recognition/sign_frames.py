@@ -72,7 +72,7 @@ def _moments(first: float, count: int, rate: float, until: float) -> tuple[float
     return tuple(times)
 
 
-def as_seen(frame: Frame, mirrored: bool) -> NDArray[np.uint8]:
+def encoded_frame(frame: Frame, mirrored: bool) -> NDArray[np.uint8]:
     """The picture of a frame as others see the signer."""
     return np.ascontiguousarray(frame.image[:, ::-1]) if mirrored else frame.image
 
@@ -102,7 +102,7 @@ class FrameEncoder:
         times: list[tuple[float, ...]] = []
         signers: list[bool] = []
         for frame, moments in sampled(frames, rate):
-            image = as_seen(frame, self._mirrored)
+            image = encoded_frame(frame, self._mirrored)
             with self._stages("picture"):
                 pictures.append(letterbox(image, size))
             times.append(moments)
@@ -171,7 +171,7 @@ class HandFollower:
         """The hands in them, ``rate`` moments a second."""
         self._detector.reset()
         for frame, moments in sampled(frames, rate):
-            image = as_seen(frame, self._mirrored)
+            image = encoded_frame(frame, self._mirrored)
             with self._stages("detect"):
                 hands = tuple(self._detector.detect(image, frame.timestamp))
             for time in moments:

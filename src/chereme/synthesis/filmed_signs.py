@@ -115,7 +115,7 @@ class _Seen(NamedTuple):
     found: NDArray[np.bool_]  # (T,)
 
 
-class SignFootage(RenderedClip):
+class RenderedSign(RenderedClip):
     """A rendered clip, and where the signer's body is in its finished pictures."""
 
     def body(self) -> dict[str, Floats]:
@@ -258,14 +258,14 @@ class FilmedSigns:
         return TrackedClip(sample, replace(track, mirrored=side == "left"), Path(name), truth=truth)
 
     # -- what is filmed --------------------------------------------------------------------------
-    def _footage(self, clip: int) -> SignFootage:
+    def _footage(self, clip: int) -> RenderedSign:
         rng = np.random.default_rng([self.seed, clip])
         shown = perform(
             self.gloss(clip), clip % self.signers, self.seed, rng, self.rate, substeps=SUBSTEPS
         )
         height = 2 * round(rng.uniform(*_HEIGHTS) / 2)
         other = None if shown.other is None else replace(shown.motion, hand=shown.other)
-        return SignFootage(
+        return RenderedSign(
             shown.motion,
             shown.who,
             _scene(rng, 2 * round(height * 2 / 3), height),
@@ -277,7 +277,7 @@ class FilmedSigns:
     def _rng(self, clip: int, purpose: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, clip, purpose])
 
-    def _detected(self, clip: int, rendered: SignFootage, hand: int) -> _Seen:
+    def _detected(self, clip: int, rendered: RenderedSign, hand: int) -> _Seen:
         """Joints with errors, most of the large ones noticed (a low confidence)."""
         rng = self._rng(clip, hand)
         truth = rendered.landmarks.landmarks[:, hand].astype(np.float64)
@@ -294,7 +294,7 @@ class FilmedSigns:
             found = inside.mean(axis=1) >= inside.mean(axis=1).max()
         return _Seen(points, sure.clip(0.05, 1.0), found)
 
-    def _keypoints(self, clip: int, rendered: SignFootage, seen: Sequence[_Seen]) -> Floats:
+    def _keypoints(self, clip: int, rendered: RenderedSign, seen: Sequence[_Seen]) -> Floats:
         """``(T, 3 N)``: what a detector of whole people finds in each frame."""
         rng = self._rng(clip, 2)
         layout, camera = keypoint_layout(LAYOUT), rendered.camera
@@ -329,7 +329,7 @@ class FilmedSigns:
     def _cut(
         self,
         clip: int,
-        rendered: SignFootage,
+        rendered: RenderedSign,
         frames: NDArray[np.intp],
         found: NDArray[np.bool_],
         boxes: FloatArray,
@@ -355,7 +355,7 @@ class FilmedSigns:
         return jpegs
 
     def _whole(
-        self, clip: int, rendered: SignFootage, frames: NDArray[np.intp]
+        self, clip: int, rendered: RenderedSign, frames: NDArray[np.intp]
     ) -> list[bytes | None]:
         import cv2
 

@@ -26,7 +26,7 @@ from chereme.formats.manifests import Item, write_manifest
 from chereme.formats.tracks import PoseTracks, one_track, write_tracks
 from chereme.hands.camera import Camera
 from chereme.synthesis.corpus import open_hand
-from chereme.synthesis.filmed_signs import SignFootage
+from chereme.synthesis.filmed_signs import RenderedSign
 from chereme.synthesis.rendered_clips import SUBSTEPS
 from chereme.synthesis.rendering.film import tone_map
 from chereme.synthesis.rendering.renderer import Quality, render
@@ -53,7 +53,7 @@ _SHUTTER = 0.0
 _DRAWN = Quality(samples=2, shadow_map=0.0, occlusion=0.0)
 
 
-class RenderedSigning(SignFootage):
+class RenderedSigning(RenderedSign):
     """A signer both of whose hands sign; ``scene.origin`` is the pit of the neck."""
 
     def _other(self, other: Motion) -> Any:

@@ -199,9 +199,9 @@ class GlossVocabulary:
 
         InputError for an id that is none.
         """
-        return tuple(gloss for gloss, _ in self.decode_places(ids))
+        return tuple(gloss for gloss, _ in self.decode_indices(ids))
 
-    def decode_places(self, ids: Iterable[int]) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    def decode_indices(self, ids: Iterable[int]) -> tuple[tuple[str, tuple[int, ...]], ...]:
         """The glosses that `decode` gives, each with the places of the ids that it is made of."""
         glosses: list[str] = []
         places: list[list[int]] = []

@@ -8,12 +8,8 @@ import torch
 from chereme.errors import UsageError
 from chereme.hand_model import HandLayer, HandTemplate
 from chereme.hand_model.camera import weak_perspective
-from chereme.systems.signbert.decoder import (
-    DecoderConfig,
-    HandModelDecoder,
-    build_decoder,
-    landmark_template,
-)
+from chereme.hand_model.skeleton import landmark_template
+from chereme.systems.signbert.decoder import DecoderConfig, HandModelDecoder, build_decoder
 
 
 @pytest.fixture(scope="module")
@@ -42,12 +38,12 @@ def test_joints_are_those_of_the_whole_hand_seen_by_the_camera(template: HandTem
 def test_landmarks_without_the_skin_are_the_same_for_any_pose_of_the_whole_hand() -> None:
     torch.manual_seed(1)
     for template in (HandTemplate.load("open"), HandTemplate.load("open", side="left")):
-        short = landmark_template(template, "pad")
+        short = landmark_template(template, template.tips["pad"])
         assert short.v_template.shape == (21, 3)
-        settings = {"flat_hand_mean": True, "tips": "pad", "dtype": torch.float64}
-        given = torch.randn(4, 10), torch.randn(4, 45), torch.randn(4, 3)
-        found = HandLayer(short, **settings)(*given)  # type: ignore[arg-type]
-        wanted = HandLayer(template, **settings)(*given)  # type: ignore[arg-type]
+        settings = {"flat_hand_mean": True, "dtype": torch.float64}
+        inputs = torch.randn(4, 10), torch.randn(4, 45), torch.randn(4, 3)
+        found = HandLayer(short, **settings)(*inputs)  # type: ignore[arg-type]
+        wanted = HandLayer(template, tips="pad", **settings)(*inputs)  # type: ignore[arg-type]
         assert found.joints.allclose(wanted.joints, atol=1e-12)
         assert found.joints16.allclose(wanted.joints16, atol=1e-12)
 

@@ -175,7 +175,7 @@ def test_a_made_sentence_knows_it_too() -> None:
     made = concat(clips, 0.3)
     order = [int(n) for n, _ in groupby(made.shown[made.shown >= 0])]  # type: ignore[index]
     assert order == [0, 1, 2]
-    slow = made.at_places(np.arange(0, made.frames - 0.5, 0.5))
+    slow = made.at_frames(np.arange(0, made.frames - 0.5, 0.5))
     assert slow.shown is not None
     assert abs((slow.shown == 1).sum() - 2 * (made.shown == 1).sum()) <= 1
     unknown = replace(clips[0], shown=None)

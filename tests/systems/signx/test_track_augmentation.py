@@ -82,13 +82,13 @@ def test_time_is_warped_in_order_from_the_first_frame_to_the_last() -> None:
 
 def test_between_frames_classes_and_lost_numbers_are_taken_from_the_nearer_one() -> None:
     track = np.array([[0.0, 0, 0], [1, np.nan, 2]])
-    clip = one_track(PLAIN.name, track, 30.0).at_places(np.array([0.25, 0.75]))
+    clip = one_track(PLAIN.name, track, 30.0).at_frames(np.array([0.25, 0.75]))
     np.testing.assert_array_equal(
         numbers(clip, PLAIN.name), np.array([[0.25, 0, 0.5], [0.75, np.nan, 1.5]], np.float32)
     )
     classes = np.zeros((2, 576))
     classes[1] = 8
-    sapiens = numbers(one_track("sapiens", classes, 30.0).at_places(np.array([0.25])), "sapiens")
+    sapiens = numbers(one_track("sapiens", classes, 30.0).at_frames(np.array([0.25])), "sapiens")
     assert (sapiens == 0).all()
 
 

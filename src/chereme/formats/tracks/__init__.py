@@ -216,9 +216,9 @@ class PoseTracks:
             raise UsageError(f"rate: expected a positive number of frames a second, got {rate}")
         count = max(1, round(self.frames * rate / self.rate))
         place = np.minimum(np.arange(count) * self.rate / rate, self.frames - 1)
-        return replace(self.at_places(place), rate=rate)
+        return replace(self.at_frames(place), rate=rate)
 
-    def at_places(self, places: NDArray[np.float64]) -> PoseTracks:
+    def at_frames(self, places: NDArray[np.float64]) -> PoseTracks:
         """The clip at other moments, in frames from 0, as ``at_rate`` takes those in between."""
         before = np.floor(places).astype(np.intp).clip(0, self.frames - 1)
         after = np.minimum(before + 1, self.frames - 1)

@@ -11,13 +11,13 @@ from torch import Tensor, nn
 
 from chereme.errors import BundleError
 from chereme.hand_model import HandTemplate
+from chereme.hand_model.skeleton import landmark_template
 from chereme.recognition.bundle import Bundle
 from chereme.recognition.config import CLASSIFIER, ENCODER
 from chereme.recognition.sign_crops import encode_crops
 from chereme.systems.hand_aware.decoder import HandDecoder, turn
 from chereme.systems.hand_aware.recognizer import UNIT, HandAwareRecognizer
 from chereme.systems.hand_aware.task import load_hand_aware
-from chereme.systems.signbert.decoder import landmark_template
 from chereme.training.export import ExportSpec, Outputs, Traced, best_glosses, known_of_glosses
 
 _CROPS = 3  # frames of the clips of the example
@@ -33,7 +33,7 @@ class CropEncoder(nn.Module):
         super().__init__()
         self.encoder, self.frame = model.encoder, model.config.frame
         template = HandTemplate.load(model.config.template, side="right")
-        points = landmark_template(template, model.config.tips)
+        points = landmark_template(template, template.tip_vertices(model.config.tips))
         self.layer = HandDecoder(points, components=model.config.components).layer
 
     def forward(self, crops: Tensor) -> Tensor:

@@ -6,10 +6,9 @@ Shapes: B clips, T frames, H hands; any other leading dimensions do as well.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -18,7 +17,7 @@ from chereme.errors import UsageError
 from chereme.hand_model import HandLayer, HandTemplate
 from chereme.hand_model.camera import weak_perspective
 from chereme.hand_model.rotations import rot6d_to_matrix
-from chereme.hand_model.template import JOINTS as MODEL_JOINTS
+from chereme.hand_model.skeleton import landmark_template
 from chereme.systems.signbert.tokens import JOINTS
 
 # Where training starts: a hand that fills the crop (crop units a metre), upright, its palm to the
@@ -72,35 +71,6 @@ class Decoded(NamedTuple):
     hand: HandParameters | None
 
 
-def landmark_template(template: HandTemplate, tips: str | None = None) -> HandTemplate:
-    """A template of 21 vertices with exactly the landmarks of ``template``, without its skin.
-
-    16 vertices are its joints at rest, each its own joint's regressor; five are the fingertips.
-    Decoding needs no more of a mesh, and it costs a small part of the whole.
-    """
-    tips = next(iter(template.tips)) if tips is None else tips
-    if tips not in template.tips:
-        raise UsageError(
-            f"tips: hand {template.name!r} has {', '.join(template.tips)}; got {tips!r}"
-        )
-    ids, regressor = list(template.tips[tips]), template.joint_regressor
-    posedirs = template.posedirs[ids]
-    eye = np.eye(MODEL_JOINTS)
-    return replace(
-        template,
-        v_template=np.concatenate([regressor @ template.v_template, template.v_template[ids]]),
-        shapedirs=np.concatenate(
-            [np.einsum("jv,vcb->jcb", regressor, template.shapedirs), template.shapedirs[ids]]
-        ),
-        posedirs=np.concatenate([np.zeros((MODEL_JOINTS, *posedirs.shape[1:])), posedirs]),
-        joint_regressor=np.concatenate([eye, np.zeros((MODEL_JOINTS, len(ids)))], axis=1),
-        weights=np.concatenate([eye, template.weights[ids]]),
-        faces=np.array([[0, 1, 2]]),
-        tips={tips: tuple(range(MODEL_JOINTS, MODEL_JOINTS + len(ids)))},
-        extras={},
-    )
-
-
 class HandModelDecoder(nn.Module):
     """One fully connected layer D, the hand model, and a weak-perspective camera.
 
@@ -116,7 +86,7 @@ class HandModelDecoder(nn.Module):
                 f"template: expected a right hand, got {config.template!r}, a left one"
             )
         self.layer = HandLayer(
-            landmark_template(template, config.tips),
+            landmark_template(template, template.tip_vertices(config.tips)),
             flat_hand_mean=False,
             components=config.components,
         )

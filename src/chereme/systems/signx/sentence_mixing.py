@@ -157,7 +157,7 @@ def concat(clips: Sequence[PoseTracks], bridge: float) -> PoseTracks:
         {name: np.concatenate([clip.present[name] for clip in clips]) for name in first.values},
         shown=np.concatenate(shown) if len(shown) == len(clips) else None,
     )
-    return whole.at_places(np.concatenate(places[:-1]))
+    return whole.at_frames(np.concatenate(places[:-1]))
 
 
 def shown_in(sentence: Sentence, clip: PoseTracks) -> NDArray[np.intp] | None:

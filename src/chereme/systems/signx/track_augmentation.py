@@ -141,7 +141,7 @@ class TrackAugmentation:
     ) -> PoseTracks:
         """``clip`` as it might have been signed, or tracked, another time; ``spread[name] (W,)``:
         of the training data, without which there is no noise."""
-        clip = clip.at_places(self._places(clip.frames, clip.rate, rng))
+        clip = clip.at_frames(self._places(clip.frames, clip.rate, rng))
         scale, stretch = rng.normal(0, self.scale), rng.normal(0, self.stretch)
         size = np.exp([scale + stretch, scale - stretch])
         shift = rng.normal(0, self.shift, 2)

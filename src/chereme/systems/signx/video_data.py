@@ -189,7 +189,7 @@ class _Windows(Dataset[VideoClip]):
         sentence = data.sentences["train"][window.index]
         pictures = data.pictures_of(sentence)
         part = slice(window.first, window.first + window.count)
-        clip = data.tracks_of(sentence).at_places(np.arange(part.start, part.stop, dtype=float))
+        clip = data.tracks_of(sentence).at_frames(np.arange(part.start, part.stop, dtype=float))
         images = pictures.images[part]
         if data.pictures is not None:
             rng = np.random.default_rng([data.seed, self._epoch, window.draw, 1])

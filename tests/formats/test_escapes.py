@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from chereme.text.escapes import escape, escape_json
+from chereme.formats.escapes import escape, escape_json
 
 
 @pytest.mark.parametrize(
