@@ -46,7 +46,8 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("hands.npz", "hands.pose"):
         write_landmarks(fakes.spell("vail"), folder / name)
     tokens = tuple(Token(c, 0.3 * i, 0.3 * i + 0.2, 0.9) for i, c in enumerate("abcdef"))
-    save(write(Transcript("abcdef", tokens), "film.mp4", "eaf", directory=folder), folder / "marks.eaf")
+    marks = write(Transcript("abcdef", tokens), "film.mp4", "eaf", directory=folder)
+    save(marks, folder / "marks.eaf")
     rows = ["path,label,id,signer,split,start,end,hand,language"]
     rows += [f"hands.npz,vail,{n},s{n % 3},train,{n / 10},{n / 10 + 1},auto,ase" for n in range(9)]
     (folder / "table.csv").write_text("\n".join(rows))
