@@ -352,7 +352,7 @@ def test_digits_are_in_the_studio_collection_alone(root: Path) -> None:
     found.save(root / "digits.npz")
     assert same(Exemplars.load(root / "digits.npz"), found)
     (root / "letters_studio" / "index.csv").unlink()
-    with pytest.raises(InputError, match="digits are in the collection letters_studio"):
+    with pytest.raises(InputError, match="expected the collection letters_studio"):
         build_exemplars(root, detector, digits=True)
 
 

@@ -16,9 +16,7 @@ import cv2
 import numpy as np
 import pytest
 
-from chereme.datasets import chicagofswild, greek
 from chereme.datasets.clips import CropSettings
-from chereme.datasets.corpus import Corpus
 from chereme.datasets.folders import read
 from chereme.datasets.preparation import Preparation
 from chereme.datasets.prepare import check_settings, prepare_crops, read_settings
@@ -374,52 +372,3 @@ def test_a_detector_that_cannot_be_made_is_no_fault_of_the_clips(
     with pytest.raises(InputError, match="no hand_landmarker"):
         run(source, tmp_path, make_detector=lacking)
     assert read_status(tmp_path) == []
-
-
-def chicago(folder: Path, table: Callable[..., Path]) -> Corpus:
-    """The data set in small: five clips, one without label, one that lacks most frames."""
-    header = "filename,url,start_time,number_of_frames,width,height,label_proc,label_raw,"
-    rows: list[list[Any]] = [(header + "label_notes,partition,signer").split(",")]
-    for i, (split, label) in enumerate(
-        [("train", "ab"), ("train", "c d"), ("dev", "e"), ("test", ""), ("test", "f")]
-    ):
-        name = f"aslized/one_{i:04d}"
-        write_frames(folder / "ChicagoFSWild-Frames" / name, 4 if i == 4 else 8, left=i == 1)
-        count = 9 if i == 0 else 8
-        rows.append([name, "", "", count, 160, 120, label, label, "", split, f"s{i}"])
-    table(folder / "ChicagoFSWild.csv", *rows)
-    return chicagofswild.read(folder)
-
-
-def test_chicagofswild(tmp_path: Path, table: Callable[..., Path]) -> None:
-    corpus = chicago(tmp_path / "data", table)
-    result = prepare_crops(corpus, tmp_path / "out", size=SIZE, make_detector=ColourDetectors())
-    assert result.report().splitlines()[:2] == [
-        "ChicagoFSWild: 2 of 5 clips prepared (7,304 published)",
-        "  dropped 3: 2 too many frames missing, 1 no label",
-    ]
-    (train,) = read_shards(tmp_path / "out", "train")
-    (dev,) = read_shards(tmp_path / "out", "dev")
-    assert (train.id, train.label, train.signer) == ("aslized/one_0001", "c d", "s1")
-    assert (train.handedness, train.rate) == ("left", 30.0)
-    assert dev.label == "e"
-
-
-def test_greek(tmp_path: Path, table: Callable[..., Path]) -> None:
-    rows: list[list[str]] = [["path", "label", "signer"]]
-    for i in range(14):
-        write_frames(tmp_path / "data" / f"clip{i}", 4)
-        rows.append([f"clip{i}", "Νάς", f"signer{i % 7}"])
-    table(tmp_path / "data" / "manifest.csv", *rows)
-    corpus = greek.read(tmp_path / "data", 1)
-    result = prepare_crops(corpus, tmp_path / "out", size=SIZE, make_detector=ColourDetectors())
-    assert result.done == 14
-    signers = {
-        split: {s.signer for s in read_shards(tmp_path / "out", split)}
-        for split in ("train", "dev", "test")
-    }
-    assert len(signers["test"]) == 1
-    assert not signers["test"] & (signers["train"] | signers["dev"])
-    assert next(read_shards(tmp_path / "out", "test")).label == "νασ"
-    with pytest.raises(UsageError, match="was prepared otherwise"):
-        prepare_crops(greek.read(tmp_path / "data", 2), tmp_path / "out", size=SIZE)

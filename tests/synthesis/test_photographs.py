@@ -143,7 +143,7 @@ def test_a_signer_who_is_not_there_is_refused(root: Path) -> None:
 
 
 def test_a_missing_collection_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"index\.csv: not found; expected the collections"):
+    with pytest.raises(InputError, match=r"index\.csv: not found; expected the collection"):
         PhotographClips(tmp_path, 3)
 
 

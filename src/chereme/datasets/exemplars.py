@@ -36,6 +36,11 @@ _SILENT_DIGITS = "3578"
 # Letters whose handshape in the handshape manual also has the letter's orientation (palm view).
 UPRIGHT_LETTERS = "abdefiklrstuvwxy"
 _MOTION_FRAMES = 24
+_RECORDED = "letters_landmarks/borisgraudt.npz"
+_COLLECTIONS = (
+    *("letters_studio/index.csv", "letters_wild/index.csv", "handshapes_261/index.csv"),
+    *(_RECORDED, "transitions_animation/index.csv"),
+)
 
 Floats = NDArray[np.floating[Any]]
 
@@ -132,32 +137,16 @@ class _Photo:
     aspect: float = 1.0  # width to multiply by to undo a stretch
 
 
-def _check(root: Path, digits: bool) -> None:
-    """``InputError`` if a collection is missing, before any long work."""
-    studio = root / "letters_studio" / "index.csv"
-    if digits:
-        if not studio.is_file():
-            raise InputError(
-                f"{studio}: not found; digits are in the collection letters_studio, which was "
-                "expected in the root folder"
-            )
-        return
-    for path in (
-        studio,
-        root / "letters_wild" / "index.csv",
-        root / "handshapes_261" / "index.csv",
-        _recorded(root),
-        root / "transitions_animation" / "index.csv",
-    ):
-        if not path.is_file():
-            raise InputError(
-                f"{path}: not found; expected the collections letters_studio, letters_wild, "
-                "handshapes_261, letters_landmarks and transitions_animation in the root folder"
-            )
-
-
-def _recorded(root: Path) -> Path:
-    return root / "letters_landmarks" / "borisgraudt.npz"
+def collection_file(root: Path, name: str) -> Path:
+    """A file of one of the collections in ``root``, by its folder and name. InputError if it is not
+    there."""
+    path = root / name
+    if not path.is_file():
+        raise InputError(
+            f"{path}: not found; expected the collection {name.partition('/')[0]} in the root "
+            "folder, with the others that are needed (docs/training.md)"
+        )
+    return path
 
 
 def rows_of(path: Path) -> Iterator[dict[str, str]]:
@@ -165,18 +154,14 @@ def rows_of(path: Path) -> Iterator[dict[str, str]]:
         yield from csv.DictReader(file)
 
 
-def _digits(root: Path) -> Iterator[_Photo]:
+def _photos(root: Path, digits: bool) -> Iterator[_Photo]:
+    shown = DIGITS if digits else LETTERS + _SILENT_DIGITS
     for row in rows_of(root / "letters_studio" / "index.csv"):
-        if row["label"] in DIGITS:
-            path = root / "letters_studio" / row["path"]
-            yield _Photo(path, row["label"], row["signer"], "right")
-
-
-def _photos(root: Path) -> Iterator[_Photo]:
-    for row in rows_of(root / "letters_studio" / "index.csv"):
-        if row["label"] in LETTERS or row["label"] in _SILENT_DIGITS:
-            label = row["label"] if row["label"] in LETTERS else ""
+        if row["label"] in shown:
+            label = row["label"] if digits or row["label"] in LETTERS else ""
             yield _Photo(root / "letters_studio" / row["path"], label, row["signer"], "right")
+    if digits:
+        return
     for row in rows_of(root / "letters_wild" / "index.csv"):
         # Stretched from 3:4 to a square in the collection. Handedness is partly guessed there.
         yield _Photo(root / "letters_wild" / row["path"], row["label"], "wild", None, 0.75)
@@ -256,7 +241,7 @@ def _recordings(root: Path) -> Iterator[tuple[Floats, str, str]]:
     """Letter recordings of the landmark collection: ``(21, 3), label, signer``, every third frame.
 
     They show a mirrored right (or a left) hand: the thumb is on the wrong side."""
-    with np.load(_recorded(root), allow_pickle=False) as file:
+    with np.load(root / _RECORDED, allow_pickle=False) as file:
         landmarks, labels = file["landmarks"].astype(np.float64), file["label"]
         landmarks[..., [0, 2]] *= float(file["aspect"])
     for index in range(0, len(landmarks), 3):
@@ -285,7 +270,7 @@ def _animations(root: Path) -> tuple[dict[str, Floats], dict[str, Floats]]:
 
 def _zigzags(root: Path) -> Iterator[Floats]:
     """Real strokes of Z: windows of the repeated zig-zag in the landmark collection."""
-    with np.load(_recorded(root), allow_pickle=False) as file:
+    with np.load(root / _RECORDED, allow_pickle=False) as file:
         is_z = file["label"] == "z"
         landmarks = file["landmarks"][is_z].astype(np.float64)
         landmarks[..., [0, 2]] *= float(file["aspect"])
@@ -321,10 +306,11 @@ def build_exemplars(
     ``InputError`` if a collection is missing or a photograph cannot be read.
     """
     root = Path(root)
-    _check(root, digits)
+    for name in _COLLECTIONS[: 1 if digits else None]:  # before any long work
+        collection_file(root, name)
     rng = np.random.default_rng(seed)
     found: list[tuple[Floats, str, str, int]] = []
-    photos = list(_digits(root) if digits else _photos(root))
+    photos = list(_photos(root, digits))
     picture = 0
     for photo in photos:
         picture += 1

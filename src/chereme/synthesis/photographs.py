@@ -22,7 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chereme.datasets.clips import CropSettings, TrackedClip, sample_of
-from chereme.datasets.exemplars import LETTERS, MOVING, UPRIGHT_LETTERS, rows_of
+from chereme.datasets.exemplars import (
+    LETTERS,
+    MOVING,
+    UPRIGHT_LETTERS,
+    collection_file,
+    rows_of,
+)
 from chereme.datasets.registry import Kind, dataset
 from chereme.datasets.shards import SIZE, jpeg_of
 from chereme.datasets.words import ACOUSTIC_SHARES, TextSampler
@@ -75,7 +81,7 @@ def photographs(root: Path) -> tuple[Photograph, ...]:
     found: list[Photograph] = []
     upright = {
         row["path"]: next((c for c in row["fingerspelling"].split(",") if c in UPRIGHT_LETTERS), "")
-        for row in rows_of(_file(root, "handshapes_261/index.csv"))
+        for row in rows_of(collection_file(root, "handshapes_261/index.csv"))
         if row["angle"] == "1" and row["fingerspelling"]
     }
     for file, folder, ending, aspect in (
@@ -84,7 +90,7 @@ def photographs(root: Path) -> tuple[Photograph, ...]:
         ("handshapes_261/handshapes_261_landmarks.npz", "handshapes_261", "", 1.0),
     ):
         manual = bool(folder)
-        with np.load(_file(root, file), allow_pickle=False) as arrays:
+        with np.load(collection_file(root, file), allow_pickle=False) as arrays:
             paths = [str(path) for path in arrays["path"]]
             labels = [upright.get(p, "") for p in paths] if manual else arrays["label"].tolist()
             studio = "signer" in arrays
@@ -112,16 +118,6 @@ def photographs(root: Path) -> tuple[Photograph, ...]:
                 )
             )
     return tuple(photo for photo, good in zip(found, _alike(found), strict=True) if good)
-
-
-def _file(root: Path, name: str) -> Path:
-    path = root / name
-    if not path.is_file():
-        raise InputError(
-            f"{path}: not found; expected the collections letters_studio, letters_wild, "
-            "handshapes_261 and letters_landmarks in the root folder"
-        )
-    return path
 
 
 def _alike(found: Sequence[Photograph]) -> NDArray[np.bool_]:
