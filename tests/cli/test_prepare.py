@@ -217,6 +217,10 @@ def test_made_up_signs(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.stderr
     entries = PoseCorpus(tmp_path / "poses").entries
     assert {entry.id for entry in entries} <= {f"isolated-0-00000{n}" for n in range(4)}
+    assert "--noise" not in run("prepare", "isolated", "--help").stdout  # it cannot be undone
+    (tmp_path / "poses" / ".lock").touch()
+    again = run("prepare", "isolated", *options)  # begins anew, so nothing is gone on with
+    assert (again.exit_code, "is no empty folder" in again.stderr) == (1, True)
     assert f"{len(entries)} clips" in result.stderr
 
 

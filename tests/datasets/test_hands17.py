@@ -68,6 +68,11 @@ def test_each_sequence_is_divided_in_time(made):
     assert tip == pytest.approx([315.944855 + 475.065948 * 20 / (407 + n) for n in range(3)])
 
 
+def test_a_fraction_is_rounded_before_it_is_cut(made):
+    found = hands17.read(made(*[line()] * 100), 0.29)  # 0.29 x 100 is a hair below 29
+    assert [s.frames for s in found.items] == [29, 71]
+
+
 def test_files_that_name_no_folders_are_a_sequence_each(made, tmp_path):
     made(line(), name="a.txt"), made(line(), line(), name="b.txt")
     assert [s.id for s in hands17.read(tmp_path, 0.5).items] == ["a/test", "b/train", "b/test"]

@@ -188,6 +188,16 @@ def test_recordings_are_looked_at_once(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.joints, first.joints)
 
 
+def test_a_clip_of_which_the_reader_has_a_remark_is_not_dropped(tmp_path: Path) -> None:
+    clip = write_frames(tmp_path / "clip", 12)
+    sorted(clip.iterdir())[4].unlink()
+    write_manifest([Item(clip, "hello", "clip")], tmp_path / "m.csv")
+    corpus = folders.read(tmp_path / "m.csv")
+    assert corpus.remarks() == {"frames missing": 1}
+    result = prepare_poses(corpus, tmp_path / "out", make_detector=ColourDetectors())
+    assert [(row.id, row.status) for row in result.rows] == [("clip", "done")]
+
+
 @pytest.mark.slow
 def test_workers_find_the_same(tmp_path: Path) -> None:
     for number in range(3):

@@ -6,8 +6,10 @@ from chereme.datasets.sentences import (
     Sentence,
     SentenceBuilder,
     from_manifest,
+    read_times,
     sentence_tracks,
     words_of,
+    write_times,
 )
 from chereme.errors import InputError
 from chereme.formats.tracks import TrackSpec, one_track, register_track, write_tracks
@@ -77,6 +79,16 @@ def test_times_of_glosses_beside_a_manifest(tmp_path):
         (Gloss("GO"),),
     ]
     assert [finding.id for finding in corpus.findings] == ["two", "three"], "told"
+
+
+def test_times_are_written_of_sentences_that_have_all(tmp_path):
+    whole, partly = (Gloss("A", 0.5, 1.0), Gloss("B", 1.0, 2.0)), (Gloss("A", 0.5, 1.0), Gloss("B"))
+    some = [
+        Sentence(id=name, path=tmp_path, glosses=found)
+        for name, found in (("one", whole), ("two", partly))
+    ]
+    write_times(some, tmp_path / "glosses.csv")
+    assert read_times(tmp_path / "glosses.csv") == {"one": list(whole)}
 
 
 @pytest.mark.parametrize(
