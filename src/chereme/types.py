@@ -82,7 +82,7 @@ class Landmarks:
     Shapes: ``landmarks (T, H, 21, 3)`` float32 pixels, ``confidence (T, H, 21)`` in 0..1 (0 = not
     seen), ``timestamps (T,)`` float64 seconds, rising; ``handedness`` has H entries, the
     signer's own left or right; ``world_landmarks (T, H, 21, 3)`` metres, or None. Unseen landmarks
-    hold NaN. ``handedness_score`` has H entries, each the share of the vote for that side in
+    hold NaN. ``handedness_score`` has H entries, each the fraction of the vote for that side in
     0.5..1, or is None where nothing was voted.
     """
 
@@ -153,7 +153,7 @@ class HandTrack:
 
     ``landmarks (T, 21, 3)`` pixels, ``confidence (T, 21)``, ``timestamps (T,)`` seconds,
     ``world_landmarks (T, 21, 3)`` metres or None. ``handedness`` was voted over the frames;
-    ``handedness_score`` in 0.5..1 is the share of the vote. ``mirrored`` says that the landmarks
+    ``handedness_score`` in 0.5..1 is the fraction of the vote. ``mirrored`` says that the landmarks
     were flipped so that they show a right hand.
     """
 

@@ -42,8 +42,8 @@ def bench(
     if frames < 2:
         raise UsageError(f"frames: expected 2 or more, got {frames}")
     task = TASKS[task_of(model)]
-    given = options.task_options(task, model, {"stream": stream})
-    recognizer = task.load(model, threads=threads, **given)
+    chosen = options.task_options(task, model, {"stream": stream})
+    recognizer = task.load(model, threads=threads, **chosen)
     if clip is not None and not recognizer.reads_video:
         raise UsageError(
             f"the model {model!r} reads no video: its networks are measured by themselves; leave "

@@ -92,7 +92,7 @@ def evaluate(
             f"--fuse adds up probabilities, but the model {names[0]!r} is for {task.reads}, whose "
             "models cannot be added up"
         )
-    given = options.task_options(
+    chosen = options.task_options(
         task,
         names[0],
         {
@@ -104,7 +104,7 @@ def evaluate(
             "greedy": greedy,
         },
     )
-    recognizer = task.load(names if fuse else names[0], threads=threads, **given, **source_options)
+    recognizer = task.load(names if fuse else names[0], threads=threads, **chosen, **source_options)
     metrics = evaluation.metrics_of(recognizer)
     with ProgressBar(data.name, unit="items") as progress:
         result, read = evaluation.evaluate(recognizer, items, progress)

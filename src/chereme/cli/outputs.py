@@ -59,23 +59,23 @@ class Job:
         from chereme.formats.outputs import check_output
 
         asked = [*self.files.items(), *([] if self.film is None else [("", self.film)])]
-        there = 0
+        present = 0
         for form, path in asked:
             try:
                 if skip_existing and os.path.isfile(path):
-                    there += 1
+                    present += 1
                 else:
                     check_output(path, overwrite=overwrite)
                     continue
             except OutputError as error:
                 report(error)
                 self.failed = True
-                there += os.path.isfile(path)
+                present += os.path.isfile(path)
             if form:
                 del self.files[form]
             else:
                 self.film = None
-        if asked and there == len(asked) and self.into is None:
+        if asked and present == len(asked) and self.into is None:
             self.done = True
             if not self.failed:
                 files = ", ".join(str(path) for _, path in asked)

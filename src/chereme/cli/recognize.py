@@ -160,7 +160,7 @@ def recognize(
         )
     _check_elan(inputs, asked, into, tier, participant, probability)
     name, found = _model(model, task)
-    given = options.task_options(
+    chosen = options.task_options(
         found,
         name,
         {
@@ -178,7 +178,7 @@ def recognize(
         raise UsageError(f"--overlay is of letters, but the model {name!r} is for {found.reads}")
     if top is not None and kind.result.unit != "sign":
         raise UsageError(f"--top is of single signs, but the model {name!r} is for {found.reads}")
-    recognizer = found.load(name, threads=threads, **given, **source_options)
+    recognizer = found.load(name, threads=threads, **chosen, **source_options)
     from chereme.formats.eaf_writing import ElanStyle
     from chereme.formats.transcripts import TIMED, WRITERS, check_format, save, write
 

@@ -68,7 +68,7 @@ def ranked(transcript: Transcript, top: int | None) -> list[tuple[str, float]]:
     """The ``top`` likeliest answers for a single sign; none where even the likeliest is none."""
     if not transcript.tokens:
         return []
-    return [(text, share or 0.0) for text, share in transcript.alternatives[:top]]
+    return [(text, probability or 0.0) for text, probability in transcript.alternatives[:top]]
 
 
 def one_line(transcript: Transcript, top: int | None = None) -> str:
@@ -136,7 +136,7 @@ def _txt(transcript: Transcript, target: Target) -> str:
     """The text; of a single sign one line a gloss: it and its probability."""
     if transcript.unit == "sign":
         rows = ranked(transcript, target.top)
-        return "".join(f"{escape(gloss)}\t{share:.4f}\n" for gloss, share in rows)
+        return "".join(f"{escape(gloss)}\t{probability:.4f}\n" for gloss, probability in rows)
     return escape(transcript.text) + "\n"
 
 
@@ -175,8 +175,8 @@ def _tsv(transcript: Transcript, target: Target) -> str:
     if transcript.unit == "sign":
         span = _seconds(transcript.tokens[0]) if transcript.tokens else ""
         rows = [
-            (span, text, share, rank)
-            for rank, (text, share) in enumerate(ranked(transcript, target.top), start=1)
+            (span, text, probability, rank)
+            for rank, (text, probability) in enumerate(ranked(transcript, target.top), start=1)
         ]
     else:
         rows = [

@@ -68,7 +68,7 @@ from chereme.video.letterbox import letterbox
 
 T = TypeVar("T")
 Source = str | Path | PoseTracks | Landmarks
-SLOW = 0.75  # share of the model's rate; a slower video is worth a warning
+SLOW = 0.75  # fraction of the model's rate; a slower video is worth a warning
 SLOWEST = 1.0  # frames a second that tracks must have
 SENTENCE = 8  # glosses that the decoder gives where it is measured
 EVERY = 1.0  # seconds of a stream between partial readings

@@ -159,8 +159,8 @@ def _bleu(references: Sequence[Glosses], predicted: Sequence[Glosses]) -> dict[s
 
 def _top(scored: Sequence[Prediction]) -> dict[str, Any]:
     whole = [p for p in scored if p.read.alternatives]
-    share = None
+    one_of_five = None
     if whole:
         beams = [[tuple(text.split()) for text, _ in p.read.alternatives] for p in whole]
-        share = round(sentence_top_n([reference(p) for p in whole], beams, TOP), 2)
-    return {f"top{TOP}": share, f"top{TOP}_items": len(whole)}
+        one_of_five = round(sentence_top_n([reference(p) for p in whole], beams, TOP), 2)
+    return {f"top{TOP}": one_of_five, f"top{TOP}_items": len(whole)}

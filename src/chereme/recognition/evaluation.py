@@ -60,8 +60,8 @@ class Prediction:
                 for token in found.tokens
             ],
             "alternatives": [
-                [text, None if share is None else round(share, 6)]
-                for text, share in found.alternatives[:LISTED]
+                [text, None if probability is None else round(probability, 6)]
+                for text, probability in found.alternatives[:LISTED]
             ],
             "warnings": list(found.warnings),
             "error": self.error,

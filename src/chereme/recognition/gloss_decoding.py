@@ -205,11 +205,11 @@ class GlossDecoder:
         return tuple(
             DecodedGloss(
                 gloss,
-                None if spans is None else spans[places[0]].start_frame,
-                None if spans is None else spans[places[-1]].end_frame,
-                float(np.prod([chances[place] for place in places])),
+                None if spans is None else spans[indices[0]].start_frame,
+                None if spans is None else spans[indices[-1]].end_frame,
+                float(np.prod([chances[index] for index in indices])),
             )
-            for gloss, places in self.vocabulary.decode_indices(symbols)
+            for gloss, indices in self.vocabulary.decode_indices(symbols)
         )
 
 

@@ -255,8 +255,8 @@ def probabilities(abstention: Abstention, log_probs: NDArray[np.float64]) -> NDA
     """Of log-probabilities ``(..., K)`` as a network gives them, or ``(..., K + 1)`` where the last
     is that of other signs, the calibrated probabilities of all of them."""
     scaled = log_probs / abstention.temperature
-    shares = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
-    normalised: NDArray[np.float64] = shares / shares.sum(axis=-1, keepdims=True)
+    likelihoods = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+    normalised: NDArray[np.float64] = likelihoods / likelihoods.sum(axis=-1, keepdims=True)
     return normalised
 
 
@@ -304,18 +304,18 @@ def load_isolated(
     return bundle
 
 
-def _warnings(frames: int, fps: float | None, given: Sequence[ClipPreprocessing]) -> list[str]:
+def _warnings(frames: int, fps: float | None, read: Sequence[ClipPreprocessing]) -> list[str]:
     """Why the glosses may be wrong; ``frames``: from the first sight of a hand to the last."""
     warnings = []
     if frames == 1:
         warnings.append("only one frame shows a hand: how the sign moves is not seen")
-    windows = [p.frames for p in given if p.sampling == "window"]
+    windows = [p.frames for p in read if p.sampling == "window"]
     if windows and frames > MUCH_LONGER * max(windows):
         warnings.append(
             f"of {frames} frames with hands only the {max(windows)} in the middle were read: give "
             "the part that shows the sign alone (start and end)"
         )
-    rate = given[0].rate
+    rate = read[0].rate
     if fps is not None and not 1 / OTHER_RATE <= fps / rate <= OTHER_RATE:
         warnings.append(
             f"{fps:.1f} frames a second, but the model was trained on {rate:.1f}: signs look "
@@ -325,7 +325,7 @@ def _warnings(frames: int, fps: float | None, given: Sequence[ClipPreprocessing]
 
 
 def _columns(first: Bundle[IsolatedConfig], other: Bundle[IsolatedConfig]) -> NDArray[np.intp]:
-    """For each gloss of ``first`` its place among those of ``other``."""
+    """For each gloss of ``first`` its index among those of ``other``."""
     wanted, found = first.config.classes, other.config.classes
     if set(wanted) != set(found):
         lacking, more = sorted(set(wanted) - set(found)), sorted(set(found) - set(wanted))
@@ -335,5 +335,5 @@ def _columns(first: Bundle[IsolatedConfig], other: Bundle[IsolatedConfig]) -> ND
             f"glosses, but {len(lacking) + len(more)} are in one of them alone "
             f"({'; '.join(named)}); train them on the same signs"
         )
-    place = {gloss: number for number, gloss in enumerate(found)}
-    return np.array([place[gloss] for gloss in wanted])
+    index = {gloss: number for number, gloss in enumerate(found)}
+    return np.array([index[gloss] for gloss in wanted])

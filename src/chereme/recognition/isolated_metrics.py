@@ -27,13 +27,13 @@ TOP = (1, 2, 5)
 class IsolatedMetrics(Metrics):
     """Signs, one an item.
 
-    ``top1``, ``top2``, ``top5`` are the shares of the items whose gloss is among the first so many;
-    ``top1_class`` the mean over the glosses of their own shares. Items in which no hand was seen,
+    ``top1``, ``top2``, ``top5`` are the rates of items whose gloss is among the first so many;
+    ``top1_class`` the mean over the glosses of their own rates. Items in which no hand was seen,
     and those of a gloss that the model does not know (``unknown_glosses``), count as read wrongly.
     ``confusion`` lists what was taken for what, the most frequent first; ``read`` is None where
     there was no answer.
 
-    These are of what is ranked first, answer or not. Of answers tell ``answered``, the share of the
+    These are of what is ranked first, answer or not. Of answers tell ``answered``, the rate of
     items that have one, ``accuracy`` of all items and ``accuracy_answered`` of those. Items of a
     gloss that the model does not know are right there without an answer; so are those without a
     label, which are read too where the model abstains (``min_probability`` above 0).
@@ -96,16 +96,16 @@ class IsolatedMetrics(Metrics):
         answered = texts != ""
         right = np.where(known, texts == np.array([p.item.label for p in read]), ~answered)
 
-        def share(values: np.ndarray) -> float | None:
+        def rate(values: np.ndarray) -> float | None:
             return round(100.0 * float(values.mean()), 2) if len(values) else None
 
         return {
             "items_abstained": abstained,
-            "answered": share(answered),
-            "accuracy": share(right),
-            "accuracy_answered": share(right[answered]),
-            "false_rejections": share(~answered[known]),
-            "false_acceptances": share(answered[~known]),
+            "answered": rate(answered),
+            "accuracy": rate(right),
+            "accuracy_answered": rate(right[answered]),
+            "false_rejections": rate(~answered[known]),
+            "false_acceptances": rate(answered[~known]),
         }
 
     def of_signer(self, scored: Sequence[Prediction]) -> dict[str, Any]:

@@ -57,20 +57,20 @@ def judge(
 
     ``track`` is the hand that was read, as seen, among the hands of ``landmarks``. ``least``: the
     mean probability of letters that the model asks of spelling; 0 leaves all letters. ``rival``:
-    share of the time in which another hand moves as much.
+    fraction of the time in which another hand moves as much.
     """
     kept, warnings = [], []
     beside = other_hand_beside(track, landmarks)
     for segment in segments:
         inside = (track.timestamps >= segment.start) & (track.timestamps <= segment.end)
         inside &= track.present
-        share = float(beside[inside].mean()) if inside.any() else 0.0
+        fraction = float(beside[inside].mean()) if inside.any() else 0.0
         probabilities = [token.probability for token in segment.tokens]
-        needed = least + OTHER_HAND_ADDS * share * rival if least > 0 else 0.0
+        needed = least + OTHER_HAND_ADDS * fraction * rival if least > 0 else 0.0
         if probabilities and np.mean(probabilities) < needed:
             segment = replace(segment, tokens=())
             warnings.append(NOTHING)
-        elif spelling_score(probabilities, share) < UNLIKELY:
+        elif spelling_score(probabilities, fraction) < UNLIKELY:
             warnings.append(DOUBT)
         kept.append(segment)
     return tuple(kept), sorted(set(warnings))
@@ -79,7 +79,7 @@ def judge(
 def spelling_score(probabilities: Sequence[float], beside: float) -> float:
     """Log-odds that letters of these ``probabilities`` were spelled; infinite of none.
 
-    ``beside``: share of the time in which the other hand is beside the one that was read.
+    ``beside``: fraction of the time in which the other hand is beside the one that was read.
     """
     if not probabilities:
         return math.inf

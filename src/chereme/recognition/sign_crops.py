@@ -1,4 +1,4 @@
-"""What a model of isolated signs that reads pictures is given: joints that its encoder makes of
+"""The inputs of a model of isolated signs that reads pictures: joints that its encoder makes of
 crops of the hands, cut in a second reading of the recording (``chereme.recognition.crops``)."""
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ def hands_of(seen: Landmarks, hand: Hand, count: int) -> list[HandTrack | None]:
     return [
         HandTrack(
             # Boxes of crops ask for x and y alone.
-            landmarks=np.pad(joints[:, place], ((0, 0), (0, 0), (0, 1))),
-            confidence=confidence[:, place],
+            landmarks=np.pad(joints[:, side], ((0, 0), (0, 0), (0, 1))),
+            confidence=confidence[:, side],
             timestamps=seen.timestamps,
             width=seen.width,
             height=seen.height,
-            handedness=sides[place],
+            handedness=sides[side],
         )
-        for place in range(len(SIDES))
+        for side in range(len(SIDES))
     ]
 
 
@@ -64,26 +64,33 @@ def read_joints(
     source was read, as in ``HandLandmarks.reading``; ``stages``: where the seconds of "crop" and
     "network" are added.
     """
-    given = bundle.config.preprocessing
-    assert given.crop is not None  # the config of a model that reads crops has it
+    preprocessing = bundle.config.preprocessing
+    assert preprocessing.crop is not None  # the config of a model that reads crops has it
     times = seen.timestamps
-    chosen = choose_frames(len(times), given.frames, given.sampling, None)
-    joints = np.zeros((len(times), given.hands, NUM_JOINTS, 3), np.float32)
-    present = np.zeros((len(times), given.hands), bool)
-    for place, track in enumerate(hands_of(seen, hand, given.hands)):
+    chosen = choose_frames(len(times), preprocessing.frames, preprocessing.sampling, None)
+    joints = np.zeros((len(times), preprocessing.hands, NUM_JOINTS, 3), np.float32)
+    present = np.zeros((len(times), preprocessing.hands), bool)
+    for number, track in enumerate(hands_of(seen, hand, preprocessing.hands)):
         if track is None:
             continue
-        bridged = bridge_gaps(track, given.bridge)
+        bridged = bridge_gaps(track, preprocessing.bridge)
         wanted = np.zeros(len(times), bool)
         wanted[chosen] = bridged.present[chosen]
         if not wanted.any():
             continue
-        present[:, place] = wanted
+        present[:, number] = wanted
         as_shown = np.zeros((len(times), 2), bool)
         as_shown[:, int(to_right_hand(track).mirrored)] = wanted
         encode = partial(encode_crops, bundle)
-        joints[wanted, place] = encode_again(
-            source, [track], as_shown, given.crop, given.bridge, encode, stages, **reading
+        joints[wanted, number] = encode_again(
+            source,
+            [track],
+            as_shown,
+            preprocessing.crop,
+            preprocessing.bridge,
+            encode,
+            stages,
+            **reading,
         )
     return HandJoints(joints[chosen], present[chosen])
 

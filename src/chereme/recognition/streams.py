@@ -94,9 +94,9 @@ class Streams:
                 f"{', '.join(inputs) or 'nothing'}"
             )
         if missing := [one for one in inputs_of(self.stream) if one not in inputs]:
-            (there,) = self.bundles
+            (only,) = self.bundles
             raise UsageError(
-                f"the model {there.config.name!r} reads {inputs[0]}, but the stream {self.stream} "
+                f"the model {only.config.name!r} reads {inputs[0]}, but the stream {self.stream} "
                 f"needs one that reads {missing[0]}: leave out the stream, or give another model"
             )
         first = self.bundles[0].config
@@ -127,9 +127,9 @@ class Streams:
         """What reads ``source``. Landmarks are read by the model of landmarks, if it is here and
         pictures alone were not asked for."""
         readers = self.for_recordings
-        there = any(bundle.config.input == "landmarks" for bundle in self.bundles)
+        has_landmarks = any(bundle.config.input == "landmarks" for bundle in self.bundles)
         pictures = not (isinstance(source, Landmarks) or is_landmark_file(source))
-        if pictures or not there or self.stream == "rgb" or readers.stream == "landmarks":
+        if pictures or not has_landmarks or self.stream == "rgb" or readers.stream == "landmarks":
             return readers
         warning = None
         if self.stream == "fused":
