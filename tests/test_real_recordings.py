@@ -121,7 +121,7 @@ def test_letters_as_isolated_signs(development):
     assert len(letters) == 26
     read = {}
     for path, label in letters:
-        glosses = [gloss for gloss, _ in recognizer.recognize(path).glosses]
+        glosses = [sign.text for sign in recognizer.recognize(path).alternatives]
         read[label] = glosses[:2]
         assert len(glosses) == 36
     assert sum(read[label][0] == label for label in read) >= 20, read
