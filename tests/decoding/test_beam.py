@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chereme.decoding import beam_search, beam_search_batch, ctc_log_likelihood, greedy
+from chereme.decoding import beam_search, ctc_log_likelihood, greedy
 from chereme.errors import InputError, UsageError
 
 WIDE = 10_000
@@ -117,18 +117,6 @@ def test_no_frames_is_the_empty_reading(bigrams):
     assert empty.score == pytest.approx(0.5 * lm.score(()))
 
 
-def test_batch_equals_single_and_padding_is_unread(as_log_probs, bigrams):
-    rng = np.random.default_rng(3)
-    lengths = [9, 1, 0, 6]
-    batch = np.full((4, 9, 4), np.nan)
-    for clip, n in zip(batch, lengths, strict=True):
-        clip[:n] = as_log_probs(rng.normal(size=(n, 4))) if n else clip[:0]
-    options = {"width": 4, "lm": bigrams(4), "alpha": 0.4, "beta": 0.3}
-    together = beam_search_batch(batch, lengths, **options)
-    alone = [beam_search(clip[:n], **options) for clip, n in zip(batch, lengths, strict=True)]
-    assert together == alone
-
-
 def test_min_log_prob_leaves_out_only_the_unlikely(as_log_probs, bigrams):
     rng = np.random.default_rng(5)
     logits = rng.normal(size=(40, 10))
@@ -158,7 +146,3 @@ def test_broken_input(golden, bigrams):
         beam_search(golden, lm=bigrams(5), alpha=1.0)
     with pytest.raises(InputError, match="log_softmax"):
         beam_search(golden + 5)
-    with pytest.raises(InputError, match="one length per clip"):
-        beam_search_batch(golden[None], [6, 6])
-    with pytest.raises(InputError, match=r"0\.\.6 frames"):
-        beam_search_batch(golden[None], [7])

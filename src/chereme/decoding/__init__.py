@@ -1,6 +1,6 @@
 """From per-frame log-probabilities to symbols."""
 
-from chereme.decoding.beam import beam_search, beam_search_batch
+from chereme.decoding.beam import beam_search
 from chereme.decoding.ctc import (
     Hypothesis,
     Span,
@@ -21,7 +21,6 @@ __all__ = [
     "Span",
     "align",
     "beam_search",
-    "beam_search_batch",
     "ctc_log_likelihood",
     "ctc_log_likelihoods",
     "greedy",

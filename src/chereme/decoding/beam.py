@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from chereme.decoding.ctc import Hypothesis, Log, check_log_probs
 from chereme.decoding.language_model import END, LanguageModel
-from chereme.errors import InputError, UsageError
+from chereme.errors import UsageError
 from chereme.text.alphabet import BLANK
 
 
@@ -172,23 +172,3 @@ def beam_search(
         in_symbol = np.concatenate([in_symbol[kept], extend[parents, columns]])
         beam.hold([beam.nodes[i] for i in kept.tolist()] + grown)
     return beam.finish(np.logaddexp(in_blank, in_symbol))
-
-
-def beam_search_batch(
-    log_probs: ArrayLike, lengths: Sequence[int], **options: Any
-) -> list[list[Hypothesis]]:
-    """`beam_search` of each clip of a padded batch ``(B, T, V)``, up to the clip's length.
-
-    ``options`` are those of `beam_search`. InputError if lengths and batch do not fit.
-    """
-    batch = np.asarray(log_probs)
-    if batch.ndim != 3 or len(lengths) != len(batch):
-        raise InputError(
-            "batch: expected log_probs (clips, frames, symbols) and one length per clip, "
-            f"got shape {batch.shape} and {len(lengths)} lengths"
-        )
-    if len(lengths) and not 0 <= min(lengths) <= max(lengths) <= batch.shape[1]:
-        raise InputError(
-            f"lengths: expected 0..{batch.shape[1]} frames, got {min(lengths)}..{max(lengths)}"
-        )
-    return [beam_search(clip[:n], **options) for clip, n in zip(batch, lengths, strict=True)]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from chereme.decoding import beam_search_batch, greedy
+from chereme.decoding import beam_search, greedy
 from chereme.decoding.generation import GenerationConfig
 from chereme.systems.signx.pose2gloss import Pose2Gloss
 from chereme.text.glosses import GlossVocabulary
@@ -57,9 +57,9 @@ class BatchDecoder:
             read["greedy"] = [[words] for words in greedy["decoder"]]
         if "ctc" in self.readers:
             log_probs = self._log_probs(tracks, present, lengths)
-            beams = [beam_search_batch(x[None], [len(x)], width=self.ctc_beam) for x in log_probs]
+            beams = [beam_search(x, width=self.ctc_beam) for x in log_probs]
             decode = self.vocabulary.decode
-            read["ctc"] = [[decode(found.symbols) for found in beam] for (beam,) in beams]
+            read["ctc"] = [[decode(found.symbols) for found in beam] for beam in beams]
             read["ctc_greedy"] = [[words] for words in greedy["ctc"]]
         return read
 
