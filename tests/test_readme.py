@@ -60,7 +60,7 @@ def test_commands(workplace: Path, command: str, output: str) -> None:
         capture_output=True,
         text=True,
         timeout=300,
-        env=os.environ | {"COLUMNS": "100"},
+        env=os.environ | {"COLUMNS": "100", "OMP_NUM_THREADS": "1"},
     )
     assert done.returncode == 0, done.stderr
     if output:
