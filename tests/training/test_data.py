@@ -140,7 +140,7 @@ class Folders(FolderData):
         )
 
     def __init__(self, folders: list[str], dev: Any = None, test: Any = None) -> None:
-        super().__init__(folders, dev, test, 2, None, 0, 0)
+        super().__init__(folders, dev, test, batch_size=2)
 
     def dataset(self, split: Split, epoch: int | None) -> Any:
         return [self.entry(clip).id for clip in self.clips[split]]

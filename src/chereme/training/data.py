@@ -46,7 +46,11 @@ class DataModule(lightning.LightningDataModule):
     pool: ClassVar[int] = 1
 
     def __init__(
-        self, batch_size: int, steps_per_epoch: int | None, workers: int, seed: int
+        self,
+        batch_size: int = 8,
+        steps_per_epoch: int | None = None,
+        workers: int = 0,
+        seed: int = 0,
     ) -> None:
         super().__init__()
         if batch_size < 1:
@@ -168,15 +172,12 @@ class FolderData(DataModule):
 
     def __init__(
         self,
-        folders: Sequence[str],
-        dev: Sequence[str] | None,
-        test: Sequence[str] | None,
-        batch_size: int,
-        steps_per_epoch: int | None,
-        workers: int,
-        seed: int,
+        folders: list[str],
+        dev: list[str] | None = None,
+        test: list[str] | None = None,
+        **batches: Any,
     ) -> None:
-        super().__init__(batch_size, steps_per_epoch, workers, seed)
+        super().__init__(**batches)
         if not folders:
             raise UsageError(f"{self.named}: expected at least one folder, got none")
         self._folders = {"train": folders, "dev": dev, "test": test}

@@ -45,22 +45,18 @@ class IsolatedData(FolderData):
 
     def __init__(
         self,
-        folders: Sequence[str],
-        dev: Sequence[str] | None,
-        test: Sequence[str] | None,
-        frames: int,
-        sampling: Sampling,
-        fraction: float,
-        fraction_seed: int,
-        hold_out: float,
-        batch_size: int,
-        steps_per_epoch: int | None,
-        workers: int,
-        seed: int,
-        others: Sequence[str] = (),
+        folders: list[str],
+        dev: list[str] | None = None,
+        frames: int = 32,
+        sampling: Sampling = "window",
+        fraction: float = 1.0,
+        fraction_seed: int = 0,
+        hold_out: float = 0.0,
+        others: list[str] | None = None,
         without: Sequence[str] = (),
+        **more: Any,
     ) -> None:
-        super().__init__(folders, dev, test, batch_size, steps_per_epoch, workers, seed)
+        super().__init__(folders, dev, **more)
         if frames < 1:
             raise UsageError(f"frames: expected at least 1, got {frames}")
         if sampling not in ("window", "spread"):
@@ -71,7 +67,7 @@ class IsolatedData(FolderData):
             raise UsageError(f"hold_out: expected a fraction from 0 to below 1, got {hold_out:g}")
         self.frames, self.sampling = frames, sampling
         self.fraction, self.fraction_seed, self.hold_out = fraction, fraction_seed, hold_out
-        self.others, self.without = list(dict.fromkeys(others)), frozenset(without)
+        self.others, self.without = list(dict.fromkeys(others or ())), frozenset(without)
         self.validate = dev is None or bool(dev)
         self.labelled = True
         self.classes: tuple[str, ...] = ()

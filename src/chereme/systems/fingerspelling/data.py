@@ -54,15 +54,13 @@ class ShardData(FolderData):
     Args:
         shards: folders that ``chereme prepare`` wrote; one that is listed twice counts twice. Clips
             in which no hand was seen are not trained on.
-        dev: folders of whose split dev the letter accuracy is measured; None: those of ``shards``.
-        test: likewise, of the final score; there may be no clips.
         alphabet: asl (a to z), chicago (31 symbols), greek (24 letters), or the symbols themselves.
         teacher: name of the vectors in the shards, where the network reads them or distils them.
         rate: frames a second that clips are brought to. Choice: None, frames as they are, since
             the papers' data sets state no rate.
         dev_batch_size: clips that are scored at once.
         augmentation: of training clips.
-        batch_size, steps_per_epoch, workers, seed: see `DataModule`.
+        clips: see `FolderData` and `DataModule`.
     """
 
     named = "shards"
@@ -72,19 +70,15 @@ class ShardData(FolderData):
     def __init__(
         self,
         shards: list[str],
-        dev: list[str] | None = None,
-        test: list[str] | None = None,
         alphabet: str = "asl",
         teacher: str | None = None,
         rate: float | None = None,
-        batch_size: int = 8,
         dev_batch_size: int = 8,
-        steps_per_epoch: int | None = None,
         augmentation: Augmentation | None = None,
         workers: int = 1,
-        seed: int = 0,
+        **clips: Any,
     ) -> None:
-        super().__init__(shards, dev, test, batch_size, steps_per_epoch, workers, seed)
+        super().__init__(shards, workers=workers, **clips)
         self.alphabet, self.teacher, self.resampled = alphabet_of(alphabet), teacher, rate
         self.dev_batch_size = dev_batch_size
         self.augmentation = augmentation or Augmentation()

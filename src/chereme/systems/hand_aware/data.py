@@ -23,7 +23,6 @@ from chereme.training.shards import ShardCorpus
 from chereme.types import NUM_JOINTS
 
 Floats = NDArray[np.floating[Any]]
-_FRAMES = 32  # of a clip: Implementation Details of the paper
 _TRUTH = "joints"  # of rendered hands, as ``chereme.synthesis.filmed_signs`` names the vectors
 
 
@@ -246,12 +245,10 @@ class SignData(IsolatedData):
 
     Args:
         shards: folders that ``chereme prepare`` wrote.
-        frames: taken of a clip: the paper's 32.
         augmentation: of training clips; ``tempo`` does not count, as frames are sampled. A flip
             has left and right hand change places, and mirrors whole frames and their keypoints.
-        dev, test, sampling, fraction, fraction_seed, hold_out: see `IsolatedData`. Training clips
-            in which no hand was seen are left out.
-        batch_size, steps_per_epoch, workers, seed: see `DataModule`.
+        clips: see `IsolatedData` and `DataModule`; the paper takes 32 frames of a clip. Training
+            clips in which no hand was seen are left out.
     """
 
     named = "shards"
@@ -261,33 +258,12 @@ class SignData(IsolatedData):
     def __init__(
         self,
         shards: list[str],
-        dev: list[str] | None = None,
-        test: list[str] | None = None,
-        frames: int = _FRAMES,
         sampling: Sampling = "spread",
-        augmentation: Augmentation | None = None,
-        fraction: float = 1.0,
-        fraction_seed: int = 0,
-        hold_out: float = 0.0,
         batch_size: int = 16,
-        steps_per_epoch: int | None = None,
-        workers: int = 0,
-        seed: int = 0,
+        augmentation: Augmentation | None = None,
+        **clips: Any,
     ) -> None:
-        super().__init__(
-            shards,
-            dev,
-            test,
-            frames,
-            sampling,
-            fraction,
-            fraction_seed,
-            hold_out,
-            batch_size,
-            steps_per_epoch,
-            workers,
-            seed,
-        )
+        super().__init__(shards, sampling=sampling, batch_size=batch_size, **clips)
         self.augmentation = augmentation or Augmentation(flip=0.0, tempo=0.0)
         self.inputs = SignInputs()
 

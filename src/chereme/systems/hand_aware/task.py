@@ -91,7 +91,10 @@ class HandAwareBase(IsolatedSignTask):
     model: Recognizer
 
     def __init__(
-        self, optimiser: OptimiserConfig | None, plateau: PlateauConfig | None, save_every: int
+        self,
+        optimiser: OptimiserConfig | None = None,
+        plateau: PlateauConfig | None = None,
+        save_every: int = 0,
     ) -> None:
         super().__init__(optimiser or OptimiserConfig(), save_every)
         self.plateau = plateau
@@ -230,14 +233,8 @@ class HandKeypointTask(HandAwareBase):
     kind = "hand_keypoints"
     model: HandKeypointRecognizer
 
-    def __init__(
-        self,
-        config: HandKeypointConfig | None = None,
-        optimiser: OptimiserConfig | None = None,
-        plateau: PlateauConfig | None = None,
-        save_every: int = 0,
-    ) -> None:
-        super().__init__(optimiser, plateau, save_every)
+    def __init__(self, config: HandKeypointConfig | None = None, **training: Any) -> None:
+        super().__init__(**training)
         self.model = HandKeypointRecognizer(config or HandKeypointConfig())
         self.inputs = SignInputs(self.model.config.hands)
 
@@ -252,14 +249,8 @@ class KeypointTask(HandAwareBase):
     kind = "keypoints"
     model: KeypointRecognizer
 
-    def __init__(
-        self,
-        config: KeypointConfig | None = None,
-        optimiser: OptimiserConfig | None = None,
-        plateau: PlateauConfig | None = None,
-        save_every: int = 0,
-    ) -> None:
-        super().__init__(optimiser, plateau, save_every)
+    def __init__(self, config: KeypointConfig | None = None, **training: Any) -> None:
+        super().__init__(**training)
         self.model = KeypointRecognizer(config or KeypointConfig())
         self.inputs = SignInputs(layout=self.model.config.layout)
 
@@ -274,7 +265,7 @@ class RgbTask(HandAwareBase):
     Args:
         config: the network.
         size: side of the frames in pixels.
-        optimiser, plateau, save_every: as of `HandAwareTask`.
+        training: as of `HandAwareTask`.
     """
 
     kind = "frames"
@@ -284,11 +275,9 @@ class RgbTask(HandAwareBase):
         self,
         config: RgbConfig | None = None,
         size: int = 224,
-        optimiser: OptimiserConfig | None = None,
-        plateau: PlateauConfig | None = None,
-        save_every: int = 0,
+        **training: Any,
     ) -> None:
-        super().__init__(optimiser, plateau, save_every)
+        super().__init__(**training)
         self.model = RgbRecognizer(config or RgbConfig())
         self.inputs = SignInputs(size=size, whole=True)
 

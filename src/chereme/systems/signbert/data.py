@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from chereme.datasets.pose_clips import PoseClip, PoseCorpus
-from chereme.hands.both import Sampling, choose_frames
+from chereme.hands.both import choose_frames
 from chereme.systems.signbert.augmentation import PoseAugmentation
 from chereme.systems.signbert.tokens import HandPoses
 from chereme.training.data import ClipIndex
@@ -52,9 +52,7 @@ class PoseData(IsolatedData):
     Args:
         poses: the folders.
         augmentation: of training clips; None: they stay as they are, as in the papers.
-        dev, test, frames, sampling, fraction, fraction_seed, hold_out, others, without: see
-            `IsolatedData`.
-        batch_size, steps_per_epoch, workers, seed: see `DataModule`.
+        clips: see `IsolatedData` and `DataModule`.
     """
 
     named = "poses"
@@ -64,37 +62,11 @@ class PoseData(IsolatedData):
     def __init__(
         self,
         poses: list[str],
-        dev: list[str] | None = None,
-        test: list[str] | None = None,
-        frames: int = 32,
-        sampling: Sampling = "window",
-        fraction: float = 1.0,
-        fraction_seed: int = 0,
-        hold_out: float = 0.0,
         batch_size: int = 32,
-        steps_per_epoch: int | None = None,
-        workers: int = 0,
-        seed: int = 0,
         augmentation: PoseAugmentation | None = None,
-        others: list[str] | None = None,
-        without: Sequence[str] = (),
+        **clips: Any,
     ) -> None:
-        super().__init__(
-            poses,
-            dev,
-            test,
-            frames,
-            sampling,
-            fraction,
-            fraction_seed,
-            hold_out,
-            batch_size,
-            steps_per_epoch,
-            workers,
-            seed,
-            others or (),
-            without,
-        )
+        super().__init__(poses, batch_size=batch_size, **clips)
         self.augmentation = augmentation
 
     def clip(self, index: ClipIndex, rng: np.random.Generator | None) -> tuple[PoseClip, int]:

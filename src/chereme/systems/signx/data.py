@@ -151,7 +151,7 @@ class SentenceData(DataModule):
             the paper.
         augmentation: of training sentences; None: they stay as they are, as in the paper.
         in_memory: keep tracks that were read; of 2,100 sentences with all five tracks 3 GB.
-        batch_size, steps_per_epoch, workers, seed: see `DataModule`.
+        batch_size, batches: see `DataModule`.
     """
 
     collate: Any = staticmethod(collate_sentences)
@@ -169,15 +169,13 @@ class SentenceData(DataModule):
         rate: float | None = PAPER_RATE,
         units: Units = "glosses",
         min_count: int = 1,
-        batch_size: int = 32,
         compose: Composition | None = None,
         augmentation: TrackAugmentation | None = None,
-        steps_per_epoch: int | None = None,
         in_memory: bool = True,
-        workers: int = 0,
-        seed: int = 0,
+        batch_size: int = 32,
+        **batches: Any,
     ) -> None:
-        super().__init__(batch_size, steps_per_epoch, workers, seed)
+        super().__init__(batch_size, **batches)
         if split_by not in ("column", "folds", "signers"):
             raise UsageError(f"split_by: expected column, folds or signers, got {split_by!r}")
         self.root, self.layout = root, layout

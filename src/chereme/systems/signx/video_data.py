@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 
 from chereme.datasets.sentences import Sentence, SentenceCorpus
 from chereme.errors import InputError, UsageError
-from chereme.formats.tracks import PAPER_RATE, PoseTracks
+from chereme.formats.tracks import PoseTracks
 from chereme.systems.signx.data import (
     SentenceBatch,
     SentenceClip,
@@ -228,9 +228,9 @@ class VideoData(SentenceData):
         shortest: frames of the shortest parts.
         pictures: how pictures are changed, and tracks with them; None: they stay as they are.
         batch_size: whole sentences that are read at once.
-        in_memory: keep pictures; else they are decoded each time that they are seen.
-        split_by, folds, fold, validate, tracks, rate, steps_per_epoch, workers, seed: see
-            `SentenceData`; an epoch has as many frames as there are, if nothing is said.
+        sentences: see `SentenceData`; ``in_memory`` is of pictures too, which are decoded each time
+            that they are seen otherwise. An epoch has as many frames as there are, if nothing is
+            said.
     """
 
     collate = staticmethod(collate_videos)
@@ -238,35 +238,13 @@ class VideoData(SentenceData):
     def __init__(
         self,
         root: str,
-        split_by: Literal["column", "folds", "signers"] = "column",
-        folds: int = 5,
-        fold: int = 0,
-        validate: bool = True,
-        tracks: list[str] | None = None,
-        rate: float | None = PAPER_RATE,
         batch_frames: int = 256,
         shortest: int = 16,
         pictures: PictureAugmentation | None = None,
         batch_size: int = 8,
-        steps_per_epoch: int | None = None,
-        in_memory: bool = True,
-        workers: int = 0,
-        seed: int = 0,
+        **sentences: Any,
     ) -> None:
-        super().__init__(
-            root,
-            split_by=split_by,
-            folds=folds,
-            fold=fold,
-            validate=validate,
-            tracks=tracks,
-            rate=rate,
-            batch_size=batch_size,
-            steps_per_epoch=steps_per_epoch,
-            in_memory=in_memory,
-            workers=workers,
-            seed=seed,
-        )
+        super().__init__(root, batch_size=batch_size, **sentences)
         if not 1 <= shortest <= batch_frames:
             raise UsageError(
                 "shortest: expected at least 1 frame and no more than the frames of a step, got "
