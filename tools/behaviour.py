@@ -654,7 +654,7 @@ def _row(files: Sequence[Path]) -> Row:
 
 def rows() -> list[Row]:
     """Every training of the YAML files: alone where a file says model and data, else with the files
-    of the command in its comment."""
+    of the command in its comment, or those that it names after the word "After"."""
     found: dict[str, Row] = {}
     listed = [[CONFIGS / f"{name}.yaml" for name in names.split()] for names in FURTHER]
     listed = [files for files in listed if all(path.is_file() for path in files)]
@@ -667,7 +667,12 @@ def rows() -> list[Row]:
                 listed.append(files)
                 break
         else:
-            listed.append([path])
+            after = re.search(r"After\s+([^.]+?\.yaml[^.]*(?:\.yaml)?)\.(?:\s|$)", comment)
+            system = CONFIGS / path.relative_to(CONFIGS).parts[0]
+            first = (
+                [system / name for name in re.findall(r"[\w/]+\.yaml", after[1])] if after else []
+            )
+            listed.append([*first, path])
     for row in map(_row, listed):
         if "class_path" in row.merged.get("model", {}) and "output" in row.merged:
             found.setdefault(row.name, row)
