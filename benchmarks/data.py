@@ -22,7 +22,7 @@ import numpy as np
 from chereme.datasets.clips import CropSettings
 from chereme.datasets.exemplars import MOVING, Exemplars
 from chereme.datasets.pose_clips import Entry, PoseClip, write_poses
-from chereme.datasets.prepare import prepare_generated
+from chereme.datasets.prepare_crops import prepare_generated
 from chereme.synthesis.filmed_signs import FilmedSigns, known
 from chereme.synthesis.isolated import IsolatedSigns
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from chereme.datasets.clips import CropSettings
-from chereme.datasets.prepare import check_settings
+from chereme.datasets.prepare_crops import check_settings
 from chereme.datasets.shards import Sample, jpeg_of, write
 from chereme.datasets.status import MANIFEST, Row, StatusFile
 from chereme.formats.manifests import Item, write_manifest

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from chereme.datasets.clips import CropSettings, TrackedClip
-from chereme.datasets.prepare import prepare_generated, read_settings
+from chereme.datasets.prepare_crops import prepare_generated, read_settings
 from chereme.datasets.shards import read_shards
 from chereme.errors import UsageError
 from chereme.synthesis.crops import RenderedClips

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from chereme.cli import app
 from chereme.datasets.folders import read
-from chereme.datasets.prepare import prepare_crops
+from chereme.datasets.prepare_crops import prepare_crops
 from chereme.datasets.shards import Sample, read_shards
 from chereme.datasets.status import read_status
 from chereme.formats.manifests import Item, write_manifest

@@ -45,7 +45,7 @@ class _Preparation(NamedTuple):
 class Kind(Enum):
     """What a reader returns, and so what ``chereme prepare`` makes of it."""
 
-    SPELLING = _Preparation("Fingerspelling", "chereme.datasets.prepare:prepare_crops")
+    SPELLING = _Preparation("Fingerspelling", "chereme.datasets.prepare_crops:prepare_crops")
     """A `Corpus` of clips of letters: crops of the signing hand, in shards."""
     SIGNS = _Preparation("Isolated signs", "chereme.datasets.pose_clips:prepare_poses")
     """A `Corpus` of clips of one sign each: the joints of both hands, in a folder of poses."""
@@ -53,7 +53,7 @@ class Kind(Enum):
     """A `SentenceCorpus`: a manifest, the times of its glosses, and the tracks that it has."""
     JOINTS = _Preparation("Hands with known joints", "chereme.datasets.pose_clips:prepare_joints")
     """A `Corpus` of joint sequences: as they are, in a folder of poses."""
-    SYNTHETIC_CROPS = _Preparation("Synthetic", "chereme.datasets.prepare:prepare_generated")
+    SYNTHETIC_CROPS = _Preparation("Synthetic", "chereme.datasets.prepare_crops:prepare_generated")
     """A `ClipGenerator`: its crops, in shards."""
     SYNTHETIC_POSES = _Preparation(
         "Synthetic", "chereme.datasets.pose_clips:write_poses", "new folder"

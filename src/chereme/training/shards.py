@@ -14,7 +14,7 @@ from sys import intern
 from typing import Any
 
 from chereme.datasets.pose_clips import Entry
-from chereme.datasets.prepare import read_settings
+from chereme.datasets.prepare_crops import read_settings
 from chereme.datasets.shards import UNSPLIT, Sample, descriptions, read_sample
 from chereme.errors import InputError, UsageError
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from chereme.datasets.clips import CropSettings
-from chereme.datasets.prepare import SETTINGS, check_settings
+from chereme.datasets.prepare_crops import SETTINGS, check_settings
 from chereme.datasets.shards import write
 from chereme.errors import InputError, UsageError
 from chereme.hands.signing import bridge_gaps

@@ -15,7 +15,7 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from chereme.datasets.clips import CropSettings
-from chereme.datasets.prepare import check_settings
+from chereme.datasets.prepare_crops import check_settings
 from chereme.datasets.shards import Sample, jpeg_of, write
 from chereme.errors import InputError, UsageError
 from chereme.nn.keypoint_layouts import keypoint_layout

@@ -19,7 +19,7 @@ import pytest
 from chereme.datasets.clips import CropSettings
 from chereme.datasets.folders import read
 from chereme.datasets.preparation import Preparation
-from chereme.datasets.prepare import check_settings, prepare_crops, read_settings
+from chereme.datasets.prepare_crops import check_settings, prepare_crops, read_settings
 from chereme.datasets.shards import read_shards
 from chereme.datasets.status import read_status
 from chereme.errors import InputError, UsageError
@@ -143,7 +143,7 @@ import sys
 from pathlib import Path
 sys.path[:0] = {path!r}
 from chereme.datasets.folders import read
-from chereme.datasets.prepare import prepare_crops
+from chereme.datasets.prepare_crops import prepare_crops
 from fake_clips import ColourDetectors
 
 if __name__ == "__main__":
