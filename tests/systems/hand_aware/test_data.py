@@ -179,3 +179,21 @@ def test_an_epoch_repeats_itself_and_goes_on_where_it_was(tmp_path: Path) -> Non
     assert [b.ids for b in later] == [b.ids for b in batches[1:]]
     assert torch.equal(later[0].crops, batches[1].crops)
     assert [b.ids for b in data.epoch_loader(4)] != [b.ids for b in batches]
+
+
+def test_each_clip_of_an_epoch_is_changed_by_numbers_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clips = [Sample(**{**vars(dotted(f"{n}")), "label": f"{n % 2}"}) for n in range(6)]
+    write([*clips, Sample(**{**vars(dotted("d")), "split": "dev", "label": "1"})], tmp_path)
+    data = SignData([str(tmp_path)], frames=2)
+    data.inputs = SignInputs(size=16)
+    data.setup()
+    monkeypatch.setattr(data, "clip", lambda clip, rng: rng.random())
+
+    def drawn(epoch: int) -> list[float]:
+        dataset = data.dataset("train", epoch)
+        return [dataset[index] for index in range(len(dataset))]
+
+    assert len(set(drawn(0) + drawn(1))) == 2 * len(drawn(0)) > 2
+    assert drawn(1) == drawn(1)
