@@ -633,6 +633,8 @@ class Row:
 
 
 def _merge(into: dict[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    if "class_path" in more and into.get("class_path") != more["class_path"]:
+        into.clear()  # options of another class
     for key, value in more.items():
         both = isinstance(value, Mapping) and isinstance(into.get(key), dict)
         into[key] = _merge(into[key], value) if both else json.loads(json.dumps(value))
