@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from chereme.errors import InputError
-from chereme.hand_model.anatomy import angles_to_hand_pose
+from chereme.hand_model.anatomy import DIGIT_JOINTS, DIGITS, angles_to_hand_pose
 from chereme.hand_model.fitting import Fit, fit
 from chereme.hand_model.layer import HandLayer
 from chereme.hand_model.template import HandTemplate
@@ -111,6 +111,20 @@ def test_impossible_hands_stay_within_limits(template, layer, truth):
             values = getattr(found, name)
             assert values.isfinite().all(), name
             assert not values.requires_grad, name
+
+
+def test_a_hidden_fingertip_bends_with_the_joint_before_it(template, layer):
+    """Two thirds of its 80 degrees, a little less for the habit of rest."""
+    angles = np.zeros((1, 15, 3))
+    middle, last = (np.array([DIGIT_JOINTS[d][k] - 1 for d in DIGITS[1:]]) for k in (1, 2))
+    angles[0, middle, 0] = np.radians(80)
+    pose = torch.tensor(angles_to_hand_pose(angles, template.extras["joint_axes"]))
+    still = torch.zeros(1, 3)
+    joints = PIXELS * layer(torch.zeros(1, layer.num_betas), pose, still).joints.numpy()
+    confidence = np.ones((1, 21))
+    confidence[:, [8, 12, 16, 20]] = 0.0
+    bent = np.degrees(angles_of(template, fit(layer, joints, confidence))[0, last, 0])
+    assert ((bent > 35) & (bent < 55)).all(), bent
 
 
 def test_deterministic(layer, truth):
