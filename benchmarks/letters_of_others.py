@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from data import letter_clips
 
-from chereme.datasets.exemplars import DIGITS, Exemplars, joined
+from chereme.datasets.exemplars import DIGITS, Exemplars, concat_exemplars
 from chereme.datasets.pose_clips import Entry, PoseClip, write_poses
 from chereme.synthesis.letters import LOOK_ALIKES, LetterClips
 from chereme.systems.signbert.data import PoseData
@@ -122,7 +122,7 @@ def main() -> None:
     parser.add_argument("--folds", nargs="+", metavar="SIGNER", help="those of some signers alone")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    exemplars = joined([Exemplars.load(path) for path in given.exemplars])
+    exemplars = concat_exemplars([Exemplars.load(path) for path in given.exemplars])
     report: dict[str, Any] = {"clips": given.clips, "epochs": given.epochs, "folds": {}}
     pooled: dict[str, Read] = {"photographed": [], "composed": []}
     for signers in FOLDS:

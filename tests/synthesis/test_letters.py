@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from chereme.datasets.exemplars import LETTERS, Exemplars, joined
+from chereme.datasets.exemplars import LETTERS, Exemplars, concat_exemplars
 from chereme.datasets.pose_clips import PoseClip, PoseCorpus, write_poses
 from chereme.errors import UsageError
 from chereme.synthesis.letters import DIGIT_FRACTION, LOOK_ALIKES, LetterClips
@@ -39,7 +39,7 @@ def with_digits(exemplars: Exemplars) -> Exemplars:
         motion_label=part.motion_label[:0],
         motion_signer=part.motion_signer[:0],
     )
-    return joined([exemplars, digits])
+    return concat_exemplars([exemplars, digits])
 
 
 def clips_of(exemplars: Exemplars, clips: int, **changes: object) -> list[PoseClip]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from chereme.datasets.exemplars import Exemplars, joined
+from chereme.datasets.exemplars import Exemplars, concat_exemplars
 from chereme.hands.detector import Detection, MediaPipeDetector
 from chereme.synthesis.corpus import signer
 from chereme.synthesis.stills import Still, render_still, rendered_exemplars
@@ -39,7 +39,7 @@ def test_the_nearest_detection_is_the_hand() -> None:
 
 
 def test_joining_keeps_pictures_apart(exemplars: Exemplars) -> None:
-    both = joined([exemplars, exemplars])
+    both = concat_exemplars([exemplars, exemplars])
     count = len(exemplars.label)
     assert len(both.label) == 2 * count
     assert not set(both.picture[:count].tolist()) & set(both.picture[count:].tolist())

@@ -116,7 +116,7 @@ class Exemplars:
         )
 
 
-def joined(parts: Sequence[Exemplars]) -> Exemplars:
+def concat_exemplars(parts: Sequence[Exemplars]) -> Exemplars:
     """All exemplars of ``parts``; pictures of different parts stay different ones."""
     arrays: dict[str, Any] = {}
     for name in Exemplars.__dataclass_fields__:

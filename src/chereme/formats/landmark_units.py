@@ -52,14 +52,14 @@ def check_size(frames: int, hands: int) -> None:
         )
 
 
-def rate_of(stated: float | None, given: float | None) -> float:
-    """Frames a second: what is ``given``, or else ``stated`` in the file.
+def rate_of(stated: float | None, wanted: float | None) -> float:
+    """Frames a second: what is ``wanted``, or else ``stated`` in the file.
 
     InputError where there is none, or the stated one is no camera's, as the 1000 that converters
     of webm write.
     """
-    if given is not None:
-        return given
+    if wanted is not None:
+        return wanted
     if stated is None or not is_rate(stated):
         raise InputError(
             f"expected a frame rate in the file (or timestamps), got {stated}; give it with "

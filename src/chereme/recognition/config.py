@@ -32,7 +32,7 @@ LANGUAGE_MODEL = "lm.onnx"
 
 
 Rate = Annotated[float, Between(0.001, 240)]
-Share = Annotated[float, Between(0, 1)]
+Fraction = Annotated[float, Between(0, 1)]
 Side = Annotated[int, Between(8, 1024)]
 Weight = Annotated[float, Between(-MAX_WEIGHT, MAX_WEIGHT)]
 Beam = Annotated[int, Between(1, MAX_BEAM)]
@@ -140,8 +140,8 @@ class Decoding:
     beam_width: Beam = 5
     alpha: Weight = 0.0
     beta: Weight = 0.0
-    min_probability: Share = 0.0
-    min_mean_probability: Share = 0.0
+    min_probability: Fraction = 0.0
+    min_mean_probability: Fraction = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +247,7 @@ class Abstention:
 
     temperature: Annotated[float, Between(0.01, 100)] = 1.0
     other: bool = False
-    min_probability: Share = 0.0
+    min_probability: Fraction = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from chereme.recognition.ctc_letters import Search
 from chereme.recognition.streams import Readers
 
 # Texts that each network puts forward where two decide together, unless a width was asked for.
-PROPOSALS = 10
+N_BEST = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def searches_of(readers: Readers, options: SearchOptions) -> list[Search]:
             # Two bundles may hold the same one: then it is asked once.
             key = bundle.config.files[LANGUAGE_MODEL]
             lm = language_models.setdefault(key, bundle.language_model)
-        width = max(PROPOSALS, tuned.beam_width) if together else tuned.beam_width
+        width = max(N_BEST, tuned.beam_width) if together else tuned.beam_width
         searches.append(
             Search(
                 greedy=options.greedy,

@@ -21,7 +21,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from chereme.datasets.exemplars import DIGITS, LETTERS, MOVING, Exemplars, joined
+from chereme.datasets.exemplars import DIGITS, LETTERS, MOVING, Exemplars, concat_exemplars
 from chereme.datasets.pose_clips import Entry, PoseClip
 from chereme.datasets.registry import Kind, dataset
 from chereme.errors import UsageError
@@ -205,5 +205,5 @@ def letter_clips(
         test: signers of the split test, likewise.
         seed: the same seed gives the same files.
     """
-    hands = joined([Exemplars.load(file) for file in exemplars])
+    hands = concat_exemplars([Exemplars.load(file) for file in exemplars])
     return LetterClips(hands, clips, tuple(dev or ()), tuple(test or ()), seed)

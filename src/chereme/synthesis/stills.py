@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from chereme.datasets.exemplars import LETTERS, MOVING, Exemplars, build_exemplars, joined
+from chereme.datasets.exemplars import LETTERS, MOVING, Exemplars, build_exemplars, concat_exemplars
 from chereme.datasets.registry import Kind, dataset
 from chereme.errors import UsageError
 from chereme.hands.detector import Detection, HandDetector, MediaPipeDetector
@@ -149,4 +149,4 @@ def exemplars(
         return found
     with MediaPipeDetector(still=True, max_hands=2) as detector:
         more = rendered_exemplars(rendered, detector, seed=seed, progress=progress)
-    return joined([found, more])
+    return concat_exemplars([found, more])

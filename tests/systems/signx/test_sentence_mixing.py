@@ -85,7 +85,7 @@ def test_by_grammar_no_glosses_follow_each_other_that_never_did() -> None:
 def test_fractions() -> None:
     whole = [Segment(1, 0, 4)]
     assert made(1, fraction=0.0) == [whole] * 200
-    found = made(1, 2000, fraction=0.3, pieces=0.5, longest_piece=2, switch=1.0)
+    found = made(1, 2000, fraction=0.3, segments=0.5, longest_segment=2, switch=1.0)
     several = np.mean([len(parts) > 1 for parts in found])
     alone = [parts[0] for parts in found if len(parts) == 1 and parts != whole]
     assert several == pytest.approx(0.3, abs=0.04)
@@ -99,7 +99,7 @@ def test_fractions() -> None:
 @pytest.mark.parametrize("number", [3, 4, 5])
 def test_without_times_signer_or_boundaries_it_stays_as_it_is(number: int) -> None:
     whole = [Segment(number, 0, len(SENTENCES[number].words))]
-    assert made(number, 20, fraction=0.5, pieces=0.5) == [whole] * 20
+    assert made(number, 20, fraction=0.5, segments=0.5) == [whole] * 20
     # Nor is anything taken of it.
     used = {part.sentence for parts in made(0, fraction=1.0, grammar=0.0) for part in parts}
     assert number not in used
@@ -140,11 +140,11 @@ def test_joined_clips_go_in_a_straight_line() -> None:
     "options",
     [
         {"fraction": 1.1},
-        {"fraction": 0.6, "pieces": 0.5},
+        {"fraction": 0.6, "segments": 0.5},
         {"switch": -0.1},
         {"grammar": 2},
         {"bridge": -1},
-        {"longest_piece": 0},
+        {"longest_segment": 0},
     ],
 )
 def test_fractions_that_are_none_are_refused(options: dict[str, Any]) -> None:

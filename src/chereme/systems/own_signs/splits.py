@@ -13,7 +13,7 @@ from chereme.datasets.splits import signer_folds
 from chereme.errors import some
 
 By = Literal["signer", "clip", "given", "none"]
-SHARE = 0.2
+FRACTION = 0.2
 """Of the clips, that is tested on."""
 _LEAST = 3  # clips of a gloss; of fewer none is spared for the test
 
@@ -79,12 +79,12 @@ def _by_signer(entries: Sequence[Entry], signers: set[str], seed: int) -> Divisi
     labels = {entry.label for entry in entries}
 
     def cost(fold: tuple[str, ...]) -> tuple[int, float]:
-        """Glosses that nobody else signs, and how far the test is from ``SHARE``."""
+        """Glosses that nobody else signs, and how far the test is from ``FRACTION``."""
         trained = {entry.label for entry in entries if entry.signer not in fold}
         share = sum(entry.signer in fold for entry in entries) / len(entries)
-        return len(labels - trained), abs(share - SHARE)
+        return len(labels - trained), abs(share - FRACTION)
 
-    folds = signer_folds(signers, min(len(signers), round(1 / SHARE)), seed)
+    folds = signer_folds(signers, min(len(signers), round(1 / FRACTION)), seed)
     chosen = min(folds, key=cost)
     trained = {entry.label for entry in entries if entry.signer not in chosen}
     mine = [entry for entry in entries if entry.signer in chosen]
@@ -117,7 +117,7 @@ def _by_clip(entries: Sequence[Entry], why: str, seed: int) -> Division:
     tested: list[Entry] = []
     for clips in of_label.values():
         if len(clips) >= _LEAST:
-            tested += sorted(clips, key=order)[: max(1, round(SHARE * len(clips)))]
+            tested += sorted(clips, key=order)[: max(1, round(FRACTION * len(clips)))]
     if not tested:
         few = f"No gloss has {_LEAST} clips: all are trained on, and how well it reads is not known"
         return Division("none", frozenset(), notes=(f"{few}.",))

@@ -119,7 +119,7 @@ class _Sentences(Dataset[SentenceClip]):
         if self._epoch is None:
             sentence = data.sentences[self._split][index]
             return SentenceClip(sentence, data.tracks_of(sentence), data.ids[self._split][index])
-        item = data.made(index, self._epoch)
+        item = data.clip_of_epoch(index, self._epoch)
         if data.augmentation is None:
             return item
         rng = data.generator(item.sentence, self._epoch)
@@ -358,7 +358,7 @@ class SentenceData(DataModule):
         rng = self.generator(self.sentences["train"][index], epoch, draw=1)
         return self._composer.segments(index, rng)
 
-    def made(self, index: int, epoch: int) -> SentenceClip:
+    def clip_of_epoch(self, index: int, epoch: int) -> SentenceClip:
         """Training sentence number ``index``, or what is made of it in this epoch, unchanged."""
         training = self.sentences["train"]
         sentence = training[index]

@@ -27,8 +27,8 @@ _TRIES = 8  # made sentences that are too long are made anew
 @dataclass(frozen=True)
 class Composition:
     """``fraction``: of the training sentences that are made ones, each time they are seen;
-    ``pieces``: of those of which 1 to ``longest_piece`` glosses in a row are seen alone: CTC learns
-    of them sooner where a gloss is.
+    ``segments``: of those of which 1 to ``longest_segment`` glosses in a row are seen alone: CTC
+    learns of them sooner where a gloss is.
 
     ``switch``: how likely a made sentence goes over to another one at each boundary. ``grammar``:
     fraction of these joins that go on as a sentence does in which the same gloss comes before, so
@@ -37,23 +37,23 @@ class Composition:
     """
 
     fraction: float = 0.5
-    pieces: float = 0.0
-    longest_piece: int = 2
+    segments: float = 0.0
+    longest_segment: int = 2
     switch: float = 0.4
     grammar: float = 0.5
     bridge: float = 0.1
 
     def __post_init__(self) -> None:
-        fractions = {"fraction + pieces": self.fraction + self.pieces}
-        names = ("fraction", "pieces", "switch", "grammar")
+        fractions = {"fraction + segments": self.fraction + self.segments}
+        names = ("fraction", "segments", "switch", "grammar")
         fractions |= {name: getattr(self, name) for name in names}
         wrong = {name: value for name, value in fractions.items() if not 0 <= value <= 1}
-        if self.bridge < 0 or self.longest_piece < 1:
-            wrong |= {"bridge": self.bridge, "longest_piece": self.longest_piece}
+        if self.bridge < 0 or self.longest_segment < 1:
+            wrong |= {"bridge": self.bridge, "longest_segment": self.longest_segment}
         if wrong:
             raise UsageError(
                 "compose: expected fractions from 0 to 1, together too, a bridge of 0 s or more "
-                f"and pieces of a gloss or more, got {wrong}"
+                f"and segments of a gloss or more, got {wrong}"
             )
 
 
@@ -102,11 +102,11 @@ class SentenceMixer:
         count = len(self.sentences[number].words)
         whole = [Segment(number, 0, count)]
         drawn = rng.random() - self.config.fraction
-        if not self._usable(number) or drawn >= self.config.pieces:
+        if not self._usable(number) or drawn >= self.config.segments:
             return whole
         if drawn >= 0:
             first = int(rng.integers(count))
-            last = first + int(rng.integers(1, self.config.longest_piece + 1))
+            last = first + int(rng.integers(1, self.config.longest_segment + 1))
             return [Segment(number, first, min(last, count))]
         for _ in range(_TRIES):
             found = self._walk(number, rng)
