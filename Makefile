@@ -67,7 +67,7 @@ weights: weights-landmarks weights-rgb weights-letters
 
 weights-landmarks: $(VENV)/.installed-all runs/exemplars.npz
 	$(BIN)/chereme train --config configs/fingerspelling/lm.yaml
-	$(BIN)/python benchmarks/leave_one_signer_out.py --exemplars runs/exemplars.npz \
+	$(BIN)/python benchmarks/cross_validation.py spelling --exemplars runs/exemplars.npz \
 		--lm runs/lm/lm.onnx --output runs/loso
 	$(BIN)/chereme train --config configs/fingerspelling/landmarks.yaml
 	$(BIN)/chereme export runs/landmarks/last.ckpt --lm runs/lm/lm.onnx -o $(WEIGHTS)/fingerspelling \
@@ -93,8 +93,8 @@ weights-rgb: $(VENV)/.installed-all
 
 # Single letters and digits. What is there is not made again; a training that was stopped goes on.
 weights-letters: $(VENV)/.installed-all runs/exemplars.npz runs/digits.npz runs/letters/poses/clips.csv
-	$(BIN)/python benchmarks/letters_of_others.py --exemplars runs/exemplars.npz runs/digits.npz \
-		--output runs/letters/others
+	$(BIN)/python benchmarks/cross_validation.py letters \
+		--exemplars '[runs/exemplars.npz, runs/digits.npz]' --output runs/letters/others
 	$(BIN)/chereme train --config configs/signbert/letters.yaml \
 		$(if $(wildcard runs/letters/run/last.ckpt),--resume runs/letters/run/last.ckpt)
 	$(BIN)/chereme export runs/letters/run/last.ckpt -o $(WEIGHTS)/fingerspelled_letters \

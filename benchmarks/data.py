@@ -1,23 +1,21 @@
 """Data of the studies of rendered and made-up signs, as benchmarks/*.yaml name it.
 
     python benchmarks/data.py signbert FOLDER [--exemplars runs/exemplars.npz] [--share 0.1]
-    python benchmarks/data.py hand_aware|frames FOLDER [--workers 2] [--share 0.1]
+    python benchmarks/data.py rendered FOLDER hands|frame [--workers 2] [--share 0.1]
 
-``signbert``: folders of poses. ``signs``: made-up signs as a detector finds them, of signers that
-differ between train, dev and test; ``true``: the same signs by other signers, with their true
-joints; ``unlabelled``: other signs by other signers; ``letters``: of real hands. ``hand_aware``:
-rendered signs as crops of the hand, ``frames`` as whole frames. What is there is not made again.
+What is there is not made again.
 """
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+from jsonargparse import auto_cli
 
 from chereme.datasets.clips import CropSettings
 from chereme.datasets.exemplars import MOVING, Exemplars
@@ -35,8 +33,17 @@ SPLITS = {
 }
 
 
-def signbert(folder: Path, exemplars: Path, share: float) -> None:
-    """All folders of poses. Every signer of ``signs`` signs each of 50 glosses once."""
+def signbert(
+    folder: Path, exemplars: Path = Path("runs/exemplars.npz"), share: float = 1.0
+) -> None:
+    """Folders of poses. ``signs``: made-up signs as a detector finds them, of signers that differ
+    between train, dev and test, each of whom signs 50 glosses once; ``true``: the same signs by
+    other signers, with their true joints; ``unlabelled``: other signs by other signers;
+    ``letters``: of real hands.
+
+    Args:
+        share: of the clips, for a trial.
+    """
 
     def some(number: int) -> int:
         return max(3, round(share * number))
@@ -59,6 +66,7 @@ def signbert(folder: Path, exemplars: Path, share: float) -> None:
     for name, maker in makers.items():
         if not (folder / name / "clips.csv").is_file():
             print(f"{name}: {write_poses(maker(), folder / name):,} clips", flush=True)
+    (folder / "made").touch()
 
 
 def letter_clips(exemplars: Exemplars) -> Iterator[PoseClip]:
@@ -93,41 +101,17 @@ def letter_clips(exemplars: Exemplars) -> Iterator[PoseClip]:
             yield PoseClip(entry, joints, np.isfinite(joints).all(-1).astype(np.float32))
 
 
-def rendered(folder: Path, view: str, workers: int, share: float) -> None:
-    """Six glosses, and three pairs that differ only in where the hand is, by 22 signers."""
-    maker = FilmedSigns(
-        max(22, round(share * 792)),
-        glosses=6,
-        pairs=3,
-        signers=22,
-        held_out=4,
-        seed=1,
-        view=view,  # type: ignore[arg-type]
-        settings=CropSettings(size=SIZES[view]),
-    )
-
-    def report(done: int, of: int) -> None:
-        if done % 50 == 0:
-            print(f"{folder}: {done} of {of} clips", flush=True)
-
-    prepare_generated(maker, folder, known(), workers=workers, progress=report)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("study", choices=("signbert", "hand_aware", "frames"))
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--exemplars", type=Path, default=Path("runs/exemplars.npz"))
-    parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--share", type=float, default=1.0, help="of the clips, for a trial")
-    given = parser.parse_args()
-    if given.study == "signbert":
-        signbert(given.folder, given.exemplars, given.share)
-    else:
-        view = "frame" if given.study == "frames" else "hands"
-        rendered(given.folder, view, given.workers, given.share)
-    (given.folder / "made").touch()
+def rendered(
+    folder: Path, view: Literal["hands", "frame"], workers: int = 1, share: float = 1.0
+) -> None:
+    """Six glosses, and three pairs that differ only in where the hand is, by 22 signers, as crops
+    of the hand or as whole frames."""
+    count, settings = max(22, round(share * 792)), CropSettings(size=SIZES[view])
+    signs = {"glosses": 6, "pairs": 3, "signers": 22, "held_out": 4, "seed": 1}
+    maker = FilmedSigns(count, **signs, view=view, settings=settings)
+    print(f"{folder}: {prepare_generated(maker, folder, known(), workers=workers)} clips")
+    (folder / "made").touch()
 
 
 if __name__ == "__main__":
-    main()
+    auto_cli([signbert, rendered])

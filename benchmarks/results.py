@@ -184,8 +184,9 @@ class Reader:
             total = pool(item.counts for one in some.values() for item in one.values())
             kinds = (total.substitutions, total.deletions, total.insertions)
             return ", ".join(f"{100 * kind / total.reference_length:.1f}" for kind in kinds)
-        over = column.get("over") or row.against
-        base = self.items(over, column.get("over_set", name)) if over and over != row.name else {}
+        over, over_set = column.get("over") or row.against, column.get("over_set", name)
+        itself = (over, over_set) == (row.name, name)
+        base = self.items(over, over_set) if over and not itself else {}
         if not some.keys() & base.keys():
             return ""
         more, low, high = difference(some, base)

@@ -75,6 +75,28 @@ def test_error_rates_are_compared_sentence_by_sentence(tmp_path: Path) -> None:
     assert lines[0][4].startswith("-50.0 [-75.0, ")  # of fold 0 alone, which both have
 
 
+def test_a_row_is_compared_with_its_own_other_reading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tables = Tables.load("signx_video")
+    bleu = {"ctc": {"bleu": [90.0, 0, 0, 80.0]}}
+    errors = {"mediapipe_pose_spread": 0.25}
+    folder = Path("runs/signx/rendered/stage_2")
+    read = {"true_tracks/ctc": "A B C D", "video/ctc": "A B C", "glosses": "A B C D"}
+    rows = [{"id": str(i), "signer": str(i), "split": "dev", **read} for i in range(2)]
+    put_metrics(folder, dev={"video": bleu, "errors": errors})
+    (folder / "readings.json").write_text(json.dumps({"sentences": rows}))
+    study = tables.studies["rendered"]
+    _, lines = cells(study, tables.tables["glosses"])
+    (line,) = lines
+    assert line[:2] == ["dev", "CTC"]
+    assert line[3:6] == ["25.0", "[25.0, 25.0]", "0.0, 25.0, 0.0"]
+    assert line[6:] == ["90.0", "80.0", "+25.0 [+25.0, +25.0]"]
+    _, lines = cells(study, tables.tables["tracks"])
+    assert [line[:2] + line[3:] for line in lines] == [["dev", "pose", "0.250", "", ""]]
+
+
 def put_signs(folder: Path, labels: tuple[str, ...], logits: np.ndarray) -> None:
     put_metrics(folder, test={"top2": 100.0})
     names = tuple(str(i) for i in range(len(labels)))
