@@ -23,11 +23,11 @@ import numpy as np
 import torch
 from data import letter_clips
 from jsonargparse import auto_cli
-from recordings import WORDS
+from recordings import WORDS, texts_of
 
 from chereme.datasets.exemplars import DIGITS, MOVING, Exemplars, concat_exemplars
 from chereme.datasets.pose_clips import Entry, write_poses
-from chereme.datasets.words import Shares, TextSampler
+from chereme.datasets.words import Shares
 from chereme.decoding import OnnxLanguageModel, beam_search, greedy
 from chereme.decoding.tuning import tune
 from chereme.hands.normalise import landmark_features
@@ -106,13 +106,10 @@ def read_stills(model: Any, rate: float, hands: Exemplars) -> dict[str, Any]:
 def compose(model: Any, rate: float, hands: Exemplars, shares: Shares, count: int) -> Texts:
     """Texts composed from one signer's hands, that no training drew."""
     speller, rng = Speller(hands), np.random.default_rng(2024)
-    sampler = TextSampler(shares=shares, split="held_out", max_length=12)
-    made: Texts = []
-    while len(made) < count:
-        text = sampler.sample(rng)
-        if set(text) <= set(speller.letters):
-            made.append((text, log_probs(model, speller.spell(text, rng).track, rate)))
-    return made
+    return [
+        (text, log_probs(model, speller.spell(text, rng).track, rate))
+        for text in texts_of({*speller.letters}, shares, count, rng)
+    ]
 
 
 def read_texts(texts: dict[str, Texts], **search: Any) -> dict[str, dict[str, Any]]:

@@ -4,9 +4,11 @@ spell. None of these people was in the training of a bundled model."""
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -62,17 +64,24 @@ def people(root: Path, *folders: str) -> Iterator[tuple[str, Exemplars]]:
         yield name, Exemplars(points, label, signer, number, np.zeros((0, 24, 21, 3)), none, none)
 
 
+def texts_of(
+    letters: Set[str], shares: Shares, count: int, rng: np.random.Generator, shortest: int = 1
+) -> Iterator[str]:
+    """Texts of some letters that no training drew."""
+    sampler, made = TextSampler(shares=shares, split="held_out", max_length=12), 0
+    while made < count:
+        text = sampler.sample(rng)
+        if set(text) <= letters and len(text) >= shortest:
+            made += 1
+            yield text
+
+
 def spelled(root: Path, each: int) -> Iterator[Clip]:
     """Words composed of one person's letters, and that hand idle."""
-    sampler = TextSampler(shares=WORDS, split="held_out", max_length=12)
     for name, exemplars in people(root, "letters_people", "letters_people_dev"):
         speller, rng = Speller(exemplars), np.random.default_rng(3)
-        made = 0
-        while made < each:
-            text = sampler.sample(rng)
-            if set(text) <= set(speller.letters) and len(text) > 1:
-                made += 1
-                yield Clip("composed", name, text, to_landmarks(speller.spell(text, rng)))
+        for text in texts_of({*speller.letters}, WORDS, each, rng, shortest=2):
+            yield Clip("composed", name, text, to_landmarks(speller.spell(text, rng)))
         for _ in range(each // 4):
             yield Clip("idle", name, "", to_landmarks(speller.idle(rng)))
 
@@ -93,30 +102,42 @@ def two_hands(sequence: np.ndarray, aspect: float) -> Landmarks | None:
     )
 
 
+class Sequence(NamedTuple):
+    """Both hands ``(T, 2, 21, 3)`` of a webcam, as fractions of the picture, zeros where none."""
+
+    hands: np.ndarray
+    label: str
+    signer: str
+    aspect: float
+
+
+def sequences(root: Path, name: str) -> Iterator[Sequence]:
+    """All of a file of ``sequences``. Frame 0 of the traduttore's is of another moment."""
+    with np.load(root / "sequences" / f"{name}.npz") as file:
+        hands, label = file["hands"], file["label"].tolist()
+        signer = np.broadcast_to(file["signer"], len(label)).tolist()
+        aspect = float(file["aspect"]) if "aspect" in file else 16 / 9
+    for frames, word, who in zip(hands, label, signer, strict=True):
+        yield Sequence(frames, word, who, aspect)
+
+
 def signs(root: Path) -> Iterator[Clip]:
     """Whole signs, both hands: every third recording."""
     for name in ("traduttore_words", "kelhuynh_signs", "libras_signs"):
-        with np.load(root / "sequences" / f"{name}.npz") as file:
-            hands, label = file["hands"], file["label"]
-            signer = np.broadcast_to(file["signer"], label.shape)
-            aspect = float(file["aspect"]) if "aspect" in file else 16 / 9
-        for sequence, sign, person in zip(hands[::3], label[::3], signer[::3], strict=True):
-            first = name == "traduttore_words"  # whose frame 0 is of another moment
-            who = f"traduttore {person}" if first else name.split("_")[0]
-            clip = two_hands(sequence[int(first) :], aspect)
-            if len(sign) > 1 and clip is not None:  # no letters, nor '-' for nothing
+        first = int(name == "traduttore_words")
+        for one in islice(sequences(root, name), 0, None, 3):
+            who = f"traduttore {one.signer}" if first else name.split("_")[0]
+            clip = two_hands(one.hands[first:], one.aspect)
+            if len(one.label) > 1 and clip is not None:  # no letters, nor '-' for nothing
                 yield Clip("signs", who, "", clip)
 
 
 def held(root: Path) -> Iterator[Clip]:
     """One letter, held or moving, by three people."""
-    with np.load(root / "sequences" / "traduttore_letters.npz") as file:
-        hands, label, signer = file["hands"], file["label"], file["signer"]
-        aspect = float(file["aspect"])
-    for number in range(0, len(hands), 10):
-        clip = two_hands(hands[number, 1:], aspect)
-        if len(label[number]) == 1 and label[number] != "-" and clip is not None:
-            yield Clip("held letters", f"traduttore {signer[number]}", str(label[number]), clip)
+    for one in islice(sequences(root, "traduttore_letters"), 0, None, 10):
+        clip = two_hands(one.hands[1:], one.aspect)
+        if len(one.label) == 1 and one.label != "-" and clip is not None:
+            yield Clip("held letters", f"traduttore {one.signer}", one.label, clip)
 
 
 def real(root: Path) -> Iterator[Clip]:

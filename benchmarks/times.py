@@ -1,7 +1,7 @@
 """When letters and glosses are signed, against what is known of synthetic clips.
 
     python benchmarks/times.py --root ../shared/data [--texts 100] [--rendered data/spelled]
-        [--signing my_signing data/signing] [--boston my_boston]
+        [--signing my_signing --sentences data/signing] [--boston my_boston]
 
 Letters, by the bundled models: clips composed of the hands of three people of whom no model has
 seen anything (``letters_people_dev``); with ``--rendered`` all videos of ``chereme synthesize
@@ -13,16 +13,16 @@ is measured. "CTC" are the times at which CTC has a letter.
 
 from __future__ import annotations
 
-import argparse
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
-from recordings import people
+from jsonargparse import auto_cli
+from recordings import people, texts_of
 from results import markdown
 
 import chereme
@@ -30,7 +30,7 @@ from chereme.datasets import boston104
 from chereme.datasets.exemplars import MOVING
 from chereme.datasets.sentence_folds import folds
 from chereme.datasets.sentences import from_manifest, sentence_tracks
-from chereme.datasets.words import Shares, TextSampler
+from chereme.datasets.words import Shares
 from chereme.metrics.edits import edit_pairs
 from chereme.recognition import fingerspelling
 from chereme.recognition.continuous import ContinuousRecognizer, load_continuous
@@ -38,26 +38,18 @@ from chereme.synthesis import Speller, SpellingStyle, to_landmarks
 from chereme.types import Token
 
 Span = tuple[str, float, float]
-Row = tuple[float, float, float, float]  # start and end: true, found
-Rows = dict[str, list[Row]]
+Row = tuple[str, float, float, float, float]  # of what kind; start and end: true, found
 
 SHARES = Shares(0.4, 0.1, 0.1, 0.1, 0.05, 0.05, 0.2)
 RATES = (24.0, 25.0, 30.0, 30.0, 50.0, 60.0)
 HELD, FAST = 0.8, 0.2  # seconds a letter, at least, at most
 KINDS = ("CTC", "found", "fast", "usual", "held", "the second of a double", "J and Z")
-HEAD = ("", "n", "start", "90 %", "end", "90 %", "middle inside", "length")
 
 
 # -- letters ---------------------------------------------------------------------------------------
 def composed(speller: Speller, texts: int, rng: np.random.Generator) -> Iterator[tuple[Any, str]]:
     """Clips of one person, and how fast each is: a seventh of them hold each letter for long."""
-    sampler = TextSampler(shares=SHARES, split="held_out", max_length=12)
-    made = 0
-    while made < texts:
-        text = sampler.sample(rng)
-        if not set(text) <= {*speller.letters, " "}:
-            continue
-        made += 1
+    for text in texts_of({*speller.letters, " "}, SHARES, texts, rng):
         style = SpellingStyle.sample(rng, letters=len(text))
         style = replace(style, rate=float(rng.choice(RATES)))
         if rng.random() < 1 / 7:
@@ -69,23 +61,6 @@ def composed(speller: Speller, texts: int, rng: np.random.Generator) -> Iterator
         yield speller.spell(text, rng, style), pace
 
 
-@contextmanager
-def as_ctc() -> Iterator[dict[Token, Token]]:
-    """Collects of letters as they are found those as CTC has them."""
-    own, kept = fingerspelling.letter_times, {}
-
-    def times(tokens: Sequence[Token], *rest: Any) -> tuple[Token, ...]:
-        found: tuple[Token, ...] = own(tokens, *rest)
-        kept.update(zip(found, tokens, strict=True))
-        return found
-
-    fingerspelling.letter_times = times
-    try:
-        yield kept
-    finally:
-        fingerspelling.letter_times = own
-
-
 def matched(true: Sequence[str], found: Sequence[str]) -> Iterator[tuple[int, int]]:
     """The places of what is read right, in the truth and in the reading."""
     i = j = 0
@@ -95,60 +70,58 @@ def matched(true: Sequence[str], found: Sequence[str]) -> Iterator[tuple[int, in
         i, j = i + (one is not None), j + (other is not None)
 
 
-def measure(recognizer: Any, source: Any, true: Sequence[Span], end: float, pace: str) -> Rows:
-    """The letters of one source, as CTC has them, as found, and those found of some kinds."""
-    with as_ctc() as kept:
+def measure(
+    recognizer: Any, source: Any, true: Sequence[Span], end: float, *about: str
+) -> Iterator[Row]:
+    """The letters of one source, as CTC has them, and as found, of all kinds that they are of."""
+    own, as_ctc = fingerspelling.letter_times, dict[Token, Token]()
+
+    def letter_times(tokens: Sequence[Token], *rest: Any) -> tuple[Token, ...]:
+        result: tuple[Token, ...] = own(tokens, *rest)
+        as_ctc.update(zip(result, tokens, strict=True))
+        return result
+
+    with patch.object(fingerspelling, "letter_times", letter_times):
         transcript = recognizer.recognize(source)
     found = [token for token in transcript.tokens if token.text.strip()]
-    rows: Rows = {}
     for i, j in matched([span[0] for span in true], [token.text for token in found]):
         letter, start, stop = true[i]
-        truth = max(start, 0.0), min(stop, end)
-        kinds = ["found", pace] if pace else ["found"]
+        kinds = ["found", *about]
         if i and true[i - 1][0] == letter:
             kinds.append("the second of a double")
         if letter in MOVING:
             kinds.append("J and Z")
-        for kind in kinds:
-            rows.setdefault(kind, []).append((*truth, found[j].start, found[j].end))
-        token = kept[found[j]]
-        rows.setdefault("CTC", []).append((*truth, token.start, token.end))
-    return rows
+        given = [("CTC", as_ctc[found[j]]), *((kind, found[j]) for kind in kinds)]
+        for kind, token in given:
+            yield kind, max(start, 0.0), min(stop, end), token.start, token.end
 
 
-def letters_composed(root: Path, texts: int) -> Rows:
+def letters_composed(root: Path, texts: int) -> Iterator[Row]:
     """By the model of landmarks, of each person too."""
     recognizer, rng = chereme.load("fingerspelling", stream="landmarks"), np.random.default_rng(1)
-    rows: Rows = {}
     for number, (_, hands) in enumerate(people(root, "letters_people_dev"), start=1):
         for clip, pace in composed(Speller(hands), texts, rng):
-            end = float(clip.track.timestamps[-1])
-            found = measure(recognizer, to_landmarks(clip), clip.spans, end, pace)
-            add(rows, found | {f"person {number}": found.get("found", [])})
-    return rows
+            end, about = float(clip.track.timestamps[-1]), (pace, f"person {number}")
+            yield from measure(recognizer, to_landmarks(clip), clip.spans, end, *about)
 
 
-def letters_rendered(folder: Path, stream: str) -> Rows:
+def letters_rendered(folder: Path, stream: str) -> Iterator[Row]:
     """Of all videos: no bundled model has seen any."""
-    recognizer, rows = chereme.load("fingerspelling", stream=stream), {}
+    recognizer = chereme.load("fingerspelling", stream=stream)
     for path in sorted(folder.rglob("*.mp4")):
         tokens = json.loads(path.with_suffix(".json").read_text())["tokens"]
         true = [(t["text"], t["start"], t["end"]) for t in tokens if t["text"].strip()]
-        add(rows, measure(recognizer, path, true, np.inf, ""))
-    return rows
+        yield from measure(recognizer, path, true, np.inf)
 
 
 # -- glosses ---------------------------------------------------------------------------------------
-def glosses_of(bundle: Path, clips: Iterator[tuple[Any, Any]]) -> Rows:
+def glosses_of(bundle: Path, clips: Iterable[tuple[Any, Any]]) -> Iterator[Row]:
     """Tracks with their glosses, read with the CTC head."""
     recognizer = ContinuousRecognizer(load_continuous(bundle), read_with="ctc")
-    rows: Rows = {"found": []}
     for tracks, true in clips:
         found = recognizer.recognize(tracks).tokens
         for i, j in matched([gloss.text for gloss in true], [one.text for one in found]):
-            ends = found[j].start, found[j].end
-            rows["found"].append((true[i].start, true[i].end, *ends))
-    return rows
+            yield "found", true[i].start, true[i].end, found[j].start, found[j].end
 
 
 def signing_clips(folder: Path) -> Iterator[tuple[Any, Any]]:
@@ -159,21 +132,14 @@ def signing_clips(folder: Path) -> Iterator[tuple[Any, Any]]:
 def boston_clips(folder: Path) -> Iterator[tuple[Any, Any]]:
     sentences, tracks = boston104.read(folder).sentences, boston104.read_tracks(folder)
     tested = folds(sentences)[0]
-    for sentence in sentences:
-        if sentence.id in tested:
-            yield tracks[sentence.id], sentence.glosses
+    return ((tracks[one.id], one.glosses) for one in sentences if one.id in tested)
 
 
 # -- tables ----------------------------------------------------------------------------------------
-def add(rows: Rows, more: Rows) -> None:
-    for kind, some in more.items():
-        rows.setdefault(kind, []).extend(some)
-
-
-def figures(rows: Sequence[Row]) -> list[str]:
+def figures(rows: np.ndarray) -> list[str]:
     """The cells of a line: errors in seconds, the median and what 90 % stay within; the share whose
     middle lies within the true span, and the length in lengths of that."""
-    true_start, true_end, start, end = np.array(rows).T
+    true_start, true_end, start, end = rows.T
     middle = (start + end) / 2
     inside = 100 * np.mean((true_start <= middle) & (middle <= true_end))
     cells = [f"{len(rows):,}"]
@@ -183,32 +149,39 @@ def figures(rows: Sequence[Row]) -> list[str]:
     return [*cells, f"{inside:.1f}", f"{share:.2f}"]
 
 
-def show(title: str, rows: Rows) -> None:
-    kinds = [kind for kind in KINDS if kind in rows] + sorted(set(rows) - set(KINDS))
-    lines = [[kind, *figures(rows[kind])] for kind in kinds if rows[kind]]
-    print(f"## {title}\n\n{markdown(HEAD, lines)}\n", flush=True)
+def show(title: str, rows: Iterable[Row]) -> None:
+    by_kind: dict[str, list[tuple[float, ...]]] = {}
+    for kind, *times in rows:
+        by_kind.setdefault(kind, []).append(tuple(times))
+    kinds = [kind for kind in KINDS if kind in by_kind] + sorted(set(by_kind) - set(KINDS))
+    head = ("", "n", "start", "90 %", "end", "90 %", "middle inside", "length")
+    lines = [[kind, *figures(np.array(by_kind[kind]))] for kind in kinds]
+    print(f"## {title}\n\n{markdown(head, lines)}\n", flush=True)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--root", type=Path, required=True)
-    parser.add_argument("--texts", type=int, default=100, help="composed of the hands of each")
-    parser.add_argument("--rendered", type=Path)
-    parser.add_argument("--streams", nargs="+", default=("landmarks", "rgb", "fused"))
-    parser.add_argument("--signing", type=Path, nargs=2, metavar=("BUNDLE", "FOLDER"))
-    parser.add_argument("--boston", type=Path, metavar="BUNDLE")
-    given = parser.parse_args()
-    show("Letters, composed of the hands of strangers", letters_composed(given.root, given.texts))
-    if given.signing:
-        bundle, folder = given.signing
-        show("Glosses, synthetic sentences", glosses_of(bundle, signing_clips(folder)))
-    if given.boston:
-        clips = boston_clips(given.root / "boston104")
-        show("Glosses, RWTH-BOSTON-104", glosses_of(given.boston, clips))
-    for stream in given.streams if given.rendered else ():
-        rows = letters_rendered(given.rendered, stream)
+def main(
+    root: Path,
+    texts: int = 100,
+    rendered: Path | None = None,
+    streams: tuple[str, ...] = ("landmarks", "rgb", "fused"),
+    signing: Path | None = None,
+    sentences: Path = Path("data/signing"),
+    boston: Path | None = None,
+) -> None:
+    """Args:
+    texts: composed of the hands of each.
+    signing: a bundle, which reads ``sentences``.
+    boston: a bundle.
+    """
+    show("Letters, composed of the hands of strangers", letters_composed(root, texts))
+    if signing:
+        show("Glosses, synthetic sentences", glosses_of(signing, signing_clips(sentences)))
+    if boston:
+        show("Glosses, RWTH-BOSTON-104", glosses_of(boston, boston_clips(root / "boston104")))
+    for stream in streams if rendered else ():
+        rows = letters_rendered(rendered, stream)
         show(f"Letters, rendered videos of strangers, {stream}", rows)
 
 
 if __name__ == "__main__":
-    main()
+    auto_cli(main, as_positional=False)

@@ -6,14 +6,14 @@ Thirteen signs by two people and sixteen by a team: a recogniser is trained on t
 of the two, without a third of the signs, and asked for clips of the other, who is not trained on:
 signs that it knows; those left out; letters; and other people's, five signs of another language and
 handshapes in photographs. Each third is left out once, for each of the two: six folds. In each, a
-network trained as before (without other signs) stands beside the one that is used. Folds that are
-done are not done again, and one that was cut off goes on.
+network trained without other signs stands beside the one that is used. Folds that are done are not
+done again, and one that was cut off goes on.
 
-Scores: "probability" of the likeliest gloss; "energy" (log-sum-exp of logits); "distance" to the
-nearest class; "other class" (probability with a class of made-up signs); "both" (what is used: that
-class's logit knows the distance). Of each the area under the ROC curve, and the false acceptances
-where a tenth of the known clips is rejected; mean, smallest and largest of the folds. Then the rule
-itself: settled on the one half of the person's clips, measured on the other.
+Scores: "probability" of the likeliest gloss; "distance" to the nearest class; "other class"
+(probability with a class of made-up signs); "both" (what is used: that class's logit knows the
+distance). Of each the area under the ROC curve, and the false acceptances where a tenth of the
+known clips is rejected; mean, smallest and largest of the folds. Then the rule itself: settled on
+the one half of the person's clips, measured on the other.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 import torch
 from jsonargparse import auto_cli
-from numpy.typing import NDArray
+from recordings import sequences
 from results import markdown
 
 from chereme.datasets.pose_clips import CLIPS, Entry, PoseClip, write_poses
@@ -43,30 +43,26 @@ _NEVER = -1e9  # the logit of other signs, of a network that has none
 
 
 # -- clips -----------------------------------------------------------------------------------------
-def sequences(file: Path, signer: str | None = None) -> Iterator[PoseClip]:
-    """Clips of ``data/sequences``: without frame 0, which is of another moment; zeros not seen."""
-    with np.load(file) as data:
-        hands, labels = data["hands"][:, 1:], data["label"].tolist()
-        signers = data["signer"].tolist() if signer is None else [signer] * len(labels)
-    for number, (frames, label, who) in enumerate(zip(hands, labels, signers, strict=True)):
-        if who not in ASPECTS:
-            continue
-        seen = (frames != 0).any((-2, -1))
+def recorded(root: Path, name: str, signer: str | None = None) -> Iterator[PoseClip]:
+    """Clips of ``sequences``: without frame 0, which is of another moment; zeros not seen."""
+    for number, one in enumerate(sequences(root, name)):
+        who = signer or one.signer
+        seen = (one.hands[1:] != 0).any((-2, -1))
         where = np.flatnonzero(seen.any(1))
-        if not len(where):
+        if who not in ASPECTS or not len(where):
             continue
         cut = slice(where[0], where[-1] + 1)
-        joints = frames[cut, ..., :2] * [HEIGHT * ASPECTS[who], HEIGHT]
+        joints = one.hands[1:][cut, ..., :2] * [HEIGHT * ASPECTS[who], HEIGHT]
         joints = np.where(seen[cut, :, None, None], joints, np.nan).astype(np.float32)
         confidence = np.repeat(seen[cut, :, None], 21, axis=2).astype(np.float32)
-        gloss = {"thanks": "thank-you"}.get(label, label)
-        entry = Entry(f"{file.stem}-{number}", gloss, who, "", RATE, len(joints))
+        gloss = {"thanks": "thank-you"}.get(one.label, one.label)
+        entry = Entry(f"{name}-{number}", gloss, who, "", RATE, len(joints))
         yield PoseClip(entry, joints, confidence)
 
 
-def handshapes(data: Path, frames: int = 6) -> Iterator[PoseClip]:
+def handshapes(root: Path, frames: int = 6) -> Iterator[PoseClip]:
     """Photographs of one man's handshapes, as short clips."""
-    with np.load(data / "handshapes_261" / "handshapes_261_landmarks.npz") as file:
+    with np.load(root / "handshapes_261" / "handshapes_261_landmarks.npz") as file:
         found = np.flatnonzero(file["detected"])
         points = file["image_landmarks"][..., :2] * file["image_size"][:, None]
     for number in found[::3]:
@@ -83,84 +79,55 @@ def some(clips: list[PoseClip], count: int, seed: int) -> list[PoseClip]:
     for clip in clips:
         groups.setdefault((clip.entry.label, clip.entry.signer), []).append(clip)
     rng = np.random.default_rng(seed)
-    return [
-        groups[key][number]
-        for key in sorted(groups)
-        for number in rng.permutation(len(groups[key]))[:count]
-    ]
-
-
-def as_split(clips: list[PoseClip], split: str, kind: str = "") -> Iterator[PoseClip]:
-    """``clips`` in a split; those that are unknown are labelled by their kind."""
-    for clip in clips:
-        label = f"?{kind}" if kind else clip.entry.label
-        yield clip._replace(entry=replace(clip.entry, label=label, split=split))
+    orders = ((own, rng.permutation(len(own))[:count]) for _, own in sorted(groups.items()))
+    return [own[number] for own, numbers in orders for number in numbers]
 
 
 # -- folds -----------------------------------------------------------------------------------------
-def folds(
-    data: Path, people: Sequence[str], thirds: Sequence[int]
-) -> Iterator[tuple[str, list[PoseClip], dict[str, list[PoseClip]]]]:
-    """Name, clips to train on, and clips to ask for, by what they are."""
-    folder = data / "sequences"
-    words = [c for c in sequences(folder / "traduttore_words.npz") if len(c.entry.label) > 1]
-    team = list(sequences(folder / "kelhuynh_signs.npz", "team"))
-    letters = list(sequences(folder / "traduttore_letters.npz"))
-    letters = [c for c in letters if len(c.entry.label) == 1 and c.entry.label.isalpha()]
-    libras = list(sequences(folder / "libras_signs.npz", "libras"))[::2]
-    shapes = list(handshapes(data))
+Fold = dict[str, list[PoseClip]]  # clips to train on ("train"), and to ask for, by what they are
+
+
+def folds(root: Path, people: Sequence[str], thirds: Sequence[int]) -> Iterator[tuple[str, Fold]]:
+    words = [c for c in recorded(root, "traduttore_words") if len(c.entry.label) > 1]
+    team = list(recorded(root, "kelhuynh_signs", "team"))
+    letters = [c for c in recorded(root, "traduttore_letters") if len(c.entry.label) == 1]
+    libras, shapes = list(recorded(root, "libras_signs", "libras"))[::2], list(handshapes(root))
     signs = np.random.default_rng(1).permutation(sorted({c.entry.label for c in words}))
     for person in people:
+        mine = [c for c in words if c.entry.signer == person]
+        others = [c for c in words if c.entry.signer != person] + team
+        own = [c for c in letters if c.entry.signer == person and c.entry.label.isalpha()]
         for third in thirds:
             out = set(signs[third::3].tolist())
-            mine = [c for c in words if c.entry.signer == person]
-            others = [c for c in words if c.entry.signer != person] + team
             trained = some([c for c in others if c.entry.label not in out], 8, 0)
-            known = {c.entry.label for c in trained}
-            yield (
-                f"{person}-{third}",
-                trained,
-                {
-                    "known": some([c for c in mine if c.entry.label in known], 20, 1),
-                    "left_out": some([c for c in mine if c.entry.label in out], 20, 1),
-                    "letters": some([c for c in letters if c.entry.signer == person], 6, 1),
-                    "libras": libras,
-                    "handshapes": shapes,
-                },
-            )
+            glosses = {c.entry.label for c in trained}
+            fold = {"train": trained, "letters": some(own, 6, 1)}
+            fold["known"] = some([c for c in mine if c.entry.label in glosses], 20, 1)
+            fold["left_out"] = some([c for c in mine if c.entry.label in out], 20, 1)
+            yield f"{person}-{third}", fold | {"libras": libras, "handshapes": shapes}
 
 
-def asked(folder: Path, others: bool, epochs: int | None, bar: Any) -> ValOutputs:
-    """What a recogniser says of the clips of a fold, trained with ``others`` or as before."""
-    clips = sum(1 for line in (folder / "poses" / CLIPS).open() if ",train," in line)
-    run = Run(
-        folder, write_others(folder, clips, 0) if others else None, plan(clips, epochs=epochs)
-    )
+def write_fold(fold: Fold, folder: Path) -> None:
+    """The clips of a fold; those that are unknown are labelled by their kind."""
+    clips: list[PoseClip] = []
+    for kind in ("train", "known", *KINDS):
+        split, label = ("train" if kind == "train" else "test"), f"?{kind}"
+        for clip in fold[kind]:
+            own = label if kind in KINDS else clip.entry.label
+            clips.append(clip._replace(entry=replace(clip.entry, label=own, split=split)))
+    write_poses(clips, folder / "poses")
+
+
+def asked(folder: Path, clips: int, others: bool, epochs: int, bar: Any) -> ValOutputs:
+    """What a recogniser says of the clips of a fold, trained with ``others`` or without."""
+    made = write_others(folder, clips, 0) if others else None
     where = folder / ("others" if others else "plain")
-    val_outputs, _ = predict(where / "last.ckpt", run.train(where, bar))
-    if not others:
-        never = np.full((len(val_outputs.logits), 1), _NEVER)
-        val_outputs = replace(
-            val_outputs, logits=np.concatenate([val_outputs.logits, never], axis=1)
-        )
-    return val_outputs
-
-
-def scores(
-    plain: ValOutputs, used: ValOutputs, known: NDArray[np.bool_]
-) -> dict[str, NDArray[np.float64]]:
-    """Of each clip how surely it shows a known sign, by each method."""
-    always, rule = Rule(1.0, Abstention(other=True)), settle(used.part(known))
-    largest = plain.logits.max(1)
-    energy = largest + np.log(np.exp(plain.logits - largest[:, None]).sum(1))
-    nothing = replace(used, distances=np.full_like(used.distances, always.scale))
-    return {
-        "probability": plain.best(always),
-        "energy": energy,
-        "distance": -plain.distances,
-        "other class": nothing.best(always),
-        "both": used.best(rule),
-    }
+    data = Run(folder, made, plan(clips, epochs=epochs)).train(where, bar)
+    outputs, _ = predict(where / "last.ckpt", data)
+    if others:
+        return outputs
+    never = np.full((len(outputs.logits), 1), _NEVER)
+    return replace(outputs, logits=np.concatenate([outputs.logits, never], axis=1))
 
 
 def main(
@@ -175,35 +142,34 @@ def main(
     thirds: of the signs to leave out.
     """
     torch.set_num_threads(1)
+    always = Rule(1.0, Abstention(other=True))
     rows: dict[str, dict[str, list[tuple[float, float]]]] = {}
-    figures: dict[str, Any] = {"top1": [], "rule": {}, "scale": [], "thresholds": []}
-    for name, trained, tested in folds(data, people, thirds):
-        folder = output / name
+    top1, rules = [], dict[str, list[dict[str, Any]]]()
+    for name, fold in folds(data, people, thirds):
+        folder, clips = output / name, len(fold["train"])
         if not (folder / "poses" / CLIPS).is_file():
-            clips = [*as_split(trained, "train"), *as_split(tested["known"], "test")]
-            for kind in KINDS:
-                clips += as_split(tested[kind], "test", kind)
-            write_poses(clips, folder / "poses")
+            write_fold(fold, folder)
         with no_bars(name, "steps") as bar:
-            plain, used = (asked(folder, others, epochs, bar) for others in (False, True))
+            plain, used = (asked(folder, clips, others, epochs, bar) for others in (False, True))
         label = np.array([entry.label for entry in used.entries])
         known = ~np.char.startswith(label, "?")
-        figures["top1"].append([float(h.part(known).right().mean()) for h in (plain, used)])
-        rule = settle(used.part(known))
-        figures["scale"].append(rule.scale)
-        figures["thresholds"].append(rule.abstention.min_probability)
-        for method, score in scores(plain, used, known).items():
-            threshold = acceptance_threshold(score[known], 0.1)
-            for kind in KINDS:
-                unknown = score[label == f"?{kind}"]
-                pair = separation(score[known], unknown), float((unknown >= threshold).mean())
-                rows.setdefault(method, {}).setdefault(kind, []).append(pair)
+        nothing = replace(used, distances=np.full_like(used.distances, always.scale))
+        scores = {
+            "probability": plain.best(always),
+            "distance": -plain.distances,
+            "other class": nothing.best(always),
+            "both": used.best(settle(used.part(known))),
+        }
         for kind in KINDS:
-            measured = measure([used.part(known | (label == f"?{kind}"))])
-            figures["rule"].setdefault(kind, []).append(measured and measured.to_dict())
-        print(name, figures["top1"][-1], flush=True)
-        figures["methods"] = rows
-        (output / "report.json").write_text(json.dumps(figures, indent=2) + "\n")
+            unknown = label == f"?{kind}"
+            for method, score in scores.items():
+                accepted = score[unknown] >= acceptance_threshold(score[known], 0.1)
+                pair = separation(score[known], score[unknown]), float(accepted.mean())
+                rows.setdefault(method, {}).setdefault(kind, []).append(pair)
+            if rule := measure([used.part(known | unknown)]):
+                rules.setdefault(kind, []).append(rule.to_dict())
+        top1.append([float(one.part(known).right().mean()) for one in (plain, used)])
+        print(name, top1[-1], flush=True)
     lines = []
     for method, kinds in rows.items():
         cells = [method]
@@ -214,10 +180,8 @@ def main(
         lines.append(cells)
     print("area under the ROC curve, false acceptances at 10 % false rejections, per cent:\n")
     print(markdown(("", *KINDS), lines))
-    print("\ntop-1, trained as before and with other signs:", np.mean(figures["top1"], axis=0))
-    for kind, found in figures["rule"].items():
-        means = {key: round(float(np.mean([one[key] for one in found])), 1) for key in found[0]}
-        print(kind, json.dumps(means))
+    print("\ntop-1, trained without and with other signs:", np.mean(top1, axis=0))
+    print(json.dumps(rules, indent=2))
 
 
 if __name__ == "__main__":
