@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from studies import Row, Run, Study, filled
 
-from chereme.metrics import EditCounts, pool
+from chereme.metrics import EditCounts, accuracy_interval, pool
 from chereme.metrics.bootstrap import percentiles, resampled_totals
 from chereme.metrics.translation import gloss_edits
 
@@ -180,8 +180,14 @@ class Reader:
             return spread([*self.rates(row.name, name).values()], digits)
         if column["show"] == "items":
             return str(len(next(iter(some.values()))))
+        groups, counts = zip(*(item for one in some.values() for item in one.values()), strict=True)
+        if column["show"] == "interval":
+            low, high = accuracy_interval(counts, groups=groups)
+            if self.study.measure == "error":
+                low, high = 100 - high, 100 - low
+            return f"[{low:.1f}, {high:.1f}]"
         if column["show"] == "kinds":
-            total = pool(item.counts for one in some.values() for item in one.values())
+            total = pool(counts)
             kinds = (total.substitutions, total.deletions, total.insertions)
             return ", ".join(f"{100 * kind / total.reference_length:.1f}" for kind in kinds)
         over, over_set = column.get("over") or row.against, column.get("over_set", name)

@@ -19,7 +19,7 @@
     tables:
       NAME: {study:, rows: [ROW, table_1/*, ...], each: {share: {10: "10 %"}}, heads: [...],
              columns: [{head:, paper: true}, {head:, metric: test.top1, interval: true},
-                       {head:, set: all, show: rate | items | kinds | gain, over: ROW},
+                       {head:, set: all, show: rate | items | interval | kinds | gain, over: ROW},
                        {head:, runs: true}]}
 
 A row's files are given to ``chereme train`` in their order, then the options of the study and of
