@@ -34,7 +34,7 @@ def truth(template, layer):
     pose = torch.tensor(angles_to_hand_pose(angles, template.extras["joint_axes"]))
     betas = torch.tensor(rng.normal(0, 0.7, (1, layer.num_betas)))
     joints = layer(betas, pose, torch.tensor(rng.normal(0, 1, (N, 3)))).joints.numpy()
-    return {"angles": angles, "joints": PIXELS * joints + [300.0, 200.0, 0.0]}
+    return {"angles": angles, "betas": betas[0], "joints": PIXELS * joints + [300.0, 200.0, 0.0]}
 
 
 def seen(value: float = 1.0) -> np.ndarray:
@@ -67,6 +67,8 @@ def test_exact_joints_give_back_pose_and_place(template, layer, truth):
     flexion = np.degrees(np.abs(angles_of(template, found) - truth["angles"])[..., 0])
     assert np.median(flexion) < 8
     assert found.scale.median() == pytest.approx(PIXELS, rel=0.1)
+    # Nearer to the hand's shape than the mean hand is, from pictures in which size is unknown.
+    assert (found.betas - truth["betas"]).norm() < 0.6 * truth["betas"].norm()
 
 
 def test_a_noisy_picture_is_corrected(layer, truth):
