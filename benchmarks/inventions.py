@@ -20,7 +20,7 @@ from typing import Any
 from unittest.mock import patch
 
 from jsonargparse import auto_cli
-from recordings import Clip, empty, held, noise, real, signs, spelled
+from recordings import Clip, empty, held, real, signs, spelled
 from results import markdown
 
 import chereme
@@ -69,7 +69,7 @@ def main(root: Path, model: str = "fingerspelling", each: int = 10) -> None:
     """
     recognizer = chereme.load(model, rotate=0)
     groups: dict[str, list[Read]] = {}
-    clips = (empty(each), real(root), signs(root), held(root), spelled(root, each), noise(each))
+    clips = (empty(each), real(root), signs(root), held(root), spelled(root, each))
     for clip in chain(*clips):
         chosen = clip.person in CHOSEN and clip.group in ("signs", "held letters", "composed")
         name = clip.group + (" (chosen on)" if chosen else "")

@@ -16,15 +16,18 @@ from pathlib import Path
 from typing import Any
 
 from chereme.systems.signbert.data import PoseData
-from chereme.systems.signbert.masking import OPERATIONS, MaskingConfig
+from chereme.systems.signbert.masking import OPERATIONS
 from chereme.systems.signbert.recognizer import SignBertPretraining
 from chereme.systems.signbert.reconstruction_scores import reconstruct, reconstruction_scores
 from chereme.systems.signbert.task import load_signbert
 from chereme.training.task import write_metrics
 
 
-def maskings(own: MaskingConfig) -> dict[str, MaskingConfig]:
-    """The rows of Tables 1 and 2."""
+def scores(folder: Path) -> dict[str, Any]:
+    """The figures of a run, by masking, as the rows of Tables 1 and 2."""
+    model = load_signbert(folder / "best.ckpt").model
+    assert isinstance(model, SignBertPretraining)
+    config, own = model.config, model.config.masking
     rows = {
         f"M = {most}": replace(own, share=1.0, operations=("joint",), max_joints=most)
         for most in (3, 5, 7, 9, 11)
@@ -32,26 +35,14 @@ def maskings(own: MaskingConfig) -> dict[str, MaskingConfig]:
     rows["joints"] = replace(own, operations=("joint", "identity"))
     rows["frames"] = replace(own, operations=("frame", "identity"))
     rows["both"] = replace(own, operations=OPERATIONS)
-    return rows
-
-
-def scores(folder: Path) -> dict[str, Any]:
-    """The figures of a run, by masking."""
-    model = load_signbert(folder / "best.ckpt").model
-    assert isinstance(model, SignBertPretraining)
     about = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    data = PoseData(
-        about["data"]["train"],
-        dev=about["data"]["dev"],
-        test=about["data"]["test"],
-        frames=about["frames"],
-        sampling=about["sampling"],
-        batch_size=64,
-    )
+    dev, test = (about["data"][split] for split in ("dev", "test"))
+    settings = {key: about[key] for key in ("frames", "sampling")}
+    data = PoseData(about["data"]["train"], dev=dev, test=test, batch_size=64, **settings)
     data.labelled = False
     data.setup("test")
-    config, found = model.config, {}
-    for name, masking in maskings(config.masking).items():
+    found = {}
+    for name, masking in rows.items():
         model.config = replace(config, masking=masking)
         read = [reconstruct(model, batch, i) for i, batch in enumerate(data.whole("test"))]
         found[name] = reconstruction_scores(read, data.entries("test"))

@@ -154,20 +154,6 @@ def real(root: Path) -> Iterator[Clip]:
             yield Clip(group, path.stem[:5], "", detect_hands(path).landmarks)
 
 
-def noise(count: int) -> Iterator[Clip]:
-    """What is no hand: landmarks that tremble, drift and jump."""
-    for number in range(count):
-        rng = np.random.default_rng(number)
-        shape = rng.normal(0, 60, (1, 21, 3))
-        drift = np.cumsum(rng.normal(0, 3 * (number % 4), (60, 1, 3)), axis=0)
-        points = shape + drift + [640, 360, 0]
-        points += rng.normal(0, 2 + 6 * (number % 3), (60, 21, 3))
-        confidence, times = np.ones((60, 1, 21), np.float32), np.arange(60) / 30
-        marks = points[:, None].astype(np.float32)
-        found = Landmarks(marks, confidence, times, 1280, 720, ("right",))
-        yield Clip("no hand", "noise", "", found)
-
-
 def empty(rooms: int) -> Iterator[Clip]:
     """Photographs without hands and rooms drawn by chance: each as a still and as a film."""
     import matplotlib

@@ -3,12 +3,10 @@ them and of ``metrics.json``. See run.py for the file that describes a table."""
 
 from __future__ import annotations
 
-import csv
-import hashlib
 import json
 import re
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -237,38 +235,3 @@ def put(page: str, name: str, table: str) -> str:
         print(f"{name}:\n\n{table}\n")
         return page
     return f"{before}{start}\n\n{table}\n\n{end}{rest}"
-
-
-def scores(study: Study, columns: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    """A line for each score of each finished run: its row, command, checkpoint, and value."""
-    reader = Reader(study)
-    for name in study.rows:
-        for repeat, run in study.runs(name).items():
-            if not run.finished:
-                continue
-            about = {"study": study.name, "row": name, "repeat": repeat, "command": run.command}
-            file = next((f for f in ("best.ckpt", "last.ckpt") if (run.folder / f).is_file()), None)
-            if file:
-                checkpoint = run.folder / file
-                digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
-                about |= {"checkpoint": str(checkpoint), "sha256": digest}
-            for column in columns:
-                if "metric" in column:
-                    value = reader.values(name, column["metric"]).get(repeat)
-                elif column.get("show") == "rate":
-                    value = reader.rates(name, column["set"]).get(repeat)
-                else:
-                    continue
-                if value is not None:
-                    score = column.get("metric") or f"{study.measure} of {column['set']}"
-                    yield {**about, "score": score, "value": value}
-
-
-def write_scores(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
-    """As CSV."""
-    fields = ("study", "row", "repeat", "score", "value", "checkpoint", "sha256", "command")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fields, restval="")
-        writer.writeheader()
-        writer.writerows(lines)

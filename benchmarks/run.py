@@ -8,8 +8,7 @@ TABLES is fingerspelling, hand_aware, signbert or signx: the file benchmarks/TAB
 named studies are run. A run is ``chereme train`` with the files of a row. What is finished is not
 run again, and what was cut off goes on where it was, so the same command can be given in pieces of
 ``--minutes``. ``--commands`` prints the runs instead, ``--report`` writes the tables of the runs
-that there are. OUTPUT/results_STUDY.csv has a line for each score of each run, with its command,
-its checkpoint and the hash of that.
+that there are. The scores and checkpoints of a run are in the folder that its command names.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from collections.abc import Sequence
 from dataclasses import astuple
 from pathlib import Path
 
-from results import cells, markdown, put, scores, write_scores
+from results import cells, markdown, put
 from studies import Run, Study, Tables
 
 QUIET = ("--trainer.enable_progress_bar=false",)
@@ -130,17 +129,13 @@ def going_on(run: Run, seconds: float | None) -> list[str]:
 
 
 def report(tables: Tables, names: Sequence[str], page: Path) -> None:
-    """Put the tables of these studies into the page, and write their scores."""
+    """Put the tables of these studies into the page."""
     text = page.read_text(encoding="utf-8")
     for name in names:
         study = tables.studies[name]
         own = {key: spec for key, spec in tables.tables.items() if spec["study"] == name}
         for key, spec in own.items():
             text = put(text, key, markdown(*cells(study, spec)))
-        columns = {json.dumps(c): c for spec in own.values() for c in spec["columns"]}
-        lines = list(scores(study, [*columns.values()]))
-        if lines:
-            write_scores(study.output / f"results_{name}.csv", lines)
     page.write_text(text, encoding="utf-8")
 
 

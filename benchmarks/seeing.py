@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from itertools import chain
+from itertools import chain, product
 from pathlib import Path
 
 import cv2
@@ -37,6 +37,7 @@ from chereme.video import open_video
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "hello.mp4"
 SIDES = (90, 180, 270)
+VERDICTS = ("turned upright", "turned wrongly", "warned about", "neither")
 WIDTH, HEIGHT = 1920, 1080
 SHARES = (0.5, 0.25, 0.1, 0.06)  # of the height that the clip takes
 SHAKES = (0, 4)  # pixels, each way, anew in each frame
@@ -56,40 +57,20 @@ def verdict(recognizer: Recognizer, landmarks: Landmarks, needed: int) -> str:
     as_it_is = recognizer.recognize(landmarks).tokens
     when_turned = recognizer.recognize(turned(landmarks, degrees)).tokens
     if is_turned(as_it_is, when_turned):
-        return "turned" if degrees == needed else "turned wrongly"
-    return "warned" if may_be_turned(as_it_is, when_turned) else "neither"
+        return "turned upright" if degrees == needed else "turned wrongly"
+    return "warned about" if may_be_turned(as_it_is, when_turned) else "neither"
 
 
 def recordings(root: Path, each: int) -> Iterator[tuple[str, Landmarks, int]]:
     """Group, landmarks, and the degrees that would set them upright."""
     for clip in chain(real(root), signs(root), held(root), spelled(root, each)):
         yield f"{clip.group}, upright", clip.landmarks, 0
-    for path in words(root):
-        for side in SIDES:
-            yield (
-                "words on video, on their side",
-                detect_hands(path, rotate=side).landmarks,
-                360 - side,
-            )
-    for clip in spelled(root, each):
+    for path, side in product(words(root), SIDES):
+        found = detect_hands(path, rotate=side).landmarks
+        yield "words on video, on their side", found, 360 - side
+    for clip, side in product(spelled(root, each), SIDES):
         if clip.group == "composed":
-            for side in SIDES:
-                yield "composed, on their side", turned(clip.landmarks, side), 360 - side
-
-
-def orientation(root: Path, each: int) -> None:
-    """Print the first table."""
-    recognizer = chereme.load(rotate=0)
-    counts: dict[str, Counter[str]] = {}
-    for group, landmarks, needed in recordings(root, each):
-        counts.setdefault(group, Counter())[verdict(recognizer, landmarks, needed)] += 1
-    names = ("turned", "turned wrongly", "warned", "neither")
-    lines = [
-        [group, str(count.total()), *(str(count[name]) for name in names)]
-        for group, count in counts.items()
-    ]
-    head = ("", "recordings", "turned upright", "turned wrongly", "warned about", "neither")
-    print(markdown(head, lines))
+            yield "composed, on their side", turned(clip.landmarks, side), 360 - side
 
 
 def placed(frames: list[Frame], share: float, shake: int) -> Iterator[Frame]:
@@ -115,30 +96,30 @@ def seen(frames: Iterable[Frame]) -> tuple[float, float]:
     return (0.0, np.nan) if track is None else (float(track.present.mean()), palm_fraction([track]))
 
 
-def small(root: Path) -> None:
-    """Print the second table."""
-    films = [list(open_video(path)) for path in words(root)[::2]]
-    alone = sum(seen(frames)[0] for frames in films)
-    lines = []
-    for share in SHARES:
-        found, palms = [], []
-        for shake in SHAKES:
-            each = [seen(placed(frames, share, shake)) for frames in films]
-            found.append(sum(coverage for coverage, _ in each) / alone)
-            palms += [palm for _, palm in each]
-        palm = f"{100 * np.nanmedian(palms):.1f} %"
-        lines.append([f"{100 * share:.0f} %", palm, *(f"{100 * part:.0f} %" for part in found)])
-    head = ("clip's height", "palm, of the longer side", "still camera", "shaking camera")
-    print(markdown(head, lines))
-
-
 def main(root: Path, each: int = 10) -> None:
     """Args:
     each: composed words a person.
     """
-    orientation(root, each)
-    print()
-    small(root)
+    recognizer = chereme.load(rotate=0)
+    counts: dict[str, Counter[str]] = {}
+    for group, landmarks, needed in recordings(root, each):
+        counts.setdefault(group, Counter())[verdict(recognizer, landmarks, needed)] += 1
+    lines = [
+        [group, str(count.total()), *(str(count[name]) for name in VERDICTS)]
+        for group, count in counts.items()
+    ]
+    print(markdown(("", "recordings", *VERDICTS), lines))
+    films = [list(open_video(path)) for path in words(root)[::2]]
+    alone, lines = sum(seen(frames)[0] for frames in films), []
+    for share in SHARES:
+        found, palms = [], []
+        for shake in SHAKES:
+            coverage, sizes = zip(*(seen(placed(f, share, shake)) for f in films), strict=True)
+            found.append(f"{100 * sum(coverage) / alone:.0f} %")
+            palms += sizes
+        lines.append([f"{100 * share:.0f} %", f"{100 * np.nanmedian(palms):.1f} %", *found])
+    head = ("clip's height", "palm, of the longer side", "still camera", "shaking camera")
+    print("\n" + markdown(head, lines))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Time and size of networks, and of the hand model.
 
     OMP_NUM_THREADS=1 python benchmarks/speed.py recipes      # of fingerspelling, network alone
-    OMP_NUM_THREADS=1 python benchmarks/speed.py hand_aware   # whole networks
     OMP_NUM_THREADS=1 python benchmarks/speed.py signx RUN    # of stage II, a checkpoint of it
     python benchmarks/speed.py fusion --threads 2             # the student against late fusion
     python benchmarks/speed.py hand_layer --threads 2         # MANO's layer against smplx's
@@ -27,7 +26,6 @@ import numpy as np
 import torch
 from jsonargparse import auto_cli
 from results import markdown
-from studies import Tables
 
 from chereme.formats.networks import open_network
 from chereme.recognition.config import ENCODER, SEQUENCE
@@ -90,7 +88,6 @@ def millions(module: torch.nn.Module) -> str:
 RECIPES = {
     "landmarks": ("landmarks",),
     "paper": ("recipes/paper",),
-    "paper_vac": ("recipes/paper", "recipes/paper_vac"),
     "small": ("recipes/small",),
 }
 
@@ -158,31 +155,22 @@ def fusion(threads: int = 1, rounds: int = 5, frames: int = 16, hamer_frames: in
     """The RGB-only distilled student against the two-stream late fusion that it replaces.
 
     Late fusion reads each crop twice: the RGB stream, and HaMeR (ViT-H and transformer head), whose
-    vector the pose stream reads. The student is the RGB stream alone. Finding the hand comes first
-    in both and is counted apart.
+    vector the pose stream reads. The student is the RGB stream alone. Finding the hand, which comes
+    first in both, is not counted.
 
     Args:
         threads: and processors.
         frames: of a clip.
         hamer_frames: that HaMeR reads at once.
     """
-    from chereme.hands.detector import MediaPipeDetector
     from chereme.recognition.config import Ports
-    from chereme.recognition.profiling import enlarged_example
     from chereme.systems.fingerspelling.export import LogProbs
     from chereme.teachers.hamer import Hamer, HamerTeacher
     from chereme.training.export import to_onnx
 
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
     torch.set_num_threads(threads)
-    pictures, detector = list(enlarged_example(frames)), MediaPipeDetector()
-
-    def detect() -> None:
-        detector.reset()
-        for number, picture in enumerate(pictures):
-            detector.detect(picture, number / 30)
-
-    works = {"hand detection": Work(frames, detect)}
+    works = dict[str, Work]()
     for name in ("paper", "small"):
         model = recognizer(f"recipes/{name}")
         side = model.config.rgb.image_size
@@ -219,26 +207,6 @@ def fusion(threads: int = 1, rounds: int = 5, frames: int = 16, hamer_frames: in
 
 
 # -- other networks --------------------------------------------------------------------------------
-def hand_aware(rounds: int = 5) -> None:
-    """Whole networks, a clip of 8 frames at a time."""
-    torch.set_num_threads(1)
-    here = Tables.load("hand_aware").studies["here"].runs("cla_reg_spa_tem")[1].options
-    config = "--config=configs/hand_aware/{}.yaml"
-    rows = {"of the tables": here}
-    rows |= {name: (config.format(name),) for name in ("ours", "paper")}
-    works, about = dict[str, Work](), dict[str, str]()
-    for name, options in rows.items():
-        network = task(*options).model.eval()
-        hands, size = network.config.hands, network.config.rgb.image_size
-        crops = torch.rand(1, hands, 8, 3, size, size)
-        works[name] = Work(8, torch.no_grad()(partial(network, crops)))
-        about[name] = f"{size} pixels, {'one hand' if hands == 1 else 'both hands'}"
-        about[name] += f" | {millions(network)}"
-    spent = measured(works, rounds)
-    lines = [[name, about[name], f"{took.wall:.2f}"] for name, took in spent.items()]
-    print(markdown(("network", "crops | weights", "ms"), lines))
-
-
 def signx(run: Path, rounds: int = 5) -> None:
     """A frame by Video2Pose, and by Pose2Gloss with its CTC head, of a checkpoint of stage II."""
     from chereme.systems.signx.video_task import load_video2gloss
@@ -289,4 +257,4 @@ def hand_layer(threads: int = 1, rounds: int = 200) -> None:
 
 
 if __name__ == "__main__":
-    auto_cli([recipes, fusion, hand_aware, signx, hand_layer])
+    auto_cli([recipes, fusion, signx, hand_layer])

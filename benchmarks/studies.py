@@ -31,7 +31,7 @@ that ``fuse`` others train nothing.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -79,22 +79,22 @@ class Run:
 
 @dataclass(frozen=True)
 class Study:
-    """Rows that are compared with each other."""
+    """Rows that are compared with each other; ``folder`` is that of their configs."""
 
     name: str
-    folder: str  # of the configs
+    folder: str
     output: Path
     rows: Mapping[str, Row]
-    options: Mapping[str, Any]
-    repeats: Mapping[str, list[int]]
-    prepare: Mapping[str, str]
-    items: str
-    tests: tuple[str, ...]
-    alphabet: str
-    group: str
-    sets: Mapping[str, str]
-    measure: str
-    digits: int
+    options: Mapping[str, Any] = field(default_factory=dict)
+    repeats: Mapping[str, list[int]] = field(default_factory=dict)
+    prepare: Mapping[str, str] = field(default_factory=dict)
+    items: str = "signs"
+    tests: Sequence[str] = ()
+    alphabet: str = "asl"
+    group: str = "glosses"
+    sets: Mapping[str, str] = field(default_factory=dict)
+    measure: str = "accuracy"
+    digits: int = 2
 
     @cached_property
     def _runs(self) -> dict[str, dict[int, Run]]:
@@ -106,11 +106,8 @@ class Study:
 
     def _folder(self, row: str, repeat: int) -> Path:
         row, _, fixed = row.partition("@")
-        return (
-            self.output / row / f"{self.repeat}_{fixed or repeat}"
-            if self.repeat
-            else self.output / row
-        )
+        own = f"{self.repeat}_{fixed or repeat}" if self.repeat else ""
+        return self.output / row / own
 
     @property
     def repeat(self) -> str:
@@ -209,21 +206,6 @@ def _study(study: str, folder: str, values: Mapping[str, Any]) -> Study:
             if not own.get("fuse"):
                 files = own.pop("configs", values.get("configs", ()))
                 own["configs"] = tuple(filled(file, {"row": name}) for file in files)
-            row = Row(name, **own)
-            rows[row.name] = row
-    return Study(
-        study,
-        folder,
-        Path(values["output"]),
-        rows,
-        values.get("options", {}),
-        values.get("repeats", {}),
-        values.get("prepare", {}),
-        values.get("items", "signs"),
-        tuple(values.get("tests", ())),
-        values.get("alphabet", "asl"),
-        values.get("group", "glosses"),
-        values.get("sets", {}),
-        values.get("measure", "accuracy"),
-        values.get("digits", 2),
-    )
+            rows[name] = Row(name, **own)
+    others = {key: it for key, it in values.items() if key not in ("configs", "output", "rows")}
+    return Study(study, folder, Path(values["output"]), rows, **others)

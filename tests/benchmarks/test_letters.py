@@ -99,13 +99,12 @@ def test_the_first_resnet_learns_letters_and_its_file_is_read(
 ) -> None:
     small = ResNetEncoderConfig(depths=(1, 1), widths=(8, 16), image_size=16)
     monkeypatch.setattr(letter_resnet, "recipe_resnet", lambda recipe: small)
-    crops, letters = letter_resnet.frames([str(coloured_shards)], "train", 16, 0, seed=0)
+    crops, letters = letter_resnet.frames([str(coloured_shards)], 16, 0, seed=0)
     # The clips "b" and "c": four frames of the letter and two after it.
     assert crops.shape == (12, 3, 16, 16)
     assert sorted(set(letters.tolist())) == ASL_LETTERS.encode("bc")
     path = tmp_path / "first.safetensors"
-    options = ["--steps", "250", "--batch-size", "16", "-o", str(path)]
-    letter_resnet.main([str(coloured_shards), *options])
+    letter_resnet.main([str(coloured_shards)], path, steps=250, batch_size=16)
     assert "step 250: loss" in capsys.readouterr().out
     encoder = ResNetEncoder(small)
     assert load_resnet_weights(encoder, path) == str(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 import sys
@@ -18,7 +17,7 @@ from chereme.training.isolated_scoring import Predictions
 
 sys.path.append(str(ROOT / "benchmarks"))
 import run as runner
-from results import cells, put, scores, write_scores
+from results import cells, put
 from studies import Study, Tables, _study, arguments
 
 RATE = {"head": "WER", "set": "test/{way}", "show": "rate"}
@@ -160,16 +159,6 @@ def test_a_gain_is_of_the_same_seeds_and_items(tmp_path: Path) -> None:
     assert lines[0][1:] == ["45.0 ± 7.1", "", "91.5 ± 0.7 [81.0, 99.0]", "2"]
     # Both items have two edits fewer in seed 2, so no draw can give anything else.
     assert lines[1][2] == "+20.0 [+20.0, +20.0]"
-    (tmp_path / "base" / "seed_1" / "best.ckpt").write_bytes(b"weights")
-    write_scores(tmp_path / "scores.csv", list(scores(seeds, columns)))
-    with (tmp_path / "scores.csv").open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["row"] == "base"]
-    assert [(row["repeat"], row["score"], row["value"]) for row in rows[:2]] == [
-        ("1", "accuracy of x", "50.0"),
-        ("1", "test.auc", "91.0"),
-    ]
-    assert rows[0]["checkpoint"].endswith("base/seed_1/best.ckpt")
-    assert rows[0]["command"].startswith("chereme train --output=")
 
 
 def test_a_table_is_put_between_its_marks(capsys: pytest.CaptureFixture[str]) -> None:
