@@ -79,7 +79,7 @@ def test_the_code_of_the_docs_runs(clip: Path, monkeypatch: pytest.MonkeyPatch) 
     (block,) = re.findall(r"```python\n(.*?)```", (DOCS / "synthesis.md").read_text(), re.DOTALL)
     names: dict[str, object] = {}
     exec(block, names)
-    assert names["picture"].shape == (64, 96, 3)  # type: ignore[attr-defined]
+    assert names["hand"].joints.shape[1:] == (21, 3)  # type: ignore[attr-defined]
 
 
 def test_the_docs_name_all_arrays_and_columns(clip: Path) -> None:
