@@ -13,7 +13,7 @@ from chereme.decoding import Scorer, likeliest_text
 from chereme.recognition.config import Still
 from chereme.recognition.ctc_letters import (
     LONGEST,
-    Emissions,
+    LetterEmissions,
     Search,
     read_segment,
     read_segment_together,
@@ -40,7 +40,7 @@ def peaks(symbols: list[int], probability: float = 0.9) -> np.ndarray:
 def test_letters_and_times(search: Search, stride: int) -> None:
     log_probs = peaks([0, 1, 1, 0, 2, 2, 0, 2])
     times = 1.0 + np.arange(8 * stride) / 30
-    segment = read_segment(Emissions(log_probs, times, stride, search), ALPHABET)
+    segment = read_segment(LetterEmissions(log_probs, times, stride, search), ALPHABET)
     assert segment.text == "abb"  # two b with a blank between stay two
     spans = [(token.start, token.end) for token in segment.tokens]
     frames = np.array([(1, 3), (4, 6), (7, 8)]) * stride
@@ -51,7 +51,7 @@ def test_letters_and_times(search: Search, stride: int) -> None:
 
 def test_an_odd_length_at_stride_2_ends_with_the_last_frame() -> None:
     times = np.arange(5) / 30  # 3 outputs: frames 0-1, 2-3, 4
-    segment = read_segment(Emissions(peaks([0, 0, 1]), times, 2, BEAM), ALPHABET)
+    segment = read_segment(LetterEmissions(peaks([0, 0, 1]), times, 2, BEAM), ALPHABET)
     assert segment.tokens[0].start == pytest.approx(4 / 30)
     assert segment.tokens[0].end == pytest.approx(5 / 30)
 
@@ -59,13 +59,13 @@ def test_an_odd_length_at_stride_2_ends_with_the_last_frame() -> None:
 def test_unlikely_letters_are_left_out() -> None:
     log_probs = np.concatenate([peaks([1, 0], 0.95), peaks([2, 0], 0.5)])
     times = np.arange(4) / 30
-    assert read_segment(Emissions(log_probs, times, 1, GREEDY), ALPHABET).text == "ab"
+    assert read_segment(LetterEmissions(log_probs, times, 1, GREEDY), ALPHABET).text == "ab"
     strict = replace(GREEDY, min_probability=0.6)
-    assert read_segment(Emissions(log_probs, times, 1, strict), ALPHABET).text == "a"
+    assert read_segment(LetterEmissions(log_probs, times, 1, strict), ALPHABET).text == "a"
 
 
 def test_silence_has_no_tokens() -> None:
-    segment = read_segment(Emissions(peaks([0, 0, 0]), np.arange(3) / 30, 1, BEAM), ALPHABET)
+    segment = read_segment(LetterEmissions(peaks([0, 0, 0]), np.arange(3) / 30, 1, BEAM), ALPHABET)
     assert segment.tokens == ()
     assert segment.text == ""
 
@@ -108,8 +108,10 @@ def test_a_still_abstains_where_the_empty_text_wins() -> None:
 
 def test_together_the_surest_gives_the_times_and_all_the_probability() -> None:
     """Of outputs at 15 and at 30 a second."""
-    vague = Emissions(peaks([0, 1, 0, 2], 0.6), 1.0 + np.arange(8) / 30, 2, BEAM, 0.25)
-    sure = Emissions(peaks([0, 0, 0, 1, 0, 0, 2, 0], 0.9), 1.0 + np.arange(8) / 30, 1, BEAM, 0.75)
+    vague = LetterEmissions(peaks([0, 1, 0, 2], 0.6), 1.0 + np.arange(8) / 30, 2, BEAM, 0.25)
+    sure = LetterEmissions(
+        peaks([0, 0, 0, 1, 0, 0, 2, 0], 0.9), 1.0 + np.arange(8) / 30, 1, BEAM, 0.75
+    )
     for every in ([vague, sure], [sure, vague]):
         segment = read_segment_together(every, ALPHABET)
         assert segment.text == "ab"
@@ -126,7 +128,7 @@ def test_together_the_score_is_the_mean_of_those_alone() -> None:
     """So that the likelier hand can be told by it."""
     logits = np.random.default_rng(1).normal(size=(2, 6, 3)) * 3
     log_probs = logits - np.logaddexp.reduce(logits, axis=2, keepdims=True)
-    every = [Emissions(found, np.arange(6) / 30, 1, replace(BEAM, beam_width=200), w)
+    every = [LetterEmissions(found, np.arange(6) / 30, 1, replace(BEAM, beam_width=200), w)
              for found, w in zip(log_probs, (0.4, 0.6), strict=True)]  # fmt: skip
     scores = [enumerate_texts(found) for found in log_probs]
     means = {
@@ -140,8 +142,8 @@ def test_together_the_score_is_the_mean_of_those_alone() -> None:
 
 
 def test_a_network_without_a_say_need_not_fit_the_text() -> None:
-    long = Emissions(peaks([1, 0, 1, 0, 2]), np.arange(5) / 30, 1, BEAM, 1.0)
-    short = Emissions(peaks([0]), np.arange(5) / 30, 5, BEAM, 0.0)
+    long = LetterEmissions(peaks([1, 0, 1, 0, 2]), np.arange(5) / 30, 1, BEAM, 1.0)
+    short = LetterEmissions(peaks([0]), np.arange(5) / 30, 5, BEAM, 0.0)
     together, alone = read_segment_together([long, short], ALPHABET), read_segment(long, ALPHABET)
     assert together.tokens == alone.tokens
     assert (together.start, together.end) == (alone.start, alone.end)
@@ -168,7 +170,9 @@ def test_long_stretches_are_read_in_parts_with_nothing_lost(
         frames = np.zeros(12 * len(said), int)
         frames[np.arange(len(said)) * 12 + offset] = said
         log_probs = peaks(frames.reshape(-1, stride).max(axis=1).tolist(), 0.999)
-        every.append(Emissions(log_probs, 5.0 + np.arange(len(frames)) / 30, stride, BEAM, 0.5))
+        every.append(
+            LetterEmissions(log_probs, 5.0 + np.arange(len(frames)) / 30, stride, BEAM, 0.5)
+        )
     segment = read_segment_together(every, ALPHABET)
     assert max(compared) <= 30 * LONGEST + max(strides)
     assert segment.text == ALPHABET.decode(said)

@@ -41,7 +41,7 @@ class Search:
 
 
 @dataclass(frozen=True, slots=True)
-class Emissions:
+class LetterEmissions:
     """The outputs of one network for a segment.
 
     ``log_probs (T', V)``, T' = ceil(T / stride); ``times (T,)``: seconds of the features that it
@@ -70,14 +70,14 @@ class Segment:
         return "".join(token.text for token in self.tokens).strip()
 
 
-def read_segment(emissions: Emissions, alphabet: Alphabet) -> Segment:
+def read_segment(emissions: LetterEmissions, alphabet: Alphabet) -> Segment:
     """The best reading of a segment by one network."""
     best = _propose(emissions)[0]
     tokens = _tokens(emissions, best.symbols, alphabet)
     return _segment(emissions, tokens, emissions.search.min_probability, best.score)
 
 
-def read_segment_together(every: Sequence[Emissions], alphabet: Alphabet) -> Segment:
+def read_segment_together(every: Sequence[LetterEmissions], alphabet: Alphabet) -> Segment:
     """The best reading of a segment by several networks, see ``decoding.likeliest_text``.
 
     The times are those of the network that is surest of the letters, the probabilities the weighted
@@ -128,7 +128,7 @@ def read_still_together(
     return Segment(tokens=(token,), start=at, end=at, score=float(log_letters[best]))
 
 
-def _cut(every: Sequence[Emissions]) -> Iterator[Sequence[Emissions]]:
+def _cut(every: Sequence[LetterEmissions]) -> Iterator[Sequence[LetterEmissions]]:
     """``every`` in parts of ``LONGEST`` seconds at most: what comparing texts costs grows with the
     square of their length."""
     while every[0].times[-1] - every[0].times[0] > LONGEST:
@@ -150,7 +150,7 @@ def _cut(every: Sequence[Emissions]) -> Iterator[Sequence[Emissions]]:
     yield every
 
 
-def _halve(emissions: Emissions, cut: float) -> tuple[Emissions, Emissions]:
+def _halve(emissions: LetterEmissions, cut: float) -> tuple[LetterEmissions, LetterEmissions]:
     outputs = int(np.searchsorted(emissions.times[:: emissions.stride], cut))
     frames = outputs * emissions.stride
     return (
@@ -159,7 +159,7 @@ def _halve(emissions: Emissions, cut: float) -> tuple[Emissions, Emissions]:
     )
 
 
-def _read_part(every: Sequence[Emissions], alphabet: Alphabet) -> Segment:
+def _read_part(every: Sequence[LetterEmissions], alphabet: Alphabet) -> Segment:
     scorers = [
         Scorer(
             log_probs=emissions.log_probs.astype(np.float64),
@@ -185,7 +185,7 @@ def _read_part(every: Sequence[Emissions], alphabet: Alphabet) -> Segment:
     return _segment(every[0], tokens, least, score)
 
 
-def _propose(emissions: Emissions) -> list[Hypothesis]:
+def _propose(emissions: LetterEmissions) -> list[Hypothesis]:
     search = emissions.search
     if search.greedy:
         return [greedy(emissions.log_probs)]
@@ -198,7 +198,9 @@ def _propose(emissions: Emissions) -> list[Hypothesis]:
     )
 
 
-def _tokens(emissions: Emissions, symbols: Sequence[int], alphabet: Alphabet) -> tuple[Token, ...]:
+def _tokens(
+    emissions: LetterEmissions, symbols: Sequence[int], alphabet: Alphabet
+) -> tuple[Token, ...]:
     """``symbols`` with the times at which the network emits them."""
     times, stride = emissions.times, emissions.stride
     ends = _ends(times)
@@ -217,7 +219,9 @@ def _ends(times: Floats) -> Floats:
     return times + (times[1] - times[0] if len(times) > 1 else 0.0)
 
 
-def _segment(emissions: Emissions, tokens: Sequence[Token], least: float, score: float) -> Segment:
+def _segment(
+    emissions: LetterEmissions, tokens: Sequence[Token], least: float, score: float
+) -> Segment:
     return Segment(
         tokens=tuple(token for token in tokens if token.probability >= least),
         start=float(emissions.times[0]),

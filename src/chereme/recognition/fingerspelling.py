@@ -21,7 +21,7 @@ from chereme.recognition.bundle import Bundle
 from chereme.recognition.config import LetterConfig
 from chereme.recognition.crops import pictures_of, read_crop_features
 from chereme.recognition.ctc_letters import (
-    Emissions,
+    LetterEmissions,
     Search,
     Segment,
     read_segment,
@@ -191,39 +191,39 @@ class Recognizer(BaseRecognizer):
                 max_gap = readers.bundles[0].config.segmentation.max_gap
                 turns = signing_turns(detected.landmarks, chosen, max_gap=max_gap)
             cutting = passes[1] if rgb else None
-            given = _Input(source, chosen, readers, turns, self.mirrored, stages, cutting)
-            transcript = self._read(detected, given)
+            inputs = _Input(source, chosen, readers, turns, self.mirrored, stages, cutting)
+            transcript = self._read(detected, inputs)
             if self.rotate is None:
-                detected, transcript = self._upright(detected, transcript, given)
+                detected, transcript = self._upright(detected, transcript, inputs)
             if overlay is not None:
-                failure = _write_film(overlay, detected, transcript, given, passes[-1])
+                failure = _write_film(overlay, detected, transcript, inputs, passes[-1])
         transcript = with_timings(transcript, stages)
         if failure is not None:
             raise OutputError(f"no film: {failure}", transcript) from failure
         return transcript
 
     def _upright(
-        self, detected: HandLandmarks, transcript: Transcript, given: _Input
+        self, detected: HandLandmarks, transcript: Transcript, inputs: _Input
     ) -> tuple[HandLandmarks, Transcript]:
         """What was seen and read, or the same turned where the recording lies on its side.
 
         A still tells nothing: a P is a K that points down. Landmarks come from elsewhere and are
         not turned; of them, and in doubt, a warning tells.
         """
-        degrees = likely_turn(signing_hand(detected.landmarks, given.hand))
+        degrees = likely_turn(signing_hand(detected.landmarks, inputs.hand))
         if not degrees or detected.is_still:
             return detected, transcript
-        turned = turn_hands(detected, degrees, mirrored=given.mirrored)
-        again = self._read(turned, given)
+        turned = turn_hands(detected, degrees, mirrored=inputs.mirrored)
+        again = self._read(turned, inputs)
         if detected.reading and is_turned(transcript.tokens, again.tokens):
             return turned, again
         if may_be_turned(transcript.tokens, again.tokens):
-            message = advice(360 - degrees if given.mirrored else degrees)
+            message = advice(360 - degrees if inputs.mirrored else degrees)
             return detected, replace(transcript, warnings=(*transcript.warnings, message))
         return detected, transcript
 
-    def _read(self, detected: HandLandmarks, given: _Input) -> Transcript:
-        landmarks, readers, turns = detected.landmarks, given.readers, given.turns
+    def _read(self, detected: HandLandmarks, inputs: _Input) -> Transcript:
+        landmarks, readers, turns = detected.landmarks, inputs.readers, inputs.turns
         info: dict[str, Any] = {
             **detected.info,
             "hands": detected_hands(landmarks),
@@ -237,12 +237,12 @@ class Recognizer(BaseRecognizer):
         if readers.warning is not None:
             warnings.append(readers.warning)
         if not turns:
-            warnings.append(why_no_hand(landmarks, given.hand))
+            warnings.append(why_no_hand(landmarks, inputs.hand))
             return Transcript(info=info, warnings=tuple(warnings))
         tracks = turn_tracks(landmarks, turns)
-        if given.hand != "auto":
-            tracks = [replace(track, handedness=given.hand) for track in tracks]
-        results = self._read_turns(tracks, detected, given)
+        if inputs.hand != "auto":
+            tracks = [replace(track, handedness=inputs.hand) for track in tracks]
+        results = self._read_turns(tracks, detected, inputs)
         read = [segment for result in results for segment in result.segments]
         least = readers.mean([b.config.decoding.min_mean_probability for b in readers.bundles])
         doubts: set[str] = set()
@@ -280,18 +280,18 @@ class Recognizer(BaseRecognizer):
         )
 
     def _read_turns(
-        self, tracks: Sequence[HandTrack], detected: HandLandmarks, given: _Input
+        self, tracks: Sequence[HandTrack], detected: HandLandmarks, inputs: _Input
     ) -> list[_TurnResult]:
         """The likeliest result of each of ``tracks``, as seen: as one hand or, if that is unsure,
         as the other."""
-        still, readers, stages = detected.is_still, given.readers, given.stages
+        still, readers, stages = detected.is_still, inputs.readers, inputs.stages
         by_side = [
-            {side: _segment_tracks(side, track, still, readers) for side in _sides(track, given)}
+            {side: _segment_tracks(side, track, still, readers) for side in _sides(track, inputs)}
             for track in tracks
         ]
         every = [segment for turn in by_side for segments in turn.values() for segment in segments]
         encodes = [
-            _encoder(bundle, detected, given, tracks, [segment[number] for segment in every])
+            _encoder(bundle, detected, inputs, tracks, [segment[number] for segment in every])
             for number, bundle in enumerate(readers.bundles)
             if every
         ]
@@ -311,7 +311,11 @@ class Recognizer(BaseRecognizer):
         return results
 
     def _decode(
-        self, emissions: Sequence[Emissions], track: HandTrack, is_still: bool, readers: Readers
+        self,
+        emissions: Sequence[LetterEmissions],
+        track: HandTrack,
+        is_still: bool,
+        readers: Readers,
     ) -> Segment:
         if is_still:
             stills = [bundle.config.still for bundle in readers.bundles]
@@ -333,7 +337,7 @@ class Recognizer(BaseRecognizer):
 def _encoder(
     bundle: Bundle[LetterConfig],
     detected: HandLandmarks,
-    given: _Input,
+    inputs: _Input,
     tracks: Sequence[HandTrack],
     segments: Sequence[HandTrack],
 ) -> Encode:
@@ -342,12 +346,12 @@ def _encoder(
         return landmark_encoder(bundle)
     features = read_crop_features(
         bundle,
-        pictures_of(given.source, bundle.config),
+        pictures_of(inputs.source, bundle.config),
         tracks,
         segments,
-        given.stages,
-        mirrored=given.mirrored,
-        progress=given.progress,
+        inputs.stages,
+        mirrored=inputs.mirrored,
+        progress=inputs.progress,
         **detected.reading,
     )
     return features.of
@@ -374,41 +378,43 @@ def _emissions(
     readers: Readers,
     encodes: Sequence[Encode],
     searches: Sequence[Search],
-) -> list[Emissions]:
+) -> list[LetterEmissions]:
     emissions = []
     for bundle, weight, track, encode, search in zip(
         readers.bundles, readers.weights, segment, encodes, searches, strict=True
     ):
         features, times = encode(track)
         log_probs = log_probs_of(bundle, features)
-        emissions.append(Emissions(log_probs, times, bundle.config.temporal_stride, search, weight))
+        emissions.append(
+            LetterEmissions(log_probs, times, bundle.config.temporal_stride, search, weight)
+        )
     return emissions
 
 
-def _sides(track: HandTrack, given: _Input) -> Sequence[Handedness]:
+def _sides(track: HandTrack, inputs: _Input) -> Sequence[Handedness]:
     """The hands that ``track`` may be: the vote's, or both if it is unsure and none was chosen."""
     unsure = track.handedness == "unknown" or track.handedness_score < SURE_FRACTION
-    return ("right", "left") if unsure and given.hand == "auto" else (track.handedness,)
+    return ("right", "left") if unsure and inputs.hand == "auto" else (track.handedness,)
 
 
 def _write_film(
     path: str | Path,
     detected: HandLandmarks,
     transcript: Transcript,
-    given: _Input,
+    inputs: _Input,
     progress: Progress | None,
 ) -> CheremeError | OSError | None:
     """Write the film of what was seen; why it could not be written, if so."""
     landmarks = detected.landmarks
     try:
-        with given.stages("overlay"):
+        with inputs.stages("overlay"):
             write_overlay(
                 path,
-                given.source,
+                inputs.source,
                 landmarks,
                 transcript,
-                signing=signing_columns(given.turns, len(landmarks.timestamps)),
-                mirrored=given.mirrored,
+                signing=signing_columns(inputs.turns, len(landmarks.timestamps)),
+                mirrored=inputs.mirrored,
                 progress=progress,
                 **detected.reading,
             )

@@ -36,7 +36,7 @@ class GlossOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Emissions:
+class GlossEmissions:
     """The outputs of ``sequence.onnx``: ``memory (1, T, D)`` and ``log_probs (T, V)``, None of a
     part that the model does not have."""
 
@@ -93,24 +93,24 @@ class GlossDecoder:
             onnx_inputs[port] = clip.present.get(name, np.zeros(clip.frames, bool))[None]
         return {**onnx_inputs, "lengths": np.array([clip.frames])}
 
-    def emit(self, onnx_inputs: OnnxInputs) -> Emissions:
+    def emit(self, onnx_inputs: OnnxInputs) -> GlossEmissions:
         """The outputs of the network for a clip."""
         outputs = self.sequence.run(self.gives, dict(onnx_inputs))
         named = dict(zip(self.gives, outputs, strict=True))
         log_probs = named.get("log_probs")
-        return Emissions(
+        return GlossEmissions(
             int(onnx_inputs["lengths"][0]),
             named.get("memory"),
             None if log_probs is None else log_probs[0].astype(np.float64),
         )
 
-    def logits(self, ids: NDArray[np.int64], emissions: Emissions) -> NDArray[np.float32]:
+    def logits(self, ids: NDArray[np.int64], emissions: GlossEmissions) -> NDArray[np.float32]:
         """The decoder's logits ``(N, L, V)`` of what follows each of ``ids (N, L)``."""
         inputs = {"ids": ids, "memory": emissions.memory, "lengths": np.array([emissions.frames])}
         logits: NDArray[np.float32] = self.decoder.run(["logits"], inputs)[0]
         return logits
 
-    def decode(self, emissions: Emissions, options: GlossOptions) -> DecodedSegment:
+    def decode(self, emissions: GlossEmissions, options: GlossOptions) -> DecodedSegment:
         """The glosses of the emissions. With both a decoder and a CTC head, what the decoder
         generates gives way to what CTC reads, with a warning, where both find that likelier."""
         if emissions.log_probs is None:
@@ -131,7 +131,7 @@ class GlossDecoder:
             return [greedy(log_probs)]
         return beam_search(log_probs, width=options.ctc_beam)
 
-    def _generate(self, emissions: Emissions, options: GlossOptions) -> list[Symbols]:
+    def _generate(self, emissions: GlossEmissions, options: GlossOptions) -> list[Symbols]:
         """Hypotheses of the decoder, the best first: the empty one where its scores are not
         finite."""
         generation = options.generation
@@ -147,7 +147,7 @@ class GlossDecoder:
         ]
         return generated or [()]
 
-    def _fits(self, generated: Symbols, read: Symbols, emissions: Emissions) -> bool:
+    def _fits(self, generated: Symbols, read: Symbols, emissions: GlossEmissions) -> bool:
         """Whether what the decoder generated is as likely as what the CTC head read, by the sum of
         both log-likelihoods.
 
@@ -164,7 +164,7 @@ class GlossDecoder:
         # Not finite: the frames cannot hold it, or the decoder's scores are not finite.
         return bool(np.isfinite(mine) and mine >= others)
 
-    def _log_chances(self, ids: tuple[int, ...], emissions: Emissions) -> NDArray[np.float64]:
+    def _log_chances(self, ids: tuple[int, ...], emissions: GlossEmissions) -> NDArray[np.float64]:
         """ln p of each of ``ids`` after those before it, by the decoder, without penalties or
         temperature: ``(L,)``."""
         log_probs = may_follow(self.logits(np.array([[BOS, *ids[:-1]]]), emissions)[0])
@@ -181,7 +181,7 @@ class GlossDecoder:
         )
 
     def _by_decoder(
-        self, emissions: Emissions, generated: Sequence[Symbols], options: GlossOptions
+        self, emissions: GlossEmissions, generated: Sequence[Symbols], options: GlossOptions
     ) -> DecodedSegment:
         symbols, longest = generated[0], options.generation.max_length
         warnings: tuple[str, ...] = ()

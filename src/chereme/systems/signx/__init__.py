@@ -6,7 +6,7 @@
 - ``video2pose``: Eq. 5 to 7 and 13, stage II.
 - ``losses``: Eq. 8 to 12, their weights and schedules (Table 2).
 - ``data``, ``task``: training of stage I; ``video_data``, ``video_task``: of stage II;
-  ``base_task``: of both; ``track_augmentation``, ``sentence_mixing``: more sentences from those
+  ``sentence_task``: of both; ``track_augmentation``, ``sentence_mixing``: more sentences from those
   that there are.
 - ``batch_decoder``, ``track_errors``: what validation reads and measures; ``export``: the bundle.
 """

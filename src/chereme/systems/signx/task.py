@@ -37,10 +37,10 @@ from chereme.metrics.translation import (
     score_glosses,
     sentence_top_n,
 )
-from chereme.systems.signx.base_task import SentenceTask
 from chereme.systems.signx.batch_decoder import Words
 from chereme.systems.signx.data import SentenceBatch
 from chereme.systems.signx.pose2gloss import Pose2Gloss, Pose2GlossConfig
+from chereme.systems.signx.sentence_task import SentenceTask
 from chereme.text.glosses import BOS, PAD, UNK, GlossVocabulary
 from chereme.training.checkpoints import read_checkpoint
 from chereme.training.optimiser import OptimiserConfig

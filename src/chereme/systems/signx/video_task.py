@@ -28,8 +28,8 @@ from torch import Tensor
 from chereme.decoding.generation import PAPER_GENERATION, GenerationConfig
 from chereme.formats.strict import read_as
 from chereme.metrics.translation import score_glosses
-from chereme.systems.signx.base_task import SentenceTask
 from chereme.systems.signx.pose2gloss import Pose2Gloss, Pose2GlossConfig
+from chereme.systems.signx.sentence_task import SentenceTask
 from chereme.systems.signx.task import gloss_figures, load_signx
 from chereme.systems.signx.track_errors import TrackErrors
 from chereme.systems.signx.video2pose import Video2Gloss, Video2PoseConfig

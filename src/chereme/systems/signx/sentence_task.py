@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -46,14 +47,14 @@ class SentenceTask(Task):
         """Glosses that a sentence may have."""
 
     @property
+    @abstractmethod
     def pose2gloss(self) -> Pose2Gloss:
         """The network that reads tracks."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def vocabulary(self) -> GlossVocabulary:
         """Its glosses."""
-        raise NotImplementedError
 
     @property
     def reader(self) -> BatchDecoder:
