@@ -52,41 +52,33 @@ def crop(
     Beyond the frame it is black. Edges of boxes lie on edges of pixels: the box (0, 0, W, H) is the
     whole image.
     """
-    import cv2
+    from PIL.Image import Resampling, fromarray
 
-    left, top, right, bottom = (float(edge) for edge in box)
-    if not (np.isfinite(box).all() and right > left and bottom > top and size > 0):
+    if not (np.isfinite(box).all() and box[0] < box[2] and box[1] < box[3] and size > 0):
         raise InputError(
             f"crop: expected a box with left < right and top < bottom and a size > 0, got "
-            f"{(left, top, right, bottom)} and {size}; frames before a hand was seen have no box"
+            f"{tuple(box.tolist())} and {size}; frames before a hand was seen have no box"
         )
-    scale = size / (right - left), size / (bottom - top)
-    factor = 1 / min(scale)
-    margin = int(2 * factor) + 2
-    height, width = image.shape[:2]
-    x0, y0 = max(0, int(left) - margin), max(0, int(top) - margin)
-    x1, y1 = min(width, int(right) + margin + 1), min(height, int(bottom) + margin + 1)
-    if x1 <= x0 or y1 <= y0:
-        return np.zeros((size, size, 3), np.uint8)
-    part = image[y0:y1, x0:x1]
-    if factor > 1:
-        # Shrinking without aliasing: take out what the smaller picture cannot hold, in the
-        # neighbourhood of the box alone.
-        sigma = 0.5 * float(np.sqrt(factor**2 - 1))
-        part = cv2.GaussianBlur(part, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)  # type: ignore[assignment]
-    # cv2 has pixel centres at whole numbers; ours lie at halves.
-    matrix = np.array(
-        [
-            [scale[0], 0.0, scale[0] * (x0 + 0.5 - left) - 0.5],
-            [0.0, scale[1], scale[1] * (y0 + 0.5 - top) - 0.5],
-        ]
-    )
-    if mirrored:
-        matrix[0] = [-matrix[0, 0], 0.0, size - 1 - matrix[0, 2]]
-    picture: NDArray[np.uint8] = cv2.warpAffine(  # type: ignore[assignment]
-        part, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
-    )
-    return picture
+    picture = np.zeros((size, size, 3), np.uint8)
+    corner, step = box[:2], (box[2:] - box[:2]) / size
+    extent = np.array(image.shape[1::-1])
+    # The pixels of the crop that show some of the frame: the rest stays black, however large.
+    first = np.clip(np.floor(-corner / step) - 1, 0, size).astype(int)
+    last = np.clip(np.ceil((extent - corner) / step) + 1, 0, size).astype(int)
+    if (last <= first).any() or (step > extent).any():
+        return picture
+    # Their neighbourhood, black beyond the frame, for all that a pixel of the crop draws on.
+    reach = np.ceil(step) + 1
+    low = np.floor(corner + first * step - reach).astype(int)
+    high = np.ceil(corner + last * step + reach).astype(int)
+    inside = np.concatenate([np.maximum(low, 0), np.minimum(high, extent)])
+    part = fromarray(image[inside[1] : inside[3], inside[0] : inside[2]])
+    if (inside != [*low, *high]).any():
+        part = part.crop(tuple(np.concatenate([low - inside[:2], high - inside[:2]]).tolist()))
+    window = np.concatenate([corner + first * step - low, corner + last * step - low])
+    small = part.resize((last - first).tolist(), Resampling.BILINEAR, tuple(window.tolist()))
+    picture[first[1] : last[1], first[0] : last[0]] = small
+    return picture[:, ::-1].copy() if mirrored else picture
 
 
 def _smoothed(values: FloatArray, times: FloatArray, deviation: float) -> FloatArray:
