@@ -28,8 +28,8 @@ FINGER_COLOURS: tuple[Colour, ...] = (
 WRIST_COLOUR: Colour = (245, 245, 245)
 HALO: Colour = (16, 18, 24)
 GREY = 150
-_SHIFT = 4  # fractional bits of OpenCV's drawing: sixteenths of a pixel
-_FARTHEST = 1e6  # pixels; what lies beyond is no place, and would overflow OpenCV's integers
+_FINER = 4  # times the picture's resolution, at which hands are drawn: so lines are smooth
+_FARTHEST = 1e6  # pixels; what lies beyond is no place
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def draw_hands(
     Hand ``signing`` is drawn last and bright, the others thin and pale.
     """
     hands = np.asarray(landmarks, np.float64)
-    seen = np.isfinite(hands[..., :2]).all(-1) & (np.abs(hands[..., :2]) < _FARTHEST).all(-1)
+    seen = np.all(np.abs(hands[..., :2]) < _FARTHEST, axis=-1)
     if confidence is not None:
         seen &= np.asarray(confidence) > 0
     drawn = np.ascontiguousarray(image).copy()
@@ -88,23 +88,42 @@ def _draw(
     image: Image, joints: NDArray[np.floating[Any]], seen: NDArray[np.bool_], style: _Style
 ) -> None:
     """Draw one hand into ``image``, its far bones first."""
-    import cv2
+    from PIL.Image import Resampling, fromarray
+    from PIL.ImageDraw import Draw
 
-    extent = float(np.ptp(joints[seen, :2], axis=0).max())
+    places = joints[seen, :2]
+    extent = float(np.ptp(places, axis=0).max())
     width = max(1, round(style.width * _bone_width(image.shape, extent)))
     halo = max(1, round(0.4 * width)) if style.halo else 0
-    # OpenCV's coordinates are those of pixel centres.
-    points = np.round((joints[:, :2] - 0.5) * (1 << _SHIFT))
+    # The part that changes, and no more of it than the picture has.
+    rim = 2 * (width + halo)
+    size = image.shape[1::-1]
+    left, top = np.clip(np.floor(places.min(axis=0)) - rim, 0, size).astype(int)
+    right, bottom = np.clip(np.ceil(places.max(axis=0)) + rim, 0, size).astype(int)
+    if right <= left or bottom <= top:
+        return
+    part = image[top:bottom, left:right]
+    fine = (_FINER * (right - left), _FINER * (bottom - top))
+    canvas = fromarray(part).resize(fine, Resampling.NEAREST)
+    draw = Draw(canvas)
+    points = _FINER * (joints[:, :2] - [left, top])
     depth = np.nan_to_num(joints[:, 2]) if joints.shape[1] == 3 else np.zeros(NUM_JOINTS)
 
+    # Pillow draws in whole pixels, those of the corners among them.
     def disc(joint: int, radius: float, colour: Colour) -> None:
-        centre = (int(points[joint, 0]), int(points[joint, 1]))
-        fixed = round(radius * (1 << _SHIFT))
-        cv2.circle(image, centre, fixed, colour, cv2.FILLED, cv2.LINE_AA, _SHIFT)
+        radius = round(_FINER * radius)
+        corner = np.round(points[joint] - radius)
+        draw.ellipse([*corner, *(corner + 2 * radius - 1)], colour)
 
     def bone(joint: int, thickness: int, colour: Colour) -> None:
-        start, end = points[PARENTS[joint]].astype(int), points[joint].astype(int)
-        cv2.line(image, start.tolist(), end.tolist(), colour, thickness, cv2.LINE_AA, _SHIFT)
+        ends = points[[PARENTS[joint], joint]]
+        along = ends[1] - ends[0]
+        across = along[::-1] * [1, -1] / max(float(np.hypot(*along)), 1e-9)
+        side = (_FINER * thickness - 1) / 2 * across
+        corners = np.round(np.concatenate([ends - side, (ends + side)[::-1]]) - 0.5)
+        draw.polygon(corners.ravel().tolist(), colour)
+        disc(PARENTS[joint], thickness / 2, colour)
+        disc(joint, thickness / 2, colour)
 
     bones = [j for j in range(1, NUM_JOINTS) if seen[j] and seen[PARENTS[j]]]
     bones.sort(key=lambda j: -(depth[j] + depth[PARENTS[j]]))
@@ -123,6 +142,7 @@ def _draw(
             disc(joint, radius, _colour(joint, style))
         if style.halo:
             disc(joint, 0.45 * radius if rings else radius, WRIST_COLOUR)
+    part[:] = canvas.reduce(_FINER)
 
 
 def _bone_width(shape: tuple[int, ...], extent: float) -> float:
