@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bisect
-import importlib.util
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -13,8 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chereme._imports import require
-from chereme._installation import install_command
-from chereme.errors import MissingDependencyError
 from chereme.formats.words import split_words
 from chereme.types import Transcript
 
@@ -75,7 +72,7 @@ def draw_strip(caption: Caption, seconds: float, size: _Size) -> NDArray[np.uint
     """
     draw_module = require("PIL.ImageDraw")
     width, height = size
-    clock = dejavu("DejaVuSansMono.ttf", round(0.4 * height))
+    clock = font(round(0.4 * height))
     time = _clock(seconds)
     left = width - _margin(height) - clock.getlength(time)
     strip = _text_strip(caption, size, int(left) - _margin(height)).copy()
@@ -91,30 +88,30 @@ def _text_strip(caption: Caption, size: _Size, right: int) -> Any:
     height = size[1]
     strip = image_module.new("RGB", size, GROUND)
     draw = draw_module.Draw(strip)
-    font = dejavu("DejaVuSans-Bold.ttf", round(0.56 * height))
+    face = font(round(0.56 * height))
     pad = 0.16 * height
     margin = _margin(height)
     current = caption.current.strip()
-    boxed = font.getlength(current) + 2 * pad if current else 0.0
+    boxed = face.getlength(current) + 2 * pad if current else 0.0
     gap = 0.06 * height
-    before = _tail(caption.before, font, right - margin - gap - boxed)
+    before = _tail(caption.before, face, right - margin - gap - boxed)
     # All letters stand on one line, wherever it is drawn.
     baseline = round(0.7 * height)
-    draw.text((margin, baseline), before, TEXT, font, anchor="ls")
+    draw.text((margin, baseline), before, TEXT, face, anchor="ls")
     if current:
-        x = margin + (font.getlength(before) + gap if before else 0.0)
+        x = margin + (face.getlength(before) + gap if before else 0.0)
         box = (x, 0.1 * height, x + boxed, 0.9 * height)
         draw.rounded_rectangle(box, radius=0.14 * height, fill=ACCENT)
-        draw.text((x + pad, baseline), current, GROUND, font, anchor="ls")
+        draw.text((x + pad, baseline), current, GROUND, face, anchor="ls")
     return strip
 
 
-def _tail(text: str, font: Any, room: float) -> str:
+def _tail(text: str, face: Any, room: float) -> str:
     """The end of ``text`` that is at most ``room`` pixels wide."""
     text = text if len(text) <= _LONGEST_LINE else "…" + text[-_LONGEST_LINE:]
-    while font.getlength(text) > room and len(text.lstrip("…")) > 0:
+    while face.getlength(text) > room and len(text.lstrip("…")) > 0:
         text = "…" + text.lstrip("…")[1:]
-    return text if font.getlength(text) <= room else ""
+    return text if face.getlength(text) <= room else ""
 
 
 def _margin(height: int) -> int:
@@ -130,17 +127,11 @@ def _clock(seconds: float) -> str:
 
 
 @lru_cache(maxsize=8)
-def dejavu(name: str, size: int) -> Any:
-    """A font of Pillow, ``size`` pixels high, at least 6: a file of matplotlib's fonts, as
-    ``DejaVuSans.ttf``, which has Greek and Cyrillic letters too (Pillow's own has neither).
+def font(size: int) -> Any:
+    """DejaVu Sans Bold as a font of Pillow, ``size`` pixels high, at least 6.
 
-    matplotlib itself is not imported: it looks for all fonts of the machine, and keeps a list.
+    Its file has the Latin, Greek and Cyrillic letters (Pillow's own font has no
+    accents), and digits of one width.
     """
-    spec = importlib.util.find_spec("matplotlib")
-    if spec is None or spec.origin is None:
-        raise MissingDependencyError(
-            "this needs the fonts of the library 'matplotlib', which is not there; install it "
-            f"with: {install_command()}"
-        )
-    file = Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf" / name
+    file = Path(__file__).parent / "font" / "DejaVuSans-Bold.ttf"
     return require("PIL.ImageFont").truetype(str(file), max(size, 6))

@@ -17,7 +17,7 @@ from chereme._imports import require
 from chereme.errors import InputError
 from chereme.hand_model.template import HandTemplate
 from chereme.hands.camera import Camera
-from chereme.recognition.caption import dejavu
+from chereme.recognition.caption import font
 from chereme.synthesis.rendering.arm import Arm, ArmShape
 from chereme.synthesis.rendering.film import Film, srgb_decode
 from chereme.synthesis.rendering.light import Light, Lighting
@@ -137,14 +137,14 @@ def sheet(tiles: Sequence[Image], labels: Sequence[str], columns: int, *, gap: i
     image_module, draw_module = require("PIL.Image"), require("PIL.ImageDraw")
     page = image_module.new("RGB", tuple((step * [columns, rows] + gap).tolist()), PAPER)
     draw = draw_module.Draw(page)
-    fonts = dejavu("DejaVuSans-Bold.ttf", _LARGE), dejavu("DejaVuSans.ttf", _SMALL)
+    fonts = font(_LARGE), font(_SMALL)
     for index, (picture, label) in enumerate(zip(tiles, labels, strict=True)):
         x, y = (step * [index % columns, index // columns] + gap).tolist()
         page.paste(image_module.fromarray(picture), (x, y))
         baseline = y + height
-        for line, font, ink in zip(label.split("\n"), fonts, (INK, QUIET), strict=False):
-            baseline += round(1.2 * font.size)
-            draw.text((x + 2, baseline), _fitting(line, font, width - 2), ink, font, anchor="ls")
+        for line, face, ink in zip(label.split("\n"), fonts, (INK, QUIET), strict=False):
+            baseline += round(1.2 * face.size)
+            draw.text((x + 2, baseline), _fitting(line, face, width - 2), ink, face, anchor="ls")
     return np.array(page)
 
 
@@ -188,10 +188,10 @@ def _with_arm(hand: Mesh, template: HandTemplate, elbow: Floats) -> list[Mesh]:
     return [Subdivision(bare.faces, len(bare.vertices)).mesh(bare), sleeve]
 
 
-def _fitting(text: str, font: Any, room: float) -> str:
+def _fitting(text: str, face: Any, room: float) -> str:
     """``text``, or as much of its beginning as is at most ``room`` pixels wide."""
-    if font.getlength(text) <= room:
+    if face.getlength(text) <= room:
         return text
-    while text and font.getlength(text + "…") > room:
+    while text and face.getlength(text + "…") > room:
         text = text[:-1]
     return text + "…"
