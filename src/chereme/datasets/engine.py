@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -194,24 +195,26 @@ class _Actor:
     """A worker of Ray."""
 
     def __init__(self, engine: Engine[Any]) -> None:
-        import cv2
-
-        cv2.setNumThreads(1)
         self._track = Tracker(engine)
+        _draw_in_one_thread()
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         return {"outcome": self._track(row["item"])}
+
+
+def _draw_in_one_thread() -> None:
+    """Those of OpenCV, where what makes the clips draws with it."""
+    if "cv2" in sys.modules:
+        sys.modules["cv2"].setNumThreads(1)
 
 
 _tracker: Tracker[Any]  # of a worker
 
 
 def _start_worker(engine: Engine[Any]) -> None:
-    import cv2
-
     global _tracker
     _tracker = Tracker(engine)
-    cv2.setNumThreads(1)
+    _draw_in_one_thread()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends, and ends this one
     parent = multiprocessing.parent_process()
     assert parent is not None

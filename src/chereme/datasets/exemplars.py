@@ -173,7 +173,7 @@ def _photos(root: Path, digits: bool) -> Iterator[_Photo]:
 
 def _vary(image: NDArray[np.uint8], rng: np.random.Generator, first: bool) -> tuple[Any, Any]:
     """A changed copy of a photograph with a wide border, and its 2x3 map from old to new pixels."""
-    cv2 = require("cv2")
+    cv2 = require("cv2", "train")
     height, width = image.shape[:2]
     side = int(max(height, width) * rng.uniform(1.0, 1.8))  # tight crops need a border to be found
     scale = 320 / side
@@ -200,7 +200,7 @@ def _vary(image: NDArray[np.uint8], rng: np.random.Generator, first: bool) -> tu
 
 def _detect_photo(photo: _Photo, detector: HandDetector, variants: int, rng: Any) -> list[Floats]:
     """Landmarks ``(21, 3)`` of a photograph, at most one per variant, as a right hand."""
-    cv2 = require("cv2")
+    cv2 = require("cv2", "train")
     found: list[Floats] = []
     image = cv2.imread(str(photo.path))
     if image is None:

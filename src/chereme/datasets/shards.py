@@ -101,28 +101,31 @@ class Sample:
         return np.stack([self._crop(frame) for frame in frames])
 
     def _crop(self, frame: int) -> NDArray[np.uint8]:
-        import cv2
+        from PIL import Image
 
         jpeg = self.jpegs[frame]
         if jpeg is None:
             return np.zeros((self.size, self.size, 3), np.uint8)
-        picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR_RGB)
-        if picture is None or picture.shape != (self.size, self.size, 3):
-            got = "one that is damaged" if picture is None else f"shape {picture.shape}"
-            raise InputError(
-                f"clip {self.id}, frame {frame}: expected a crop of {self.size}x{self.size} "
-                f"pixels, got {got}; prepare the data again"
-            )
-        crop: NDArray[np.uint8] = picture.astype(np.uint8, copy=False)
-        return crop
+        try:
+            with Image.open(io.BytesIO(jpeg), formats=["JPEG"]) as picture:
+                got = f"{picture.width}x{picture.height}"
+                if picture.size == (self.size, self.size):
+                    return np.array(picture.convert("RGB"))
+        except (OSError, SyntaxError):  # of its data, of its header
+            got = "one that is damaged"
+        raise InputError(
+            f"clip {self.id}, frame {frame}: expected a crop of {self.size}x{self.size} "
+            f"pixels, got {got}; prepare the data again"
+        )
 
 
 def jpeg_of(crop: NDArray[np.uint8], quality: int = QUALITY) -> bytes:
     """The JPEG of a crop ``(S, S, 3)`` RGB."""
-    import cv2
+    from PIL.Image import fromarray
 
-    _, data = cv2.imencode(".jpg", crop[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return data.tobytes()
+    buffer = io.BytesIO()
+    fromarray(crop).save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()
 
 
 def shards(folder: str | Path, split: str) -> list[Path]:

@@ -23,6 +23,7 @@ from chereme.recognition.hand_landmarks import Progress, is_landmark_file, read_
 from chereme.recognition.prefetch import prefetch
 from chereme.types import Frame, Landmarks, Transcript
 from chereme.video import Limits, write_video
+from chereme.video.letterbox import resized
 from chereme.video.writer import SUFFIXES
 
 NARROWEST = 192  # pixels: below, neither the letters nor the time would have room
@@ -151,10 +152,7 @@ def _shrunk(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float]:
     scale = min(1.0, (LARGEST / (width * height)) ** 0.5)
     if scale == 1.0:
         return image, scale
-    import cv2
-
-    size = (int(width * scale), int(height * scale))
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8), scale
+    return resized(image, int(width * scale), int(height * scale)), scale
 
 
 def _plain(landmarks: Landmarks) -> Generator[Frame, None, None]:

@@ -16,6 +16,7 @@ from chereme.recognition.hand_landmarks import Progress
 from chereme.recognition.recognizer import BaseRecognizer
 from chereme.types import Transcript
 from chereme.video import open_video
+from chereme.video.letterbox import resized
 
 WIDTH, HEIGHT, FPS = 1280, 720, 30.0
 RUNS, SECONDS = 7, 5.0  # a part is measured so often, or for so long
@@ -78,15 +79,13 @@ def example_frames() -> list[np.ndarray]:
 
 def enlarged_example(frames: int) -> Iterator[np.ndarray]:
     """So many pictures of 720p: the example clip, to and fro, in a grey border."""
-    import cv2
-
     pictures = example_frames()
     height, width, _ = pictures[0].shape
-    size = (width * HEIGHT // height, HEIGHT)
-    left = (WIDTH - size[0]) // 2
+    width = width * HEIGHT // height
+    left = (WIDTH - width) // 2
     for picture in islice(cycle(chain(pictures, reversed(pictures))), frames):
         film = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
-        film[:, left : left + size[0]] = cv2.resize(picture, size)
+        film[:, left : left + width] = resized(picture, width, HEIGHT)
         yield film
 
 

@@ -32,6 +32,7 @@ from chereme.synthesis.rendering.film import compress
 from chereme.synthesis.scenes import Scene
 from chereme.teachers import Clip, ClipEmbeddings
 from chereme.types import FloatArray, Handedness, HandTrack
+from chereme.video.letterbox import resized
 
 Floats = NDArray[np.floating[Any]]
 JOINTS = "joints"
@@ -121,7 +122,9 @@ class RenderedSign(RenderedClip):
     def body(self) -> dict[str, Floats]:
         """Pixels ``(2,)`` of the joints that keep still; left and right are the signer's own."""
         person = self._person
-        points = {name: self._neck + person.size * np.array(p) for name, p in _FACE.items()}
+        points: dict[str, Floats] = {
+            name: self._neck + person.size * np.array(p) for name, p in _FACE.items()
+        }
         points["neck"] = self._neck
         points["left_shoulder"] = person.shoulder(self._neck, -1)
         points["right_shoulder"] = person.shoulder(self._neck, 1)
@@ -357,15 +360,13 @@ class FilmedSigns:
     def _whole(
         self, clip: int, rendered: RenderedSign, frames: NDArray[np.intp]
     ) -> list[bytes | None]:
-        import cv2
-
         quality = int(self._rng(clip, 4).uniform(40, 98))
-        size = (self.settings.size, self.settings.size)
+        size = self.settings.size
         jpegs: list[bytes | None] = []
         for number, image in zip(count(), rendered.frames(), strict=False):
             if frames[0] <= number <= frames[-1]:
-                small = cv2.resize(compress(image, quality), size, interpolation=cv2.INTER_AREA)
-                jpegs.append(jpeg_of(small.astype(np.uint8, copy=False), self.settings.quality))
+                small = resized(compress(image, quality), size, size)
+                jpegs.append(jpeg_of(small, self.settings.quality))
         return jpegs
 
 

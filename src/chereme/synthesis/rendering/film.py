@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any
 
 import cv2
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
+from PIL.Image import open as open_picture
 from scipy.special import ndtri
+
+from chereme.datasets.shards import jpeg_of
 
 Array = NDArray[Any]
 Triple = tuple[float, float, float]
@@ -126,10 +130,8 @@ def tone_map(radiance: Array, film: Film, rng: np.random.Generator) -> NDArray[n
 
 def compress(picture: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
     """``picture (H, W, 3)`` RGB after JPEG compression of ``quality`` 1..100 (4:2:0)."""
-    bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
-    _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    again = cv2.imdecode(data, cv2.IMREAD_COLOR)
-    return np.asarray(cv2.cvtColor(again, cv2.COLOR_BGR2RGB), np.uint8)
+    with open_picture(BytesIO(jpeg_of(picture, quality))) as compressed:
+        return np.array(compressed)
 
 
 @njit(cache=True, nogil=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 from chereme.systems.hand_aware.decoder import turn
 from chereme.systems.hand_aware.recognizer import HandAwareRecognizer
 from chereme.systems.hand_aware.reconstruction import Reconstruction
+from chereme.training.augmentation import resize
 from chereme.types import FloatArray
 
 _BATCH = 16  # crops that are encoded at once
@@ -24,6 +24,7 @@ class NetworkReconstruction:
 
     def __init__(self, recognizer: HandAwareRecognizer) -> None:
         self.recognizer = recognizer.eval()
+        self._side = recognizer.config.rgb.image_size
 
     def __call__(
         self, crops: NDArray[np.uint8], landmarks: FloatArray, confidence: FloatArray
@@ -33,7 +34,8 @@ class NetworkReconstruction:
         device = decoder.layer.tips.device
         parts = []
         for first in range(0, len(crops), _BATCH):
-            batch = torch.from_numpy(self._resized(crops[first : first + _BATCH])).to(device)
+            some = np.ascontiguousarray(crops[first : first + _BATCH])
+            batch = torch.from_numpy(resize(some, self._side)).to(device)
             with torch.no_grad():
                 state = self.recognizer.encoder(batch.permute(0, 3, 1, 2).float() / 255)
                 hands = decoder(state)
@@ -44,14 +46,3 @@ class NetworkReconstruction:
         half = crops.shape[1] / 2  # a crop unit, in pixels; the crop spans [-1, 1]
         template = decoder.layer.template
         return Reconstruction(template, meshes, joints, half * scale, half * (offset + 1))
-
-    def _resized(self, crops: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """At the side that the network was trained on, as its training makes them."""
-        size = self.recognizer.config.rgb.image_size
-        if crops.shape[1:3] == (size, size):
-            return np.ascontiguousarray(crops)
-        how = cv2.INTER_AREA if crops.shape[1] > size else cv2.INTER_LINEAR
-        small = [
-            cv2.resize(np.ascontiguousarray(c), (size, size), interpolation=how) for c in crops
-        ]
-        return np.stack(small)  # type: ignore[arg-type]
