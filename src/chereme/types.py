@@ -127,7 +127,7 @@ class Landmarks:
         track is the ``signing`` hand where that is stated and not seen, else a hand that was not
         seen, the right one first; where both were seen, the one that lacks in more of its frames.
         """
-        seen = (self.confidence > 0).any(axis=2)
+        seen = np.any(self.confidence > 0, axis=2)
         order = sorted(range(len(self.handedness)), key=lambda track: -seen[:, track].sum())
         order.sort(key=lambda track: self.handedness[track] == "unknown")
         preferred: tuple[Handedness, ...] = (
@@ -170,7 +170,7 @@ class HandTrack:
     @property
     def present(self) -> NDArray[np.bool_]:
         """``(T,)`` True where the hand was seen."""
-        seen: NDArray[np.bool_] = (self.confidence > 0).any(axis=1)
+        seen: NDArray[np.bool_] = np.any(self.confidence > 0, axis=1)
         return seen
 
     def part(self, first: int, last: int) -> HandTrack:

@@ -48,6 +48,6 @@ def joint_sequence(
 
 def before_camera(joints: Array) -> NDArray[np.bool_]:
     """Which of the hands ``(T, 21, 3)`` are finite and wholly before the camera."""
-    finite = np.isfinite(joints).all(axis=(1, 2))
-    seen: NDArray[np.bool_] = finite & (joints[..., 2] > 0).all(axis=1)
+    finite = np.all(np.isfinite(joints), axis=(1, 2))
+    seen: NDArray[np.bool_] = finite & np.all(joints[..., 2] > 0, axis=1)
     return seen

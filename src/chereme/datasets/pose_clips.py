@@ -74,7 +74,7 @@ class PoseClip(NamedTuple):
     @property
     def present(self) -> NDArray[np.bool_]:
         """``(T, 2)``: the left and the right hand were seen."""
-        present: NDArray[np.bool_] = (self.confidence > 0).any(axis=-1)
+        present: NDArray[np.bool_] = np.any(self.confidence > 0, axis=-1)
         return present
 
 

@@ -141,7 +141,7 @@ def beam_search(
     loud = np.flatnonzero(best != BLANK)
     allowed[loud, best[loud] - 1] = True
     spoken = np.where(allowed, spoken, -np.inf)
-    quiet = ~allowed.any(axis=1)
+    quiet = ~np.any(allowed, axis=1)
 
     for t, frame in enumerate(log_probs):
         total = np.logaddexp(in_blank, in_symbol)

@@ -70,7 +70,7 @@ class ArrayFile:
         """Of all arrays, unpacked."""
         return sum(header.bytes for header in self.headers.values())
 
-    def read(self, name: str, dtype: DTypeLike = None) -> NDArray[Any]:
+    def read(self, name: str, dtype: DTypeLike | None = None) -> NDArray[Any]:
         """An array, as ``dtype`` if one is given. ValueError where its data end too early."""
         header = self.headers[name]
         shape = header.shape[::-1] if header.fortran_order else header.shape

@@ -72,7 +72,7 @@ def read_pose(path: Path, raw: bytes, fps: float | None) -> Landmarks:
         raise InputError(f"{path}: holds no frame; {MAKE_ANEW}")
     components = _hand_components(path, pose.components)
     there = {
-        start: (pose.confidence[:, :, start : start + NUM_JOINTS] > 0).any(axis=(0, 2))
+        start: np.any(pose.confidence[:, :, start : start + NUM_JOINTS] > 0, axis=(0, 2))
         for _, start, _ in components
     }
     tracks = [
@@ -95,7 +95,7 @@ def read_pose(path: Path, raw: bytes, fps: float | None) -> Landmarks:
         xyz[:, number, :, :dims] = pose.data[:, person, joints, :dims]
         scores[:, number] = pose.confidence[:, person, joints]
     scores = mask_missing(xyz, scores)
-    seen = (scores > 0).any(axis=(0, 2))
+    seen = np.any(scores > 0, axis=(0, 2))
     kept = [n for n, (person, *_) in enumerate(tracks) if person == 0 or seen[n]]
     if len(kept) < len(tracks):
         xyz, scores = xyz[:, kept], scores[:, kept]
@@ -298,7 +298,7 @@ def pose_bytes(landmarks: Landmarks) -> bytes:
 def _tracks_of_sides(landmarks: Landmarks) -> dict[str, list[int]]:
     """Side -> the tracks that a file with one left and one right hand keeps: the one seen most, and
     others where that one is not seen. Warns of what is lost."""
-    seen = (landmarks.confidence > 0).any(axis=2)
+    seen = np.any(landmarks.confidence > 0, axis=2)
     coverage = seen.sum(axis=0)
     best_first = sorted(range(len(coverage)), key=lambda track: -coverage[track])
     known = [track for track in best_first if landmarks.handedness[track] != "unknown"]

@@ -111,7 +111,7 @@ def to_pixels(xyz: Array, width: int, height: int, points: Array) -> None:
     if not seen.any():
         return
     # 3: a header of 1 x 1 or 2 x 3 comes from rescaled poses and says nothing of the picture.
-    inside = ((xyz[..., :2] > -0.1) & (xyz[..., :2] < 1.1)).all(axis=-1)[seen].mean() > 0.9
+    inside = np.all((xyz[..., :2] > -0.1) & (xyz[..., :2] < 1.1), axis=-1)[seen].mean() > 0.9
     outside = (points < -0.1).any(axis=-1).sum()
     if min(width, height) > 3 and inside and outside <= 0.1 * len(points):
         xyz *= np.array([width, height, width], np.float32)

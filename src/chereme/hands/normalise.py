@@ -91,7 +91,8 @@ def motion_features(landmarks: Floats, rate: float) -> Floats:
         return np.zeros((len(landmarks), 2 * len(_MOVING_JOINTS)))
     size = max(float(np.median(palm_size(landmarks))), 1e-6)
     points = landmarks[:, _MOVING_JOINTS, :2].reshape(len(landmarks), -1)
-    velocity: Floats = np.tanh(np.gradient(points, axis=0) * rate / size / 4.0)
+    step = np.asarray(np.gradient(points, axis=0))
+    velocity: Floats = np.tanh(step * rate / size / 4.0)
     return velocity
 
 

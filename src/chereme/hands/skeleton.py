@@ -5,10 +5,12 @@ MediaPipe order: the wrist, then thumb, index, middle, ring, little finger, each
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+_Float = TypeVar("_Float", bound=np.floating[Any])
 
 WRIST = 0
 FINGERS = ("thumb", "index", "middle", "ring", "little")
@@ -28,7 +30,7 @@ KNUCKLES = (5, 9, 13, 17)  # metacarpophalangeal joints of index .. little
 PARENTS = (-1, 0, 1, 2, 3, 0, 5, 6, 7, 0, 9, 10, 11, 0, 13, 14, 15, 0, 17, 18, 19)
 
 
-def mirror(landmarks: NDArray[np.floating[Any]], width: float | None) -> NDArray[np.floating[Any]]:
+def mirror(landmarks: NDArray[_Float], width: float | None) -> NDArray[_Float]:
     """Flip landmarks ``(..., 3)`` left-right: a left hand becomes a right one.
 
     With ``width`` (pixels) they are image landmarks and x becomes ``width - x``; with ``None`` they

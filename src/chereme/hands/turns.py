@@ -128,7 +128,9 @@ def _preference(
     there: NDArray[np.bool_], moved: NDArray[np.float64], times: NDArray[np.floating[Any]]
 ) -> NDArray[np.float64]:
     """``(T, H)``: what tips the balance between hands that rest, in the units of ``moved``."""
-    around = _sums_around(moved, times, MINUTE) + SEEN * _sums_around(there * 1.0, times, MINUTE)
+    around = _sums_around(moved, times, MINUTE) + SEEN * _sums_around(
+        there.astype(np.float64), times, MINUTE
+    )
     fraction = around / np.maximum(around.sum(axis=1, keepdims=True), 1e-12)
     steps = np.diff(times, prepend=times[:1])
     preference: NDArray[np.float64] = there * (RESTING_RATE * steps[:, None] * fraction + 1e-12)
@@ -147,7 +149,7 @@ def _choose(
     cost[1:][~(there[1:] & there[:-1])] = 0.0
     value = np.zeros(there.shape[1])
     came_from = np.tile(np.arange(there.shape[1]), (len(there), 1))
-    for t in np.flatnonzero(there.any(axis=1)):
+    for t in np.flatnonzero(there.any(axis=1)).tolist():
         left = value - cost[t]
         best = int(left.argmax())
         changes = left[best] > value

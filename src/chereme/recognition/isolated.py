@@ -204,7 +204,7 @@ class IsolatedRecognizer(BaseRecognizer):
             other = "none of the frames that the model reads shows a hand"
             warnings.append(other if hand == "auto" else why_no_hand(landmarks, hand))
             return IsolatedResult(info=info, warnings=tuple(warnings))
-        seen = (confidence > 0).any(axis=(1, 2))
+        seen = np.any(confidence > 0, axis=(1, 2))
         coverage = float(seen.sum() / len(landmarks.timestamps))
         read = [min(len(seen), bundle.config.preprocessing.frames) for bundle in self.bundles]
         info |= {"hand_coverage": round(coverage, 4), "frames_read": max(read)}

@@ -106,8 +106,8 @@ class _Hand:
         return find(*self._seen(view, start, end, _RATE))
 
     def _seen(self, view: View, start: float, end: float, rate: float) -> tuple[Floats, Floats]:
-        end = max(start, min(end, self.times[-1]))
-        at = np.linspace(start, end, int(np.ceil((end - start) * rate)) + 1)
+        end = max(start, min(end, float(self.times[-1])))
+        at: Floats = np.linspace(start, end, int(np.ceil((end - start) * rate)) + 1)
         low, high = np.searchsorted(self.times, [start, end])
         near = slice(max(0, low - 1), high + 1)
         times = self.times[near]
@@ -116,7 +116,8 @@ class _Hand:
 
 
 def _palms(points: Floats) -> Floats:
-    return np.maximum(palm_size(points.astype(np.float64)), 1e-6)
+    sizes: Floats = np.maximum(palm_size(points.astype(np.float64)), 1e-6)
+    return sizes
 
 
 def _joints(points: Floats, palm: float) -> Floats:

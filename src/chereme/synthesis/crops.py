@@ -107,7 +107,7 @@ class RenderedClips:
         jpegs: list[bytes | None] = [None] * len(frames)
         shown = np.flatnonzero(found)
         windows = rendered.windows(frames[shown], boxes[shown])
-        for index, (image, (x, y)) in zip(shown, windows, strict=True):
+        for index, (image, (x, y)) in zip(shown.tolist(), windows, strict=True):
             box = boxes[index] - np.array([x, y, x, y])
             cut = crop(compress(image, quality), box, self.size)
             jpegs[index] = jpeg_of(cut, self.settings.quality)

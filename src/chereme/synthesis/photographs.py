@@ -369,9 +369,9 @@ class _Motion:
         frames = len(self.weights)
         points, world = np.zeros((frames, 21, 3)), np.zeros((frames, 21, 3))
         for frame in range(frames):
-            for letter in np.flatnonzero(self.weights[frame]):
+            for letter in np.flatnonzero(self.weights[frame]).tolist():
                 weight, photo = self.weights[frame, letter], self.shown[letter]
-                onto = self._onto_canvas(frame, int(letter))
+                onto = self._onto_canvas(frame, letter)
                 flat = photo.landmarks[:, :2] @ onto[:, :2].T + onto[:, 2]
                 deep = photo.landmarks[:, 2:] * np.linalg.norm(onto[:, 0])
                 points[frame] += weight * np.concatenate([flat, deep], axis=1)
@@ -403,10 +403,10 @@ class _Motion:
         pictures = []
         for frame, box in enumerate(boxes):
             scale = size / (box[2] - box[0])
-            total = np.zeros((size, size, 3), np.float32)
+            total: Floats = np.zeros((size, size, 3), np.float32)
             cover = np.zeros((size, size, 1), np.float32)
-            for letter in np.flatnonzero(self.weights[frame]):
-                onto = self._onto_canvas(frame, int(letter))
+            for letter in np.flatnonzero(self.weights[frame]).tolist():
+                onto = self._onto_canvas(frame, letter)
                 onto = scale * (onto - np.array([[0, 0, box[0]], [0, 0, box[1]]]))
                 colour, hand = _warped(self.shown[letter], onto, size)
                 weight = np.float32(self.weights[frame, letter])

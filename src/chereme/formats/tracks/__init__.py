@@ -266,7 +266,7 @@ def one_track(name: str, values: ArrayLike, rate: float) -> PoseTracks:
     track = np.asarray(values, np.float32)
     if track.ndim != 2:
         raise InputError(f"track {name!r}: expected (frames, width) numbers, got {track.shape}")
-    return PoseTracks(rate, {name: track}, {name: ~np.isnan(track).all(axis=1)})
+    return PoseTracks(rate, {name: track}, {name: ~np.all(np.isnan(track), axis=1)})
 
 
 def together(clips: Iterable[PoseTracks]) -> PoseTracks:

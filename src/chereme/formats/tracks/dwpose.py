@@ -29,7 +29,8 @@ def dwpose(
     the body with the neck between the shoulders are the 18 of OpenPose, the feet are left out.
     Points of score 0 or less are NaN.
     """
-    points, score = np.array(keypoints, np.float32), np.array(scores, np.float32)
+    points: Floats = np.array(keypoints, np.float32)
+    score: Floats = np.array(scores, np.float32)
     if points.shape[1:] != (133, 2) or score.shape != points.shape[:2]:
         raise InputError(
             "dwpose: expected keypoints (frames, 133, 2) and scores (frames, 133), got "
@@ -37,7 +38,7 @@ def dwpose(
         )
     if width < 1 or height < 1:
         raise InputError(f"dwpose: expected the size of the picture, got {width} x {height}")
-    points = points / np.array([width, height], np.float32)
+    points /= np.array([width, height], np.float32)
     body, body_score = points[:, list(_BODY_OF_COCO)], score[:, list(_BODY_OF_COCO)]
     body[:, 1] = points[:, list(_SHOULDERS)].mean(axis=1)
     body_score[:, 1] = score[:, list(_SHOULDERS)].min(axis=1)
@@ -108,7 +109,7 @@ def _dwpose_frame(frame: Mapping[str, Any]) -> list[tuple[Floats, Floats]]:
 
 def _scores(scores: Any, points: Floats) -> Floats:
     if scores is None:
-        found: Floats = (points >= 0).all(-1).astype(np.float32)
+        found: Floats = np.all(points >= 0, axis=-1).astype(np.float32)
         return found
     return np.array(scores, np.float32).reshape(points.shape[:2])
 
