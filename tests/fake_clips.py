@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
+from PIL import Image
 
 import fakes
 from chereme.hands.detector import Detection
@@ -53,7 +53,7 @@ def write_frames(
     folder.mkdir(parents=True, exist_ok=True)
     for frame in range(count):
         picture = draw(frame, left, frame not in without)
-        cv2.imwrite(str(folder / f"{frame + 1:04d}.png"), picture[..., ::-1])
+        Image.fromarray(picture).save(folder / f"{frame + 1:04d}.png")
     return folder
 
 

@@ -9,9 +9,9 @@ import json
 from dataclasses import replace
 from functools import cache
 
-import cv2
 import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 import chereme
@@ -51,8 +51,8 @@ def photographs(root, letters, each=1):
     for letter in letters:
         paths = [row["path"] for row in rows if row["label"] == letter][2 : 2 + each]
         for path in paths:
-            image = cv2.imread(str(root / "letters_wild" / path))[..., ::-1]
-            yield letter, np.ascontiguousarray(cv2.resize(image, (360, 480)))
+            with Image.open(root / "letters_wild" / path) as image:
+                yield letter, np.array(image.convert("RGB").resize((360, 480)))
 
 
 def held(image, seconds=0.8):
@@ -101,7 +101,7 @@ def test_single_photographs(shared_data, recognizer, tmp_path):
     read = {}
     for letter, image in photographs(shared_data, "bdfilvwy"):
         path = tmp_path / f"{letter}.png"
-        cv2.imwrite(str(path), image[..., ::-1])
+        Image.fromarray(image).save(path)
         transcript = recognizer.recognize(path)
         read[letter] = transcript.text
         assert transcript.info["kind"] == "image"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from chereme.datasets.clips import CropSettings, TrackedClip, track_clip
 from chereme.datasets.corpus import Unusable
@@ -41,14 +42,12 @@ class Fragile(ColourDetector):
 
 
 def test_a_clip_that_breaks_the_detector_does_not_break_others(tmp_path: Path) -> None:
-    import cv2
-
     items = [
         Item(write_frames(tmp_path / name, 3), "a", name, split="train")
         for name in ("one", "two", "bright", "three", "four")
     ]
     for picture in (tmp_path / "bright").iterdir():
-        cv2.imwrite(str(picture), np.full((120, 160, 3), 240, np.uint8))
+        Image.fromarray(np.full((120, 160, 3), 240, np.uint8)).save(picture)
     made: list[Fragile] = []
 
     def make(still: bool) -> Fragile:

@@ -6,9 +6,9 @@ import pickle
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from chereme.datasets import folders
 from chereme.datasets.pose_clips import (
@@ -245,7 +245,7 @@ def test_a_clip_on_which_a_worker_dies_is_told_of(tmp_path: Path) -> None:
     for name in ("one", "deadly", "two"):
         write_frames(tmp_path / name, 3)
     for picture in (tmp_path / "deadly").iterdir():
-        cv2.imwrite(str(picture), np.full((120, 160, 3), 255, np.uint8))
+        Image.fromarray(np.full((120, 160, 3), 255, np.uint8)).save(picture)
     items = [Item(tmp_path / name, "a", name) for name in ("one", "deadly", "two")]
     write_manifest(items, tmp_path / "m.csv")
     corpus = folders.read(tmp_path / "m.csv")

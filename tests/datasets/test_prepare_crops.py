@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from chereme.datasets.clips import CropSettings
 from chereme.datasets.folders import read
@@ -269,7 +269,7 @@ def test_a_clip_that_kills_its_process_is_dropped(source: Path, tmp_path: Path) 
     for name in ("bad1", "bad2"):
         (tmp_path / name).mkdir()
         white = np.full((90, 90, 3), 255, np.uint8)
-        cv2.imwrite(str(tmp_path / name / "1.png"), white)
+        Image.fromarray(white).save(tmp_path / name / "1.png")
         items.insert(2, Item(tmp_path / name, "x", name, split="train"))
     write_manifest(items, tmp_path / "manifest.csv")
     result = run(tmp_path / "manifest.csv", tmp_path / "out", workers=2)

@@ -4,11 +4,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
 from chereme.video import open_video, write_video
+from chereme.video.letterbox import resized
 
 MEGABYTES = 500  # docs/limits.md
 GROWTH = 30  # between the first third and the end
@@ -44,7 +44,7 @@ def test_the_memory_of_a_film_is_flat(tmp_path: Path) -> None:
         for number in range(ROUNDS):
             for image in clip:
                 picture = np.full((480, 852, 3), 40 + 20 * (number % 5), np.uint8)
-                small = cv2.resize(image, (320, 240) if number % 3 == 2 else (640, 480))
+                small = resized(image, *(320, 240) if number % 3 == 2 else (640, 480))
                 left = (0, 106, 212)[number % 3]
                 picture[: small.shape[0], left : left + small.shape[1]] = small
                 yield picture[:, ::-1] if number % 2 else picture

@@ -8,6 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 import fakes
 from chereme.errors import InputError, LimitError, UsageError
@@ -27,6 +28,7 @@ from chereme.recognition.overlay import (
 )
 from chereme.types import Landmarks, Token, Transcript
 from chereme.video import Limits, open_video, write_video
+from chereme.video.letterbox import resized
 
 READ = Transcript("ab", (Token("a", 0.1, 0.2, 1.0), Token("b", 0.5, 0.6, 1.0)))
 
@@ -362,11 +364,9 @@ def test_the_input_is_never_overwritten(tmp_path: Path, bundle: Bundle) -> None:
 
 
 def test_a_photograph_is_a_film_of_one_frame_that_players_show(tmp_path: Path) -> None:
-    import cv2
-
     width, height = 4000, 3000
     photo = tmp_path / "photo.png"
-    cv2.imwrite(str(photo), scene(0, width, height))
+    Image.fromarray(scene(0, width, height)).save(photo)
     found = hands([0.0], width, height)
     write_overlay(tmp_path / "film.mp4", photo, found, READ, signing=0)
     with open_video(tmp_path / "film.mp4", limits=Limits(max_pixels=2 * LARGEST)) as film:
@@ -374,7 +374,7 @@ def test_a_photograph_is_a_film_of_one_frame_that_players_show(tmp_path: Path) -
     with av.open(str(tmp_path / "film.mp4")) as container:
         assert container.duration == pytest.approx(2e6, rel=0.01)
     scale = (LARGEST / (width * height)) ** 0.5
-    small = cv2.resize(scene(0, width, height), (int(width * scale), int(height * scale)))
+    small = resized(scene(0, width, height), int(width * scale), int(height * scale))
     assert small.size <= 3 * LARGEST
     assert same(frame.image, draw_hands(small, scale * found.landmarks[0], signing=0))
 

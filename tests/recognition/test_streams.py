@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import chereme
 import fakes
@@ -250,10 +251,8 @@ def test_an_unsure_hand_is_settled_by_both(
 
 
 def test_pictures(landmarks: Bundle, rgb: Bundle, tmp_path: Path) -> None:
-    import cv2
-
     hands = fakes.spell("d", fps=3.0)
-    cv2.imwrite(str(tmp_path / "d.png"), next(iter(fakes.film(hands, "d")))[..., ::-1])
+    Image.fromarray(next(iter(fakes.film(hands, "d")))).save(tmp_path / "d.png")
     detectors = fakes.Detectors(hands)
     transcript = Recognizer(fused(landmarks, rgb), make_detector=detectors).recognize(
         tmp_path / "d.png"

@@ -6,9 +6,9 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 import fake_signing
@@ -33,7 +33,7 @@ def on_its_side(folder: Path, landmarks: Landmarks, text: str, rotate: int) -> P
     """Frames that ``rotate`` degrees clockwise turn upright, without loss."""
     folder.mkdir()
     for number, image in enumerate(fakes.film(landmarks, text)):
-        cv2.imwrite(f"{folder}/{number:04d}.png", np.rot90(image, rotate // 90)[..., ::-1])
+        Image.fromarray(np.rot90(image, rotate // 90)).save(f"{folder}/{number:04d}.png")
     return folder
 
 

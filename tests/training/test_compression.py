@@ -6,13 +6,13 @@ import json
 import re
 from pathlib import Path
 
-import cv2
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 import torch
 from fake_models import CROP, SIZE, letters, save_letters
+from PIL import Image
 from torch import Tensor
 from typer.testing import CliRunner
 
@@ -59,7 +59,7 @@ def test_crops_of_every_kind(tmp_path: Path) -> None:
     folder = tmp_path / "pictures"
     folder.mkdir()
     for i, picture in enumerate(crops):
-        cv2.imwrite(str(folder / f"{i}.png"), picture[..., ::-1])
+        Image.fromarray(picture).save(folder / f"{i}.png")
     write([sample("one", crops, 2), sample("two", crops[:3], 0)], tmp_path / "shards")
     (whole,) = read_crops(tmp_path / "clip.npy", 64)
     np.testing.assert_array_equal(whole, crops)
@@ -89,7 +89,7 @@ def test_what_are_no_crops(tmp_path: Path) -> None:
     for name in ("object.npy", "text.npy"):
         with pytest.raises(InputError, match="it cannot be read"):
             read_crops(tmp_path / name, SIZE)
-    cv2.imwrite(str(tmp_path / "empty" / "wide.png"), np.zeros((4, 8, 3), np.uint8))
+    Image.fromarray(np.zeros((4, 8, 3), np.uint8)).save(tmp_path / "empty" / "wide.png")
     with pytest.raises(InputError, match=r"square crops of one size, got \[\(4, 8, 3\)\]"):
         read_crops(tmp_path / "empty", SIZE)
 
