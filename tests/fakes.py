@@ -7,6 +7,7 @@ test knows what must come out, with no training and no torch.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -331,6 +332,33 @@ def recording(
     pictures = film(landmarks, text, left=left)
     write_video(path, (p[:, ::-1] if mirror else p for p in pictures), fps)
     return landmarks
+
+
+def seen_in_mirror(landmarks: Landmarks) -> Landmarks:
+    points = landmarks.landmarks.copy()
+    points[..., 0] = WIDTH - points[..., 0]
+    other = {"left": "right", "right": "left"}
+    sides = tuple(other[side] for side in landmarks.handedness)
+    return replace(landmarks, landmarks=points, handedness=sides)  # type: ignore[arg-type]
+
+
+def without(landmarks: Landmarks, frames: slice) -> Landmarks:
+    """The same with no hand in ``frames``."""
+    confidence, points = landmarks.confidence.copy(), landmarks.landmarks.copy()
+    confidence[frames], points[frames] = 0, np.nan
+    return replace(landmarks, confidence=confidence, landmarks=points)
+
+
+class Spy:
+    """A network that remembers what it was given."""
+
+    def __init__(self, session: Any) -> None:
+        self.session, self.given = session, []
+
+    def run(self, outputs: list[str], feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
+        (given,) = feeds.values()
+        self.given.append(given.copy())
+        return self.session.run(outputs, feeds)
 
 
 def with_sound(film: Path, path: Path, late: float, *, start: float = 0.0) -> Path:

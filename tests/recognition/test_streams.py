@@ -316,7 +316,7 @@ def test_progress_and_overlays(landmarks: Bundle, rgb: Bundle, tmp_path: Path) -
         progress=lambda done, expected: told.append((done, expected)),
         overlay=tmp_path / "film.mp4",
     )
-    assert told[-1] == (81, 81)
+    assert told[-1] == (54, 54)
     assert [done for done, _ in told] == sorted(done for done, _ in told)
     assert (tmp_path / "film.mp4").exists()
 

@@ -11,7 +11,7 @@ share the columns of ``Landmarks``: one after the other, far enough apart in tim
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,8 +49,9 @@ NO_SIDE_SCORE = 0.75
 NO_SIDE_FRACTION = 0.75
 
 
-class _Fragment:
-    """One trajectory without long gaps. Keeps arrays of floats only."""
+class Fragment:
+    """One trajectory without long gaps: ``frames`` in which the hand was seen, their ``times`` in
+    seconds, and its ``landmarks (21, 3)`` in each, in pixels. Keeps arrays of floats only."""
 
     def __init__(self, shot: int) -> None:
         self.shot = shot
@@ -91,25 +92,26 @@ class _Fragment:
         return self.centre + self.velocity * min(time - self.times[-1], 0.1)
 
     def vote(self) -> Vote:
+        """The side that it was taken for so far."""
         return _vote(self.right, self.left)
 
 
 class _Hand:
     """Fragments, one after the other, that are plausibly one hand."""
 
-    def __init__(self, first: _Fragment) -> None:
+    def __init__(self, first: Fragment) -> None:
         self.fragments = [first]
         self.seen = len(first.frames)
         self.right, self.left = first.right, first.left
 
-    def join(self, later: _Fragment) -> None:
+    def join(self, later: Fragment) -> None:
         self.fragments.append(later)
         self.seen += len(later.frames)
         self.right += later.right
         self.left += later.left
 
     @property
-    def last(self) -> _Fragment:
+    def last(self) -> Fragment:
         return self.fragments[-1]
 
     def vote(self) -> Vote:
@@ -125,18 +127,18 @@ class _Column:
 
     def __init__(self, side: Handedness, sure: bool) -> None:
         self.side, self.sure = side, sure
-        self.fragments: list[_Fragment] = []
+        self.fragments: list[Fragment] = []
         self.seen = 0
         self.right = 0.0
         self.left = 0.0
 
-    def add(self, fragment: _Fragment) -> None:
+    def add(self, fragment: Fragment) -> None:
         self.fragments.append(fragment)
         self.seen += len(fragment.frames)
         self.right += fragment.right
         self.left += fragment.left
 
-    def is_free(self, fragment: _Fragment, distance: float = 0.0) -> bool:
+    def is_free(self, fragment: Fragment, distance: float = 0.0) -> bool:
         """Whether all that is in it ended more than ``distance`` seconds before ``fragment``."""
         last = self.fragments[-1]
         return (
@@ -148,17 +150,29 @@ class HandTracker:
     """Joins the detections of a recording, frame by frame, into hands.
 
     ``max_tracks``: columns of the result at most; what no column has room for is left out, as where
-    more hands than these are seen at one time.
+    more hands than these are seen at one time. ``begins (T, H)``, known when it has finished: where
+    another trajectory begins in a column of the result.
     """
 
     def __init__(self, width: int, height: int, *, max_tracks: int = 8) -> None:
         self._width = width
         self._height = height
         self._max_tracks = max_tracks
-        self._live: list[_Fragment] = []
-        self._finished: list[_Fragment] = []
+        self._live: list[Fragment] = []
+        self._finished: list[Fragment] = []
         self._timestamps: list[float] = []
         self._shot = 0
+        self.begins = np.zeros((0, 0), bool)
+
+    @property
+    def timestamps(self) -> Sequence[float]:
+        """Seconds of the frames so far."""
+        return self._timestamps
+
+    @property
+    def live(self) -> Sequence[Fragment]:
+        """Those that may go on."""
+        return self._live
 
     def cut(self) -> None:
         """The next frame begins another shot: no hand goes on into it."""
@@ -181,7 +195,7 @@ class HandTracker:
         ).reshape(len(hands), len(live))
         for hand, chosen in zip(hands, _assign(costs), strict=True):
             if chosen is None:
-                self._live.append(_Fragment(self._shot))
+                self._live.append(Fragment(self._shot))
             fragment = self._live[-1] if chosen is None else live[chosen]
             fragment.add(frame, timestamp, hand)
 
@@ -203,12 +217,14 @@ class HandTracker:
         landmarks = np.full((*shape, 3), np.nan, np.float32)
         world = np.full((*shape, 3), np.nan, np.float32)
         confidence = np.zeros(shape, np.float32)
+        self.begins = np.zeros(shape[:2], bool)
         for number, column in enumerate(columns):
             for fragment in column.fragments:
                 landmarks[fragment.frames, number] = fragment.landmarks
                 world[fragment.frames, number] = fragment.world
                 # Choice: MediaPipe Tasks gives no score per joint; a hand that it reports is seen.
                 confidence[fragment.frames, number] = 1.0
+                self.begins[fragment.frames[0], number] = True
         votes = [_vote(column.right, column.left) for column in columns]
         return Landmarks(
             landmarks=landmarks,
@@ -222,12 +238,20 @@ class HandTracker:
         )
 
 
+Watch = Callable[[Frame, HandTracker], None]
+
+
 def follow_hands(
-    frames: Iterable[Frame], detector: HandDetector, *, max_tracks: int = 8
+    frames: Iterable[Frame],
+    detector: HandDetector,
+    *,
+    max_tracks: int = 8,
+    watch: Watch | None = None,
 ) -> HandTracker:
     """A tracker that has seen the hands of all ``frames``; ``detector`` is reset first.
 
-    Keeps landmarks, never pictures. Raises ``InputError`` if there are no frames.
+    Keeps landmarks, never pictures. ``watch`` is given each frame after the tracker has seen it.
+    Raises ``InputError`` if there are no frames.
     """
     tracker: HandTracker | None = None
     cuts = CutFinder()
@@ -239,6 +263,8 @@ def follow_hands(
         if cuts.is_cut(frame.image):
             tracker.cut()
         tracker.update(detector.detect(frame.image, frame.timestamp), frame.timestamp)
+        if watch is not None:
+            watch(frame, tracker)
     if tracker is None:
         raise InputError("expected at least one frame to look for hands in, got none")
     return tracker
@@ -256,7 +282,7 @@ def _centre(landmarks: NDArray[np.float32]) -> NDArray[np.float64]:
     return centre
 
 
-def _distance(track: _Fragment, hand: Detection, time: float) -> float:
+def _distance(track: Fragment, hand: Detection, time: float) -> float:
     """Cost of a match: palm to expected palm in palm lengths; infinite where out of reach."""
     size = max(track.size, float(palm_size(hand.landmarks)))
     distance = float(np.linalg.norm(_centre(hand.landmarks) - track.expected(time))) / size
@@ -318,7 +344,7 @@ def _vote(right: float, left: float) -> Vote:
     return ("right" if right > left else "left"), max(right, left) / (right + left)
 
 
-def _merged(fragments: Sequence[_Fragment]) -> list[_Hand]:
+def _merged(fragments: Sequence[Fragment]) -> list[_Hand]:
     """Join fragments, in the order of time, that are plausibly one hand."""
     hands: list[_Hand] = []
     recent: list[_Hand] = []
@@ -339,7 +365,7 @@ def _merged(fragments: Sequence[_Fragment]) -> list[_Hand]:
     return hands
 
 
-def _plausibly_same(hand: _Hand, later: _Fragment) -> bool:
+def _plausibly_same(hand: _Hand, later: Fragment) -> bool:
     """In one shot, one after the other, of like size, and either of the same side for certain or
     close by and not of opposite sides for certain."""
     earlier = hand.last

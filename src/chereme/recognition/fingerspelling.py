@@ -8,6 +8,7 @@ source -> hands -> turns of the signing hand, shown as a right hand -> segments 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -40,6 +41,7 @@ from chereme.recognition.orientation import (
     turn_hands,
 )
 from chereme.recognition.overlay import check_overlay, write_overlay
+from chereme.recognition.passing_crops import PassingCrops
 from chereme.recognition.plausibility import judge
 from chereme.recognition.recognizer import BaseRecognizer, check_hand, with_timings
 from chereme.recognition.report import (
@@ -61,7 +63,7 @@ SegmentTracks = tuple[HandTrack, ...]
 
 @dataclass(frozen=True)
 class _Input:
-    """One input while it is read. ``progress`` is that of cutting crops."""
+    """One input while it is read. ``crops`` are those that have passed."""
 
     source: str | Path | Landmarks
     hand: Hand
@@ -69,7 +71,35 @@ class _Input:
     turns: Sequence[Turn]
     mirrored: bool
     stages: Stages
-    progress: Progress | None
+    passes: _Passes
+    crops: PassingCrops | None
+
+
+class _Passes:
+    """Progress over the passes over the frames of a recording, ``count`` of them as it seems."""
+
+    def __init__(self, progress: Progress | None, count: int) -> None:
+        self._progress, self._count, self._begun = progress, count, 0
+
+    def begin(self) -> Progress | None:
+        """The progress of the next pass, from 0, as a part of all."""
+        number, self._begun = self._begun, self._begun + 1
+        progress = self._progress
+        if progress is None:
+            return None
+
+        def report(done: int, expected: int | None) -> None:
+            if expected is not None:
+                progress(number * expected + done, self._count * expected)
+            elif number == 0:
+                progress(done, None)
+
+        return report
+
+    def begin_another(self) -> Progress | None:
+        """The progress of a pass that was not expected."""
+        self._count += 1
+        return self.begin()
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +190,9 @@ class Recognizer(BaseRecognizer):
         """Read a video, image, folder of numbered frames, landmark file, or landmarks.
 
         A model that reads crops of the hand (the streams "rgb" and "fused") needs the pictures, and
-        reads the source a second time. Landmarks are a ``UsageError`` for "rgb"; for "fused" they
-        are read by the model of landmarks, with a warning.
+        reads some a second time where another hand signs than it seemed. Landmarks are a
+        ``UsageError`` for "rgb"; for "fused" they are read by the model of landmarks, with a
+        warning.
 
         ``start`` and ``end`` (seconds) limit the reading to the frames from ``start`` up to
         ``end``, which is not included; ``hand`` takes the place of the recogniser's own for this
@@ -175,28 +206,33 @@ class Recognizer(BaseRecognizer):
         """
         chosen = check_hand(hand or self.hand)
         readers = self.streams.of(source)
-        rgb = [bundle.config for bundle in readers.bundles if bundle.config.input == "rgb"]
-        for config in rgb:
-            pictures_of(source, config)
+        rgb = [bundle for bundle in readers.bundles if bundle.config.input == "rgb"]
+        for bundle in rgb:
+            pictures_of(source, bundle.config)
         if overlay is not None:
             check_overlay(overlay, source)
-        count = 1 + len(rgb) + (overlay is not None)
-        passes = [_pass(progress, number, count) for number in range(count)]
+        passes = _Passes(progress, 1 + (overlay is not None))
         failure: CheremeError | OSError | None = None
         stages = Stages()
-        with stages("total"):
-            detected = self.detect(source, start, end, passes[0], stages)
+        with stages("total"), ExitStack() as running:
+            crops = None
+            for bundle in rgb:
+                passing = PassingCrops(bundle, chosen, self.mirrored, stages)
+                crops = running.enter_context(passing)
+            watch = None if crops is None else crops.watch
+            detected = self.detect(source, start, end, passes.begin(), stages, watch)
+            if crops is not None:
+                crops.finish()
             with stages("hands"):
                 # Who signs when does not depend on which way is up.
                 max_gap = readers.bundles[0].config.segmentation.max_gap
                 turns = signing_turns(detected.landmarks, chosen, max_gap=max_gap)
-            cutting = passes[1] if rgb else None
-            inputs = _Input(source, chosen, readers, turns, self.mirrored, stages, cutting)
+            inputs = _Input(source, chosen, readers, turns, self.mirrored, stages, passes, crops)
             transcript = self._read(detected, inputs)
             if self.rotate is None:
                 detected, transcript = self._upright(detected, transcript, inputs)
             if overlay is not None:
-                failure = _write_film(overlay, detected, transcript, inputs, passes[-1])
+                failure = _write_film(overlay, detected, transcript, inputs)
         transcript = with_timings(transcript, stages)
         if failure is not None:
             raise OutputError(f"no film: {failure}", transcript) from failure
@@ -214,7 +250,7 @@ class Recognizer(BaseRecognizer):
         if not degrees or detected.is_still:
             return detected, transcript
         turned = turn_hands(detected, degrees, mirrored=inputs.mirrored)
-        again = self._read(turned, inputs)
+        again = self._read(turned, replace(inputs, crops=None))
         if detected.reading and is_turned(transcript.tokens, again.tokens):
             return turned, again
         if may_be_turned(transcript.tokens, again.tokens):
@@ -291,7 +327,7 @@ class Recognizer(BaseRecognizer):
         ]
         every = [segment for turn in by_side for segments in turn.values() for segment in segments]
         encodes = [
-            _encoder(bundle, detected, inputs, tracks, [segment[number] for segment in every])
+            _encoder(bundle, detected, inputs, [segment[number] for segment in every])
             for number, bundle in enumerate(readers.bundles)
             if every
         ]
@@ -338,21 +374,21 @@ def _encoder(
     bundle: Bundle[LetterConfig],
     detected: HandLandmarks,
     inputs: _Input,
-    tracks: Sequence[HandTrack],
     segments: Sequence[HandTrack],
 ) -> Encode:
-    """What makes features of ``segments``: of their landmarks, or of crops that are cut here."""
+    """What makes features of ``segments``: of their landmarks, or of their crops."""
     if bundle.config.input == "landmarks":
         return landmark_encoder(bundle)
     features = read_crop_features(
         bundle,
         pictures_of(inputs.source, bundle.config),
-        tracks,
+        detected,
+        inputs.turns,
         segments,
         inputs.stages,
+        passed=inputs.crops,
         mirrored=inputs.mirrored,
-        progress=inputs.progress,
-        **detected.reading,
+        progress=inputs.passes.begin_another,
     )
     return features.of
 
@@ -402,7 +438,6 @@ def _write_film(
     detected: HandLandmarks,
     transcript: Transcript,
     inputs: _Input,
-    progress: Progress | None,
 ) -> CheremeError | OSError | None:
     """Write the film of what was seen; why it could not be written, if so."""
     landmarks = detected.landmarks
@@ -415,23 +450,9 @@ def _write_film(
                 transcript,
                 signing=signing_columns(inputs.turns, len(landmarks.timestamps)),
                 mirrored=inputs.mirrored,
-                progress=progress,
+                progress=inputs.passes.begin(),
                 **detected.reading,
             )
     except (CheremeError, OSError) as error:
         return error
     return None
-
-
-def _pass(progress: Progress | None, number: int, passes: int) -> Progress | None:
-    """The progress of one of the passes over the frames, from 0, as a part of all of them."""
-    if progress is None:
-        return None
-
-    def report(done: int, expected: int | None) -> None:
-        if expected is not None:
-            progress(number * expected + done, passes * expected)
-        elif number == 0:
-            progress(done, None)
-
-    return report

@@ -18,7 +18,7 @@ from chereme.errors import InputError
 from chereme.formats.poses import read_landmarks
 from chereme.hands.detector import Detection, HandDetector, find_detector
 from chereme.hands.skeleton import mirror, turn
-from chereme.hands.tracking import follow_hands
+from chereme.hands.tracking import Watch, follow_hands
 from chereme.recognition.prefetch import prefetch
 from chereme.recognition.stages import Stages
 from chereme.types import RAREST, Frame, Handedness, Landmarks, in_span
@@ -41,7 +41,8 @@ class HandLandmarks:
 
     ``info`` holds the facts of the recording, ``timings`` the seconds of each stage (reading and
     detection overlap, so they may add up to more than the whole took). ``reading`` are the options
-    with which its pictures were read, for :func:`read_again`; of landmarks there are none.
+    with which its pictures were read, for :func:`read_again`, and ``begins (T, H)`` is where
+    another trajectory begins in a column of ``landmarks``; of landmarks there are none.
     """
 
     landmarks: Landmarks
@@ -50,6 +51,7 @@ class HandLandmarks:
     warnings: tuple[str, ...] = ()
     timings: dict[str, float] = field(default_factory=dict)
     reading: dict[str, Any] = field(default_factory=dict)
+    begins: NDArray[np.bool_] | None = None
 
 
 def detect_hands(
@@ -66,6 +68,7 @@ def detect_hands(
     detector: str = "mediapipe",
     make_detector: MakeDetector | None = None,
     progress: Progress | None = None,
+    watch: Watch | None = None,
 ) -> HandLandmarks:
     """Find the hands in a video, image, folder of numbered frames, or file of landmarks.
 
@@ -85,6 +88,7 @@ def detect_hands(
         detector: the name of a hand detector, see ``chereme.hands.detector.find_detector``.
         make_detector: makes the hand detector in the place of ``detector``.
         progress: called while a video is read.
+        watch: is given each frame of a video, and the tracker that has seen it.
     """
     if start is not None and end is not None and end <= start:
         raise InputError(f"{source}: expected an end after the start, got {start} s to {end} s")
@@ -115,6 +119,7 @@ def detect_hands(
             },
             make_detector=make_detector or find_detector(detector),
             progress=progress,
+            watch=watch,
         )
     return replace(found, landmarks=unmirror(found.landmarks)) if mirrored else found
 
@@ -214,6 +219,7 @@ def _from_video(
     reading: dict[str, Any],
     make_detector: MakeDetector,
     progress: Progress | None,
+    watch: Watch | None,
 ) -> HandLandmarks:
     stages = Stages()
     with open_video(source, **reading) as reader:
@@ -225,7 +231,7 @@ def _from_video(
                 prefetch(stages.iterate("read", frames_in(reader, str(source), span)))
             ) as frames,
         ):
-            tracker = follow_hands(frames, detector)
+            tracker = follow_hands(frames, detector, watch=watch)
         # A long film's landmarks take the memory that the detector has left.
         landmarks = tracker.finish()
         facts = reader.facts
@@ -238,7 +244,8 @@ def _from_video(
             "more",
         )
     timings = {**stages.seconds, "detect": detector.seconds}
-    return HandLandmarks(landmarks, info, is_still, (*slow, *damage), timings, reading)
+    warnings = (*slow, *damage)
+    return HandLandmarks(landmarks, info, is_still, warnings, timings, reading, tracker.begins)
 
 
 def describe_recording(source: Path, reader: VideoReader) -> tuple[dict[str, Any], tuple[str, ...]]:

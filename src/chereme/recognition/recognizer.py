@@ -12,6 +12,7 @@ import numpy as np
 
 from chereme.errors import UsageError
 from chereme.hands.detector import find_detector
+from chereme.hands.tracking import Watch
 from chereme.recognition.hand_landmarks import (
     HandLandmarks,
     MakeDetector,
@@ -121,6 +122,7 @@ class BaseRecognizer(ABC):
         end: float | None,
         progress: Progress | None,
         stages: Stages,
+        watch: Watch | None = None,
     ) -> HandLandmarks:
         """The hands in a source, see ``detect_hands``; its seconds are added to ``stages``."""
         detected = detect_hands(
@@ -130,6 +132,7 @@ class BaseRecognizer(ABC):
             mirrored=self.mirrored,
             make_detector=self.make_detector,
             progress=progress,
+            watch=watch,
             **self.video_options,
         )
         stages.add(detected.timings)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chereme.hands.both import SIDES, both_hands, choose_frames
+from chereme.hands.crop import hand_box
 from chereme.hands.signing import bridge_gaps, signing_hand, to_right_hand
 from chereme.recognition.bundle import Bundle
 from chereme.recognition.config import IsolatedConfig
@@ -81,17 +82,18 @@ def read_joints(
         present[:, number] = wanted
         as_shown = np.zeros((len(times), 2), bool)
         as_shown[:, int(to_right_hand(track).mirrored)] = wanted
-        encode = partial(encode_crops, bundle)
-        joints[wanted, number] = encode_again(
+        cutting = preprocessing.crop
+        encoded = encode_again(
             source,
-            [track],
+            times,
+            hand_box(bridged, padding=cutting.padding, smoothing=cutting.smoothing),
             as_shown,
-            preprocessing.crop,
-            preprocessing.bridge,
-            encode,
+            cutting.size,
+            partial(encode_crops, bundle),
             stages,
             **reading,
         )
+        joints[wanted, number] = np.concatenate(encoded)
     return HandJoints(joints[chosen], present[chosen])
 
 
