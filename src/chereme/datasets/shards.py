@@ -107,7 +107,7 @@ class Sample:
         if jpeg is None:
             return np.zeros((self.size, self.size, 3), np.uint8)
         try:
-            with Image.open(io.BytesIO(jpeg), formats=["JPEG"]) as picture:
+            with Image.open(io.BytesIO(jpeg), formats=["JPEG", "PNG"]) as picture:
                 got = f"{picture.width}x{picture.height}"
                 if picture.size == (self.size, self.size):
                     return np.array(picture.convert("RGB"))

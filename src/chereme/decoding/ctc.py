@@ -177,7 +177,7 @@ def align(log_probs: ArrayLike, symbols: Sequence[int]) -> list[Span]:
     path = np.empty(len(log_probs), dtype=np.intp)
     for t in range(len(log_probs) - 1, -1, -1):
         path[t] = state
-        state -= moves[t, state]
+        state -= int(moves[t, state])
     starts = np.searchsorted(path, np.arange(1, len(states), 2), side="left")
     ends = np.searchsorted(path, np.arange(1, len(states), 2), side="right")
     return [
