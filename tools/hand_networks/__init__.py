@@ -1,0 +1,1 @@
+"""Makes the networks of the hand detector: ``python -m tools.hand_networks``."""
