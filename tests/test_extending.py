@@ -211,7 +211,7 @@ def test_a_hand_detector_of_ones_own(folder: Path) -> None:
     for wrong in ("none", "toy_detector:None_", "no_such_module:Detector"):
         result = run("landmarks", folder / "high.mp4", "-o", folder / "x.npz", "--detector", wrong)
         assert result.exit_code == 2
-        assert f"detector: expected mediapipe, or module:class of another, got {wrong!r}" in (
+        assert f"detector: expected onnx, or module:class of another, got {wrong!r}" in (
             result.stderr
         )
 

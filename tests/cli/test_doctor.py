@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 import chereme.recognition.bundle
 from chereme.cli import app
-from chereme.hands.detector import MediaPipeDetector
+from chereme.hands.detector import OnnxHandDetector
 
 
 def doctor() -> Result:
@@ -58,8 +58,10 @@ def test_a_video_library_of_another_version(monkeypatch: pytest.MonkeyPatch, bre
 
 
 def test_a_detector_that_finds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(MediaPipeDetector, "detect", lambda *_: [])
-    assert "mediapipe 0.10.21 did not (ValueError: the hand of the example" in complaint(doctor())
+    monkeypatch.setattr(OnnxHandDetector, "detect", lambda *_: [])
+    line = complaint(doctor())
+    assert "onnxruntime finds a hand: [no]" in line
+    assert "did not (ValueError: the hand of the example" in line
 
 
 def test_a_network_that_does_not_run(monkeypatch: pytest.MonkeyPatch) -> None:

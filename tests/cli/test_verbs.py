@@ -141,7 +141,7 @@ def test_doctor_is_content(weights: Path) -> None:
     result = run("doctor")
     assert result.exit_code == 0, result.stdout
     assert "[no]" not in result.stdout
-    for word in ("mediapipe", "onnxruntime", "hand_landmarker.task", str(weights), "sha256"):
+    for word in ("onnxruntime", "landmarks.onnx", str(weights), "sha256"):
         assert word in result.stdout
 
 
@@ -153,13 +153,15 @@ def test_doctor_finds_a_changed_model(weights: Path) -> None:
     assert "MODEL_CARD.md has changed" in result.stdout
 
 
-def test_doctor_says_what_to_do_about_a_missing_hand_model(
-    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_doctor_says_what_to_do_about_a_damaged_hand_network(
+    weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("CHEREME_HAND_LANDMARKER", str(tmp_path / "absent.task"))
+    monkeypatch.setattr("pathlib.Path.read_bytes", lambda path: b"damaged")
     result = run("doctor")
     assert result.exit_code == 1
-    assert "CHEREME_HAND_LANDMARKER" in result.stdout
+    assert "[no]" in result.stdout
+    assert "palm.onnx: expected the SHA-256" in result.stdout
+    assert "install chereme again" in result.stdout
 
 
 def test_doctor_says_what_to_do_about_a_missing_library(

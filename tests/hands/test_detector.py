@@ -1,4 +1,4 @@
-"""The detector with the real MediaPipe on real pictures, and its plan with a scripted one."""
+"""The detector with its networks on real pictures, and its plan with scripted ones."""
 
 from __future__ import annotations
 
@@ -11,12 +11,17 @@ import pytest
 
 from chereme.errors import InputError
 from chereme.hands import detector as module
-from chereme.hands.detector import MediaPipeDetector
-from chereme.hands.landmarker import Landmarker, RawHand
+from chereme.hands.detector import OnnxHandDetector
+from chereme.hands.landmarks import LandmarkHand
+from chereme.hands.palm import Palm, PalmDetector
+from chereme.hands.rectangle import Rectangle
+from chereme.hands.search_regions import View
 from chereme.hands.signing import signing_hand
 from chereme.hands.skeleton import palm_size
 from chereme.hands.tracking import track_hands
 from chereme.types import Frame
+
+from .conftest import OPEN_HAND
 
 
 def read_frames(path: Path, first: int, last: int) -> list[Frame]:
@@ -44,14 +49,14 @@ def idle_clip(shared_data: Path) -> list[Frame]:
 
 
 @pytest.fixture(scope="module")
-def video_detector() -> Iterator[MediaPipeDetector]:
-    with MediaPipeDetector() as detector:
+def video_detector() -> Iterator[OnnxHandDetector]:
+    with OnnxHandDetector() as detector:
         yield detector
 
 
 @pytest.fixture(scope="module")
-def still_detector() -> Iterator[MediaPipeDetector]:
-    with MediaPipeDetector(still=True, max_hands=1) as detector:
+def still_detector() -> Iterator[OnnxHandDetector]:
+    with OnnxHandDetector(still=True, max_hands=1) as detector:
         yield detector
 
 
@@ -89,7 +94,7 @@ def on_the_hand(landmarks: np.ndarray, photo: np.ndarray) -> float:
 
 
 def test_tight_letter_photos_are_found_where_the_hand_is(
-    still_detector: MediaPipeDetector, letter_photos: list[tuple[str, np.ndarray]]
+    still_detector: OnnxHandDetector, letter_photos: list[tuple[str, np.ndarray]]
 ) -> None:
     found = [(label, photo, still_detector.detect(photo, 0.0)) for label, photo in letter_photos]
     missed = [label for label, _, hands in found if not hands]
@@ -101,7 +106,7 @@ def test_tight_letter_photos_are_found_where_the_hand_is(
 
 
 def test_a_mirrored_photo_gives_the_mirrored_other_hand(
-    still_detector: MediaPipeDetector, letter_photos: list[tuple[str, np.ndarray]]
+    still_detector: OnnxHandDetector, letter_photos: list[tuple[str, np.ndarray]]
 ) -> None:
     photo = dict(letter_photos)["l"]
     (hand,) = still_detector.detect(photo, 0.0)
@@ -113,7 +118,7 @@ def test_a_mirrored_photo_gives_the_mirrored_other_hand(
 
 
 def test_a_closed_hand_that_fills_the_video_is_followed(
-    video_detector: MediaPipeDetector, letter_photos: list[tuple[str, np.ndarray]]
+    video_detector: OnnxHandDetector, letter_photos: list[tuple[str, np.ndarray]]
 ) -> None:
     photo = dict(letter_photos)["t"]
     frames = [Frame(np.roll(photo, number, axis=1), number / 30) for number in range(8)]
@@ -125,7 +130,7 @@ def test_a_closed_hand_that_fills_the_video_is_followed(
 
 
 def test_a_spelling_hand_is_followed_in_every_frame(
-    video_detector: MediaPipeDetector, spelling_clip: list[Frame]
+    video_detector: OnnxHandDetector, spelling_clip: list[Frame]
 ) -> None:
     result = track_hands(spelling_clip, video_detector)
     assert result.handedness == ("right",)
@@ -143,7 +148,7 @@ def test_a_spelling_hand_is_followed_in_every_frame(
 
 
 def test_a_mirrored_video_gives_a_mirrored_track(
-    video_detector: MediaPipeDetector, spelling_clip: list[Frame]
+    video_detector: OnnxHandDetector, spelling_clip: list[Frame]
 ) -> None:
     flipped = [
         Frame(np.ascontiguousarray(frame.image[:, ::-1]), frame.timestamp)
@@ -160,7 +165,7 @@ def test_a_mirrored_video_gives_a_mirrored_track(
 
 
 def test_of_a_signing_and_a_resting_hand_the_signing_one_is_chosen(
-    video_detector: MediaPipeDetector, shared_data: Path
+    video_detector: OnnxHandDetector, shared_data: Path
 ) -> None:
     """A woman signs with her left hand, the right one lies in her lap; both are in the picture."""
     path = shared_data / "formats" / "video" / "autsl_signer0_sample1000_color.mp4"
@@ -175,9 +180,9 @@ def test_of_a_signing_and_a_resting_hand_the_signing_one_is_chosen(
 
 
 def test_a_small_hand_is_found_in_an_enlarged_part(
-    video_detector: MediaPipeDetector, spelling_clip: list[Frame]
+    video_detector: OnnxHandDetector, spelling_clip: list[Frame]
 ) -> None:
-    """At a third of its size, 30 of 1280 pixels, MediaPipe alone sees no hand at all."""
+    """At a third of its size, 30 of 1280 pixels, the palm detector alone sees no hand at all."""
     import cv2
 
     frames = []
@@ -197,7 +202,7 @@ def test_a_small_hand_is_found_in_an_enlarged_part(
 
 
 def test_a_small_moving_signer_is_seen_as_often_as_alone(
-    video_detector: MediaPipeDetector, shared_data: Path
+    video_detector: OnnxHandDetector, shared_data: Path
 ) -> None:
     """A fifth of the height of a 1080p picture: the palm is 1.2 % of its width."""
     import cv2
@@ -229,25 +234,37 @@ def test_a_large_picture_in_which_something_moves_costs_at_most_half_as_much_aga
         image[300:400, 10 * number : 10 * number + 80] = 255
         frames.append(image)
     scripted([()] * len(frames), frames=frames)
-    assert sum(Scripted.calls.values()) <= 1.5 * len(frames) + len(module.BORDERS)
+    assert Scripted.searches <= 1.5 * len(frames) + len(module.BORDERS)
 
 
 def test_a_clip_without_hands_has_none_at_one_search_per_frame(
     idle_clip: list[Frame], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     searches = 0
-    find = Landmarker.find
+    find = PalmDetector.find
 
-    def counted(self: Landmarker, image: np.ndarray) -> list[RawHand]:
+    def counted(self: PalmDetector, image: np.ndarray, view: View) -> list[Palm]:
         nonlocal searches
         searches += 1
-        return find(self, image)
+        return find(self, image, view)
 
-    monkeypatch.setattr(Landmarker, "find", counted)
-    with MediaPipeDetector() as detector:
+    monkeypatch.setattr(PalmDetector, "find", counted)
+    with OnnxHandDetector() as detector:
         result = track_hands(idle_clip, detector)
     assert result.landmarks.shape == (len(idle_clip), 0, 21, 3)
     assert searches == len(idle_clip) + len(module.BORDERS)
+
+
+def test_vectors_are_given_if_asked_for(spelling_clip: list[Frame]) -> None:
+    """The landmarks are a linear map of them, the same for all hands."""
+    with OnnxHandDetector() as plain, OnnxHandDetector(vectors=True) as detector:
+        (without,) = plain.detect(spelling_clip[0].image, 0.0)
+        (hand,) = detector.detect(spelling_clip[0].image, 0.0)
+    assert without.vector is None
+    assert hand.vector is not None
+    assert hand.vector.shape == (1152,)
+    assert np.isfinite(hand.vector).all()
+    np.testing.assert_array_equal(without.landmarks, hand.landmarks)
 
 
 @pytest.mark.parametrize(
@@ -259,44 +276,59 @@ def test_a_clip_without_hands_has_none_at_one_search_per_frame(
         np.zeros((0, 10, 3), np.uint8),
     ],
 )
-def test_what_is_no_picture_is_refused(
-    video_detector: MediaPipeDetector, image: np.ndarray
-) -> None:
+def test_what_is_no_picture_is_refused(video_detector: OnnxHandDetector, image: np.ndarray) -> None:
     with pytest.raises(InputError, match="uint8 RGB"):
         video_detector.detect(image, 0.0)
 
 
 class Scripted:
-    """Stands in for MediaPipe: sees ``hands`` (x as a fraction), unless it follows and is blind."""
+    """Stands in for both networks: there are ``hands`` (x as a fraction of the width), which the
+    landmark network does not see where it is blind."""
 
     hands: tuple[float, ...] = ()
     blind = False
-    calls: dict[tuple[int, bool], int]
-    follows_hands = False
+    searches = 0
+    looks = 0
 
-    def __init__(self, task: Path, *, max_hands: int, follows: bool, presence: float = 0.5) -> None:
-        self.kind = (max_hands, follows)
+    class Palms:
+        def __init__(self, threads: int | None) -> None: ...
 
-    def find(self, image: np.ndarray) -> list[RawHand]:
-        Scripted.calls[self.kind] = Scripted.calls.get(self.kind, 0) + 1
-        if Scripted.blind and self.kind[1]:
-            return []
-        return [
-            RawHand(np.full((21, 3), x, np.float32), np.zeros((21, 3), np.float32), "right", 0.9)
-            for x in Scripted.hands[: self.kind[0]]
-        ]
+        def find(self, image: np.ndarray, view: View) -> list[Palm]:
+            Scripted.searches += 1
+            Scripted.blind = False
+            width = image.shape[1]
+            places = [np.array([x * width, 40.0]) for x in Scripted.hands]
+            points = np.tile([[0.0, 3], [-2, 0], [0, 0], [1, 0], [2, 0], [-2, 2], [-3, 1]], 1)
+            return [
+                Palm(np.array([*(place - 2.5), *(place + 2.5)]), place + points, 0.9)
+                for place in places
+                if view.left <= place[0] < view.right
+            ]
 
-    def forget(self) -> None: ...
+    class Network:
+        def __init__(self, threads: int | None) -> None: ...
 
-    def close(self) -> None: ...
+        def find(
+            self, image: np.ndarray, squares: Sequence[Rectangle]
+        ) -> list[LandmarkHand | None]:
+            Scripted.looks += len(squares)
+            return [Scripted.see(image.shape[1], square) for square in squares]
+
+    @staticmethod
+    def see(width: int, square: Rectangle) -> LandmarkHand:
+        near = [x * width for x in Scripted.hands if abs(x * width - square.x) < 12]
+        presence = 0.95 if near and not Scripted.blind else 0.1
+        landmarks = 8 * OPEN_HAND / 2 + [near[0] if near else square.x, 40]
+        joints = np.column_stack([landmarks, np.zeros(21)]).astype(np.float32)
+        return LandmarkHand(joints, joints / 100, presence, 0.9, np.zeros(1152, np.float32))
 
 
 @pytest.fixture
 def scripted(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[int]]:
     """``run(hands per frame)`` -> number of hands reported per frame."""
-    monkeypatch.setattr(module, "Landmarker", Scripted)
-    monkeypatch.setattr(module, "find_hand_landmarker", lambda task: Path("none"))
-    Scripted.calls = {}
+    monkeypatch.setattr(module, "PalmDetector", Scripted.Palms)
+    monkeypatch.setattr(module, "LandmarkNetwork", Scripted.Network)
+    Scripted.searches = Scripted.looks = 0
 
     def run(
         script: list[tuple[float, ...]],
@@ -304,7 +336,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[int]]:
         frames: Sequence[np.ndarray] | None = None,
         blind: Sequence[int] = (),
     ) -> list[int]:
-        detector = MediaPipeDetector()
+        detector = OnnxHandDetector()
         counts = []
         for number, hands in enumerate(script):
             Scripted.hands, Scripted.blind = hands, number in blind
@@ -323,9 +355,9 @@ def test_a_lone_hand_is_followed_alone_and_a_second_soon_noticed(
     late = counts[60:].count(1)
     assert late <= 6  # a fifth of a second
     assert counts[60 + late :] == [2] * (30 - late)
-    # Following two costs three times as much: done while needed, and now and then to look.
-    assert Scripted.calls[2, True] < 60 / 3 + 30
-    assert Scripted.calls[1, True] > 40
+    # Palms cost more than landmarks: looked for while that is needed, and now and then.
+    assert Scripted.searches < 60 / 3 + 6
+    assert Scripted.looks <= 60 + 2 * 30 + 6
 
 
 def test_a_hand_lost_is_looked_for_at_once_and_then_in_turn(
@@ -333,11 +365,11 @@ def test_a_hand_lost_is_looked_for_at_once_and_then_in_turn(
 ) -> None:
     counts = scripted([(0.3,)] * 30 + [()] * 90 + [(0.3,)] * 5)
     assert counts == [1] * 30 + [0] * 90 + [1] * 5
-    assert sum(Scripted.calls.values()) <= 30 * 2 + 10 * 2 + 80 + 10
+    assert Scripted.searches <= 15 + 10 * 2 + 80 + 10
 
 
 @pytest.mark.parametrize("frames", [1, 2, 8])
-def test_a_hand_that_is_not_followed_is_found_near_its_last_place(
+def test_a_hand_that_is_not_followed_is_found_anew(
     scripted: Callable[..., list[int]], frames: int
 ) -> None:
     assert scripted([(0.3,)] * 60, blind=range(20, 20 + frames)) == [1] * 60
@@ -346,10 +378,10 @@ def test_a_hand_that_is_not_followed_is_found_near_its_last_place(
 def test_at_a_cut_the_search_begins_anew(
     scripted: Callable[..., list[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """MediaPipe would look for the hand of the last shot where it was."""
+    """Else the hand of the last shot would be looked for where it was."""
     begun = []
-    reset = MediaPipeDetector.reset
-    monkeypatch.setattr(MediaPipeDetector, "reset", lambda self: (begun.append(1), reset(self)))
+    reset = OnnxHandDetector.reset
+    monkeypatch.setattr(OnnxHandDetector, "reset", lambda self: (begun.append(1), reset(self)))
     rooms = [np.full((72, 128, 3), grey, np.uint8) for grey in (40, 200)]
     frames = [rooms[0]] * 20 + [rooms[1]] * 20
     assert scripted([(0.3,)] * 40, frames=frames) == [1] * 40

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from chereme.datasets.exemplars import Exemplars, concat_exemplars
-from chereme.hands.detector import Detection, MediaPipeDetector
+from chereme.hands.detector import Detection, OnnxHandDetector
 from chereme.synthesis.corpus import signer
 from chereme.synthesis.stills import Still, render_still, rendered_exemplars
 
@@ -49,7 +49,7 @@ def test_joining_keeps_pictures_apart(exemplars: Exemplars) -> None:
 
 @pytest.mark.slow
 def test_exemplars_of_the_real_detector() -> None:
-    with MediaPipeDetector(still=True, max_hands=2) as detector:
+    with OnnxHandDetector(still=True, max_hands=2) as detector:
         found = rendered_exemplars(1, detector, seed=2)
     assert len(found.label) > 38  # of 48 pictures
     assert set(found.signer.tolist()) == {"synthetic-0"}

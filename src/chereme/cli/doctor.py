@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import os
 import platform
@@ -21,7 +22,6 @@ from chereme.errors import CheremeError, MissingDependencyError
 LIBRARIES = {
     "numpy": "numpy",
     "av": "av",
-    "mediapipe": "mediapipe",
     "opencv-contrib-python": "cv2",
     "onnxruntime": "onnxruntime",
     "rapidfuzz": "rapidfuzz",
@@ -43,7 +43,7 @@ def doctor() -> None:
     good = _check_libraries()
     # Without the libraries the next checks would only repeat what is missing.
     if good:
-        good = _check_hand_model() & _check_models() and _try_them()
+        good = _check_hand_networks() & _check_models() and _try_them()
     _tell_training()
     if good:
         typer.echo("\nAll that is needed to read signing is there, and works.")
@@ -82,17 +82,21 @@ def _broken(distribution: str, what: str, error: Exception) -> str:
     )
 
 
-def _check_hand_model() -> bool:
-    typer.echo("\nHand model")
-    from chereme.hands.landmarker import find_hand_landmarker
+def _check_hand_networks() -> bool:
+    typer.echo("\nHand networks")
+    from chereme.hands.networks import NAMES, read_hand_network
 
-    try:
-        path = find_hand_landmarker()
-    except CheremeError as error:
-        _line(False, str(error))
-        return False
-    _line(True, f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
-    return True
+    good = True
+    for name in NAMES:
+        try:
+            path, content = read_hand_network(name)
+        except CheremeError as error:
+            good = False
+            _line(False, str(error))
+        else:
+            sha256 = hashlib.sha256(content).hexdigest()
+            _line(True, f"{name}: {path} ({len(content) / 1e6:.1f} MB), sha256 {sha256}")
+    return good
 
 
 def _check_models() -> bool:
@@ -134,10 +138,10 @@ def _write_and_read(film: Path) -> None:
 
 
 def _find_hand(film: Path) -> None:
-    from chereme.hands.detector import MediaPipeDetector
+    from chereme.hands.detector import OnnxHandDetector
     from chereme.recognition.profiling import example_frames
 
-    with MediaPipeDetector(still=True) as detector:
+    with OnnxHandDetector(still=True) as detector:
         if not detector.detect(example_frames()[0], 0.0):
             raise ValueError("the hand of the example was not found")
 
@@ -152,7 +156,7 @@ def _read_one_letter(film: Path) -> None:
 
 TRIALS = (
     _Trial("av", "writes and reads a video", _write_and_read),
-    _Trial("mediapipe", "finds a hand", _find_hand),
+    _Trial("onnxruntime", "finds a hand", _find_hand),
     _Trial("onnxruntime", "reads letters", _read_letters),
     _Trial("onnxruntime", "reads one letter", _read_one_letter),
 )

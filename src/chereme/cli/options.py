@@ -95,7 +95,7 @@ MinProbability = Annotated[
 ]
 Detector = Annotated[
     str,
-    typer.Option(metavar="NAME", help="The hand detector: mediapipe, or module:class of your own."),
+    typer.Option(metavar="NAME", help="The hand detector: onnx, or module:class of your own."),
 ]
 Mirrored = Annotated[
     bool, typer.Option("--mirrored", help="The recording is a mirror image, as of many webcams.")
@@ -176,7 +176,7 @@ def _source_options(
     max_seconds: MaxSeconds = None,
     max_frames: MaxFrames = None,
     strict: Strict = False,
-    detector: Detector = "mediapipe",
+    detector: Detector = "onnx",
 ) -> dict[str, Any]:
     return {
         "mirrored": mirrored,

@@ -31,7 +31,7 @@ from chereme.datasets.preparation import (
     Preparation,
     Progress,
     alone_in,
-    make_mediapipe,
+    make_own_detector,
     prepare_clips,
 )
 from chereme.datasets.shards import UNSPLIT
@@ -255,7 +255,7 @@ def prepare_poses(
     workers: int = 1,
     engine: Where = "local",
     limits: Limits | None = None,
-    make_detector: MakeDetector = make_mediapipe,
+    make_detector: MakeDetector = make_own_detector,
     progress: Progress | None = None,
 ) -> Preparation:
     """Find both hands in the clips of ``corpus`` and write them to ``folder``.

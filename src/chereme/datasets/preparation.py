@@ -20,7 +20,7 @@ from chereme.datasets.status import MANIFEST, Row, StatusFile
 from chereme.errors import InputError
 from chereme.formats.manifests import Item
 from chereme.formats.outputs import LOCK
-from chereme.hands.detector import MediaPipeDetector
+from chereme.hands.detector import OnnxHandDetector
 
 Progress = Callable[[int, int], None]
 """Is called with what is done, and what is to do."""
@@ -63,9 +63,9 @@ class Preparation:
         return "\n".join(lines)
 
 
-def make_mediapipe(still: bool) -> MediaPipeDetector:
+def make_own_detector(still: bool) -> OnnxHandDetector:
     """The package's own detector, for a video or a single picture."""
-    return MediaPipeDetector(still=still)
+    return OnnxHandDetector(still=still)
 
 
 def prepare_clips(

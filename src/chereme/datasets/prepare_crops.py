@@ -22,7 +22,7 @@ from chereme.datasets.preparation import (
     Preparation,
     Progress,
     alone_in,
-    make_mediapipe,
+    make_own_detector,
     prepare_clips,
 )
 from chereme.datasets.shards import LIMIT, SIZE, UNSPLIT, Sample, ShardWriter, clips_in
@@ -48,7 +48,7 @@ def prepare_crops(
     retry: bool = False,
     tar_bytes: int = LIMIT,
     limits: Limits | None = None,
-    make_detector: MakeDetector = make_mediapipe,
+    make_detector: MakeDetector = make_own_detector,
     progress: Progress | None = None,
 ) -> Preparation:
     """Prepare the clips of ``corpus`` in ``folder``, or what is not done of them yet.

@@ -47,6 +47,6 @@ def _cells(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     height, width = image.shape[:2]
     rows = np.arange(ROWS * SAMPLES) * height // (ROWS * SAMPLES)
     columns = np.arange(COLUMNS * SAMPLES) * width // (COLUMNS * SAMPLES)
-    sampled = image[rows[:, None], columns].reshape(ROWS, SAMPLES, COLUMNS, SAMPLES, 3)
-    cells: NDArray[np.float32] = sampled.mean(axis=(1, 3), dtype=np.float32)
-    return cells
+    sampled = image.take(rows, axis=0).take(columns, axis=1).reshape(ROWS, SAMPLES, -1, 3)
+    sums = sampled.sum(axis=1, dtype=np.uint16).reshape(ROWS, COLUMNS, SAMPLES, 3).sum(axis=2)
+    return sums.astype(np.float32) / SAMPLES**2

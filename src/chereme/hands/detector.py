@@ -1,15 +1,15 @@
-"""Hands in a picture or a video, with MediaPipe, and with second looks where it finds nothing.
+"""Hands in a picture or a video: palms are looked for, hands are followed.
 
-A video is followed in the cheap VIDEO mode. When the hand is lost or none was found yet, other
-views of the frame are tried (``chereme.hands.search_regions``), at a bounded cost per frame; the
-view that shows a hand becomes the one that is followed.
+Each hand of a frame is looked for by the landmark network where the last frame had it. The palm
+detector, which costs more, runs only where a hand is missing: when none is followed, and now and
+then for a second one. Where it finds nothing, other views of the frame are tried
+(``chereme.hands.search_regions``), at a bounded cost per frame.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Literal, Protocol
 
@@ -20,12 +20,16 @@ from chereme._imports import find
 from chereme.errors import InputError, UsageError
 from chereme.hands import search_regions
 from chereme.hands.cuts import CutFinder
-from chereme.hands.landmarker import Landmarker, RawHand, find_hand_landmarker
+from chereme.hands.landmarks import LandmarkHand, LandmarkNetwork
+from chereme.hands.palm import Palm, PalmDetector
+from chereme.hands.rectangle import Rectangle, of_landmarks, of_palm, overlap
 from chereme.hands.search_regions import View
-from chereme.hands.skeleton import palm_size
+from chereme.hands.skeleton import KNUCKLES, WRIST, palm_size
 
-__all__ = ["Detection", "HandDetector", "MediaPipeDetector", "find_hand_landmarker"]
+__all__ = ["Detection", "HandDetector", "OnnxHandDetector", "find_detector", "without_duplicates"]
 
+PRESENCE = 0.5  # the probability of a hand from which on one is reported
+KNOWN = 0.5  # overlap of a palm's square with a followed hand's from which on it is that hand
 # Borders in the order of what they find. Measured on segmented studio photographs: untouched 64 %,
 # a border of 50 % alone 99.5 %, all in turn 99.8 %.
 BORDERS = ((0.5, False), (0.25, False), (1.0, False), (0.5, True), (0.25, True))
@@ -33,12 +37,19 @@ BORDERS = ((0.5, False), (0.25, False), (1.0, False), (0.5, True), (0.25, True))
 # Measured on 292 enlarged parts without and 50 with a small hand: a threshold of 0.5 finds 2.1 %
 # and 100 %, 0.9 finds none and 100 %, 0.99 none and 80 %.
 STRICT_PRESENCE = 0.9
-# Palm lengths that a hand may move in an enlarged part from one frame to the next.
-ENLARGED_REACH = 2.0
-MAX_RESCUES = 3
 # Of so many frames one goes to the other views although something moves: it need not be the hand.
 MOVING_TURNS = 6
+# Of a hand's last step from frame to frame, how much is expected to come again. In five films with
+# quick hands one was lost 76 times without it, 57 times with 0.8, 58 with 1.
+MOMENTUM = 0.8
 FEWEST_MISSED = 2  # frames without a hand before it counts as lost
+
+
+# Mean over the joints, in palm lengths, below which two detections are one hand: of the same side
+# they would have to be two people's, of different sides they may be a signer's hands laid on each
+# other.
+DUPLICATE_SAME_SIDE = 0.8
+DUPLICATE_OTHER_SIDE = 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +58,16 @@ class Detection:
 
     ``landmarks (21, 3)`` float32 pixels of the frame, z in the scale of x and relative to the
     wrist; ``world_landmarks (21, 3)`` float32 metres; the signer's own left or right hand, and the
-    detector's score for that, 0.5..1.
+    detector's score for that, 0.5..1; the probability that it is a hand; and, if asked for, the
+    ``vector (1152,)`` float32 of features behind the landmarks.
     """
 
     landmarks: NDArray[np.float32]
     world_landmarks: NDArray[np.float32]
     handedness: Literal["left", "right"]
     score: float
+    presence: float = 1.0
+    vector: NDArray[np.float32] | None = None
 
 
 class HandDetector(Protocol):
@@ -70,7 +84,7 @@ class HandDetector(Protocol):
     def close(self) -> None: ...
 
 
-DETECTORS = {"mediapipe": "chereme.hands.detector:MediaPipeDetector"}
+DETECTORS = {"onnx": "chereme.hands.detector:OnnxHandDetector"}
 """Hand detectors by name: the place of a class whose argument ``still`` says that each picture
 stands by itself."""
 
@@ -95,52 +109,45 @@ def find_detector(name: str) -> Callable[[bool], HandDetector]:
 class SearchTiming:
     """When a video's frames get a second look, in seconds.
 
-    Following one hand costs a third of following 'up to two', which searches for the second in
-    every frame. So a lone hand is followed alone after ``alone_after``, with a look for a second
-    every ``second_hand``. Round a hand just lost one looks for ``lost_for``; after that the frames
-    go in turn to the whole picture and to one of the other views, which bounds the cost of a
-    recording without hands. Another view than the whole is given up ``lost_for`` after its last
-    hand, and the whole is tried again every ``whole``.
+    While one hand is followed, a second is looked for every ``second_hand``, and in each frame
+    for ``unsettled`` after one was lost. Round a hand just lost one looks for ``lost_for``;
+    after that the frames go in turn to the whole picture and to one of the other views, which
+    bounds the cost of a recording without hands.
     """
 
-    alone_after: float = 0.2
     second_hand: float = 0.2
+    unsettled: float = 0.2
     lost_for: float = 0.2
-    whole: float = 1.0
 
 
-class MediaPipeDetector:
-    """Finds and follows hands with MediaPipe Tasks' ``HandLandmarker``.
+class OnnxHandDetector:
+    """Finds and follows hands with the networks in ``chereme.hands.networks``.
 
-    ``task`` is the model bundle (``None``: see ``find_hand_landmarker``); ``still`` treats every
-    picture on its own and tries all views on it; at most ``max_hands`` hands per frame. A context
-    manager. One detector may read many recordings one after the other: call ``reset`` between.
-    Not for use by several threads at once.
+    ``still`` treats every picture on its own and tries all views on it; at most ``max_hands`` hands
+    per frame; ``vectors``: detections carry theirs. A context manager. One detector may read many
+    recordings one after the other: call ``reset`` between. Not for use by several threads at once.
     """
 
     def __init__(
         self,
         *,
-        task: str | Path | None = None,
         still: bool = False,
         max_hands: int = 2,
+        vectors: bool = False,
+        threads: int | None = 1,
         timing: SearchTiming = SearchTiming(),
     ) -> None:
         if max_hands < 1:
             raise InputError(f"max_hands: expected at least 1, got {max_hands}")
-        bundle = find_hand_landmarker(task)
         self._still = still
         self._max_hands = max_hands
+        self._vectors = vectors
         self._timing = timing
-        self._searcher = Landmarker(bundle, max_hands=max_hands, follows=False)
-        self._strict_searcher = Landmarker(
-            bundle, max_hands=max_hands, follows=False, presence=STRICT_PRESENCE
-        )
-        self._follower = Landmarker(bundle, max_hands=max_hands, follows=True)
-        self._lone_follower = Landmarker(bundle, max_hands=1, follows=True)
+        self._palms = PalmDetector(threads)
+        self._network = LandmarkNetwork(threads)
         self.reset()
 
-    def __enter__(self) -> MediaPipeDetector:
+    def __enter__(self) -> OnnxHandDetector:
         return self
 
     def __exit__(
@@ -152,36 +159,23 @@ class MediaPipeDetector:
         self.close()
 
     def close(self) -> None:
-        """Free the models."""
-        for landmarker in (
-            self._searcher,
-            self._strict_searcher,
-            self._follower,
-            self._lone_follower,
-        ):
-            landmarker.close()
+        """Nothing is held that needs an end; detectors of other kinds may hold such."""
 
     def reset(self) -> None:
         """Forget the recording so far."""
         self._size: tuple[int, int] | None = None
-        self._last: list[Detection] = []
-        self._cuts = CutFinder()
-        self._tries = 0
-        self._proven: View | None = None
-        self._moving = search_regions.MovingPart()
-        self._start_over(None)
-
-    def _start_over(self, view: View | None) -> None:
-        """Follow ``view`` (None: the whole frame) from scratch."""
-        self._view = view
-        self._alone = False
-        self._alone_since: float | None = None
+        self._hands: list[Detection] = []  # of the last frame
+        self._before: list[Detection] = []  # of the one before
+        self._last: list[Detection] = []  # of the last frame that had any
         self._last_seen = -np.inf
         self._missed = FEWEST_MISSED
-        self._due: dict[str, float] = {}
-        self._rescues = 0
-        self._follower.forget()
-        self._lone_follower.forget()
+        self._view: View | None = None  # where the hands were found, None: in the whole
+        self._proven: View | None = None
+        self._next_look = self._settled = -np.inf
+        self._looks = 0
+        self._tries = 0
+        self._cuts = CutFinder()
+        self._moving = search_regions.MovingPart()
 
     def detect(self, image: NDArray[np.uint8], timestamp: float) -> list[Detection]:
         """Hands in ``image (H, W, 3)`` uint8 RGB; ``timestamp`` in seconds rises from call to call.
@@ -198,63 +192,62 @@ class MediaPipeDetector:
         if self._size != (width, height) or self._cuts.is_cut(image):
             self.reset()
             self._size = (width, height)
-        # At a low frame rate one step may be longer than ``lost_for``: count frames as well.
-        long_ago = timestamp - self._last_seen > self._timing.lost_for
-        lost = long_ago and self._missed >= FEWEST_MISSED
-        if lost and self._view is not None:
-            self._start_over(None)
-        found = self._search(image, timestamp) if lost else self._follow(image, timestamp)
-        if found:
-            self._last, self._last_seen, self._missed = found, timestamp, 0
+        hands = self._follow(image)
+        if not hands:
+            hands = self._recover(image, timestamp)
+        elif len(hands) < self._max_hands and (
+            timestamp >= self._next_look or timestamp < self._settled
+        ):
+            self._next_look = timestamp + self._timing.second_hand
+            hands = self._look_for_more(image, hands)
+        if len(hands) < len(self._hands):
+            self._settled = timestamp + self._timing.unsettled
+        self._before, self._hands = self._hands, hands
+        if hands:
+            self._last, self._last_seen, self._missed = hands, timestamp, 0
         else:
             self._missed += 1
-        return found
+        return hands
 
-    # -- following -------------------------------------------------------------------------------
+    def _follow(self, image: NDArray[np.uint8]) -> list[Detection]:
+        """The hands of the last frame that are still there, or where their movement took them."""
+        squares = [of_landmarks(hand.landmarks) for hand in self._hands]
+        found = self._landmarks(image, squares)
+        if len(found) < len(squares):
+            moved = [self._moved(*pair) for pair in zip(self._hands, squares, strict=True)]
+            found = without_duplicates([*found, *self._landmarks(image, moved)])
+        return found[: len(squares)]
 
-    def _follow(self, image: NDArray[np.uint8], now: float) -> list[Detection]:
-        if (
-            self._view is not None
-            and self._due_now("whole", now, self._timing.whole)
-            and (found := self._look_anew(image, None))
-        ):
-            self._start_over(None)
+    def _moved(self, hand: Detection, square: Rectangle) -> Rectangle:
+        """The ``square`` of a ``hand`` of the last frame, if its movement went on."""
+        steps = [_middle(hand) - _middle(earlier) for earlier in self._before]
+        step = min(steps, key=lambda step: float(np.linalg.norm(step)), default=np.zeros(2))
+        if np.linalg.norm(step) > square.side:
+            return square
+        x, y = MOMENTUM * step
+        return replace(square, x=square.x + x, y=square.y + y)
+
+    def _look_for_more(self, image: NDArray[np.uint8], hands: list[Detection]) -> list[Detection]:
+        """Hands beside those that are followed: in the whole picture, or in turn with it in the
+        view that showed them, which the whole does not."""
+        self._looks += 1
+        view = None
+        if self._view is not None and self._looks % 2:
+            points = np.concatenate([hand.landmarks[:, :2] for hand in hands])
+            view = search_regions.around(points, factor=5.0)
+        return self._look(image, view, hands)
+
+    def _recover(self, image: NDArray[np.uint8], now: float) -> list[Detection]:
+        # At a low frame rate one step may be longer than ``lost_for``: count frames as well.
+        if now - self._last_seen > self._timing.lost_for and self._missed >= FEWEST_MISSED:
+            return self._search(image, now)
+        if found := self._look(image, None):
+            self._view = None
             return found
-        view = self._view
-        found = []
-        if self._alone:
-            found = self._look_on(self._lone_follower, image, view)
-            if found and not self._due_now("second_hand", now, self._timing.second_hand):
-                return self._kept_in_view(found, image)
-        both = self._look_on(self._follower, image, view)
-        if len(both) != 1:
-            self._alone, self._alone_since = False, None
-        elif self._max_hands > 1 and not self._alone:
-            self._alone_since = now if self._alone_since is None else self._alone_since
-            if now - self._alone_since >= self._timing.alone_after:
-                self._alone = True
-                self._lone_follower.forget()
-                self._due_now("second_hand", now, self._timing.second_hand)
-        # A lone hand was followed without a break; the other follower had to find it again.
-        better = found if len(both) == 1 and found else both or found
-        if not better:
-            return self._search_nearby(image)
-        self._rescues = 0
-        return self._kept_in_view(better, image)
-
-    def _kept_in_view(self, found: list[Detection], image: NDArray[np.uint8]) -> list[Detection]:
-        """Move an enlarged view on before the hand leaves it."""
-        if self._view is not None and found:
-            points = np.concatenate([hand.landmarks[:, :2] for hand in found])
-            if not self._view.holds(
-                points, image, margin=0.25 * float(np.ptp(points, axis=0).max())
-            ):
-                since = self._alone_since
-                self._start_over(search_regions.around(points, factor=5.0))
-                self._alone_since = since
-        return found
-
-    # -- searching -------------------------------------------------------------------------------
+        for hand in self._last:
+            if found := self._look(image, search_regions.around(hand.landmarks[:, :2], factor=4.0)):
+                return found
+        return []
 
     def _search(self, image: NDArray[np.uint8], now: float) -> list[Detection]:
         """Every other frame the whole picture, in between one of the other views in turn.
@@ -262,11 +255,12 @@ class MediaPipeDetector:
         Where something moves in a small part of the picture, that part is looked at in nearly every
         frame: a signer who is small in the picture would be read from the middle of a word else.
         On a recording's first frame all bordered views are tried. The view that shows a hand
-        becomes the one that is followed, and after a loss has every other turn.
+        has every other turn after a loss.
         """
         height, width = image.shape[:2]
+        self._view = None
         self._tries += 1
-        if self._tries % 2 and (found := self._look(self._follower, image, None)):
+        if self._tries % 2 and (found := self._look(image, None)):
             return found
         moving = self._moving.view(image)
         borders = [search_regions.bordered(width, height, *border) for border in BORDERS]
@@ -282,23 +276,10 @@ class MediaPipeDetector:
             others = _in_turn(borders, search_regions.tiles(width, height))
             candidates = [others[(self._tries // 2 - 1) % len(others)]]
         for view in candidates:
-            if found := self._look_anew(image, view):
-                self._start_over(view)
-                self._proven = view
+            if found := self._look(image, view):
+                self._view = self._proven = view
                 # Soon: the whole may show a second hand that this view does not.
-                self._due_now("whole", now, self._timing.second_hand)
-                return found
-        return []
-
-    def _search_nearby(self, image: NDArray[np.uint8]) -> list[Detection]:
-        """Look round the hands of the last frame that had any."""
-        for hand in self._last:
-            view = search_regions.around(hand.landmarks[:, :2], factor=4.0)
-            if found := self._look_anew(image, view):
-                self._rescues += 1
-                if self._rescues == MAX_RESCUES:
-                    # The view followed does not show the hand well enough to find it again.
-                    self._start_over(view)
+                self._next_look = now + self._timing.second_hand
                 return found
         return []
 
@@ -306,45 +287,55 @@ class MediaPipeDetector:
         height, width = image.shape[:2]
         borders = [search_regions.bordered(width, height, *border) for border in BORDERS]
         for view in (None, *borders, *search_regions.tiles(width, height)):
-            if found := self._look_anew(image, view):
+            if found := self._look(image, view):
                 return found
         return []
 
-    def _look_anew(self, image: NDArray[np.uint8], view: View | None) -> list[Detection]:
-        if view is not None and (view.replicate or view.enlarges(image)):
-            return self._look(self._strict_searcher, image, view)
-        if self._still:
-            return self._look(self._searcher, image, view)
-        # For the sake of memory, the follower that follows nothing just now is the one to search.
-        idle = self._alone or not self._follower.follows_hands
-        searcher = self._follower if idle else self._lone_follower
-        searcher.forget()
-        found = self._look(searcher, image, view)
-        searcher.forget()
-        return found
-
-    def _look_on(
-        self, follower: Landmarker, image: NDArray[np.uint8], view: View | None
-    ) -> list[Detection]:
-        found = self._look(follower, image, view)
-        if view is None or not view.enlarges(image):
-            return found
-        # A follower takes up new hands at its lower threshold: keep to those that are known.
-        return [hand for hand in found if any(_near(hand, known) for known in self._last)]
-
     def _look(
-        self, landmarker: Landmarker, image: NDArray[np.uint8], view: View | None
+        self, image: NDArray[np.uint8], view: View | None, known: Sequence[Detection] = ()
     ) -> list[Detection]:
+        """The hands ``known`` and those that the palm detector sees beside them in ``view``."""
         height, width = image.shape[:2]
-        rendered = (view or search_regions.whole(width, height)).render(image)
-        return [_detection(hand, rendered) for hand in landmarker.find(rendered.image)]
+        strict = view is not None and (view.replicate or view.enlarges(image))
+        palms = self._palms.find(image, view or search_regions.whole(width, height))
+        squares = [of_landmarks(hand.landmarks) for hand in known]
+        for palm in palms:
+            square = of_palm(palm.box, palm.points)
+            is_known = any(_holds(palm, hand) for hand in known)
+            if not is_known and all(overlap(square, other) <= KNOWN for other in squares):
+                squares.append(square)
+        new = squares[len(known) : self._max_hands]
+        found = self._landmarks(image, new, STRICT_PRESENCE if strict else PRESENCE)
+        return without_duplicates([*known, *found])
 
-    def _due_now(self, what: str, now: float, every: float) -> bool:
-        """True, and again only after ``every`` seconds."""
-        if now < self._due.get(what, -np.inf):
-            return False
-        self._due[what] = now + every
-        return True
+    def _landmarks(
+        self, image: NDArray[np.uint8], squares: Sequence[Rectangle], presence: float = PRESENCE
+    ) -> list[Detection]:
+        hands = self._network.find(image, squares)
+        return without_duplicates(
+            [
+                _detection(hand, self._vectors)
+                for hand in hands
+                if hand is not None and hand.presence >= presence
+            ]
+        )
+
+
+def without_duplicates(detections: Sequence[Detection]) -> list[Detection]:
+    """Of detections that are one hand the surest: two that are followed may meet on one hand, at
+    times as a left and a right one."""
+    kept: list[Detection] = []
+    for hand in sorted(detections, key=lambda detection: -detection.score):
+        if not any(_duplicates(hand, other) for other in kept):
+            kept.append(hand)
+    return kept
+
+
+def _duplicates(hand: Detection, other: Detection) -> bool:
+    apart = np.linalg.norm((hand.landmarks - other.landmarks)[:, :2], axis=1).mean()
+    same = hand.handedness == other.handedness
+    limit = DUPLICATE_SAME_SIDE if same else DUPLICATE_OTHER_SIDE
+    return bool(apart <= limit * float(palm_size(hand.landmarks)))
 
 
 def _in_turn(borders: list[View], tiles: list[View]) -> list[View]:
@@ -354,15 +345,25 @@ def _in_turn(borders: list[View], tiles: list[View]) -> list[View]:
     ]
 
 
-def _near(hand: Detection, known: Detection) -> bool:
-    apart = np.linalg.norm((hand.landmarks - known.landmarks)[:, :2].mean(axis=0))
-    return bool(apart <= ENLARGED_REACH * palm_size(known.landmarks))
+def _middle(hand: Detection) -> NDArray[np.floating]:
+    middle: NDArray[np.floating] = hand.landmarks[[WRIST, *KNUCKLES], :2].mean(axis=0)
+    return middle
 
 
-def _detection(hand: RawHand, rendered: search_regions.Rendered) -> Detection:
+def _holds(palm: Palm, hand: Detection) -> bool:
+    """Whether the box of ``palm`` holds the middle of the palm of ``hand``."""
+    x, y = _middle(hand)
+    left, top, right, bottom = palm.box
+    return bool(left < x < right and top < y < bottom)
+
+
+def _detection(hand: LandmarkHand, vectors: bool) -> Detection:
+    is_right = hand.right >= 0.5
     return Detection(
-        landmarks=rendered.to_frame(hand.landmarks),
+        landmarks=hand.landmarks,
         world_landmarks=hand.world_landmarks,
-        handedness=hand.handedness,
-        score=hand.score,
+        handedness="right" if is_right else "left",
+        score=hand.right if is_right else 1 - hand.right,
+        presence=hand.presence,
+        vector=hand.vector if vectors else None,
     )

@@ -1,21 +1,19 @@
 """Views of a frame: the whole, the whole with a border, or an enlarged part.
 
-MediaPipe's palm detector sees 192 x 192 pixels of what it is given, and needs some room round a
-hand. A fist that fills the picture is found only with a border round it; a hand that is smaller
-than a twentieth of the picture only in an enlarged part: one in which something moves, or one of
-those that tile the picture. A view is a rectangle in the frame, which
-may reach over its edges; what is found in a view is mapped back to pixels of the frame.
+The palm detector sees 192 x 192 pixels, and needs some room round a hand. A fist that fills the
+picture is found only with a border round it; a hand that is smaller than a twentieth of the picture
+only in an enlarged part: one in which something moves, or one of those that tile the picture. A
+view is a rectangle in the frame, which may reach over its edges.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-# Longest side of a rendered view with a border. The hand is large there: nothing is lost.
-BORDERED_SIDE = 960
 # The longest side of the small pictures whose differences tell what moves.
 MOVING_SIDE = 160
 # Least difference of grey values (0..255) that is motion and no noise.
@@ -40,29 +38,40 @@ class View:
     bottom: int
     replicate: bool = False
 
-    def render(self, image: NDArray[np.uint8]) -> Rendered:
-        """The view of ``image (H, W, 3)``."""
-        import cv2
-
+    def sample(self, image: NDArray[np.uint8], side: int) -> Sampled:
+        """The view of ``image (H, W, 3)`` in the middle of a black square of ``side`` pixels."""
+        length = max(self.right - self.left, self.bottom - self.top)
+        pixel = length / side
+        origin = (
+            (self.left + self.right - length) / 2,
+            (self.top + self.bottom - length) / 2,
+        )
         height, width = image.shape[:2]
-        left, right = max(self.left, 0), min(self.right, width)
-        top, bottom = max(self.top, 0), min(self.bottom, height)
-        inside = image[top:bottom, left:right]
-        borders = (top - self.top, self.bottom - bottom, left - self.left, self.right - right)
-        if not any(borders):
-            return Rendered(inside, (left, top), (1.0, 1.0))
-        scale = min(1.0, BORDERED_SIDE / max(self.right - self.left, self.bottom - self.top))
-        columns = max(1, round((right - left) * scale))
-        rows = max(1, round((bottom - top) * scale))
-        if scale < 1:
-            inside = cv2.resize(inside, (columns, rows), interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
-        above, below, before, after = (round(border * scale) for border in borders)
-        mode = cv2.BORDER_REPLICATE if self.replicate else cv2.BORDER_CONSTANT
-        picture = cv2.copyMakeBorder(inside, above, below, before, after, mode, value=(0, 0, 0))
-        # The scale that came out after rounding to whole pixels, so that mapping back is exact.
-        pixel = ((right - left) / columns, (bottom - top) / rows)
-        origin = (left - before * pixel[0], top - above * pixel[1])
-        return Rendered(picture, origin, pixel)  # type: ignore[arg-type]
+        across = self._places(origin[0], pixel, side, (self.left, self.right), width)
+        down = self._places(origin[1], pixel, side, (self.top, self.bottom), height)
+        square = np.zeros((side, side, 3), np.uint8)
+        if across.to.size and down.to.size:
+            # Only the pixels that count: the frame is much larger.
+            pixels = image.take(down.taken, axis=0).take(across.taken, axis=1)
+            square[np.ix_(down.to, across.to)] = across.mix(down.mix(pixels, 0), 1) + 0.5
+        return Sampled(square, origin, pixel)
+
+    def _places(
+        self, origin: float, pixel: float, side: int, span: tuple[int, int], length: int
+    ) -> _Places:
+        """Where along one axis the pixels of a square come from; ``span``: of the view there."""
+        # As MediaPipe has it: the corner of a pixel stands for its centre, before and after, and
+        # places are rounded to 1/32 of a pixel. Small pictures of hands are found or not by this.
+        at = np.rint((origin + np.arange(side) * pixel) * 32).astype(np.intp)
+        first, part = at >> 5, (at & 31) / np.float32(32)
+        if self.replicate:
+            to = np.flatnonzero((first >= span[0]) & (first < span[1]))
+            near, far = 1 - part, part
+        else:  # what is beyond the frame is black
+            to = np.flatnonzero((first >= -1) & (first < length))
+            near, far = (1 - part) * (first >= 0), part * (first + 1 < length)
+        taken = np.clip(first[to] + [[0], [1]], 0, length - 1)
+        return _Places(to, taken.ravel(), near[to], far[to])
 
     def enlarges(self, image: NDArray[np.uint8]) -> bool:
         """True if the view's longer side is shorter than that of ``image``."""
@@ -82,23 +91,36 @@ class View:
 
 
 @dataclass(frozen=True, slots=True)
-class Rendered:
-    """A view's picture; ``origin`` is where its corner lies in the frame, ``pixel`` the width and
-    height of one of its pixels in pixels of the frame."""
+class _Places:
+    """Pixels ``to`` of an axis, each ``near`` times one pixel of the frame and ``far`` times the
+    next; ``taken``: first all of the one, then all of the next."""
+
+    to: NDArray[np.intp]
+    taken: NDArray[np.intp]
+    near: NDArray[np.float32]
+    far: NDArray[np.float32]
+
+    def mix(self, pixels: NDArray[Any], axis: int) -> NDArray[np.float32]:
+        """``pixels``: those that are ``taken``, along ``axis``."""
+        shape = (-1, 1, 1) if axis == 0 else (1, -1, 1)
+        one, following = np.split(pixels, 2, axis)
+        mixed: NDArray[np.float32] = one * self.near.reshape(shape)
+        mixed += following * self.far.reshape(shape)
+        return mixed
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """A view's picture ``(S, S, 3)``; ``origin``: where its corner lies in the frame, ``pixel``:
+    the length of one of its pixels in pixels of the frame."""
 
     image: NDArray[np.uint8]
     origin: tuple[float, float]
-    pixel: tuple[float, float]
+    pixel: float
 
-    def to_frame(self, landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Landmarks ``(..., 3)`` in fractions of this picture -> pixels of the frame.
-
-        z comes as a fraction of the picture's width, and goes to the scale of x.
-        """
-        height, width = self.image.shape[:2]
-        size = np.array([width * self.pixel[0], height * self.pixel[1], width * self.pixel[0]])
-        frame: NDArray[np.float32] = (landmarks * size + [*self.origin, 0.0]).astype(np.float32)
-        return frame
+    def to_frame(self, points: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+        """``points (..., 2)`` in fractions of this picture -> pixels of the frame."""
+        return points * (self.pixel * len(self.image)) + self.origin
 
 
 def whole(width: int, height: int) -> View:
@@ -153,18 +175,18 @@ class MovingPart:
 
         None where nothing moves, or too much of the picture to enlarge a part of it.
         """
-        import cv2
-
         height, width = image.shape[:2]
         step = max(1, max(height, width) // MOVING_SIDE)
         # Pixels of a grid, then means of blocks: a 4K frame costs as little as others. Green is
         # grey enough.
         grid = max(1, step // 4)
-        small = np.ascontiguousarray(image[::grid, ::grid, 1])
-        size = (max(1, width // step), max(1, height // step))
-        now: NDArray[np.float32] = cv2.resize(  # type: ignore[assignment]
-            small, size, interpolation=cv2.INTER_AREA
-        ).astype(np.float32)
+        block = step // grid
+        small = image[::grid, ::grid, 1]
+        rows, columns = (max(1, length // block) for length in small.shape)
+        step = block * grid
+        small = small[: rows * block, : columns * block]
+        blocks = small.reshape(rows, -1, columns, small.shape[1] // columns)
+        now: NDArray[np.float32] = blocks.mean(axis=(1, 3), dtype=np.float32)
         last, self._last = self._last, now
         if last is None or last.shape != now.shape:
             self._moved = None

@@ -1,6 +1,6 @@
 """Which detection belongs to which hand: trajectories by spatial proximity over time.
 
-MediaPipe's left/right label flips from frame to frame, and its order of hands means nothing. So
+A detector's left/right label flips from frame to frame, and its order of hands means nothing. So
 detections of consecutive frames are joined by where they are, in units of the hand's own size, and
 the label is voted over the whole trajectory (Fingerspelling paper, section 3.1).
 
@@ -18,17 +18,13 @@ from numpy.typing import NDArray
 
 from chereme.errors import InputError
 from chereme.hands.cuts import CutFinder
-from chereme.hands.detector import Detection, HandDetector
+from chereme.hands.detector import Detection, HandDetector, without_duplicates
 from chereme.hands.skeleton import KNUCKLES, WRIST, palm_size
 from chereme.types import NUM_JOINTS, Frame, Handedness, Landmarks
 
 PALM = (WRIST, *KNUCKLES)
 Vote = tuple[Handedness, float]  # and the fraction of the votes for it, 0.5..1
 # All distances are in palm lengths.
-# Mean over the joints below which two detections are one hand: of the same side they would have to
-# be two people's, of different sides they may be a signer's hands laid on each other.
-DUPLICATE_SAME_SIDE = 0.8
-DUPLICATE_OTHER_SIDE = 0.4
 REACH = 2.5  # how far a palm may be from where it was expected, one frame later
 REACH_PER_SECOND = 8.0  # and how much farther for each second that it was not seen
 MAX_REACH = 5.0
@@ -43,7 +39,7 @@ AWAY = 10.0  # seconds after which a hand that comes back is voted on anew
 # No hand goes beyond MAX_REACH between two frames: of what is there at once the film was cut.
 AT_ONCE = 0.1
 SURE_FRACTION = 0.8  # of the vote: hands that are sure to be of a side share no column with others
-# What MediaPipe takes for a hand and is none, an ear mostly, has no side: its label flips, with low
+# What the detector takes for a hand and is none, an ear mostly, has no side: its label flips, with low
 # scores. Measured mean scores: hands 0.95 and more, ears 0.68.
 NO_SIDE_SCORE = 0.75
 NO_SIDE_FRACTION = 0.75
@@ -184,7 +180,7 @@ class HandTracker:
         """The next frame's detections (none: ``[]``), at ``timestamp`` seconds."""
         frame = len(self._timestamps)
         self._timestamps.append(timestamp)
-        hands = _without_duplicates(detections)
+        hands = without_duplicates(detections)
         past = [fragment for fragment in self._live if timestamp - fragment.times[-1] > MEMORY]
         if past:
             self._finished += past
@@ -222,7 +218,7 @@ class HandTracker:
             for fragment in column.fragments:
                 landmarks[fragment.frames, number] = fragment.landmarks
                 world[fragment.frames, number] = fragment.world
-                # Choice: MediaPipe Tasks gives no score per joint; a hand that it reports is seen.
+                # Choice: the detector has no score per joint; a hand that it reports is seen.
                 confidence[fragment.frames, number] = 1.0
                 self.begins[fragment.frames[0], number] = True
         votes = [_vote(column.right, column.left) for column in columns]
@@ -296,22 +292,6 @@ def _distance(track: Fragment, hand: Detection, time: float) -> float:
     if certainty >= CERTAIN and time - track.times[-1] > ANOTHER_AFTER:
         return np.inf
     return distance + LABEL_COST * max(certainty, 0.0)
-
-
-def _without_duplicates(detections: Sequence[Detection]) -> list[Detection]:
-    """MediaPipe now and then reports one hand twice, at times as a left and a right one."""
-    kept: list[Detection] = []
-    for hand in sorted(detections, key=lambda detection: -detection.score):
-        if not any(_duplicates(hand, other) for other in kept):
-            kept.append(hand)
-    return kept
-
-
-def _duplicates(hand: Detection, other: Detection) -> bool:
-    apart = np.linalg.norm((hand.landmarks - other.landmarks)[:, :2], axis=1).mean()
-    same = hand.handedness == other.handedness
-    limit = DUPLICATE_SAME_SIDE if same else DUPLICATE_OTHER_SIDE
-    return bool(apart <= limit * float(palm_size(hand.landmarks)))
 
 
 def _assign(costs: NDArray[np.float64]) -> list[int | None]:

@@ -65,7 +65,7 @@ def detect_hands(
     limits: Limits | None = None,
     rotate: int | None = None,
     video_stream: int | None = None,
-    detector: str = "mediapipe",
+    detector: str = "onnx",
     make_detector: MakeDetector | None = None,
     progress: Progress | None = None,
     watch: Watch | None = None,

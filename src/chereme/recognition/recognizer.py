@@ -62,7 +62,7 @@ class BaseRecognizer(ABC):
         limits: Limits | None = None,
         rotate: int | None = None,
         video_stream: int | None = None,
-        detector: str = "mediapipe",
+        detector: str = "onnx",
         make_detector: MakeDetector | None = None,
     ) -> None:
         check_rate(rate)

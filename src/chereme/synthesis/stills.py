@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 from chereme.datasets.exemplars import LETTERS, MOVING, Exemplars, build_exemplars, concat_exemplars
 from chereme.datasets.registry import Kind, dataset
 from chereme.errors import UsageError
-from chereme.hands.detector import Detection, HandDetector, MediaPipeDetector
+from chereme.hands.detector import Detection, HandDetector, OnnxHandDetector
 from chereme.hands.skeleton import mirror
 from chereme.synthesis.articulation import encode
 from chereme.synthesis.corpus import open_hand, signer
@@ -141,12 +141,12 @@ def exemplars(
     """
     if digits and rendered:
         raise UsageError("exemplars: made-up signers (rendered) have no digits")
-    with MediaPipeDetector(still=True, max_hands=1) as detector:
+    with OnnxHandDetector(still=True, max_hands=1) as detector:
         found = build_exemplars(
             root, detector, digits=digits, variants=variants, seed=seed, progress=progress
         )
     if not rendered:
         return found
-    with MediaPipeDetector(still=True, max_hands=2) as detector:
+    with OnnxHandDetector(still=True, max_hands=2) as detector:
         more = rendered_exemplars(rendered, detector, seed=seed, progress=progress)
     return concat_exemplars([found, more])

@@ -35,7 +35,7 @@ from chereme.datasets.pose_clips import (
     relabel,
     write_poses,
 )
-from chereme.datasets.preparation import Preparation, make_mediapipe
+from chereme.datasets.preparation import Preparation, make_own_detector
 from chereme.datasets.shards import UNSPLIT
 from chereme.errors import InputError, UsageError, some
 from chereme.nn.checkpoint_files import load_tensors
@@ -140,7 +140,7 @@ def train_signs(
     workers: int = 1,
     seed: int = 0,
     limits: Limits | None = None,
-    make_detector: MakeDetector = make_mediapipe,
+    make_detector: MakeDetector = make_own_detector,
     bars: Bars = no_bars,
     say: Callable[[str], None] = lambda message: None,
 ) -> Report:
