@@ -40,7 +40,12 @@ from chereme.errors import CheremeError, InputError
 from chereme.formats.networks import check_network
 from chereme.training.compression import half_weights
 from tools.hand_networks.graph import Graph, Sizes
-from tools.hand_networks.int8 import int8_convolutions, read_pictures
+from tools.hand_networks.int8 import (
+    correct_joints,
+    int8_convolutions,
+    mean_joints,
+    read_pictures,
+)
 
 SOURCES = {
     "palm": (
@@ -210,7 +215,9 @@ def make(wheel: Path, pictures: NDArray[np.uint8], folder: Path) -> None:
         inputs, outputs = build(graph)
         graph.tidy([*inputs, *outputs])
         if name == "landmarks":
+            exact = mean_joints(graph, inputs, pictures)
             int8_convolutions(graph, inputs, pictures)
+            correct_joints(graph, inputs, pictures, exact)
         content = half_weights(graph.write(inputs, outputs), least=LEAST)
         path = folder / f"{name}.onnx"
         check_network(content, path)

@@ -57,7 +57,6 @@ def int8_convolutions(graph: Graph, inputs: Sizes, pictures: NDArray[np.uint8]) 
     The float ones are one stretch that begins with the network: one between others would be made
     int8 by ONNX Runtime itself, with one scale for all channels.
     """
-    exact = _means(graph, inputs, pictures)
     chosen = graph.of("Conv")[FLOAT:]
     ends = {node.output[0]: _end(graph, node) for node in chosen}
     ranges = _ranges(graph, inputs, pictures, {*ends.values(), *(node.input[0] for node in chosen)})
@@ -78,9 +77,27 @@ def int8_convolutions(graph: Graph, inputs: Sizes, pictures: NDArray[np.uint8]) 
             *_rounding(graph, f"{end}_exact", end, ranges[end]),
         )
         rounded[end] = end
-    # Choice: the mean of what rounding does to the joints is taken off. It is more than half of it
-    # for those of the world, which small errors of the features move most.
-    for name, mean in _means(graph, inputs, pictures).items():
+
+
+def mean_joints(graph: Graph, inputs: Sizes, pictures: NDArray[np.uint8]) -> Mapping[str, Any]:
+    """The mean of each output that is joints."""
+    sizes: Sizes = {name: ["N", 63] for name in ("landmarks", "world_landmarks")}
+    batches = zip(*_run(graph, inputs, sizes, pictures), strict=True)
+    return {
+        name: np.concatenate(values).mean(axis=0)
+        for name, values in zip(sizes, batches, strict=True)
+    }
+
+
+def correct_joints(
+    graph: Graph, inputs: Sizes, pictures: NDArray[np.uint8], exact: Mapping[str, Any]
+) -> None:
+    """Makes the means of the joints ``exact`` again, those of before int8.
+
+    They are more than half of what rounding does to the joints of the world, which small errors
+    of the features move most.
+    """
+    for name, mean in mean_joints(graph, inputs, pictures).items():
         bias = graph.maker(name).input[2]
         graph.weights[bias] = graph.weights[bias] + (exact[name] - mean).astype(np.float32)
 
@@ -90,16 +107,6 @@ def _end(graph: Graph, node: Any) -> str:
     clipped = len(users) == 1 and users[0].op_type == "Clip"
     end: str = (users[0] if clipped else node).output[0]
     return end
-
-
-def _means(graph: Graph, inputs: Sizes, pictures: NDArray[np.uint8]) -> Mapping[str, Any]:
-    """The mean of each output that is joints."""
-    sizes: Sizes = {name: ["N", 63] for name in ("landmarks", "world_landmarks")}
-    batches = list(_run(graph, inputs, sizes, pictures))
-    return {
-        name: np.concatenate(values).mean(0)
-        for name, values in zip(sizes, zip(*batches, strict=True), strict=True)
-    }
 
 
 def _ranges(

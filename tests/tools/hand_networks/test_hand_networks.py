@@ -14,7 +14,13 @@ import pytest
 from chereme.errors import InputError
 from tools.hand_networks.__main__ import SOURCES, _as_convolutions, _in_halves, main, read_sources
 from tools.hand_networks.graph import Graph, Sizes
-from tools.hand_networks.int8 import FLOAT, int8_convolutions, read_pictures
+from tools.hand_networks.int8 import (
+    FLOAT,
+    correct_joints,
+    int8_convolutions,
+    mean_joints,
+    read_pictures,
+)
 
 pytest.importorskip("onnx")
 ort = pytest.importorskip("onnxruntime")
@@ -98,6 +104,31 @@ def test_int8_is_near_to_float_and_has_no_pair_that_saturates() -> None:
     whole = network.weights[f"conv_{FLOAT}.weights_whole"].reshape(4, 2, 2).astype(int)
     assert np.abs(whole.sum(axis=2)).max() <= 128
     assert np.abs(run(network, inputs, outputs, feed) - expected).max() < 0.05 * expected.max()
+
+
+def test_the_means_of_the_joints_are_those_of_before() -> None:
+    weights = {f"w{k}": RANDOM.normal(size=(3, 63)) for k in (0, 1)}
+    weights |= {f"b{k}": RANDOM.normal(size=63) for k in (0, 1)}
+    network = graph(
+        ("Transpose", ["regions"], ["planes"], {"perm": [0, 3, 1, 2]}),
+        ("Cast", ["planes"], ["values"], {"to": 1}),
+        ("AffineGrid", ["places", "size"], ["grid"], {}),
+        ("GridSample", ["values", "grid"], ["square"], {"padding_mode": "border"}),
+        ("GlobalAveragePool", ["square"], ["pooled"], {}),
+        ("Flatten", ["pooled"], ["vector"], {}),
+        ("Gemm", ["vector", "w0", "b0"], ["landmarks"], {}),
+        ("Gemm", ["vector", "w1", "b1"], ["world_landmarks"], {}),
+        **weights,
+    )
+    network.weights["size"] = np.array([20, 3, 224, 224])
+    inputs: Sizes = {"regions": ["N", 224, 224, 3], "places": ["N", 2, 3]}
+    pictures = RANDOM.integers(0, 255, (20, 224, 224, 3)).astype(np.uint8)
+    exact = mean_joints(network, inputs, pictures)
+    for name in ("b0", "b1"):
+        network.weights[name] = network.weights[name] + np.float32(0.5)
+    correct_joints(network, inputs, pictures, exact)
+    for name, mean in mean_joints(network, inputs, pictures).items():
+        np.testing.assert_allclose(mean, exact[name], atol=1e-3)
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:
