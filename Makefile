@@ -1,4 +1,4 @@
-# Needs make and Python 3.11 or 3.12 with venv, and nothing else.
+# Needs make and Python 3.11 to 3.14 with venv, and nothing else.
 #   make demo   make .venv, install chereme, read the example
 #   make test   the same with all extras, and run the tests
 #   make lint   format, types, and import layers
@@ -6,8 +6,8 @@
 
 # Says yes if it is run by a Python that chereme can be installed with.
 SUITS := import sys, venv, ensurepip; \
-	print("yes" if (3, 11) <= sys.version_info[:2] < (3, 13) else "no")
-PYTHON ?= $(shell for name in python3.11 python3.12 python3; do \
+	print("yes" if (3, 11) <= sys.version_info[:2] < (3, 15) else "no")
+PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3.14 python3; do \
 	$$name -c '$(SUITS)' 2>/dev/null | grep -q yes && echo $$name && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
@@ -42,7 +42,7 @@ clean:
 # A folder that is made here and not finished, for whatever reason, is taken away.
 $(VENV)/.created:
 	$(if $(filter yes,$(shell { $(PYTHON) -c '$(SUITS)'; } 2>/dev/null)),,$(error chereme needs \
-		Python 3.11 or 3.12 with the module venv: make PYTHON=/path/to/python3.12 demo))
+		Python 3.11 to 3.14 with the module venv: make PYTHON=/path/to/python3.12 demo))
 	@made=$$(test -e $(VENV) || echo $(VENV)); \
 	trap 'rm -rf $$made; exit 1' HUP INT TERM; \
 	$(PYTHON) -m venv $(VENV) || { rm -rf $$made; exit 1; }

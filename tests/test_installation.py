@@ -120,6 +120,7 @@ def test_the_wheel_carries_recipes_and_weights(
     recipes = {str(p.relative_to(ROOT)) for p in (ROOT / "configs").rglob("*") if p.is_file()}
     assert {f"chereme/{name}" for name in recipes} <= set(names)
     assert "chereme/weights/fingerspelling/encoder.onnx" in names
+    assert "chereme/recognition/font/DejaVuSans-Bold.ttf" in names
     assert "chereme/py.typed" in names
     assert {name.split("/")[0] for name in names} == {"chereme", "chereme-0.1.0.dist-info"}
     # Where there is no clone, the recipes are looked for in the package.
@@ -131,8 +132,8 @@ def test_the_wheel_carries_recipes_and_weights(
 
 
 def test_the_versions_of_python_are_told_alike() -> None:
-    assert PROJECT["requires-python"] == ">=3.11,<3.13"
+    assert PROJECT["requires-python"] == ">=3.11,<3.15"
     versions = [line.rpartition(" ")[2] for line in PROJECT["classifiers"] if "Python :: " in line]
-    assert versions == ["3.11", "3.12"]
-    assert "(3, 11) <= sys.version_info[:2] < (3, 13)" in (ROOT / "Makefile").read_text()
-    assert "Python 3.11 or 3.12" in (ROOT / "README.md").read_text()
+    assert versions == ["3.11", "3.12", "3.13", "3.14"]
+    assert "(3, 11) <= sys.version_info[:2] < (3, 15)" in (ROOT / "Makefile").read_text()
+    assert "Python 3.11 to 3.14" in (ROOT / "README.md").read_text()

@@ -54,17 +54,17 @@ def make(clone: Path, python: str | Path) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     "line",
     [
-        "import sys; sys.version_info = (3, 13, 0, 'final', 0)",
+        "import sys; sys.version_info = (3, 15, 0, 'final', 0)",
         "import sys; sys.version_info = (3, 10, 9, 'final', 0)",
         "import sys; sys.modules['ensurepip'] = None",  # as of Debian without python3-venv
         "this is no Python",
     ],
-    ids=["3.13", "3.10", "no venv", "broken"],
+    ids=["3.15", "3.10", "no venv", "broken"],
 )
 def test_a_python_that_does_not_do(clone: Path, line: str) -> None:
     done = make(clone, python(clone, CHANGED.format(python=sys.executable, line=line)))
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
-    assert "chereme needs Python 3.11 or 3.12" in done.stderr
+    assert "chereme needs Python 3.11 to 3.14" in done.stderr
     assert not (clone / ".venv").exists()
 
 
@@ -72,7 +72,7 @@ def test_a_python_that_does_not_do(clone: Path, line: str) -> None:
 def test_no_python_at_all(clone: Path, program: str) -> None:
     done = make(clone, program)
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
-    assert "chereme needs Python 3.11 or 3.12" in done.stderr
+    assert "chereme needs Python 3.11 to 3.14" in done.stderr
     assert not (clone / ".venv").exists()
 
 

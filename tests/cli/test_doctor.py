@@ -54,7 +54,7 @@ def test_a_video_library_of_another_version(monkeypatch: pytest.MonkeyPatch, bre
     line = complaint(doctor())
     assert f"av {av.__version__} did not" in line
     assert "pip install --force-reinstall" in line
-    assert "'av>=18,<20'" in line
+    assert "'av>=18,<19'" in line
 
 
 def test_a_detector_that_finds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

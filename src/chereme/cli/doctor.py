@@ -22,7 +22,6 @@ from chereme.errors import CheremeError, MissingDependencyError
 LIBRARIES = {
     "numpy": "numpy",
     "av": "av",
-    "opencv-contrib-python": "cv2",
     "onnxruntime": "onnxruntime",
     "rapidfuzz": "rapidfuzz",
     "pose-format": "pose_format",
@@ -31,7 +30,15 @@ LIBRARIES = {
     "rich": "rich",
 }
 EXAMPLE = [(480, 640, 3)] * 25  # the shapes of the pictures of the film that is tried
-TRAINING = ("torch", "lightning", "jsonargparse", "safetensors", "onnx", "onnxscript")
+TRAINING = (
+    "torch",
+    "lightning",
+    "jsonargparse",
+    "safetensors",
+    "onnx",
+    "onnxscript",
+    "opencv-python-headless",
+)
 
 
 def doctor() -> None:

@@ -22,7 +22,7 @@ from chereme.recognition.hand_landmarks import Progress
 from chereme.recognition.tasks import TASKS
 from chereme.types import Transcript
 
-LIBRARIES = ("numpy", "av", "onnxruntime")
+LIBRARIES = ("numpy", "av", "pillow", "onnxruntime")
 LISTED = 5  # names in a line for people, and alternatives of an item in the file of predictions
 SHOWN = 10  # of what was taken for something else, in the table for people
 
