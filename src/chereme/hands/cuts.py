@@ -49,4 +49,5 @@ def _cells(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     columns = np.arange(COLUMNS * SAMPLES) * width // (COLUMNS * SAMPLES)
     sampled = image.take(rows, axis=0).take(columns, axis=1).reshape(ROWS, SAMPLES, -1, 3)
     sums = sampled.sum(axis=1, dtype=np.uint16).reshape(ROWS, COLUMNS, SAMPLES, 3).sum(axis=2)
-    return sums.astype(np.float32) / SAMPLES**2
+    means: NDArray[np.float32] = sums.astype(np.float32) / SAMPLES**2
+    return means

@@ -75,7 +75,7 @@ class View:
 
     def enlarges(self, image: NDArray[np.uint8]) -> bool:
         """True if the view's longer side is shorter than that of ``image``."""
-        return max(self.right - self.left, self.bottom - self.top) < max(image.shape[:2])
+        return bool(max(self.right - self.left, self.bottom - self.top) < max(image.shape[:2]))
 
     def holds(self, points: NDArray[np.floating], image: NDArray[np.uint8], margin: float) -> bool:
         """True unless ``points (N, 2)`` come within ``margin`` pixels of an edge behind which the

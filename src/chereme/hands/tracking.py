@@ -39,8 +39,8 @@ AWAY = 10.0  # seconds after which a hand that comes back is voted on anew
 # No hand goes beyond MAX_REACH between two frames: of what is there at once the film was cut.
 AT_ONCE = 0.1
 SURE_FRACTION = 0.8  # of the vote: hands that are sure to be of a side share no column with others
-# What the detector takes for a hand and is none, an ear mostly, has no side: its label flips, with low
-# scores. Measured mean scores: hands 0.95 and more, ears 0.68.
+# What the detector takes for a hand and is none, an ear mostly, has no side: its label flips, with
+# low scores. Measured mean scores: hands 0.95 and more, ears 0.68.
 NO_SIDE_SCORE = 0.75
 NO_SIDE_FRACTION = 0.75
 
