@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from chereme.errors import UsageError
 from chereme.hands.crop import crop, hand_box
-from chereme.hands.normalise import nearest
+from chereme.hands.normalise import nearest, sample_times
 from chereme.hands.signing import bridge_gaps, hand_tracks
 from chereme.hands.turns import Turn
 from chereme.recognition.bundle import Bundle
@@ -113,40 +113,23 @@ class CropFeatures:
 
         Each is that of the nearest frame, zero where the hand is absent in it.
         """
-        at = moments(segment, self.times, self.rate)
+        at = sample_times(segment.timestamps, self.rate)
         rows = self.rows[nearest(self.times, at), int(segment.mirrored)]
         present = segment.present[nearest(segment.timestamps, at)] & (rows >= 0)
         features = np.where(present[:, None], self.features[rows], np.float32(0))
         return features, at
 
 
-def moments(segment: HandTrack, times: FloatArray, rate: float) -> FloatArray:
-    """The seconds at which a reading at ``rate`` looks at a segment, one at least.
-
-    They are counted from the first of all frames, at ``times (T,)``, so that which frames are
-    looked at does not depend on where a segment begins.
-    """
-    first, last = segment.timestamps[0], segment.timestamps[-1]
-    low, high = ((float(end) - float(times[0])) * rate for end in (first, last))
-    numbers = np.arange(np.ceil(low - 1e-6), np.floor(high + 1e-6) + 1)
-    if not len(numbers):
-        numbers = np.array([np.round(low)])
-    at: FloatArray = np.clip(times[0] + numbers / rate, first, last)
-    return at
-
-
 def frames_to_encode(
-    times: FloatArray, segments: Sequence[HandTrack], rate: float
+    times: FloatArray, segments: Iterable[HandTrack], rate: float
 ) -> NDArray[np.bool_]:
     """``(T, 2)``: which of the frames at ``times`` a reading of ``segments`` at ``rate`` looks at,
-    as seen and flipped; one at least."""
+    as seen and flipped."""
     wanted = np.zeros((len(times), 2), bool)
     for segment in segments:
-        at = moments(segment, times, rate)
+        at = sample_times(segment.timestamps, rate)
         present = segment.present[nearest(segment.timestamps, at)]
         wanted[nearest(times, at[present]), int(segment.mirrored)] = True
-    if not wanted.any():  # a segment begins seen
-        wanted[nearest(times, segments[0].timestamps[0]), int(segments[0].mirrored)] = True
     return wanted
 
 

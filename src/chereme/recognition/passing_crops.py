@@ -14,7 +14,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from math import ceil
+from math import floor
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -75,11 +75,13 @@ class _Picture(NamedTuple):
 _Cutting = tuple[_Picture, FloatArray, bool]  # a box in it, and whether the crop is flipped
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Followed:
-    """A hand, and its pictures in frames whose boxes are not known yet."""
+    """A hand, the seconds at which it was seen first after it was away, and its pictures in frames
+    whose boxes are not known yet."""
 
     fragment: Fragment
+    began: float
     pictures: dict[int, _Picture] = field(default_factory=dict)
 
 
@@ -99,6 +101,7 @@ class PassingCrops:
         assert preprocessing.crop is not None  # the config of a model that reads crops has it
         self._bundle, self._hand, self._mirrored, self._stages = bundle, hand, mirrored, stages
         self._rate, self._crop = preprocessing.rate, preprocessing.crop
+        self._segmentation = bundle.config.segmentation
         self._reach = 3 * preprocessing.crop.smoothing + 1e-6
         self._times: Sequence[float] = ()
         self._size = (0, 0)
@@ -129,15 +132,16 @@ class PassingCrops:
         image = frame.image[:, ::-1] if self._mirrored else frame.image
         self._times, self._size = tracker.timestamps, (image.shape[1], image.shape[0])
         index = len(self._times) - 1
-        if index and not self._is_sample(index - 1):
-            for followed in self._followed.values():
-                if index - 1 in followed.pictures:
-                    self._take(followed, index - 1)
+        for followed in self._followed.values():
+            if index - 1 in followed.pictures and not self._is_sample(index - 1, followed.began):
+                self._take(followed, index - 1)
         self._live = {id(fragment) for fragment in tracker.live}
-        bridge = self._bundle.config.segmentation.bridge
         for fragment in tracker.live:
-            followed = self._followed.setdefault(id(fragment), _Followed(fragment))
-            if frame.timestamp - fragment.times[-1] <= bridge:
+            new = _Followed(fragment, frame.timestamp)
+            followed = self._followed.setdefault(id(fragment), new)
+            if self._came_back(fragment):
+                followed.began = frame.timestamp
+            if frame.timestamp - fragment.times[-1] <= self._segmentation.bridge:
                 self._keep(followed, index, image)
         if frame.timestamp >= self._due:
             self._due = frame.timestamp + EVERY
@@ -161,14 +165,23 @@ class PassingCrops:
                     rows[frame, flip] = row
         return rows
 
-    def _is_sample(self, index: int) -> bool:
-        """Whether a reading at the model's rate looks at a frame, whose next one is known."""
-        times = self._times
-        before = (times[index - 1] + times[index]) / 2 if index else -np.inf
-        after = (times[index] + times[index + 1]) / 2
-        number = ceil((max(before, times[0]) - times[0]) * self._rate)
-        moments = (times[0] + max(k, 0) / self._rate for k in (number - 1, number, number + 1))
-        return any(before < moment <= after for moment in moments)
+    def _came_back(self, fragment: Fragment) -> bool:
+        """Whether a hand is seen again after a gap that ends a segment."""
+        before, last = fragment.times[-2:] if len(fragment.times) > 1 else (np.inf, np.inf)
+        return last == self._times[-1] and self._is_long(last - before, self._times[-100:])
+
+    def _is_long(self, gap: float, times: Sequence[float] | FloatArray) -> bool:
+        longest = self._segmentation.max_gap
+        return gap > longest and gap - usual_step(np.asarray(times)) > longest + 1e-6
+
+    def _is_sample(self, index: int, began: float) -> bool:
+        """Whether a reading at the model's rate of a hand that ``began`` to be seen looks at a
+        frame, whose next one is known."""
+        before, time, after = (self._times[max(i, 0)] for i in (index - 1, index, index + 1))
+        first, last = (before + time) / 2, (time + after) / 2
+        number = floor((last - began) * self._rate + 0.5)
+        moments = (began + k / self._rate for k in range(max(number - 2, 0), number + 1))
+        return any(first < moment <= last for moment in moments) or time == began
 
     def _keep(self, followed: _Followed, index: int, image: NDArray[np.uint8]) -> None:
         points = followed.fragment.landmarks[-1][:, :2].astype(np.float64)
@@ -227,20 +240,16 @@ class PassingCrops:
 
     def _known_until(self, fragment: Fragment, track: HandTrack) -> float:
         """The time up to which the boxes of a hand will not change."""
-        now, seen = self._times[-1], fragment.times[-1]
-        away = now - seen - usual_step(track.timestamps)
-        has_left = id(fragment) not in self._live
-        if now > seen + self._reach and (
-            has_left or away > self._bundle.config.segmentation.max_gap + 1e-6
-        ):
-            return np.inf
-        return seen - self._reach
+        seen = fragment.times[-1]
+        away = self._times[-1] - seen
+        has_left = id(fragment) not in self._live or self._is_long(away, track.timestamps)
+        return np.inf if has_left and away > self._reach else seen - self._reach
 
     def _lately(self, followed: _Followed) -> HandTrack:
         """What the boxes of the pictures depend on."""
         oldest = self._times[min(followed.pictures)]
-        gap = self._bundle.config.segmentation.max_gap
-        return self._track(followed.fragment, oldest - 2 * self._reach - gap - 0.2)
+        since = oldest - 2 * self._reach - self._segmentation.max_gap - 0.2
+        return self._track(followed.fragment, since)
 
     def _track(self, fragment: Fragment, since: float) -> HandTrack:
         """A hand from the time ``since`` on, as seen."""
