@@ -125,6 +125,7 @@ class TeacherName(Enum):
     """Whose vectors can go with the clips."""
 
     landmarks = "landmarks"
+    hand_network = "hand_network"
     synthetic = "synthetic"
     hamer = "hamer"
     hamer_vit = "hamer-vit"

@@ -175,7 +175,8 @@ def taught(clip: TrackedClip, teachers: Sequence[Teacher]) -> Sample:
     if not teachers:
         return clip.sample
     # The pictures that the student will see, losses of JPEG included.
-    seen = Clip(clip.sample.id, clip.sample.crops, clip.track, clip.recording, clip.truth)
+    sample = clip.sample
+    seen = Clip(sample.id, sample.crops, clip.track, clip.recording, clip.truth, sample.landmarks)
     found = {teacher.name: teacher.embed_clip(seen) for teacher in teachers}
     return replace(
         clip.sample,

@@ -1,10 +1,10 @@
 """Teachers: frozen models, or their stored output, whose vectors a student learns to predict.
 
-A teacher turns each picture of a clip into a vector. `chereme.teachers.hamer` computes them from
-the pictures, `chereme.teachers.landmarks` from the joints that were found in them;
-`chereme.teachers.synthetic` takes them from the truth about rendered hands, and
-`chereme.teachers.precomputed` reads what another program computed. All follow `Teacher`, so what
-makes or reads shards needs not know which it has.
+A teacher turns each picture of a clip into a vector. `chereme.teachers.hamer` and
+`chereme.teachers.hand_network` compute them from the pictures, `chereme.teachers.landmarks` from
+the joints that were found in them; `chereme.teachers.synthetic` takes them from the truth about
+rendered hands, and `chereme.teachers.precomputed` reads what another program computed. All follow
+`Teacher`, so what makes or reads shards needs not know which it has.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ class Clip:
     mirrored as the crops are; teachers of pictures do without. A frame in which it was not seen
     has a black crop, and its vectors mean nothing. ``truth`` is known of hands that were rendered:
     see `chereme.teachers.synthetic`; None where it lies in a file beside the recording.
+    ``landmarks (T, 21, 3)``: of the hand, in pixels of the crops, NaN where it was not seen.
     """
 
     id: str
@@ -36,6 +37,7 @@ class Clip:
     track: HandTrack | None = None
     recording: Path | None = None
     truth: Mapping[str, FloatArray] | None = None
+    landmarks: FloatArray | None = None
 
 
 class ClipEmbeddings(NamedTuple):

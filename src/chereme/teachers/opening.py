@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from chereme.errors import UsageError
 from chereme.teachers import Teacher
+from chereme.teachers.hand_network import HandNetworkTeacher
 from chereme.teachers.landmarks import LandmarkTeacher
 from chereme.teachers.precomputed import PrecomputedTeacher
 
 if TYPE_CHECKING:
     from chereme.teachers.hamer import Level
 
-TEACHERS = ("hamer", "hamer-vit", "landmarks", "synthetic", "precomputed")
+TEACHERS = ("hamer", "hamer-vit", "hand_network", "landmarks", "synthetic", "precomputed")
 
 
 def open_teachers(
@@ -39,6 +40,8 @@ def open_teachers(
     for name in dict.fromkeys(names):
         if name == "landmarks":
             teachers.append(LandmarkTeacher())
+        elif name == "hand_network":
+            teachers.append(HandNetworkTeacher())
         elif name == "synthetic":
             from chereme.teachers.synthetic import SyntheticTeacher
 
