@@ -1,6 +1,7 @@
-"""Letters read where nobody spells, and letters lost where somebody does.
+"""Letters read where nobody spells, letters lost where somebody does, and recordings on their side.
 
-    python benchmarks/inventions.py --root ../shared/data
+    python benchmarks/inventions.py letters --root ../shared/data
+    python benchmarks/inventions.py sides --root ../shared/data
 
 Rooms, objects and faces without hands, as photographs and as films by a hand that shakes, real
 signs, two-handed alphabets and idle hands must give no letters, or a warning that this is unlikely
@@ -9,30 +10,40 @@ letters held by others and real recordings of spelling must lose none and raise 
 line a collection: letters a minute before and after judgement (``recognition.plausibility``),
 correct letters lost by it, and the share of the clips with letters that a warning marks. People
 whose clips the thresholds were chosen on stand on lines of their own.
+
+``sides``: what becomes of recordings that stand upright, and of such as lie on their side. The
+words on video are turned as pictures and their hands found anew; of the others, and of composed
+words, the landmarks are turned, and judged as if they came from pictures.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import chain
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import chain, product
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 from jsonargparse import auto_cli
-from recordings import Clip, empty, held, real, signs, spelled
+from recordings import Clip, empty, held, real, signs, spelled, words
 from results import markdown
 
 import chereme
+from chereme.hands.signing import signing_hand
 from chereme.metrics import edit_counts
 from chereme.recognition import fingerspelling, plausibility
 from chereme.recognition.ctc_letters import Segment
-from chereme.types import Token, Transcript
+from chereme.recognition.hand_landmarks import detect_hands, turned
+from chereme.recognition.orientation import is_turned, likely_turn, may_be_turned
+from chereme.types import Landmarks, Token, Transcript
 
 CHOSEN = (
     *("traduttore alex", "traduttore danial", "libras", "hawkcodesz", "t32rahman"),
     *("meyyappan", "longhongvo23", "hackmit", "lolzorus"),
 )
+SIDES = (90, 180, 270)
+VERDICTS = ("turned upright", "turned wrongly", "warned about", "neither")
 Read = tuple[Clip, list[Token], Transcript]  # letters before judgement, and what is read with it
 
 
@@ -63,13 +74,13 @@ def line(name: str, rows: list[Read]) -> list[str]:
     return [name, str(len(rows)), *rates, lost, f"{warned} of {len(spoken)}"]
 
 
-def main(root: Path, model: str = "fingerspelling", each: int = 10) -> None:
+def letters(root: Path, model: str = "fingerspelling", each: int = 10) -> None:
     """Args:
     each: composed words a person, and rooms.
     """
     recognizer = chereme.load(model, rotate=0)
     groups: dict[str, list[Read]] = {}
-    clips = (empty(each), real(root), signs(root), held(root), spelled(root, each))
+    clips = (empty(root, each), real(root), signs(root), held(root), spelled(root, each))
     for clip in chain(*clips):
         chosen = clip.person in CHOSEN and clip.group in ("signs", "held letters", "composed")
         name = clip.group + (" (chosen on)" if chosen else "")
@@ -78,5 +89,43 @@ def main(root: Path, model: str = "fingerspelling", each: int = 10) -> None:
     print(markdown(head, [line(name, rows) for name, rows in groups.items()]))
 
 
+def verdict(recognizer: Any, landmarks: Landmarks, needed: int) -> str:
+    """What the recogniser makes of them, which ``needed`` degrees clockwise would set upright."""
+    degrees = likely_turn(signing_hand(landmarks))
+    if not degrees:
+        return "neither"
+    as_it_is = recognizer.recognize(landmarks).tokens
+    when_turned = recognizer.recognize(turned(landmarks, degrees)).tokens
+    if is_turned(as_it_is, when_turned):
+        return "turned upright" if degrees == needed else "turned wrongly"
+    return "warned about" if may_be_turned(as_it_is, when_turned) else "neither"
+
+
+def recordings(root: Path, each: int) -> Iterator[tuple[str, Landmarks, int]]:
+    """Group, landmarks, and the degrees that would set them upright."""
+    for clip in chain(real(root), signs(root), held(root), spelled(root, each)):
+        yield f"{clip.group}, upright", clip.landmarks, 0
+    for path, side in product(words(root), SIDES):
+        found = detect_hands(path, rotate=side).landmarks
+        yield "words on video, on their side", found, 360 - side
+    for clip, side in product(spelled(root, each), SIDES):
+        if clip.group == "composed":
+            yield "composed, on their side", turned(clip.landmarks, side), 360 - side
+
+
+def sides(root: Path, each: int = 10) -> None:
+    """Args:
+    each: composed words a person.
+    """
+    recognizer, counts = chereme.load(rotate=0), dict[str, Counter[str]]()
+    for group, landmarks, needed in recordings(root, each):
+        counts.setdefault(group, Counter())[verdict(recognizer, landmarks, needed)] += 1
+    lines = [
+        [group, str(count.total()), *(str(count[name]) for name in VERDICTS)]
+        for group, count in counts.items()
+    ]
+    print(markdown(("", "recordings", *VERDICTS), lines))
+
+
 if __name__ == "__main__":
-    auto_cli(main, as_positional=False)
+    auto_cli([letters, sides], as_positional=False)

@@ -8,15 +8,16 @@ from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 
+from chereme._imports import find
 from chereme.datasets.exemplars import Exemplars
 from chereme.datasets.words import Shares, TextSampler
 from chereme.formats.poses import read_landmarks
-from chereme.hands.detector import MediaPipeDetector
+from chereme.hands.detector import DETECTORS
 from chereme.hands.skeleton import mirror
 from chereme.hands.tracking import track_hands
 from chereme.recognition.hand_landmarks import detect_hands
@@ -24,7 +25,9 @@ from chereme.synthesis import Speller, to_landmarks
 from chereme.synthesis.rendering import clutter
 from chereme.synthesis.rendering.film import srgb_encode
 from chereme.types import Frame, Landmarks
+from chereme.video import open_video
 
+EXAMPLE = Path(__file__).parents[1] / "examples" / "hello.mp4"
 RATE = 20.0  # frames a second of webcam recordings that state none
 WORDS = Shares(0.5, 0.15, 0.15, 0.15, 0.05, 0.0, 0.0)
 # Pictures of the package scikit-image that show no hand.
@@ -34,7 +37,27 @@ PICTURES = (
     *("hubble_deep_field.jpg", "ihc.png", "logo.png", "moon.png", "motorcycle_left.png"),
     *("page.png", "phantom.png", "retina.jpg", "rocket.jpg", "text.png"),
 )
+# Parts that show no hand, of photographs and of first frames: left, top, right, bottom.
+PARTS = {
+    "formats/photos/call_0413d5c5.jpg": [(0, 0, 0.6, 0.85)],
+    "formats/photos/four_06aa70cc.jpg": [(0, 0, 0.6, 0.55)],
+    "formats/photos/four_116292ef.jpg": [(0.41, 0, 1, 0.75)],
+    "formats/photos/none_00af1db1.jpg": [(0, 0, 0.53, 0.45), (0, 0.5, 1, 1)],
+    "formats/photos/none_0a272153.jpg": [(0, 0, 1, 0.45), (0.47, 0, 1, 1)],
+    "formats/photos/rock_026fd791.jpg": [(0.32, 0, 1, 0.7)],
+    "formats/photos/rock_10eacf4b.jpg": [(0.33, 0, 1, 0.6), (0, 0, 1, 0.37)],
+    "formats/video/pose_test_video.mp4": [(0, 0, 1, 0.62), (0.2, 0.2, 0.8, 0.6)],
+    **{
+        f"fingerspelling_dev/video/{word}.mp4": [(0.2, 0, 0.8, 0.85), (0.38, 0.05, 0.62, 0.45)]
+        for word in ("am", "an", "be", "of", "so")
+    },
+}
 FILM_RATE, FILM_FRAMES, FILM_SIZE = 24.0, 48, (480, 360)  # width, height
+
+
+def detector(**options: bool | int) -> Any:
+    """The hand detector that is used unless another is named."""
+    return find(next(iter(DETECTORS.values())))(**options)
 
 
 @dataclass(frozen=True)
@@ -154,19 +177,59 @@ def real(root: Path) -> Iterator[Clip]:
             yield Clip(group, path.stem[:5], "", detect_hands(path).landmarks)
 
 
-def empty(rooms: int) -> Iterator[Clip]:
-    """Photographs without hands and rooms drawn by chance: each as a still and as a film."""
-    import matplotlib
+def handless(root: Path, rooms: int) -> Iterator[tuple[str, str, np.ndarray]]:
+    """Pictures that show no hand, and of what kind each is: photographs and drawings; people, in
+    photographs and on film; small faces, enlarged; rooms and patterns drawn by chance."""
     import skimage
 
-    files = [Path(skimage.__file__).parent / "data" / name for name in PICTURES]
-    files.append(Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg")
-    pictures = {path.name: np.ascontiguousarray(cv2.imread(str(path))[..., ::-1]) for path in files}
+    stored = Path(skimage.__file__).parent / "data"
+    for name in PICTURES:
+        yield "objects", name, np.ascontiguousarray(cv2.imread(str(stored / name))[..., ::-1])
+    for name, parts in PARTS.items():
+        with open_video(root / name) as reader:
+            image = next(iter(reader)).image
+        size = np.array(image.shape[1::-1] * 2)
+        for number, part in enumerate(parts):
+            left, top, right, bottom = (np.array(part) * size).astype(int)
+            for take in range(3):  # each is filmed in another way
+                shown = np.ascontiguousarray(image[top:bottom, left:right])
+                yield "people", f"{name} {number}, take {take}", shown
+    for number, face in enumerate(np.load(stored / "lfw_subset.npy")[:100:4]):
+        grey = cv2.resize((255 * face).astype(np.uint8), (400, 400), interpolation=cv2.INTER_CUBIC)
+        yield "small faces", f"face {number}", np.repeat(grey[..., None], 3, axis=2)
     for number in range(rooms):
         room = clutter(np.random.default_rng(number), 800, 600)
-        pictures[f"room {number}"] = (255 * srgb_encode(np.clip(room, 0, 1))).astype(np.uint8)
-    with MediaPipeDetector(still=True) as stills, MediaPipeDetector() as films:
-        for number, (name, picture) in enumerate(pictures.items()):
+        picture = (255 * srgb_encode(np.clip(room, 0, 1))).astype(np.uint8)
+        yield "rooms", f"room {number}", picture
+    for number in range(20):
+        yield "patterns", f"pattern {number}", pattern(number, np.random.default_rng(number))
+
+
+def pattern(number: int, rng: np.random.Generator) -> np.ndarray:
+    """Black, white, one colour, noise, a ramp, stripes, or shapes of the colours of skin."""
+    y, x = np.mgrid[:480, :640, np.newaxis][:2]
+    wave = np.sin((x * rng.normal() + y * rng.normal()) / rng.uniform(2, 40))
+    shapes = np.full((480, 640, 3), rng.uniform(0, 255, 3))
+    for _ in range(12):
+        centre, axes = rng.integers(0, (640, 480)).tolist(), rng.integers(8, 90, 2).tolist()
+        skin = np.array([224, 172, 140]) * rng.uniform(0.3, 1.1)
+        cv2.ellipse(shapes, centre, axes, rng.uniform(0, 180), 0, 360, skin.tolist(), -1)
+    kinds = (0 * shapes, 255, rng.uniform(0, 255, 3), rng.normal(128, 60, shapes.shape))
+    kinds += (rng.normal(128, 60, (480, 640, 1)), x / 3 + y / 9, 128 + 120 * wave, 255 * (wave > 0))
+    kinds += (shapes, cv2.GaussianBlur(shapes, (0, 0), 6))
+    picture = np.broadcast_to(kinds[number % len(kinds)], shapes.shape)
+    return np.clip(picture, 0, 255).astype(np.uint8)
+
+
+def words(root: Path) -> list[Path]:
+    """Real spelling on video."""
+    return [EXAMPLE, *sorted((root / "fingerspelling_dev" / "video").glob("*.mp4"))]
+
+
+def empty(root: Path, rooms: int) -> Iterator[Clip]:
+    """Pictures without hands: each as a still and as a film."""
+    with detector(still=True) as stills, detector() as films:
+        for number, (_, name, picture) in enumerate(handless(root, rooms)):
             still = track_hands([Frame(picture, 0.0)], stills)
             yield Clip("no hand in a picture", name, "", still)
             film = filmed(picture, np.random.default_rng(number))

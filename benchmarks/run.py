@@ -35,7 +35,6 @@ def run_all(
     rows: Sequence[str],
     repeats: Sequence[int],
     minutes: float | None,
-    more: Sequence[str] = (),
 ) -> None:
     """Train and score what is not there yet, one repeat of all rows after the other, so that what
     there is can be compared."""
@@ -65,7 +64,7 @@ def run_all(
                 print(f"{about}: not begun, the time is over; the same command goes on with it")
                 return
             try:
-                train([*run.options, *QUIET, *more, *going_on(run, left)])
+                train([*run.options, *QUIET, *going_on(run, left)])
             except CheremeError as error:
                 print(f"{about}: left out: {error}", flush=True)
                 continue
@@ -148,17 +147,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rows", nargs="+", metavar="ROW", help="these alone")
     parser.add_argument("--repeats", nargs="+", type=int, metavar="N", help="these seeds or folds")
     parser.add_argument("--minutes", type=float, help="after which to stop, all runs together")
-    parser.add_argument(
-        "--more",
-        action="append",
-        default=[],
-        metavar="OPTION",
-        help="of chereme train",
-    )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--commands", action="store_true", help="print the runs")
     parser.add_argument("--report", action="store_true", help="run nothing")
-    parser.add_argument("--page", type=Path, help="instead of that of the tables")
     given = parser.parse_args(arguments)
     tables = Tables.load(given.tables)
     names = given.studies or (list(tables.studies) if given.report or given.commands else [])
@@ -177,9 +168,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
             torch.set_num_threads(given.threads)
             repeats = given.repeats or study.repeats.get(study.repeat, [0])
-            run_all(study, rows, repeats, given.minutes, given.more)
+            run_all(study, rows, repeats, given.minutes)
     if not given.commands:
-        report(tables, names, given.page or tables.page)
+        report(tables, names, tables.page)
 
 
 if __name__ == "__main__":

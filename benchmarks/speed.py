@@ -1,9 +1,8 @@
-"""Time and size of networks, and of the hand model.
+"""Time and size of networks.
 
     OMP_NUM_THREADS=1 python benchmarks/speed.py recipes      # of fingerspelling, network alone
     OMP_NUM_THREADS=1 python benchmarks/speed.py signx RUN    # of stage II, a checkpoint of it
     python benchmarks/speed.py fusion --threads 2             # the student against late fusion
-    python benchmarks/speed.py hand_layer --threads 2         # MANO's layer against smplx's
 
 Weights are random, as times do not depend on them. What is compared takes turns, round after round,
 and the quickest round of each counts: the others tell what else the machine was doing. 'ms' is the
@@ -17,7 +16,6 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -226,35 +224,5 @@ def signx(run: Path, rounds: int = 5) -> None:
             print(f"{name}: {took.wall:.2f} ms a frame")
 
 
-def hand_layer(threads: int = 1, rounds: int = 200) -> None:
-    """Ours and smplx's linear blend skinning (pip install smplx: non-commercial, for comparison
-    only) of a random hand of MANO's size, axis-angle poses in single precision. Ours gives 21
-    landmarks too."""
-    from smplx.lbs import lbs
-
-    from chereme.hand_model import HandLayer, HandTemplate
-
-    torch.set_num_threads(threads)
-    rng = np.random.default_rng(0)
-    sizes = {"v_template": (778, 3), "shapedirs": (778, 3, 10), "posedirs": (778, 3, 135)}
-    parts = {name: rng.normal(0, 0.005, shape) for name, shape in sizes.items()}
-    parts |= {"joint_regressor": rng.dirichlet(np.full(778, 0.1), 16)}
-    parts |= {"weights": rng.dirichlet(np.full(16, 0.3), 778)}
-    faces, tips = rng.integers(0, 778, (1538, 3)), {"hamer": (744, 320, 443, 554, 671)}
-    hand = replace(HandTemplate.load("open"), **parts, faces=faces, tips=tips, extras={})
-    layer = HandLayer(hand, flat_hand_mean=True)
-    parts["posedirs"] = hand.posedirs.reshape(-1, 135).T
-    tensors = {name: torch.tensor(part, dtype=torch.float32) for name, part in parts.items()}
-    weights = tensors.pop("weights")
-    others = (*tensors.values(), torch.tensor(hand.parents), weights)
-    for batch in (1, 64, 1024):
-        betas, pose = torch.randn(batch, 10), 0.5 * torch.randn(batch, 48)
-        theirs = partial(lbs, betas, pose, *others)
-        ours = partial(layer, betas, pose[:, 3:], pose[:, :3])
-        torch.testing.assert_close(ours().vertices, theirs()[0], atol=1e-6, rtol=0)
-        spent = measured({"smplx": Work(1, theirs), "chereme": Work(1, ours)}, rounds)
-        print(f"{batch}:", *(f"{name} {took.wall:.3f} ms" for name, took in spent.items()))
-
-
 if __name__ == "__main__":
-    auto_cli([recipes, fusion, signx, hand_layer])
+    auto_cli([recipes, fusion, signx])

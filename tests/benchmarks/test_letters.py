@@ -16,9 +16,9 @@ from chereme.nn.resnet import ResNetEncoder, ResNetEncoderConfig
 from chereme.nn.resnet_weights import load_resnet_weights
 from chereme.text import ASL_LETTERS
 from chereme.training import cli
+from tools import letter_resnet
 
 sys.path.append(str(ROOT / "benchmarks"))
-import letter_resnet
 import run as runner
 from results import cells
 from studies import _study

@@ -1,6 +1,6 @@
 """First weights of the ResNet for the rows of Table 2, where ImageNet's cannot be had.
 
-    python benchmarks/letter_resnet.py --shards '[data/photographs, data/rendered]' \\
+    python tools/letter_resnet.py --shards '[data/photographs, data/rendered]' \\
         --output resnet.safetensors
 
 The paper starts each row from ImageNet's weights. From random ones CTC reads nothing for longer
