@@ -13,7 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,9 +36,6 @@ from chereme.recognition.prefetch import prefetch
 from chereme.recognition.stages import Stages
 from chereme.types import FloatArray, Frame, HandTrack, Landmarks
 
-if TYPE_CHECKING:
-    from chereme.recognition.passing_crops import PassingCrops
-
 BLOCK = 16  # crops given to the encoder at once: bounds its memory, whatever the length
 
 
@@ -47,6 +44,14 @@ class Block(NamedTuple):
 
     crops: NDArray[np.uint8]
     last: int
+
+
+class Passed(Protocol):
+    """What was encoded while the frames passed: ``features``, of which ``rows`` tells whose."""
+
+    features: list[FloatArray]
+
+    def rows(self, wanted: NDArray[np.bool_], boxes: FloatArray) -> NDArray[np.intp]: ...
 
 
 def pictures_of(source: str | Path | Landmarks, config: Config) -> Path:
@@ -176,7 +181,7 @@ def read_crop_features(
     segments: Sequence[HandTrack],
     stages: Stages,
     *,
-    passed: PassingCrops | None = None,
+    passed: Passed | None = None,
     mirrored: bool = False,
     progress: Callable[[], Progress | None] | None = None,
 ) -> CropFeatures:
