@@ -267,6 +267,21 @@ def test_vectors_are_given_if_asked_for(spelling_clip: list[Frame]) -> None:
     np.testing.assert_array_equal(without.landmarks, hand.landmarks)
 
 
+def test_smoothing_calms_a_still_hand_and_changes_nothing_that_is_followed(
+    spelling_clip: list[Frame],
+) -> None:
+    rng = np.random.default_rng(0)
+    still = spelling_clip[0].image.astype(int)
+    frames = [np.clip(still + rng.normal(0, 6, still.shape), 0, 255) for _ in range(16)]
+    seen = {}
+    for smoothing in (False, True):
+        with OnnxHandDetector(max_hands=1, smoothing=smoothing) as detector:
+            hands = [detector.detect(f.astype(np.uint8), i / 30) for i, f in enumerate(frames)]
+        seen[smoothing] = np.array([hand.landmarks for (hand,) in hands])
+    np.testing.assert_array_equal(seen[True][0], seen[False][0])
+    assert seen[True][6:].std(axis=0).mean() < 0.7 * seen[False][6:].std(axis=0).mean()
+
+
 @pytest.mark.parametrize(
     "image",
     [

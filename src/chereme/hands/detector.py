@@ -25,6 +25,7 @@ from chereme.hands.palm import Palm, PalmDetector
 from chereme.hands.rectangle import Rectangle, of_landmarks, of_palm, overlap
 from chereme.hands.search_regions import View
 from chereme.hands.skeleton import KNUCKLES, WRIST, palm_size
+from chereme.hands.smoothing import Smoother
 
 __all__ = ["Detection", "HandDetector", "OnnxHandDetector", "find_detector", "without_duplicates"]
 
@@ -124,7 +125,8 @@ class OnnxHandDetector:
     """Finds and follows hands with the networks in ``chereme.hands.networks``.
 
     ``still`` treats every picture on its own and tries all views on it; at most ``max_hands`` hands
-    per frame; ``vectors``: detections carry theirs. A context manager. One detector may read many
+    per frame; ``vectors``: detections carry theirs; ``smoothing``: their landmarks are without the
+    tremor, for drawing (``chereme.hands.smoothing``). A context manager. One detector may read many
     recordings one after the other: call ``reset`` between. Not for use by several threads at once.
     """
 
@@ -134,6 +136,7 @@ class OnnxHandDetector:
         still: bool = False,
         max_hands: int = 2,
         vectors: bool = False,
+        smoothing: bool = False,
         threads: int | None = 1,
         timing: SearchTiming = SearchTiming(),
     ) -> None:
@@ -142,6 +145,7 @@ class OnnxHandDetector:
         self._still = still
         self._max_hands = max_hands
         self._vectors = vectors
+        self._smoothing = smoothing
         self._timing = timing
         self._palms = PalmDetector(threads)
         self._network = LandmarkNetwork(threads)
@@ -174,6 +178,7 @@ class OnnxHandDetector:
         self._next_look = self._settled = -np.inf
         self._looks = 0
         self._tries = 0
+        self._smoother = Smoother()
         self._cuts = CutFinder()
         self._moving = search_regions.MovingPart()
 
@@ -207,7 +212,11 @@ class OnnxHandDetector:
             self._last, self._last_seen, self._missed = hands, timestamp, 0
         else:
             self._missed += 1
-        return hands
+        return self._smoothed(hands, timestamp) if self._smoothing else hands
+
+    def _smoothed(self, hands: list[Detection], now: float) -> list[Detection]:
+        smooth = self._smoother.smooth([hand.landmarks for hand in hands], now)
+        return [replace(hand, landmarks=it) for hand, it in zip(hands, smooth, strict=True)]
 
     def _follow(self, image: NDArray[np.uint8]) -> list[Detection]:
         """The hands of the last frame that are still there, or where their movement took them."""
