@@ -104,7 +104,7 @@ def test_into_adds_a_tier_of_glosses(folder: Path, model: Path, tmp_path: Path) 
 
 def test_video(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hands = fake_signing.Hands()
-    monkeypatch.setattr("chereme.hands.detector.OnnxHandDetector", lambda still: hands)
+    monkeypatch.setattr("chereme.hands.detector.own_detector", lambda still: hands)
     film = fake_signing.write_film(tmp_path / "film", "JOHN HOUSE")
     result = run("recognize", film, "--model", folder / "video", "--rate", 10)
     assert (result.exit_code, result.stdout) == (0, "JOHN HOUSE\n")

@@ -138,7 +138,7 @@ def test_streams(
 ) -> None:
     hands = fakes.recording(tmp_path / "clip.mp4", "dab")
     monkeypatch.setattr(
-        "chereme.hands.detector.OnnxHandDetector",
+        "chereme.hands.detector.own_detector",
         lambda still: fakes.FakeDetector(hands),
     )
 

@@ -267,6 +267,19 @@ def test_vectors_are_given_if_asked_for(spelling_clip: list[Frame]) -> None:
     np.testing.assert_array_equal(without.landmarks, hand.landmarks)
 
 
+def test_a_refined_still_is_seen_as_in_the_second_frame_of_a_film(
+    spelling_clip: list[Frame],
+) -> None:
+    image = spelling_clip[0].image
+    with OnnxHandDetector(still=True) as once, module.own_detector(True) as twice:
+        (rough,), (hand,) = once.detect(image, 0.0), twice.detect(image, 0.0)
+    with OnnxHandDetector() as film:
+        (first,), (second,) = film.detect(image, 0.0), film.detect(image, 0.1)
+    np.testing.assert_array_equal(rough.landmarks, first.landmarks)
+    np.testing.assert_array_equal(hand.landmarks, second.landmarks)
+    assert not np.array_equal(rough.landmarks, hand.landmarks)
+
+
 def test_smoothing_calms_a_still_hand_and_changes_nothing_that_is_followed(
     spelling_clip: list[Frame],
 ) -> None:

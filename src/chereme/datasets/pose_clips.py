@@ -31,7 +31,6 @@ from chereme.datasets.preparation import (
     Preparation,
     Progress,
     alone_in,
-    make_own_detector,
     prepare_clips,
 )
 from chereme.datasets.shards import UNSPLIT
@@ -40,6 +39,7 @@ from chereme.errors import InputError
 from chereme.formats.manifests import Item
 from chereme.formats.poses import write_landmarks
 from chereme.hands.both import SIDES, both_hands, sign_span
+from chereme.hands.detector import own_detector
 from chereme.recognition.hand_landmarks import MakeDetector, detect_hands, is_landmark_file
 from chereme.types import NUM_JOINTS, FloatArray, Landmarks
 from chereme.video import Limits
@@ -255,7 +255,7 @@ def prepare_poses(
     workers: int = 1,
     engine: Where = "local",
     limits: Limits | None = None,
-    make_detector: MakeDetector = make_own_detector,
+    make_detector: MakeDetector = own_detector,
     progress: Progress | None = None,
 ) -> Preparation:
     """Find both hands in the clips of ``corpus`` and write them to ``folder``.

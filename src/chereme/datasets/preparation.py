@@ -20,7 +20,6 @@ from chereme.datasets.status import MANIFEST, Row, StatusFile
 from chereme.errors import InputError
 from chereme.formats.manifests import Item
 from chereme.formats.outputs import LOCK
-from chereme.hands.detector import OnnxHandDetector
 
 Progress = Callable[[int, int], None]
 """Is called with what is done, and what is to do."""
@@ -61,11 +60,6 @@ class Preparation:
         for name, dim in self.teachers.items():
             lines.append(f"  teacher {name}: {dim} numbers a frame")
         return "\n".join(lines)
-
-
-def make_own_detector(still: bool) -> OnnxHandDetector:
-    """The package's own detector, for a video or a single picture."""
-    return OnnxHandDetector(still=still)
 
 
 def prepare_clips(

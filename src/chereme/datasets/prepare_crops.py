@@ -22,13 +22,13 @@ from chereme.datasets.preparation import (
     Preparation,
     Progress,
     alone_in,
-    make_own_detector,
     prepare_clips,
 )
 from chereme.datasets.shards import LIMIT, SIZE, UNSPLIT, Sample, ShardWriter, clips_in
 from chereme.datasets.status import Row, read_status
 from chereme.errors import InputError, UsageError
 from chereme.formats.manifests import Item
+from chereme.hands.detector import own_detector
 from chereme.recognition.hand_landmarks import MakeDetector
 from chereme.teachers import Clip, Teacher
 from chereme.video import Limits
@@ -48,7 +48,7 @@ def prepare_crops(
     retry: bool = False,
     tar_bytes: int = LIMIT,
     limits: Limits | None = None,
-    make_detector: MakeDetector = make_own_detector,
+    make_detector: MakeDetector = own_detector,
     progress: Progress | None = None,
 ) -> Preparation:
     """Prepare the clips of ``corpus`` in ``folder``, or what is not done of them yet.

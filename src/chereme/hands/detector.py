@@ -27,7 +27,14 @@ from chereme.hands.search_regions import View
 from chereme.hands.skeleton import KNUCKLES, WRIST, palm_size
 from chereme.hands.smoothing import Smoother
 
-__all__ = ["Detection", "HandDetector", "OnnxHandDetector", "find_detector", "without_duplicates"]
+__all__ = [
+    "Detection",
+    "HandDetector",
+    "OnnxHandDetector",
+    "find_detector",
+    "own_detector",
+    "without_duplicates",
+]
 
 PRESENCE = 0.5  # the probability of a hand from which on one is reported
 KNOWN = 0.5  # overlap of a palm's square with a followed hand's from which on it is that hand
@@ -85,9 +92,9 @@ class HandDetector(Protocol):
     def close(self) -> None: ...
 
 
-DETECTORS = {"onnx": "chereme.hands.detector:OnnxHandDetector"}
-"""Hand detectors by name: the place of a class whose argument ``still`` says that each picture
-stands by itself."""
+DETECTORS = {"onnx": "chereme.hands.detector:own_detector"}
+"""Hand detectors by name: the place of what makes one, whose argument ``still`` says that each
+picture stands by itself."""
 
 
 def find_detector(name: str) -> Callable[[bool], HandDetector]:
@@ -125,9 +132,16 @@ class OnnxHandDetector:
     """Finds and follows hands with the networks in ``chereme.hands.networks``.
 
     ``still`` treats every picture on its own and tries all views on it; at most ``max_hands`` hands
-    per frame; ``vectors``: detections carry theirs; ``smoothing``: their landmarks are without the
-    tremor, for drawing (``chereme.hands.smoothing``). A context manager. One detector may read many
-    recordings one after the other: call ``reset`` between. Not for use by several threads at once.
+    per frame. A context manager. One detector may read many recordings one after the other: call
+    ``reset`` between. Not for use by several threads at once.
+
+    Args:
+        refine: look at hands of stills a second time, in the square of their landmarks, as at those
+            of a video from the second frame on. Without it landmarks of stills are MediaPipe's.
+        vectors: detections carry theirs.
+        smoothing: landmarks without their tremor, for drawing (``chereme.hands.smoothing``).
+        threads: of the networks, None for all processors.
+        timing: when a video's frames get a second look.
     """
 
     def __init__(
@@ -135,6 +149,7 @@ class OnnxHandDetector:
         *,
         still: bool = False,
         max_hands: int = 2,
+        refine: bool = False,
         vectors: bool = False,
         smoothing: bool = False,
         threads: int | None = 1,
@@ -144,6 +159,7 @@ class OnnxHandDetector:
             raise InputError(f"max_hands: expected at least 1, got {max_hands}")
         self._still = still
         self._max_hands = max_hands
+        self._refine = refine
         self._vectors = vectors
         self._smoothing = smoothing
         self._timing = timing
@@ -297,8 +313,15 @@ class OnnxHandDetector:
         borders = [search_regions.bordered(width, height, *border) for border in BORDERS]
         for view in (None, *borders, *search_regions.tiles(width, height)):
             if found := self._look(image, view):
-                return found
+                return self._refined(image, found) if self._refine else found
         return []
+
+    def _refined(self, image: NDArray[np.uint8], hands: list[Detection]) -> list[Detection]:
+        again = self._network.find(image, [of_landmarks(hand.landmarks) for hand in hands])
+        return [
+            hand if it is None or it.presence < PRESENCE else _detection(it, self._vectors)
+            for hand, it in zip(hands, again, strict=True)
+        ]
 
     def _look(
         self, image: NDArray[np.uint8], view: View | None, known: Sequence[Detection] = ()
@@ -328,6 +351,15 @@ class OnnxHandDetector:
                 if hand is not None and hand.presence >= presence
             ]
         )
+
+
+def own_detector(still: bool) -> OnnxHandDetector:
+    """The package's own detector as all of it uses it, for a video or for single pictures.
+
+    Stills are refined: letters of strangers are read better by 3.8 points (95 %: 1.9 to 5.6, 852
+    photographs of letters_people_dev).
+    """
+    return OnnxHandDetector(still=still, refine=True)
 
 
 def without_duplicates(detections: Sequence[Detection]) -> list[Detection]:

@@ -89,12 +89,15 @@ def _region(image: NDArray[np.uint8], rectangle: Rectangle) -> _Region | None:
     left, top, right, bottom = rectangle.bounds()
     if not (rectangle.side > 0 and math.isfinite(left + top)):
         return None
-    x0, y0 = max(0, math.floor(left) - 1), max(0, math.floor(top) - 1)
-    x1, y1 = min(width, math.ceil(right) + 1), min(height, math.ceil(bottom) + 1)
-    if x1 <= x0 or y1 <= y0:
+    x0, y0, x1, y1 = math.floor(left) - 1, math.floor(top) - 1, math.ceil(right), math.ceil(bottom)
+    if x1 <= 0 or y1 <= 0 or x0 >= width or y0 >= height:
         return None
     step = math.ceil(max(x1 - x0, y1 - y0) / MAX_REGION)
-    part = image[y0:y1:step, x0:x1:step]
+    if x0 >= 0 and y0 >= 0 and x1 < width and y1 < height:
+        part = image[y0 : y1 + 1 : step, x0 : x1 + 1 : step]
+    else:  # beyond the frame its edge is repeated
+        rows, columns = np.arange(y0, y1 + 1, step), np.arange(x0, x1 + 1, step)
+        part = image[rows.clip(0, height - 1)[:, None], columns.clip(0, width - 1)]
     cos, sin = math.cos(rectangle.angle), math.sin(rectangle.angle)
     # As MediaPipe has it, the corner of a pixel stands for its centre, before and after.
     half = rectangle.side / SIDE / 2

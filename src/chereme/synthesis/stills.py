@@ -141,12 +141,12 @@ def exemplars(
     """
     if digits and rendered:
         raise UsageError("exemplars: made-up signers (rendered) have no digits")
-    with OnnxHandDetector(still=True, max_hands=1) as detector:
+    with OnnxHandDetector(still=True, refine=True, max_hands=1) as detector:
         found = build_exemplars(
             root, detector, digits=digits, variants=variants, seed=seed, progress=progress
         )
     if not rendered:
         return found
-    with OnnxHandDetector(still=True, max_hands=2) as detector:
+    with OnnxHandDetector(still=True, refine=True, max_hands=2) as detector:
         more = rendered_exemplars(rendered, detector, seed=seed, progress=progress)
     return concat_exemplars([found, more])

@@ -35,9 +35,10 @@ from chereme.datasets.pose_clips import (
     relabel,
     write_poses,
 )
-from chereme.datasets.preparation import Preparation, make_own_detector
+from chereme.datasets.preparation import Preparation
 from chereme.datasets.shards import UNSPLIT
 from chereme.errors import InputError, UsageError, some
+from chereme.hands.detector import own_detector
 from chereme.nn.checkpoint_files import load_tensors
 from chereme.recognition.bundle import CONFIG
 from chereme.recognition.config import Abstention
@@ -140,7 +141,7 @@ def train_signs(
     workers: int = 1,
     seed: int = 0,
     limits: Limits | None = None,
-    make_detector: MakeDetector = make_own_detector,
+    make_detector: MakeDetector = own_detector,
     bars: Bars = no_bars,
     say: Callable[[str], None] = lambda message: None,
 ) -> Report:
