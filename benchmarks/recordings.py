@@ -8,16 +8,15 @@ from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
-from chereme._imports import find
 from chereme.datasets.exemplars import Exemplars
 from chereme.datasets.words import Shares, TextSampler
 from chereme.formats.poses import read_landmarks
-from chereme.hands.detector import DETECTORS
+from chereme.hands.detector import OnnxHandDetector
 from chereme.hands.skeleton import mirror
 from chereme.hands.tracking import track_hands
 from chereme.recognition.hand_landmarks import detect_hands
@@ -55,9 +54,9 @@ PARTS = {
 FILM_RATE, FILM_FRAMES, FILM_SIZE = 24.0, 48, (480, 360)  # width, height
 
 
-def detector(**options: bool | int) -> Any:
-    """The hand detector that is used unless another is named."""
-    return find(next(iter(DETECTORS.values())))(**options)
+def detector(**options: bool | int) -> OnnxHandDetector:
+    """Finds hands as the package does."""
+    return OnnxHandDetector(refine=True, **options)
 
 
 @dataclass(frozen=True)
