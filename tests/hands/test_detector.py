@@ -15,7 +15,7 @@ from chereme.hands.detector import OnnxHandDetector
 from chereme.hands.landmarks import LandmarkHand
 from chereme.hands.palm import Palm, PalmDetector
 from chereme.hands.rectangle import Rectangle
-from chereme.hands.search_regions import View
+from chereme.hands.search_regions import Sampled, View
 from chereme.hands.signing import signing_hand
 from chereme.hands.skeleton import palm_size
 from chereme.hands.tracking import track_hands
@@ -241,14 +241,14 @@ def test_a_clip_without_hands_has_none_at_one_search_per_frame(
     idle_clip: list[Frame], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     searches = 0
-    find = PalmDetector.find
+    find = PalmDetector.find_in
 
-    def counted(self: PalmDetector, image: np.ndarray, view: View) -> list[Palm]:
+    def counted(self: PalmDetector, seen: Sampled) -> list[Palm]:
         nonlocal searches
         searches += 1
-        return find(self, image, view)
+        return find(self, seen)
 
-    monkeypatch.setattr(PalmDetector, "find", counted)
+    monkeypatch.setattr(PalmDetector, "find_in", counted)
     with OnnxHandDetector() as detector:
         result = track_hands(idle_clip, detector)
     assert result.landmarks.shape == (len(idle_clip), 0, 21, 3)
@@ -322,15 +322,17 @@ class Scripted:
         def __init__(self, threads: int | None) -> None: ...
 
         def find(self, image: np.ndarray, view: View) -> list[Palm]:
+            return self.find_in(view.sample(image, 192))
+
+        def find_in(self, seen: Sampled) -> list[Palm]:
             Scripted.searches += 1
             Scripted.blind = False
-            width = image.shape[1]
-            places = [np.array([x * width, 40.0]) for x in Scripted.hands]
+            places = [np.array([x * 128, 40.0]) for x in Scripted.hands]
             points = np.tile([[0.0, 3], [-2, 0], [0, 0], [1, 0], [2, 0], [-2, 2], [-3, 1]], 1)
             return [
                 Palm(np.array([*(place - 2.5), *(place + 2.5)]), place + points, 0.9)
                 for place in places
-                if view.left <= place[0] < view.right
+                if seen.origin[0] <= place[0] < seen.origin[0] + 192 * seen.pixel
             ]
 
     class Network:

@@ -9,6 +9,7 @@ then for a second one. Where it finds nothing, other views of the frame are trie
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Literal, Protocol
@@ -21,6 +22,7 @@ from chereme.errors import InputError, UsageError
 from chereme.hands import search_regions
 from chereme.hands.cuts import CutFinder
 from chereme.hands.landmarks import LandmarkHand, LandmarkNetwork
+from chereme.hands.palm import SIDE as PALM_SIDE
 from chereme.hands.palm import Palm, PalmDetector
 from chereme.hands.rectangle import Rectangle, of_landmarks, of_palm, overlap
 from chereme.hands.search_regions import View
@@ -164,6 +166,7 @@ class OnnxHandDetector:
         self._smoothing = smoothing
         self._timing = timing
         self._palms = PalmDetector(threads)
+        self._pool = ThreadPoolExecutor(1, "chereme-palms")
         self._network = LandmarkNetwork(threads)
         self.reset()
 
@@ -179,7 +182,8 @@ class OnnxHandDetector:
         self.close()
 
     def close(self) -> None:
-        """Nothing is held that needs an end; detectors of other kinds may hold such."""
+        """End the thread in which second hands are looked for."""
+        self._pool.shutdown(cancel_futures=True)
 
     def reset(self) -> None:
         """Forget the recording so far."""
@@ -192,6 +196,8 @@ class OnnxHandDetector:
         self._view: View | None = None  # where the hands were found, None: in the whole
         self._proven: View | None = None
         self._next_look = self._settled = -np.inf
+        # Palms that are looked for in the frame before, and whether only sure hands count there.
+        self._looking: tuple[Future[list[Palm]], bool] | None = None
         self._looks = 0
         self._tries = 0
         self._smoother = Smoother()
@@ -214,13 +220,16 @@ class OnnxHandDetector:
             self.reset()
             self._size = (width, height)
         hands = self._follow(image)
+        looking, self._looking = self._looking, None
         if not hands:
             hands = self._recover(image, timestamp)
-        elif len(hands) < self._max_hands and (
-            timestamp >= self._next_look or timestamp < self._settled
-        ):
-            self._next_look = timestamp + self._timing.second_hand
-            hands = self._look_for_more(image, hands)
+        elif len(hands) < self._max_hands:
+            if looking is not None:
+                palms, strict = looking
+                hands = self._with_more(image, hands, palms.result(), strict=strict)
+            if timestamp >= self._next_look or timestamp < self._settled:
+                self._next_look = timestamp + self._timing.second_hand
+                self._look_for_more(image, hands)
         if len(hands) < len(self._hands):
             self._settled = timestamp + self._timing.unsettled
         self._before, self._hands = self._hands, hands
@@ -252,15 +261,21 @@ class OnnxHandDetector:
         x, y = MOMENTUM * step
         return replace(square, x=square.x + x, y=square.y + y)
 
-    def _look_for_more(self, image: NDArray[np.uint8], hands: list[Detection]) -> list[Detection]:
-        """Hands beside those that are followed: in the whole picture, or in turn with it in the
-        view that showed them, which the whole does not."""
+    def _look_for_more(self, image: NDArray[np.uint8], hands: list[Detection]) -> None:
+        """Look for palms in the whole picture, or in turn with it in the view that showed the hands
+        that are followed, which the whole does not.
+
+        Another thread does that while the next frame is read; that is where they are used.
+        """
         self._looks += 1
-        view = None
-        if self._view is not None and self._looks % 2:
+        height, width = image.shape[:2]
+        view = search_regions.whole(width, height)
+        closer = self._view is not None and self._looks % 2 == 1
+        if closer:
             points = np.concatenate([hand.landmarks[:, :2] for hand in hands])
             view = search_regions.around(points, factor=5.0)
-        return self._look(image, view, hands)
+        seen = view.sample(image, PALM_SIDE)  # here: the picture may be overwritten
+        self._looking = self._pool.submit(self._palms.find_in, seen), closer
 
     def _recover(self, image: NDArray[np.uint8], now: float) -> list[Detection]:
         # At a low frame rate one step may be longer than ``lost_for``: count frames as well.
@@ -323,13 +338,22 @@ class OnnxHandDetector:
             for hand, it in zip(hands, again, strict=True)
         ]
 
-    def _look(
-        self, image: NDArray[np.uint8], view: View | None, known: Sequence[Detection] = ()
-    ) -> list[Detection]:
-        """The hands ``known`` and those that the palm detector sees beside them in ``view``."""
+    def _look(self, image: NDArray[np.uint8], view: View | None) -> list[Detection]:
+        """The hands that the palm detector sees in ``view`` (None: the whole picture)."""
         height, width = image.shape[:2]
         strict = view is not None and (view.replicate or view.enlarges(image))
         palms = self._palms.find(image, view or search_regions.whole(width, height))
+        return self._with_more(image, [], palms, strict=strict)
+
+    def _with_more(
+        self,
+        image: NDArray[np.uint8],
+        known: list[Detection],
+        palms: Sequence[Palm],
+        *,
+        strict: bool,
+    ) -> list[Detection]:
+        """The hands ``known`` and those of ``palms`` beside them; ``strict``: only sure ones."""
         squares = [of_landmarks(hand.landmarks) for hand in known]
         for palm in palms:
             square = of_palm(palm.box, palm.points)

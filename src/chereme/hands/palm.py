@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chereme.hands.networks import open_hand_network
-from chereme.hands.search_regions import View
+from chereme.hands.search_regions import Sampled, View
 
 SIDE = 192
 GRIDS = ((24, 2), (12, 6))  # places in a row, and anchors at each
@@ -42,7 +42,10 @@ class PalmDetector:
 
     def find(self, image: NDArray[np.uint8], view: View) -> list[Palm]:
         """The palms of a ``view`` of ``image (H, W, 3)`` uint8 RGB, the surest first."""
-        seen = view.sample(image, SIDE)
+        return self.find_in(view.sample(image, SIDE))
+
+    def find_in(self, seen: Sampled) -> list[Palm]:
+        """As :meth:`find`, of a view that was sampled at ``SIDE``."""
         boxes, logits = self._network.run(["boxes", "scores"], {"images": seen.image[None]})
         # All of the sums below are over a few: most anchors see no hand.
         likely = np.flatnonzero(logits[0] >= np.log(SCORE / (1 - SCORE)))
