@@ -30,7 +30,6 @@ import numpy as np
 from jsonargparse import auto_cli
 
 from chereme.hands.detector import Detection, OnnxHandDetector, SearchTiming
-from chereme.hands.rectangle import Rectangle
 from chereme.hands.skeleton import palm_size
 from chereme.metrics.bootstrap import percentiles, resampled_totals
 from chereme.video import open_video, write_video
@@ -62,17 +61,13 @@ class Seen(NamedTuple):
 
 
 class OneLook(OnnxHandDetector):
-    """Looks at the whole picture alone, for up to two hands in each frame, and where a hand was and
-    not where it moves to, as MediaPipe does."""
+    """Looks at the whole picture alone, for up to two hands in each frame, as MediaPipe does."""
 
     def __init__(self, still: bool) -> None:
         super().__init__(still=still, timing=SearchTiming(second_hand=0.0))
 
     def _search_still(self, image: np.ndarray) -> list[Detection]:
         return self._look(image, None)
-
-    def _moved(self, hand: Detection, square: Rectangle) -> Rectangle:
-        return square
 
     def _recover(self, image: np.ndarray, now: float) -> list[Detection]:
         return self._look(image, None)

@@ -49,9 +49,6 @@ BORDERS = ((0.5, False), (0.25, False), (1.0, False), (0.5, True), (0.25, True))
 STRICT_PRESENCE = 0.9
 # Of so many frames one goes to the other views although something moves: it need not be the hand.
 MOVING_TURNS = 6
-# Of a hand's last step from frame to frame, how much is expected to come again. In five films with
-# quick hands one was lost 76 times without it, 57 times with 0.8, 58 with 1.
-MOMENTUM = 0.8
 FEWEST_MISSED = 2  # frames without a hand before it counts as lost
 
 
@@ -189,7 +186,6 @@ class OnnxHandDetector:
         """Forget the recording so far."""
         self._size: tuple[int, int] | None = None
         self._hands: list[Detection] = []  # of the last frame
-        self._before: list[Detection] = []  # of the one before
         self._last: list[Detection] = []  # of the last frame that had any
         self._last_seen = -np.inf
         self._missed = FEWEST_MISSED
@@ -232,7 +228,7 @@ class OnnxHandDetector:
                 self._look_for_more(image, hands)
         if len(hands) < len(self._hands):
             self._settled = timestamp + self._timing.unsettled
-        self._before, self._hands = self._hands, hands
+        self._hands = hands
         if hands:
             self._last, self._last_seen, self._missed = hands, timestamp, 0
         else:
@@ -244,22 +240,8 @@ class OnnxHandDetector:
         return [replace(hand, landmarks=it) for hand, it in zip(hands, smooth, strict=True)]
 
     def _follow(self, image: NDArray[np.uint8]) -> list[Detection]:
-        """The hands of the last frame that are still there, or where their movement took them."""
-        squares = [of_landmarks(hand.landmarks) for hand in self._hands]
-        found = self._landmarks(image, squares)
-        if len(found) < len(squares):
-            moved = [self._moved(*pair) for pair in zip(self._hands, squares, strict=True)]
-            found = without_duplicates([*found, *self._landmarks(image, moved)])
-        return found[: len(squares)]
-
-    def _moved(self, hand: Detection, square: Rectangle) -> Rectangle:
-        """The ``square`` of a ``hand`` of the last frame, if its movement went on."""
-        steps = [_middle(hand) - _middle(earlier) for earlier in self._before]
-        step = min(steps, key=lambda step: float(np.linalg.norm(step)), default=np.zeros(2))
-        if np.linalg.norm(step) > square.side:
-            return square
-        x, y = MOMENTUM * step
-        return replace(square, x=square.x + x, y=square.y + y)
+        """The hands of the last frame that are still there."""
+        return self._landmarks(image, [of_landmarks(hand.landmarks) for hand in self._hands])
 
     def _look_for_more(self, image: NDArray[np.uint8], hands: list[Detection]) -> None:
         """Look for palms in the whole picture, or in turn with it in the view that showed the hands
