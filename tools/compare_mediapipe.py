@@ -29,7 +29,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from jsonargparse import auto_cli
 
-from chereme.hands.detector import Detection, OnnxHandDetector, SearchTiming
+from chereme.hands.detector import PRESENCE, Detection, OnnxHandDetector, SearchTiming
 from chereme.hands.skeleton import palm_size
 from chereme.metrics.bootstrap import percentiles, resampled_totals
 from chereme.video import open_video, write_video
@@ -61,10 +61,12 @@ class Seen(NamedTuple):
 
 
 class OneLook(OnnxHandDetector):
-    """Looks at the whole picture alone, for up to two hands in each frame, as MediaPipe does."""
+    """Looks at the whole picture alone, for up to two hands in each frame, and is as soon content
+    with a hand, as MediaPipe is."""
 
     def __init__(self, still: bool) -> None:
         super().__init__(still=still, timing=SearchTiming(second_hand=0.0))
+        self._presence = PRESENCE
 
     def _search_still(self, image: np.ndarray) -> list[Detection]:
         return self._look(image, None)
