@@ -383,10 +383,10 @@ def test_a_lone_hand_is_followed_alone_and_a_second_soon_noticed(
     counts = scripted([(0.3,)] * 60 + [(0.3, 0.7)] * 30)
     assert counts[:60] == [1] * 60
     late = counts[60:].count(1)
-    assert late <= 6  # a fifth of a second
+    assert late <= 13  # two fifths of a second, and a frame
     assert counts[60 + late :] == [2] * (30 - late)
     # Palms cost more than landmarks: looked for while that is needed, and now and then.
-    assert Scripted.searches < 60 / 3 + 6
+    assert Scripted.searches < 60 / 6 + 12
     assert Scripted.looks <= 60 + 2 * 30 + 6
 
 

@@ -125,7 +125,7 @@ class SearchTiming:
     bounds the cost of a recording without hands.
     """
 
-    second_hand: float = 0.2
+    second_hand: float = 0.4
     unsettled: float = 0.2
     lost_for: float = 0.2
 

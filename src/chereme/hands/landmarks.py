@@ -114,8 +114,9 @@ def _stacked(regions: Sequence[_Region]) -> dict[str, NDArray[Any]]:
     rows, columns = sizes.max(axis=0)
     images, places = [], []
     for region, (height, width) in zip(regions, sizes, strict=True):
-        more = ((0, rows - height), (0, columns - width), (0, 0))
-        images.append(np.pad(region.image, more, mode="edge"))
+        image, more = region.image, ((0, rows - height), (0, columns - width), (0, 0))
+        is_largest = (height, width) == (rows, columns)
+        images.append(image if is_largest else np.pad(image, more, mode="edge"))
         fraction = np.array([[width / columns], [height / rows]])
         places.append(region.place * fraction + (fraction - 1) * [0, 0, 1])
     return {"regions": np.stack(images), "places": np.stack(places).astype(np.float32)}
