@@ -53,8 +53,6 @@ STRICT_PRESENCE = 0.9
 # Of so many frames one goes to the other views although something moves: it need not be the hand.
 MOVING_TURNS = 6
 FEWEST_MISSED = 2  # frames without a hand before it counts as lost
-
-
 # Mean over the joints, in palm lengths, below which two detections are one hand: of the same side
 # they would have to be two people's, of different sides they may be a signer's hands laid on each
 # other.
