@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import zipfile
 from collections import Counter
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,8 @@ def _damage(path: Path, kind: str, exemplars: Exemplars) -> None:
         changed = {"landmarks": landmarks if kind == "nan" else landmarks[:, :20]}
         values = {f.name: getattr(exemplars, f.name) for f in fields(Exemplars)}
         Exemplars(**(values | changed)).save(path)
+    elif kind == "vectors":
+        replace(exemplars, vectors=exemplars.vectors[:, :5]).save(path)
 
 
 KINDS = [
@@ -86,7 +88,15 @@ KINDS = [
 ]
 
 
-@pytest.mark.parametrize("kind", [*KINDS, "nan", "shape"])
+def test_files_without_vectors(exemplars: Exemplars, tmp_path: Path) -> None:
+    names = Exemplars.__dataclass_fields__.keys() - {"vectors"}
+    np.savez(tmp_path / "old.npz", **{name: getattr(exemplars, name) for name in names})
+    found = Exemplars.load(tmp_path / "old.npz")
+    assert found.vectors.shape == (len(found.label), 1152)
+    assert not found.vectors.any()
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "nan", "shape", "vectors"])
 def test_other_files_are_refused(exemplars: Exemplars, tmp_path: Path, kind: str) -> None:
     path = tmp_path / "exemplars.npz"
     _damage(path, kind, exemplars)

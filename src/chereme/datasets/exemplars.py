@@ -7,8 +7,10 @@ what the recogniser must live with, and writes one ``.npz``:
 
 ``landmarks (N, 21, 3)`` right hand, isotropic units (x right, y down, z away from the camera),
 ``label (N,)`` one letter (or digit), or ``''`` for a hand that spells nothing, ``signer (N,)``,
-``picture (N,)`` index of the photograph or recording that it comes from, and the motions of J and Z
-(``motion_landmarks (M, T, 21, 3)``, ``motion_label (M,)``, ``motion_signer (M,)``).
+``picture (N,)`` index of the photograph or recording that it comes from, ``vectors (N, 1152)`` what
+the hand network sees in that view (of the picture or of its mirror image; all zeros where there is
+no picture), and the motions of J and Z (``motion_landmarks (M, T, 21, 3)``, ``motion_label (M,)``,
+``motion_signer (M,)``).
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ _SILENT_DIGITS = "3578"
 # Letters whose handshape in the handshape manual also has the letter's orientation (palm view).
 UPRIGHT_LETTERS = "abdefiklrstuvwxy"
 _MOTION_FRAMES = 24
+VECTOR = 1152  # numbers that the hand network says of a picture
 _RECORDED = "letters_landmarks/borisgraudt.npz"
 _COLLECTIONS = (
     *("letters_studio/index.csv", "letters_wild/index.csv", "handshapes_261/index.csv"),
@@ -56,14 +59,23 @@ class Exemplars:
     motion_landmarks: Floats
     motion_label: NDArray[np.str_]
     motion_signer: NDArray[np.str_]
+    vectors: NDArray[np.float16] = None  # type: ignore[assignment]  # not given: all zeros
+
+    def __post_init__(self) -> None:
+        if self.vectors is None:
+            none = np.zeros((len(self.landmarks), VECTOR), np.float16)
+            object.__setattr__(self, "vectors", none)
 
     @classmethod
     def of(
         cls, still: Sequence[tuple[Any, ...]], moving: Sequence[tuple[Any, ...]] = ()
     ) -> Exemplars:
-        """From (landmarks, label, signer, picture) of hands, and (landmarks, label, signer) of
-        motions."""
-        landmarks, label, signer, picture = zip(*still, strict=True) if still else ((),) * 4
+        """From (landmarks, label, signer, picture, vector or None) of hands, and (landmarks, label,
+        signer) of motions."""
+        landmarks, label, signer, picture, vectors = (
+            zip(*still, strict=True) if still else ((),) * 5
+        )
+        none = np.zeros(VECTOR, np.float16)
         motions, motion_label, motion_signer = zip(*moving, strict=True) if moving else ((),) * 3
         return cls(
             np.array(landmarks, np.float32).reshape(-1, 21, 3),
@@ -73,6 +85,7 @@ class Exemplars:
             np.array(motions, np.float32).reshape(-1, _MOTION_FRAMES, 21, 3),
             np.array(motion_label, np.str_),
             np.array(motion_signer, np.str_),
+            np.array([none if v is None else v for v in vectors], np.float16).reshape(-1, VECTOR),
         )
 
     @classmethod
@@ -80,11 +93,14 @@ class Exemplars:
         """Read an exemplar file; ``InputError`` if it is missing, damaged or something else."""
         try:
             arrays = plain_arrays(path)
+            arrays.setdefault("vectors", None)  # type: ignore[arg-type]  # files of before
             exemplars = cls(**{name: arrays[name] for name in cls.__dataclass_fields__})
             for name in ("landmarks", "motion_landmarks"):
                 array = getattr(exemplars, name)
                 if array.shape[-2:] != (21, 3) or not np.isfinite(array).all():
                     raise ValueError(f"{name} are not finite numbers of shape (..., 21, 3)")
+            if exemplars.vectors.shape != (len(exemplars.landmarks), VECTOR):
+                raise ValueError(f"vectors are {exemplars.vectors.shape}, not (N, {VECTOR})")
         except (InputError, KeyError, ValueError, TypeError) as error:
             raise InputError(
                 f"{path}: expected an exemplar file (.npz), got {error!r}; make one with "
@@ -113,6 +129,7 @@ class Exemplars:
             self.motion_landmarks[moving],
             self.motion_label[moving],
             self.motion_signer[moving],
+            self.vectors[still],
         )
 
 
@@ -309,7 +326,7 @@ def build_exemplars(
     for name in _COLLECTIONS[: 1 if digits else None]:  # before any long work
         collection_file(root, name)
     rng = np.random.default_rng(seed)
-    found: list[tuple[Floats, str, str, int]] = []
+    found: list[tuple[Any, ...]] = []
     photos = list(_photos(root, digits))
     picture = 0
     for photo in photos:
@@ -317,18 +334,18 @@ def build_exemplars(
         if progress is not None:
             progress(picture, len(photos))
         found += [
-            (points, photo.label, photo.signer, picture)
+            (points, photo.label, photo.signer, picture, None)
             for points in _detect_photo(photo, detector, variants, rng)
         ]
     moving: list[tuple[Floats, str, str]] = []
     if not digits:
         for points, label, signer in _recordings(root):
             picture += 1
-            found.append((points, label, signer, picture))
+            found.append((points, label, signer, picture, None))
         holds, motions = _animations(root)
         for label, points in holds.items():
             picture += 1
-            found.append((points, "" if label == "rest" else label, "animation", picture))
+            found.append((points, "" if label == "rest" else label, "animation", picture, None))
         moving += [(points, label, "animation") for label, points in motions.items()]
         moving += [(points, "z", "recording") for points in _zigzags(root)]
     return Exemplars.of(found, moving)

@@ -107,6 +107,7 @@ def _shapes(exemplars: Exemplars) -> Exemplars:
         label=label[keep],
         signer=exemplars.signer[keep],
         picture=exemplars.picture[keep],
+        vectors=exemplars.vectors[keep],
     )
 
 

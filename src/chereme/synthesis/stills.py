@@ -100,7 +100,7 @@ def rendered_exemplars(
     ``synthetic-0`` .. ``synthetic-3``, so that in ``Speller``, which draws a signer first, real
     hands stay the majority.
     """
-    found: list[tuple[Floats, str, str, int]] = []
+    found: list[tuple[Any, ...]] = []
     letters = [letter for letter in LETTERS if letter not in MOVING]
     picture = 0
     for number in range(count):
@@ -115,7 +115,8 @@ def rendered_exemplars(
                 points = nearest[0].landmarks.astype(np.float64)
                 if still.handedness == "left":
                     points = mirror(points, still.image.shape[1])
-                found.append((points, letter, f"synthetic-{number % _SETS}", picture))
+                who_counts = f"synthetic-{number % _SETS}"
+                found.append((points, letter, who_counts, picture, nearest[0].vector))
     return Exemplars.of(found)
 
 
@@ -147,6 +148,6 @@ def exemplars(
         )
     if not rendered:
         return found
-    with OnnxHandDetector(still=True, refine=True, max_hands=2) as detector:
+    with OnnxHandDetector(still=True, refine=True, max_hands=2, vectors=True) as detector:
         more = rendered_exemplars(rendered, detector, seed=seed, progress=progress)
     return concat_exemplars([found, more])
