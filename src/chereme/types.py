@@ -22,6 +22,8 @@ from chereme.errors import InputError
 Handedness = Literal["left", "right", "unknown"]
 FloatArray = NDArray[np.floating[Any]]
 NUM_JOINTS = 21
+VECTOR_SIZE = 1152
+"""Numbers of the hand network's vector of a hand (``chereme.hands.landmarks``)."""
 
 
 RAREST = 2.0
@@ -154,7 +156,8 @@ class HandTrack:
     ``landmarks (T, 21, 3)`` pixels, ``confidence (T, 21)``, ``timestamps (T,)`` seconds,
     ``world_landmarks (T, 21, 3)`` metres or None. ``handedness`` was voted over the frames;
     ``handedness_score`` in 0.5..1 is the fraction of the vote. ``mirrored`` says that the landmarks
-    were flipped so that they show a right hand.
+    were flipped so that they show a right hand. ``vectors (T, 1152)`` are the hand network's of the
+    hand as the camera saw it, flipped or not, zero where it was not seen; or None.
     """
 
     landmarks: FloatArray
@@ -166,6 +169,7 @@ class HandTrack:
     handedness_score: float = 1.0
     world_landmarks: FloatArray | None = None
     mirrored: bool = False
+    vectors: FloatArray | None = None
 
     @property
     def present(self) -> NDArray[np.bool_]:
@@ -176,13 +180,14 @@ class HandTrack:
     def part(self, first: int, last: int) -> HandTrack:
         """The frames from ``first`` to ``last``, both included."""
         frames = slice(first, last + 1)
-        world = self.world_landmarks
+        world, vectors = self.world_landmarks, self.vectors
         return replace(
             self,
             landmarks=self.landmarks[frames],
             confidence=self.confidence[frames],
             timestamps=self.timestamps[frames],
             world_landmarks=None if world is None else world[frames],
+            vectors=None if vectors is None else vectors[frames],
         )
 
 

@@ -10,6 +10,8 @@ import pytest
 import fakes
 from chereme.hands.normalise import (
     FEATURES_PER_FRAME,
+    HAND_FEATURES_PER_FRAME,
+    hand_features,
     landmark_features,
     motion_features,
     nearest,
@@ -231,3 +233,35 @@ def test_a_hand_that_is_seen_in_part_counts_as_absent() -> None:
     assert np.flatnonzero(features[:, -1] == 0).tolist() == [10]
     assert not features[10].any()
     assert np.isfinite(features).all()
+
+
+# -- with the hand network's vectors --------------------------------------------------------------
+def test_each_sample_has_the_vector_of_the_nearest_frame() -> None:
+    times = np.array([0.0, 0.05, 0.1, 0.13, 0.2])
+    vectors = np.random.default_rng(0).normal(size=(5, 1152)).astype(np.float16)
+    confidence = np.ones((5, 21))
+    confidence[2] = 0.0
+    track = track_of(hand_at(times), times, vectors=vectors, confidence=confidence)
+    features, at = hand_features(track, RATE)
+    assert features.shape == (7, HAND_FEATURES_PER_FRAME)
+    assert features.dtype == np.float32
+    expected, expected_at = landmark_features(track, RATE)
+    np.testing.assert_array_equal(features[:, :FEATURES_PER_FRAME], expected)
+    np.testing.assert_array_equal(at, expected_at)
+    shown = [0, 1, 1, None, 3, 4, 4]  # samples at 0, 33, 67, 100, 133, 167 and 200 ms
+    for row, frame in zip(features[:, FEATURES_PER_FRAME:], shown, strict=True):
+        np.testing.assert_array_equal(row, 0 if frame is None else vectors[frame])
+
+
+def test_a_track_without_vectors_has_zeros_in_their_place() -> None:
+    features, _ = hand_features(moving(), RATE)
+    assert features[:, :FEATURES_PER_FRAME].any()
+    assert not features[:, FEATURES_PER_FRAME:].any()
+
+
+def test_vectors_go_with_the_part_of_a_track() -> None:
+    track = moving()
+    vectors = np.arange(len(track.timestamps) * 1152, dtype=np.float32).reshape(-1, 1152)
+    part = replace(track, vectors=vectors).part(3, 5)
+    assert part.vectors is not None
+    np.testing.assert_array_equal(part.vectors, vectors[3:6])

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chereme.hands.skeleton import PARENTS, palm_size
-from chereme.types import HandTrack
+from chereme.types import VECTOR_SIZE, HandTrack
 
 Floats = NDArray[np.floating[Any]]
 
@@ -25,6 +25,7 @@ _PAIRS = np.array(
 _MOVING_JOINTS = (0, 8, 20)  # wrist, index tip (Z), little tip (J)
 _SHAPE = 60 + 60 + 3 + len(_PAIRS)  # xyz of 20 joints, unit bones, palm normal, distances
 FEATURES_PER_FRAME = _SHAPE + 2 * len(_MOVING_JOINTS) + 1  # and motion, and whether seen
+HAND_FEATURES_PER_FRAME = FEATURES_PER_FRAME + VECTOR_SIZE
 _BLOCK = 1024
 
 
@@ -120,4 +121,23 @@ def landmark_features(track: HandTrack, rate: float) -> tuple[NDArray[np.float32
     features[:, _SHAPE:-1] = motion_features(landmarks, rate)
     features[:, -1] = 1.0
     features[~seen] = 0.0
+    return features, times
+
+
+def hand_features(track: HandTrack, rate: float) -> tuple[NDArray[np.float32], Floats]:
+    """`landmark_features` and after them the hand network's vector of the nearest frame.
+
+    Args, and ``times (T',)`` in seconds: see `landmark_features`. The vector is zero where the hand
+    is not seen, and everywhere for a track that has no vectors.
+
+    Returns:
+        ``features (T', HAND_FEATURES_PER_FRAME)`` float32, and ``times``.
+    """
+    landmarks, times = landmark_features(track, rate)
+    features = np.zeros((len(times), HAND_FEATURES_PER_FRAME), np.float32)
+    features[:, :FEATURES_PER_FRAME] = landmarks
+    if track.vectors is not None:
+        seen = landmarks[:, -1] > 0
+        shown = nearest(track.timestamps, times[seen])
+        features[seen, FEATURES_PER_FRAME:] = track.vectors[shown]
     return features, times

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from functools import partialmethod
 from pathlib import Path
 
@@ -15,9 +16,14 @@ from chereme.datasets.exemplars import Exemplars
 from chereme.datasets.words import is_held_out
 from chereme.decoding import greedy
 from chereme.errors import InputError, UsageError
-from chereme.hands.normalise import FEATURES_PER_FRAME, landmark_features
-from chereme.synthesis.spelling import Speller
+from chereme.hands.normalise import (
+    FEATURES_PER_FRAME,
+    HAND_FEATURES_PER_FRAME,
+    landmark_features,
+)
+from chereme.synthesis.spelling import SpelledClip, Speller
 from chereme.synthesis.style import SpellingStyle
+from chereme.systems.fingerspelling import composed as composed_clips
 from chereme.systems.fingerspelling.checkpoints import load_checkpoint
 from chereme.systems.fingerspelling.composed import (
     ComposedClips,
@@ -40,6 +46,7 @@ SIZES = {
     "sequence.gru_hidden": 8,
     "sequence.gru_layers": 1,
 }
+HAND_SIZES = {"landmarks.hidden": 16, "landmarks.feature_dim": 12, "hidden": 16, "feature_dim": 12}
 SMALL = [
     "--trainer.enable_progress_bar=false",
     "--trainer.log_every_n_steps=1",
@@ -70,12 +77,12 @@ def file(exemplars: Exemplars, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 @pytest.fixture
 def train(file: Path, request: pytest.FixtureRequest):
-    config = request.config.rootpath / "configs" / "fingerspelling" / "landmarks.yaml"
+    configs = request.config.rootpath / "configs" / "fingerspelling"
 
-    def run(output: Path, *more: str, steps: int = 4, epochs: int = 2):
+    def run(output: Path, *more: str, steps: int = 4, epochs: int = 2, config: str = "landmarks"):
         return main(
             [
-                f"--config={config}",
+                f"--config={configs / config}.yaml",
                 f"--output={output}",
                 *SMALL,
                 f"--data.init_args.exemplars={file}",
@@ -120,6 +127,34 @@ def test_loss_falls_and_the_results_are_written(
     assert encoder.mean.abs().max() > 0.1  # the statistics were measured
 
 
+def test_hands_are_learned_from_landmarks_and_vectors(
+    train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compose = composed_clips.compose_clip
+
+    def with_vectors(*args: object) -> SpelledClip:
+        clip = compose(*args)  # type: ignore[arg-type]
+        vectors = np.full((len(clip.track.timestamps), 1152), 2.0, np.float16)
+        return replace(clip, track=replace(clip.track, vectors=vectors))
+
+    monkeypatch.setattr(composed_clips, "compose_clip", with_vectors)
+    sizes = [f"--model.init_args.config.hand.{n}={s}" for n, s in HAND_SIZES.items()]
+    cli = train(tmp_path / "run", *sizes, config="hand", epochs=1)
+    written, *_ = load_checkpoint(tmp_path / "run" / "last.ckpt")
+    assert digest(written) == digest(cli.model.model)
+    assert written.config.stream == "hand"
+    encoder = written.encoder
+    assert encoder.landmarks.mean.abs().max() > 0.1
+    torch.testing.assert_close(encoder.vectors.mean, torch.full((1152,), 2.0))
+    for batch in cli.datamodule.epoch_loader(0):
+        width = batch.vectors.shape[-1]
+        assert (batch.vectors.dtype, width) == (torch.float32, HAND_FEATURES_PER_FRAME)
+        seen = batch.vectors[batch.present]
+        assert (seen[:, FEATURES_PER_FRAME - 1] == 1).all()
+        assert (seen[:, FEATURES_PER_FRAME:] == 2.0).all()
+        assert not batch.vectors[~batch.present].any()
+
+
 def test_unknown_held_out_signer(train, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"one, two.*got nobody"):
         train(tmp_path, "--data.init_args.held_out=[nobody]")
@@ -131,7 +166,7 @@ def test_missing_exemplars(train, tmp_path: Path) -> None:
 
 
 def test_recognisers_of_something_else(train, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"expected landmarks, .* got 'pose'"):
+    with pytest.raises(UsageError, match=r"expected landmarks or hand, .* got 'pose'"):
         train(tmp_path, "--model.init_args.config.stream=pose")
 
 
@@ -143,9 +178,10 @@ def composed(exemplars: Exemplars, **changes: int) -> ComposedClips:
 
 def test_batches_are_padded() -> None:
     rng = np.random.default_rng(0)
-    clips = [(rng.normal(size=(n, 5)).astype(np.float32), t) for n, t in ((3, "ab"), (5, ""))]
+    width = FEATURES_PER_FRAME
+    clips = [(rng.normal(size=(n, width)).astype(np.float32), t) for n, t in ((3, "ab"), (5, ""))]
     batch = collate_composed(clips)
-    assert batch.vectors.shape == (2, 5, 5)
+    assert batch.vectors.shape == (2, 5, width)
     assert not batch.vectors[0, 3:].any()
     np.testing.assert_array_equal(batch.vectors[1].numpy(), clips[1][0])
     assert batch.lengths.tolist() == [3, 5]

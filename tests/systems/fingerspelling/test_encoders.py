@@ -11,6 +11,8 @@ from torch import nn
 from chereme.errors import UsageError
 from chereme.nn.resnet import ResNetEncoder, ResNetEncoderConfig
 from chereme.systems.fingerspelling.encoders import (
+    HandEncoder,
+    HandEncoderConfig,
     LandmarkEncoder,
     LandmarkEncoderConfig,
     VectorEncoder,
@@ -46,6 +48,55 @@ def test_landmarks_are_read_frame_by_frame() -> None:
     encoder, frames = LandmarkEncoder(LANDMARKS).eval(), torch.ones(2, 5, 10)
     frames[1, 2, :9] = torch.randn(9)
     torch.testing.assert_close(encoder(frames)[1, 2], encoder(frames[1, 2]))
+
+
+# -- landmarks and vectors ------------------------------------------------------------------------
+HAND = HandEncoderConfig(LANDMARKS, 7, hidden=9, feature_dim=6, dropout=0.0, branch_dropout=0.3)
+
+
+def hand_frames(*shape: int) -> torch.Tensor:
+    frames = torch.randn(*shape, 17) * 3 + 2
+    frames[..., 9] = 1.0
+    return frames
+
+
+def test_both_branches_are_standardised() -> None:
+    torch.manual_seed(0)
+    encoder, frames = HandEncoder(HAND).eval(), hand_frames(50)
+    frames[30:, 10:] = 0.0  # hands of which there is no picture
+    encoder.set_statistics(frames)
+    torch.testing.assert_close(encoder.landmarks.mean, frames[:, :10].mean(0))
+    torch.testing.assert_close(encoder.vectors.mean, frames[:30, 10:].mean(0))
+    torch.testing.assert_close(encoder.vectors.std, frames[:30, 10:].std(0))
+    out = encoder(frames)
+    assert out.shape == (50, encoder.feature_dim) == (50, 14)
+    torch.testing.assert_close(out[:, :8], encoder.landmarks(frames[:, :10]))
+    x = ((frames[:30, 10:] - encoder.vectors.mean) / encoder.vectors.std).clamp(-6, 6)
+    torch.testing.assert_close(out[:30, 8:], encoder.vectors.layers(x))
+    assert not out[30:, 8:].any()
+    encoder.set_statistics(frames[30:])  # not one vector: the statistics stay
+    torch.testing.assert_close(encoder.vectors.mean, frames[:30, 10:].mean(0))
+
+
+def test_hands_are_read_frame_by_frame_and_only_inside_the_mask() -> None:
+    encoder, frames = HandEncoder(HAND).eval(), hand_frames(2, 5)
+    torch.testing.assert_close(encoder(frames)[1, 2], encoder(frames[1, 2]))
+    mask = torch.ones(2, 5, dtype=torch.bool)
+    mask[0, 3:] = False
+    out = encoder(frames, mask)
+    assert not out[~mask].any()
+    torch.testing.assert_close(out[mask], encoder(frames)[mask])
+
+
+def test_a_branch_is_left_out_of_whole_clips_in_training() -> None:
+    torch.manual_seed(0)
+    encoder, frames = HandEncoder(HAND).train(), hand_frames(2000, 3)
+    kept = torch.stack([part.flatten(1).any(1) for part in encoder(frames).split([8, 6], -1)])
+    assert kept.any(0).all()  # never both
+    torch.testing.assert_close(kept.float().mean(1), torch.tensor([0.7, 0.7]), atol=0.04, rtol=0)
+    each_frame = encoder(frames)[..., 8:].any(-1)
+    assert (each_frame.all(1) | ~each_frame.any(1)).all()
+    assert encoder.eval()(frames).split([8, 6], -1)[1].any(-1).all()
 
 
 # -- crops ----------------------------------------------------------------------------------------

@@ -14,12 +14,16 @@ import pytest
 import torch
 
 from chereme.errors import BundleError, InputError, UsageError
-from chereme.hands.normalise import FEATURES_PER_FRAME
+from chereme.hands.normalise import FEATURES_PER_FRAME, HAND_FEATURES_PER_FRAME
 from chereme.nn.resnet import ResNetEncoderConfig
 from chereme.systems.fingerspelling.batches import Batch, ClipTransform, collate
 from chereme.systems.fingerspelling.checkpoints import load_checkpoint
 from chereme.systems.fingerspelling.distillation import DistillationConfig
-from chereme.systems.fingerspelling.encoders import LandmarkEncoderConfig, VectorEncoderConfig
+from chereme.systems.fingerspelling.encoders import (
+    HandEncoderConfig,
+    LandmarkEncoderConfig,
+    VectorEncoderConfig,
+)
 from chereme.systems.fingerspelling.recognizer import FingerspellingConfig
 from chereme.systems.fingerspelling.sequence import SequenceConfig
 from chereme.systems.fingerspelling.task import LateFusionTask, RecognizerTask
@@ -223,6 +227,8 @@ def test_the_one_clip_that_breaks_is_named(make_clip, monkeypatch) -> None:
 def test_configs_that_cannot_be_trained() -> None:
     with pytest.raises(UsageError, match=f"expected {FEATURES_PER_FRAME}"):
         RecognizerTask(FingerspellingConfig(landmarks=LandmarkEncoderConfig(99)))
+    with pytest.raises(UsageError, match=f"expected {HAND_FEATURES_PER_FRAME} .* got 251"):
+        RecognizerTask(FingerspellingConfig("hand", hand=HandEncoderConfig(vector_size=16)))
     with pytest.raises(UsageError, match=r"distillation: expected the stream rgb, .* got 'pose'"):
         RecognizerTask(replace(TINY, stream="pose"), distillation=DistillationConfig(DIM))
 

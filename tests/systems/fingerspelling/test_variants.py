@@ -18,6 +18,7 @@ from chereme.nn.resnet import ResNetEncoderConfig
 from chereme.recognition.config import Ports
 from chereme.systems.fingerspelling.encoders import (
     EarlyFusion,
+    HandEncoderConfig,
     LandmarkEncoderConfig,
     VectorEncoderConfig,
 )
@@ -28,9 +29,11 @@ from chereme.systems.fingerspelling.sequence import SequenceConfig
 from chereme.training.export import to_onnx
 
 SYMBOLS, SIDE = 7, 32
+LANDMARKS = LandmarkEncoderConfig(features_per_frame=10, hidden=12, feature_dim=8, dropout=0.0)
 LENGTHS = [9, 4, 1, 7]
 BASE = FingerspellingConfig(
-    landmarks=LandmarkEncoderConfig(features_per_frame=10, hidden=12, feature_dim=8, dropout=0.0),
+    landmarks=LANDMARKS,
+    hand=HandEncoderConfig(LANDMARKS, 5, hidden=9, feature_dim=6, dropout=0.0, branch_dropout=0.0),
     rgb=ResNetEncoderConfig(depths=(1, 2), widths=(4, 6), image_size=SIDE),
     pose=VectorEncoderConfig(dim=5),
     sequence=SequenceConfig(num_symbols=SYMBOLS, conv_dim=10, gru_hidden=6, dropout=0.0),
@@ -48,6 +51,7 @@ CONFIGS = {
     "landmarks_unpooled": replace(BASE, sequence=replace(BASE.sequence, kernels="unpooled")),
     "landmarks_vac": replace(BASE, sequence=VAC),
     "landmarks_wide_pool": replace(BASE, sequence=replace(BASE.sequence, kernels="K3,P3,K1")),
+    "hand": replace(BASE, stream="hand"),
     "rgb": replace(BASE, stream="rgb"),
     "rgb_frozen": replace(BASE, stream="rgb", rgb=replace(BASE.rgb, frozen_statistics=True)),
     "rgb_vac": replace(BASE, stream="rgb", sequence=VAC),
@@ -89,10 +93,10 @@ def clips(variant: str, lengths: Sequence[int] = LENGTHS) -> list[Frames]:
     generator = torch.Generator().manual_seed(5)
 
     def stream(kind: str, length: int) -> Tensor:
-        shape = {"landmarks": (10,), "rgb": (3, SIDE, SIDE), "pose": (5,)}[kind]
+        shape = {"landmarks": (10,), "hand": (15,), "rgb": (3, SIDE, SIDE), "pose": (5,)}[kind]
         frames = torch.rand(length, *shape, generator=generator) * (1 if kind == "rgb" else 4)
-        if kind == "landmarks":
-            frames[:, -1] = 1.0
+        if kind in ("landmarks", "hand"):
+            frames[:, 9] = 1.0
             frames[length // 2 :: 5] = 0.0  # frames without a hand
         return frames
 

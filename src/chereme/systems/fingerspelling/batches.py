@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -23,6 +24,9 @@ from chereme.training.augmentation import (
     resize,
 )
 
+TrackStream: TypeAlias = Literal["landmarks", "hand"]
+"""A stream that is made of tracks of hands, see ``chereme.hands.normalise``."""
+
 
 @dataclass(frozen=True)
 class Inputs:
@@ -30,15 +34,15 @@ class Inputs:
 
     ``image_size``: side of its crops in pixels, None where it reads none. ``vector_dim``: width of
     the teacher's vectors, as input or to distil from, None without. ``stride``: frames a step.
-    ``symbols``: width of its output, blank included. ``landmarks``: the vectors are
-    ``landmark_features``, of no teacher.
+    ``symbols``: width of its output, blank included. ``track``: the vectors are features
+    of a hand's track, of no teacher.
     """
 
     image_size: int | None
     vector_dim: int | None
     stride: int
     symbols: int
-    landmarks: bool = False
+    track: TrackStream | None = None
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Training data of recognisers of landmarks: clips composed of recorded hands.
+"""Training data of recognisers of landmarks and of hands: clips composed of recorded hands.
 
 Clips are composed while training goes on (``chereme.synthesis.spelling``), each from a random
 number generator seeded by (seed, epoch, worker, process), so a run repeats itself and a resumed run
@@ -8,7 +8,7 @@ goes on as the uninterrupted one would have.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,19 +21,31 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_in
 from chereme.datasets.exemplars import MOVING, Exemplars
 from chereme.datasets.words import ACOUSTIC_SHARES, TextSampler
 from chereme.errors import InputError, UsageError
-from chereme.hands.normalise import landmark_features
+from chereme.hands.normalise import (
+    FEATURES_PER_FRAME,
+    hand_features,
+    landmark_features,
+)
 from chereme.synthesis.spelling import SpelledClip, Speller
-from chereme.systems.fingerspelling.batches import Batch, Clip, collate
+from chereme.systems.fingerspelling.batches import Batch, Clip, TrackStream, collate
 from chereme.text import ASL_LETTERS
 from chereme.training.data import DataModule, Split
+from chereme.types import HandTrack
 
-Features = NDArray[np.float32]  # (T, F), see ``landmark_features``
+Features = NDArray[np.float32]  # (T, F), of the stream
+MakeFeatures = Callable[[HandTrack, float], tuple[Features, NDArray[np.floating[Any]]]]
+FEATURES: Mapping[TrackStream, MakeFeatures] = {
+    "landmarks": landmark_features,
+    "hand": hand_features,
+}
+"""What makes the features of each stream of a track."""
+_SEEN = FEATURES_PER_FRAME - 1  # the feature that is 1 where the hand is seen
 
 
 def collate_composed(clips: Sequence[tuple[Features, str]]) -> Batch:
     """``(features, text)`` pairs as a batch, the features as its ``vectors``."""
     return collate(
-        [Clip(text, text, None, features, features[:, -1] > 0) for features, text in clips],
+        [Clip(text, text, None, features, features[:, _SEEN] > 0) for features, text in clips],
         ASL_LETTERS,
     )
 
@@ -74,7 +86,9 @@ class ComposedClips(IterableDataset[Batch]):
         seed: int,
         epoch: int,
         rank: int = 0,
+        stream: TrackStream = "landmarks",
     ) -> None:
+        self.features = FEATURES[stream]
         self.speller, self.steps, self.batch_size = speller, steps, batch_size
         self.rate, self.seed, self.epoch, self.rank = rate, seed, epoch, rank
         self.texts = TextSampler(shares=ACOUSTIC_SHARES, split="train", max_length=12)
@@ -89,7 +103,7 @@ class ComposedClips(IterableDataset[Batch]):
             clips = []
             for _ in range(self.pool * self.batch_size):
                 clip = compose_clip(self.speller, self.texts, rng, self.mix)
-                clips.append((landmark_features(clip.track, self.rate)[0], clip.text))
+                clips.append((self.features(clip.track, self.rate)[0], clip.text))
             clips.sort(key=lambda c: len(c[0]))
             for k in rng.permutation(self.pool)[:left]:
                 yield collate_composed(clips[k * self.batch_size : (k + 1) * self.batch_size])
@@ -128,6 +142,7 @@ class ComposedData(DataModule):
         super().__init__(batch_size, steps_per_epoch, workers, seed)
         self.path, self.held_out = exemplars, tuple(held_out or ())
         self.dev_clips, self.rate = dev_clips, rate
+        self.stream: TrackStream = "landmarks"  # unless the network reads another
 
     def setup(self, stage: str | None = None) -> None:
         """Read the hands and compose the clips of dev.
@@ -137,11 +152,13 @@ class ComposedData(DataModule):
             InputError: no such file, or hands of too few letters.
         """
         task: Any = None if self.trainer is None else self.trainer.lightning_module
-        if task is not None and not task.inputs.landmarks:
-            raise UsageError(
-                "stream: expected landmarks, which is what composed clips are made of, got "
-                f"{task.config.stream!r}"
-            )
+        if task is not None:
+            if task.inputs.track is None:
+                raise UsageError(
+                    "stream: expected landmarks or hand, which is what composed clips are made "
+                    f"of, got {task.config.stream!r}"
+                )
+            self.stream = task.inputs.track
         exemplars = Exemplars.load(self.path)
         unknown = set(self.held_out) - set(exemplars.signer.tolist())
         if unknown:
@@ -151,7 +168,7 @@ class ComposedData(DataModule):
             )
         self.speller = Speller(exemplars.select(without=self.held_out))
         others = exemplars.select(only=self.held_out) if self.held_out else exemplars
-        self.dev = held_out_clips(others, self.dev_clips, self.rate)
+        self.dev = held_out_clips(others, self.dev_clips, self.rate, stream=self.stream)
 
     @property
     def steps(self) -> int:
@@ -167,6 +184,7 @@ class ComposedData(DataModule):
             seed=self.seed,
             epoch=epoch,
             rank=self.world[1],
+            stream=self.stream,
         )
         loader = DataLoader(clips, batch_size=None, num_workers=self.workers)
         return itertools.islice(loader, skip, None)
@@ -191,15 +209,22 @@ class ComposedData(DataModule):
         rng = np.random.default_rng([self.seed, 1 << 20])
         texts = TextSampler(shares=ACOUSTIC_SHARES, split="train", max_length=12)
         frames = [
-            landmark_features(compose_clip(self.speller, texts, rng, ClipMix()).track, self.rate)
+            FEATURES[self.stream](
+                compose_clip(self.speller, texts, rng, ClipMix()).track, self.rate
+            )
             for _ in range(clips)
         ]
         every = np.concatenate([features for features, _ in frames])
-        return torch.from_numpy(every[every[:, -1] > 0])
+        return torch.from_numpy(every[every[:, _SEEN] > 0])
 
 
 def held_out_clips(
-    exemplars: Exemplars, count: int, rate: float, seed: int = 12345
+    exemplars: Exemplars,
+    count: int,
+    rate: float,
+    seed: int = 12345,
+    *,
+    stream: TrackStream = "landmarks",
 ) -> list[tuple[Features, str]]:
     """``(features, text)`` of words that training does not draw, spelled by other hands.
 
@@ -213,7 +238,7 @@ def held_out_clips(
             return clips
         text = texts.sample(rng)
         if set(text) <= set(speller.letters):
-            clips.append((landmark_features(speller.spell(text, rng).track, rate)[0], text))
+            clips.append((FEATURES[stream](speller.spell(text, rng).track, rate)[0], text))
     raise InputError(
         f"expected exemplars of most letters, got {speller.letters!r}: too few words can be spelled"
     )

@@ -126,7 +126,7 @@ class ShardData(FolderData):
         if self.trainer is not None:
             self.inputs = self.trainer.lightning_module.inputs  # type: ignore[assignment]
         inputs = self.transform.inputs
-        if inputs.landmarks:
+        if inputs.track:
             raise UsageError(
                 "stream: expected rgb, pose or rgb+pose, got landmarks, which are trained on "
                 "composed clips (chereme.systems.fingerspelling.composed.ComposedData)"

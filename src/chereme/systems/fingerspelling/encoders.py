@@ -7,7 +7,7 @@ All of them map frames ``(B, T, ...)`` and a ``mask (B, T)`` of the frames that 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from chereme.nn.resnet import ResNetEncoder
+from chereme.types import VECTOR_SIZE
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,92 @@ class LandmarkEncoder(nn.Module):
         x = ((frames - self.mean) / self.std).clamp(-6.0, 6.0) * present
         out: Tensor = self.layers(x) * present
         return out
+
+
+@dataclass(frozen=True)
+class HandEncoderConfig:
+    """Sizes of `HandEncoder`.
+
+    ``landmarks``: of the branch of landmark features. ``vector_size``, ``hidden``, ``feature_dim``
+    and ``dropout``: of the branch of the hand network's vectors. ``branch_dropout``: how often a
+    branch gets nothing of a whole clip in training, the one or the other.
+    """
+
+    landmarks: LandmarkEncoderConfig = field(default_factory=LandmarkEncoderConfig)
+    vector_size: int = VECTOR_SIZE
+    hidden: int = 192
+    feature_dim: int = 128
+    dropout: float = 0.3
+    branch_dropout: float = 0.15
+
+
+class _VectorBranch(nn.Module):
+    """Two layers on the hand network's vector of a frame: ``(..., V)`` -> ``(..., D)``, zero where
+    the vector is."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, config: HandEncoderConfig) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(config.vector_size))
+        self.register_buffer("std", torch.ones(config.vector_size))
+        self.layers = nn.Sequential(
+            nn.Dropout(config.dropout),
+            nn.Linear(config.vector_size, config.hidden),
+            nn.LayerNorm(config.hidden),
+            nn.ReLU(),
+            nn.Dropout(config.dropout),
+            nn.Linear(config.hidden, config.feature_dim),
+            nn.LayerNorm(config.feature_dim),
+            nn.ReLU(),
+        )
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        known = (vectors.abs().sum(-1, keepdim=True) > 0).to(vectors.dtype)
+        x = ((vectors - self.mean) / self.std).clamp(-6.0, 6.0) * known
+        out: Tensor = self.layers(x) * known
+        return out
+
+
+class HandEncoder(nn.Module):
+    """Landmark features of a frame and the hand network's vector, as ``hand_features`` makes them,
+    side by side: ``(..., F + V)`` -> ``(..., D)``.
+
+    Choice: in training a whole clip's vectors are left out at times, so that the network reads
+    clips that have none, and at other times its landmarks, so that both branches learn.
+    """
+
+    def __init__(self, config: HandEncoderConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.landmarks = LandmarkEncoder(config.landmarks)
+        self.vectors = _VectorBranch(config)
+        self.feature_dim = config.landmarks.feature_dim + config.feature_dim
+        self._parts = [config.landmarks.features_per_frame, config.vector_size]
+
+    def set_statistics(self, frames: Tensor) -> None:
+        """Standardise by mean and spread of ``frames (N, F + V)``, present ones only; vectors by
+        those of them that have one."""
+        landmarks, vectors = torch.split(frames, self._parts, -1)
+        self.landmarks.set_statistics(landmarks)
+        known = vectors[vectors.any(-1)]
+        if len(known) > 1:
+            self.vectors.mean.copy_(known.mean(0))
+            self.vectors.std.copy_(known.std(0).clamp_min(1e-3))
+
+    def forward(self, frames: Tensor, mask: Tensor | None = None) -> Tensor:
+        landmarks, vectors = torch.split(frames, self._parts, -1)
+        if mask is not None:
+            vectors = vectors.where(mask[..., None], 0.0)
+        parts = [self.landmarks(landmarks, mask), self.vectors(vectors)]
+        if self.training:
+            clips = [len(frames), *[1] * (frames.dim() - 1)]
+            chance = torch.rand(clips, device=frames.device)
+            dropped = self.config.branch_dropout
+            parts[0] = parts[0].where(chance >= dropped, 0.0)
+            parts[1] = parts[1].where((chance < dropped) | (chance >= 2 * dropped), 0.0)
+        return torch.cat(parts, -1)
 
 
 def normalise_vectors(vectors: Tensor, how: Literal["none", "layer", "length"]) -> Tensor:

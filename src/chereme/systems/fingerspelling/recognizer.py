@@ -16,6 +16,8 @@ from chereme.nn.masking import length_mask
 from chereme.nn.resnet import ResNetEncoder, ResNetEncoderConfig
 from chereme.systems.fingerspelling.encoders import (
     EarlyFusion,
+    HandEncoder,
+    HandEncoderConfig,
     LandmarkEncoder,
     LandmarkEncoderConfig,
     VectorEncoder,
@@ -23,7 +25,7 @@ from chereme.systems.fingerspelling.encoders import (
 )
 from chereme.systems.fingerspelling.sequence import SequenceConfig, SequenceModel
 
-Stream: TypeAlias = Literal["landmarks", "rgb", "pose", "rgb+pose"]
+Stream: TypeAlias = Literal["landmarks", "hand", "rgb", "pose", "rgb+pose"]
 Frames: TypeAlias = Tensor | Sequence[Tensor]
 
 
@@ -31,13 +33,14 @@ Frames: TypeAlias = Tensor | Sequence[Tensor]
 class FingerspellingConfig:
     """A recogniser: which stream it reads, its encoder, its sequence model.
 
-    ``stream``: "landmarks" (235 numbers a frame), "rgb" (hand crops; the paper's), "pose" (teacher
-    vectors as the sole stream, Table 1), "rgb+pose" (early fusion, Table 2). Only the settings of
-    the encoders of that stream matter.
+    ``stream``: "landmarks" (235 numbers a frame), "hand" (these and the hand network's 1,152),
+    "rgb" (hand crops; the paper's), "pose" (teacher vectors as the sole stream, Table 1),
+    "rgb+pose" (early fusion, Table 2). Only the settings of the encoders of that stream matter.
     """
 
     stream: Stream = "landmarks"
     landmarks: LandmarkEncoderConfig = field(default_factory=LandmarkEncoderConfig)
+    hand: HandEncoderConfig = field(default_factory=HandEncoderConfig)
     rgb: ResNetEncoderConfig = field(default_factory=ResNetEncoderConfig)
     pose: VectorEncoderConfig = field(default_factory=VectorEncoderConfig)
     sequence: SequenceConfig = field(default_factory=SequenceConfig)
@@ -45,24 +48,28 @@ class FingerspellingConfig:
 
 def build_encoder(
     config: FingerspellingConfig,
-) -> LandmarkEncoder | ResNetEncoder | VectorEncoder | EarlyFusion:
+) -> LandmarkEncoder | HandEncoder | ResNetEncoder | VectorEncoder | EarlyFusion:
     """The encoder of the stream."""
     if config.stream == "landmarks":
         return LandmarkEncoder(config.landmarks)
+    if config.stream == "hand":
+        return HandEncoder(config.hand)
     if config.stream == "rgb":
         return ResNetEncoder(config.rgb)
     if config.stream == "pose":
         return VectorEncoder(config.pose)
     if config.stream == "rgb+pose":
         return EarlyFusion([ResNetEncoder(config.rgb), VectorEncoder(config.pose)])
-    raise UsageError(f"stream: expected landmarks, rgb, pose or rgb+pose, got {config.stream!r}")
+    raise UsageError(
+        f"stream: expected landmarks, hand, rgb, pose or rgb+pose, got {config.stream!r}"
+    )
 
 
 class FingerspellingRecognizer(nn.Module):
     """Frames and ``lengths (B,)`` -> logits of both heads.
 
-    Frames are landmark features ``(B, T, F)``, crops ``(B, T, 3, S, S)``, teacher vectors
-    ``(B, T, D)``, or for early fusion crops and vectors.
+    Frames are features of landmarks or hands ``(B, T, F)``, crops ``(B, T, 3, S, S)``, teacher
+    vectors ``(B, T, D)``, or for early fusion crops and vectors.
     """
 
     def __init__(self, config: FingerspellingConfig) -> None:

@@ -3,7 +3,7 @@
 Paper: *Seeing in 2D, Thinking in 3D: 3D Hand Mesh-Guided Feature Learning for Continuous
 Fingerspelling*, sections 3.2 to 4.2. Every row of its tables is a file in
 ``configs/fingerspelling``. Recognisers of hand crops and of teacher vectors learn from shards
-(`ShardData`), those of landmarks from composed clips (`ComposedData`).
+(`ShardData`), those of landmarks and of hands from composed clips (`ComposedData`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from chereme.errors import UsageError
-from chereme.hands.normalise import FEATURES_PER_FRAME
+from chereme.hands.normalise import FEATURES_PER_FRAME, HAND_FEATURES_PER_FRAME
 from chereme.metrics import Alignment, edit_counts, pool
 from chereme.nn.masking import length_mask
 from chereme.nn.resnet_weights import load_resnet_weights
@@ -25,7 +25,12 @@ from chereme.systems.fingerspelling.batches import Batch, Inputs
 from chereme.systems.fingerspelling.checkpoints import load_checkpoint, load_pretrained
 from chereme.systems.fingerspelling.data import ShardData
 from chereme.systems.fingerspelling.distillation import DistillationConfig, PoseDistillation
-from chereme.systems.fingerspelling.encoders import EarlyFusion, LandmarkEncoder, resnet_of
+from chereme.systems.fingerspelling.encoders import (
+    EarlyFusion,
+    HandEncoder,
+    LandmarkEncoder,
+    resnet_of,
+)
 from chereme.systems.fingerspelling.fusion import LateFusion
 from chereme.systems.fingerspelling.losses import LossConfig, fingerspelling_losses, infeasible
 from chereme.systems.fingerspelling.recognizer import FingerspellingConfig, FingerspellingRecognizer
@@ -46,6 +51,7 @@ def inputs_of(config: FingerspellingConfig, teacher_dim: int | None = None) -> I
     """What a recogniser reads; ``teacher_dim``: width of the vectors that it is to distil."""
     width = {
         "landmarks": config.landmarks.features_per_frame,
+        "hand": config.hand.landmarks.features_per_frame + config.hand.vector_size,
         "rgb": teacher_dim,
         "pose": config.pose.dim,
         "rgb+pose": config.pose.dim,
@@ -55,13 +61,13 @@ def inputs_of(config: FingerspellingConfig, teacher_dim: int | None = None) -> I
         width,
         config.sequence.temporal_stride,
         config.sequence.num_symbols,
-        landmarks=config.stream == "landmarks",
+        track=config.stream if config.stream in ("landmarks", "hand") else None,
     )
 
 
 def frames_of(batch: Batch, stream: str) -> Any:
     """The frames of a batch as the recogniser of ``stream`` takes them."""
-    if stream in ("landmarks", "pose"):
+    if stream in ("landmarks", "hand", "pose"):
         return batch.vectors
     assert batch.crops is not None
     crops = batch.crops.float() / 255
@@ -105,15 +111,16 @@ class RecognizerTask(Task):
                 f"distillation: expected the stream rgb, which learns from vectors, got "
                 f"{config.stream!r}"
             )
-        features = config.landmarks.features_per_frame
-        if config.stream == "landmarks" and features != FEATURES_PER_FRAME:
-            raise UsageError(
-                f"features_per_frame: expected {FEATURES_PER_FRAME}, the width of "
-                f"landmark_features, got {features}"
-            )
         self.config, self.losses = config, losses or LossConfig()
         self.decoding, self.initial, self.chunk = decoding or DecodingConfig(), initial, chunk
         self.inputs = inputs_of(config, None if distillation is None else distillation.teacher_dim)
+        widths = {"landmarks": FEATURES_PER_FRAME, "hand": HAND_FEATURES_PER_FRAME}
+        expected = widths.get(config.stream)
+        if expected is not None and self.inputs.vector_dim != expected:
+            raise UsageError(
+                f"features_per_frame: expected {expected} numbers of each frame of the stream "
+                f"{config.stream}, got {self.inputs.vector_dim}"
+            )
         self.model = FingerspellingRecognizer(config)
         self.distillation = (
             None
@@ -158,7 +165,7 @@ class RecognizerTask(Task):
     def on_fit_start(self) -> None:
         super().on_fit_start()
         encoder = self.model.encoder
-        if isinstance(encoder, LandmarkEncoder) and self.trainer.global_step == 0:
+        if isinstance(encoder, LandmarkEncoder | HandEncoder) and self.trainer.global_step == 0:
             encoder.set_statistics(self.data.some_frames().to(self.device))
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
