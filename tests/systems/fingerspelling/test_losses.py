@@ -13,6 +13,7 @@ from chereme.decoding import ctc_log_likelihood
 from chereme.systems.fingerspelling.losses import (
     LossConfig,
     ctc_loss,
+    entropy,
     fingerspelling_losses,
     infeasible,
     kd_loss,
@@ -149,7 +150,7 @@ def test_total_is_the_weighted_sum() -> None:
         visual, sequence, lengths, temperature=4.0, blank=False, masked=False, squared=False
     )
     losses = fingerspelling_losses(sequence, visual, lengths, targets, counts, config)
-    for one, other in zip(losses[1:], (l_seq, l_vis, l_kd), strict=True):
+    for one, other in zip(losses[1:4], (l_seq, l_vis, l_kd), strict=True):
         torch.testing.assert_close(one, other)
     torch.testing.assert_close(losses.total, 0.5 * l_seq + 2 * l_vis + 3 * l_kd)
     masked = fingerspelling_losses(
@@ -162,3 +163,20 @@ def test_weights_of_the_paper() -> None:
     config = LossConfig()
     assert (config.seq_weight, config.vis_weight, config.kd_weight) == (1.0, 1.0, 5.0)
     assert config.temperature == 2.0
+
+
+def test_entropy_is_summed_over_the_steps_that_exist() -> None:
+    logits = torch.zeros(2, 5, 4)
+    logits[0, 0, 1] = 50.0  # a step that is sure
+    logits[1, 3:] = torch.randn(2, 4)  # padding
+    expected = (4 * np.log(4) + 3 * np.log(4)) / 2
+    assert float(entropy(logits, torch.tensor([5, 3]))) == pytest.approx(expected, rel=1e-5)
+
+
+def test_entropy_is_taken_off_the_total() -> None:
+    sequence, visual = torch.randn(2, 6, 4), torch.randn(2, 6, 4)
+    targets, lengths = torch.tensor([[1, 2], [3, 0]]), torch.tensor([6, 5])
+    batch = sequence, visual, lengths, targets, torch.tensor([2, 1])
+    without = fingerspelling_losses(*batch, LossConfig())
+    with_it = fingerspelling_losses(*batch, LossConfig(entropy_weight=0.5))
+    assert torch.allclose(with_it.total, without.total - 0.5 * entropy(sequence, lengths))

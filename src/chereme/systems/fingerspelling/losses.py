@@ -16,7 +16,9 @@ from chereme.nn.masking import length_mask
 class LossConfig:
     """Weights and readings of ``l_m = seq l_seq + vis l_vis + kd l_kd`` (section 3.2.3).
 
-    ``kd_*``: see `kd_loss`; ``ctc_normalise``: see `ctc_loss`.
+    ``kd_*``: see `kd_loss`; ``ctc_normalise``: see `ctc_loss`. ``entropy_weight``, not of the
+    paper, takes so many times the `entropy` of the sequence classifier off ``l_m``, so that it is
+    not surer than it is right (Pereyra et al. 2017, "confidence penalty").
     """
 
     seq_weight: float = 1.0
@@ -27,15 +29,17 @@ class LossConfig:
     kd_masked: bool = True
     kd_squared: bool = True
     ctc_normalise: Literal["clip", "letter"] = "clip"
+    entropy_weight: float = 0.0
 
 
 class FingerspellingLosses(NamedTuple):
-    """The three losses, and ``total``, their weighted sum."""
+    """The three losses, the entropy, and ``total``, their weighted sum."""
 
     total: Tensor
     l_seq: Tensor
     l_vis: Tensor
     l_kd: Tensor
+    entropy: Tensor
 
 
 def ctc_loss(
@@ -94,6 +98,14 @@ def kd_loss(
     return loss * temperature**2 if squared else loss
 
 
+def entropy(logits: Tensor, lengths: Tensor) -> Tensor:
+    """Entropy of the predictions ``(B, T', V)`` in nats: summed over the steps of a clip, as CTC's
+    loss is, mean over clips."""
+    log_probs = logits.log_softmax(-1)
+    steps = -(log_probs.exp() * log_probs).sum(-1)
+    return (steps * length_mask(lengths, logits.shape[1])).sum(1).mean()
+
+
 def fingerspelling_losses(
     sequence: Tensor,
     visual: Tensor,
@@ -116,8 +128,10 @@ def fingerspelling_losses(
         masked=config.kd_masked,
         squared=config.kd_squared,
     )
+    unsure = entropy(sequence, lengths)
     total = config.seq_weight * l_seq + config.vis_weight * l_vis + config.kd_weight * l_kd
-    return FingerspellingLosses(total, l_seq, l_vis, l_kd)
+    total = total - config.entropy_weight * unsure
+    return FingerspellingLosses(total, l_seq, l_vis, l_kd, unsure)
 
 
 def infeasible(lengths: Tensor, targets: Tensor, target_lengths: Tensor) -> Tensor:
