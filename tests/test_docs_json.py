@@ -28,6 +28,7 @@ TASKS = {"Fingerspelling": "letters", "Isolated signs": "signs", "Continuous sig
 RARE = {
     "[].problem",
     "preprocessing.crop.*",
+    "decoding.temperature",
     "abstention.temperature",
     "abstention.other",
     "abstention.min_probability",

@@ -5,12 +5,13 @@ from hypothesis import strategies as st
 
 from chereme.decoding import (
     align,
+    at_temperature,
     ctc_log_likelihood,
     ctc_log_likelihoods,
     greedy,
     symbols_or_blank,
 )
-from chereme.errors import InputError
+from chereme.errors import InputError, UsageError
 
 
 def spelled(path, size=4, sure=0.97):
@@ -26,6 +27,20 @@ def test_greedy_keeps_doubles_with_a_blank_between():
     assert greedy(spelled([0, 0])).symbols == ()
     assert greedy(np.zeros((0, 4))).symbols == ()
     assert greedy(spelled([0, 1])).log_ctc == pytest.approx(2 * np.log(0.97))
+
+
+def test_temperature(golden):
+    probabilities = np.exp(golden)
+    np.testing.assert_allclose(at_temperature(golden, 1.0), golden, atol=1e-12)
+    for temperature in (0.5, 2.0):
+        powers = probabilities ** (1 / temperature)
+        expected = powers / powers.sum(axis=1, keepdims=True)
+        np.testing.assert_allclose(np.exp(at_temperature(golden, temperature)), expected)
+    certain = np.array([[0.0, -np.inf]])
+    np.testing.assert_array_equal(at_temperature(certain, 3.0), certain)
+    for wrong in (0.0, -1.0, np.nan):
+        with pytest.raises(UsageError, match="above 0, got"):
+            at_temperature(golden, wrong)
 
 
 def test_likelihood_golden(golden):

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from chereme.decoding import beam_search
-from chereme.decoding.tuning import tune
+from chereme.decoding import at_temperature, beam_search
+from chereme.decoding.tuning import TEMPERATURES, fit_temperature, tune
 from chereme.errors import InputError
 from chereme.metrics import letter_accuracy
 
@@ -55,3 +55,37 @@ def test_broken_input(golden):
     for log_probs, references in (([], []), ([golden], [])):
         with pytest.raises(InputError, match="one reference for each"):
             tune(log_probs, references, lm=None)
+        with pytest.raises(InputError, match="one reference for each"):
+            fit_temperature(log_probs, references)
+    with pytest.raises(InputError, match="frames enough for its text"):
+        fit_temperature([golden[:2]], [(1, 2, 3)])
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 1.7, 4.0])
+def test_finds_the_temperature_that_was_taken_away(as_log_probs, oracle, temperature):
+    """Texts drawn from what the networks say; then they are made too sure, or too unsure."""
+    rng = np.random.default_rng(3)
+    honest = as_log_probs(rng.normal(size=(400, 4, 3)) * 2)
+    references = []
+    for clip in honest:
+        texts = oracle(clip)
+        references.append(list(texts)[rng.choice(len(texts), p=np.exp([*texts.values()]))])
+    wrong = [at_temperature(clip, 1 / temperature) for clip in honest]
+    assert fit_temperature(wrong, references) == pytest.approx(temperature, rel=0.1)
+    # The loss at it is least, by exact enumeration of all paths.
+    found = fit_temperature(wrong, references)
+    at = {
+        t: -sum(oracle(at_temperature(c, t))[r] for c, r in zip(wrong, references, strict=True))
+        for t in (found / 1.1, found, found * 1.1)
+    }
+    assert min(at, key=at.get) == found
+
+
+def test_temperature_without_an_end(golden):
+    """One clip that is right is best without any doubt, one that is wrong with nothing but it."""
+    log_probs = np.log([[0.1, 0.9], [0.9, 0.1]])
+    assert fit_temperature([log_probs], [(1,)]) == pytest.approx(TEMPERATURES[0], rel=0.02)
+    assert fit_temperature([log_probs], [()]) == pytest.approx(TEMPERATURES[1], rel=0.02)
+    # A clip that no text fits takes no part.
+    both = fit_temperature([golden, golden[:1]], [(2, 1, 3), (1, 1)])
+    assert both == fit_temperature([golden], [(2, 1, 3)])

@@ -246,6 +246,7 @@ letters | temporal_stride | 0 | temporal_stride: expected 1 to 1024, got 0
 letters | temporal_stride | 10000000000000000000000000000000000000000 | 1024, got a larger number
 letters | decoding.beam_width | 1000000000 | beam_width: expected 1 to 1000, got
 letters | decoding.alpha | 1e300 | alpha: expected -1000 to 1000, got 1e+300
+letters | decoding.temperature | 0 | decoding.temperature: expected 0.01 to 100, got 0
 letters | decoding.beta | -1e9 | decoding.beta: expected -1000 to 1000
 letters | decoding.min_probability | 2 | min_probability: expected 0 to 1
 letters | segmentation.bridge | -1 | segmentation.bridge: expected 0 to 3600

@@ -19,6 +19,7 @@ from chereme.hands.tracking import HandTracker
 from chereme.recognition.bundle import Bundle
 from chereme.recognition.config import Decoding, Segmentation, Still
 from chereme.recognition.fingerspelling import Recognizer
+from chereme.recognition.networks import log_probs_of
 from chereme.types import Landmarks
 
 
@@ -370,6 +371,22 @@ def test_options_override_the_tuned_search(tmp_path: Path) -> None:
     assert Recognizer(tuned, beta=0.5).info["decoding"]["beta"] == 0.5
     assert Recognizer(tuned, greedy=True).info["decoding"] == {"method": "greedy"}
     assert Recognizer(tuned, greedy=True).recognize(fakes.spell("vail")).text == "vail"
+
+
+def test_the_temperature_is_that_of_all_that_is_read(bundle: Bundle, tmp_path: Path) -> None:
+    warm = fakes.make_bundle(tmp_path / "b", decoding=Decoding(temperature=1.5))
+    features = np.random.default_rng(0).normal(size=(9, len(fakes.ALPHABET) + 1))
+    features = features.astype(np.float32)
+    powers = np.exp(log_probs_of(bundle, features)) ** (1 / 1.5)
+    expected = powers / powers.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(np.exp(log_probs_of(warm, features)), expected, rtol=1e-4)
+    sure, unsure = (Recognizer(b).recognize(fakes.spell("vail")) for b in (bundle, warm))
+    assert sure.text == unsure.text == "vail"
+    pairs = zip(sure.tokens, unsure.tokens, strict=True)
+    assert all(one.probability >= other.probability for one, other in pairs)
+    still = fakes.spell("d", letter_seconds=1 / 30)
+    stills = [Recognizer(b).recognize(still).tokens[0].probability for b in (bundle, warm)]
+    assert stills[0] >= stills[1]
 
 
 def test_the_language_model_has_its_say(tmp_path: Path) -> None:

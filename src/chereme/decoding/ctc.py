@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chereme.errors import InputError
+from chereme.errors import InputError, UsageError
 from chereme.text.alphabet import BLANK
 
 Log = NDArray[np.float64]
@@ -58,6 +58,19 @@ def check_log_probs(log_probs: ArrayLike) -> Log:
             "apply log_softmax to logits, the logarithm to probabilities"
         )
     return array
+
+
+def at_temperature(log_probs: ArrayLike, temperature: float) -> Log:
+    """``log_probs (T, V)`` divided by ``temperature`` and normalised again in each frame: above 1 a
+    network becomes less sure (Guo et al. 2017, *On calibration of modern neural networks*, Eq. 9).
+
+    Raises UsageError for a temperature that is not above 0.
+    """
+    if not temperature > 0:
+        raise UsageError(f"temperature: expected a number above 0, got {temperature}")
+    scaled = check_log_probs(log_probs) / temperature
+    normalised: Log = scaled - np.logaddexp.reduce(scaled, axis=1, keepdims=True)
+    return normalised
 
 
 def check_symbols(symbols: Sequence[int], size: int) -> NDArray[np.intp]:

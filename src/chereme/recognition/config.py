@@ -16,8 +16,9 @@ from chereme.hands.both import Sampling
 from chereme.recognition.tasks import TASKS
 from chereme.text.glosses import GlossVocabulary, Units
 
-# 1: landmarks; 2: crops too; 3: isolated signs; 4: continuous signing; 5: abstention.
-SCHEMA_VERSION = 5
+# 1: landmarks; 2: crops too; 3: isolated signs; 4: continuous signing; 5: abstention;
+# 6: letters at a temperature.
+SCHEMA_VERSION = 6
 MAX_FRAMES = 4096  # of a clip; attention takes memory with its square
 MAX_WIDTH = 100_000  # numbers of a track
 MAX_BEAM = 1000
@@ -37,6 +38,7 @@ Side = Annotated[int, Between(8, 1024)]
 Weight = Annotated[float, Between(-MAX_WEIGHT, MAX_WEIGHT)]
 Beam = Annotated[int, Between(1, MAX_BEAM)]
 Gap = Annotated[float, Between(0, 3600)]
+Temperature = Annotated[float, Between(0.01, 100)]
 
 Port = tuple[str, tuple[int | str | None, ...]]
 """The type of a network's input or output, and its sizes: a number, the name of an axis that is
@@ -131,12 +133,15 @@ class Preprocessing:
 class Decoding:
     """Defaults of the beam search, tuned on validation; see ``chereme.decoding.beam_search``.
 
-    Letters whose probability lies below ``min_probability`` are left out of the text, and all of a
-    stretch whose mean probability lies below ``min_mean_probability``: that is no spelling (see
+    What the network says is divided by ``temperature`` (``chereme.decoding.at_temperature``)
+    before all else: search, times and probabilities. Letters whose probability then lies below
+    ``min_probability`` are left out of the text, and all of a stretch whose mean probability lies
+    below ``min_mean_probability``: that is no spelling (see
     :mod:`chereme.recognition.plausibility`). How sure a network is of letters is its own, so that
-    both are settings of the model.
+    these are settings of the model.
     """
 
+    temperature: Temperature = 1.0
     beam_width: Beam = 5
     alpha: Weight = 0.0
     beta: Weight = 0.0
@@ -245,7 +250,7 @@ class Abstention:
     answers.
     """
 
-    temperature: Annotated[float, Between(0.01, 100)] = 1.0
+    temperature: Temperature = 1.0
     other: bool = False
     min_probability: Fraction = 0.0
 

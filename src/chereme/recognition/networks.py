@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chereme.decoding import at_temperature
 from chereme.errors import BundleError
 from chereme.hands.normalise import landmark_features
 from chereme.recognition.bundle import Bundle
@@ -46,7 +47,8 @@ def landmark_encoder(bundle: Bundle[LetterConfig]) -> Encode:
 
 
 def log_probs_of(bundle: Bundle[LetterConfig], features: Floats) -> Floats:
-    """The ``log_probs (T', V)`` of ``features (T, D)``, T' = ceil(T / stride)."""
+    """The ``log_probs (T', V)`` of ``features (T, D)``, T' = ceil(T / stride), at the model's
+    temperature."""
     log_probs: Floats = bundle.sequence.run(["log_probs"], {"features": features[None]})[0][0]
     stride = bundle.config.temporal_stride
     expected = -(-len(features) // stride)
@@ -56,4 +58,5 @@ def log_probs_of(bundle: Bundle[LetterConfig], features: Floats) -> Floats:
             f"stride {stride}, got {len(log_probs)}"
             f"{' that are no numbers' * bool(np.isnan(log_probs).any())}; export the bundle again"
         )
-    return log_probs
+    temperature = bundle.config.decoding.temperature
+    return log_probs if temperature == 1.0 else at_temperature(log_probs, temperature)
