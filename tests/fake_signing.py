@@ -205,10 +205,12 @@ def with_decoder(times: int = 1, **changes: Any) -> Bundle:
 
 
 class Hands:
-    """Makes detectors that find a right hand in each frame that is not black, and counts looks."""
+    """Makes detectors that find a right hand in each frame that is not black, and counts looks;
+    ``resets``: after how many looks."""
 
     def __init__(self) -> None:
         self.looks = self.closed = 0
+        self.resets: list[int] = []
         self.stills: list[bool] = []
 
     def __call__(self, still: bool) -> Hands:
@@ -223,7 +225,7 @@ class Hands:
         return [Detection(joints, joints / 1000, "right", 0.98)]
 
     def reset(self) -> None:
-        pass
+        self.resets.append(self.looks)
 
     def close(self) -> None:
         self.closed += 1

@@ -405,19 +405,6 @@ def test_a_hand_that_is_not_followed_is_found_anew(
     assert scripted([(0.3,)] * 60, blind=range(20, 20 + frames)) == [1] * 60
 
 
-def test_at_a_cut_the_search_begins_anew(
-    scripted: Callable[..., list[int]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Else the hand of the last shot would be looked for where it was."""
-    begun = []
-    reset = OnnxHandDetector.reset
-    monkeypatch.setattr(OnnxHandDetector, "reset", lambda self: (begun.append(1), reset(self)))
-    rooms = [np.full((72, 128, 3), grey, np.uint8) for grey in (40, 200)]
-    frames = [rooms[0]] * 20 + [rooms[1]] * 20
-    assert scripted([(0.3,)] * 40, frames=frames) == [1] * 40
-    assert len(begun) == 3  # when it is made, at the first frame, at the cut
-
-
 @pytest.mark.parametrize("rate", [0.5, 3, 8, 60])
 def test_no_frame_is_passed_over_at_any_frame_rate(
     scripted: Callable[..., list[int]], rate: float

@@ -5,7 +5,7 @@ import pytest
 
 from chereme.errors import InputError
 from chereme.hands.detector import Detection
-from chereme.hands.tracking import HandTracker, track_hands
+from chereme.hands.tracking import HandTracker, follow_hands, track_hands
 from chereme.types import Frame, Landmarks
 
 RATE = 30.0
@@ -193,26 +193,41 @@ def test_a_still_picture_is_a_recording_of_one_frame(detection: Make) -> None:
     assert track([[detection(300, 400), detection(800, 400)]]).landmarks.shape == (1, 2, 21, 3)
 
 
+class Scripted:
+    """A hand that moves, wherever the picture is not black; ``resets``: before which frames."""
+
+    def __init__(self, detection: Make) -> None:
+        self.resets, self._frames, self._detection = [], 0, detection
+
+    def detect(self, image: np.ndarray, timestamp: float) -> list[Detection]:
+        self._frames += 1
+        return [self._detection(100 + 100 * timestamp, 200)] if image[0, 0, 0] else []
+
+    def reset(self) -> None:
+        self.resets.append(self._frames)
+
+    def close(self) -> None: ...
+
+
 def test_track_hands_feeds_the_detector_and_needs_frames(detection: Make) -> None:
-    class Scripted:
-        resets = 0
-
-        def detect(self, image: np.ndarray, timestamp: float) -> list[Detection]:
-            return [detection(100 + 100 * timestamp, 200)] if image[0, 0, 0] else []
-
-        def reset(self) -> None:
-            self.resets += 1
-
-        def close(self) -> None: ...
-
-    detector = Scripted()
+    detector = Scripted(detection)
     frames = [
         Frame(np.full((48, 64, 3), number % 2, np.uint8), number / 25) for number in range(10)
     ]
     result = track_hands(iter(frames), detector)
-    assert (result.width, result.height, detector.resets) == (64, 48, 1)
+    assert (result.width, result.height, detector.resets) == (64, 48, [0])
     np.testing.assert_allclose(result.timestamps, np.arange(10) / 25)
     np.testing.assert_array_equal(result.confidence[:, 0, 0], np.arange(10) % 2)
     np.testing.assert_allclose(wrist_x(result, 0)[1::2], 100 + 100 * np.arange(1, 10, 2) / 25)
     with pytest.raises(InputError, match="at least one frame"):
         track_hands([], detector)
+
+
+def test_at_a_cut_the_detector_begins_anew(detection: Make) -> None:
+    """Else it would look for the hand of the last shot where that was."""
+    detector = Scripted(detection)
+    greys = [40] * 20 + [200] * 20 + [90] * 20
+    frames = [Frame(np.full((48, 64, 3), g, np.uint8), n / 25) for n, g in enumerate(greys)]
+    tracker = follow_hands(frames, detector)
+    assert tracker.finish().confidence.any(axis=(1, 2)).all()
+    assert np.flatnonzero(tracker.begins.any(axis=1)).tolist() == detector.resets == [0, 20, 40]

@@ -269,6 +269,7 @@ def test_a_hand_is_looked_for_in_each_frame_as_in_a_video(
     result = recognizer.recognize(film)  # of four frames the last shows a hand
     assert not any("no hand found" in warning for warning in result.warnings)
     assert (hands.stills, hands.looks) == ([False], 4)
+    assert hands.resets == [3, 4]  # at the cut, and when the hand was found
 
 
 def test_a_damaged_video_gives_what_there_is(tmp_path: Path, video_bundle: Bundle) -> None:
@@ -316,8 +317,10 @@ def test_the_hands_of_a_video_are_fractions_of_the_picture_and_the_body_is_not_k
     from chereme.recognition.stages import Stages
 
     decoder = ContinuousRecognizer(fake_signing.with_decoder()).decoder
-    follower = HandFollower(decoder, Hands(), False, Stages())
+    hands = Hands()
+    follower = HandFollower(decoder, hands, False, Stages())
     seen = list(follower.encode(film("JOHN", 640), RATE))
+    assert hands.resets == [0, 4]  # at a cut: hands are not where they were
     clip = hand_tracks(seen)
     assert clip is not None
     row = clip.values["mediapipe"][fake_signing.PAUSE]

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from chereme._imports import find
 from chereme.errors import InputError, UsageError
 from chereme.hands import search_regions
-from chereme.hands.cuts import CutFinder
 from chereme.hands.landmarks import LandmarkHand, LandmarkNetwork
 from chereme.hands.palm import SIDE as PALM_SIDE
 from chereme.hands.palm import Palm, PalmDetector
@@ -86,7 +85,7 @@ class HandDetector(Protocol):
         ...
 
     def reset(self) -> None:
-        """The next frame begins another recording."""
+        """The next frame begins another recording, or another shot of a film."""
         ...
 
     def close(self) -> None: ...
@@ -133,7 +132,8 @@ class OnnxHandDetector:
 
     ``still`` treats every picture on its own and tries all views on it; at most ``max_hands`` hands
     per frame. A context manager. One detector may read many recordings one after the other: call
-    ``reset`` between. Not for use by several threads at once.
+    ``reset`` between, and where a film is cut, which it does not find itself
+    (``chereme.hands.cuts``). Not for use by several threads at once.
 
     Args:
         refine: look at hands of stills a second time, in the square of their landmarks, as at those
@@ -199,7 +199,6 @@ class OnnxHandDetector:
         self._looks = 0
         self._tries = 0
         self._smoother = Smoother()
-        self._cuts = CutFinder()
         self._moving = search_regions.MovingPart()
 
     def detect(self, image: NDArray[np.uint8], timestamp: float) -> list[Detection]:
@@ -214,7 +213,7 @@ class OnnxHandDetector:
         height, width = image.shape[:2]
         if self._still:
             return self._search_still(image)
-        if self._size != (width, height) or self._cuts.is_cut(image):
+        if self._size != (width, height):
             self.reset()
             self._size = (width, height)
         hands = self._follow(image)

@@ -244,7 +244,7 @@ def follow_hands(
     max_tracks: int = 8,
     watch: Watch | None = None,
 ) -> HandTracker:
-    """A tracker that has seen the hands of all ``frames``; ``detector`` is reset first.
+    """A tracker that has seen the hands of all ``frames``; first and at cuts ``detector`` is reset.
 
     Keeps landmarks, never pictures. ``watch`` is given each frame after the tracker has seen it.
     Raises ``InputError`` if there are no frames.
@@ -258,6 +258,7 @@ def follow_hands(
             tracker = HandTracker(width, height, max_tracks=max_tracks)
         if cuts.is_cut(frame.image):
             tracker.cut()
+            detector.reset()
         tracker.update(detector.detect(frame.image, frame.timestamp), frame.timestamp)
         if watch is not None:
             watch(frame, tracker)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from chereme.formats.tracks import PoseTracks
 from chereme.formats.tracks.mediapipe import mediapipe_of_landmarks
+from chereme.hands.cuts import CutFinder
 from chereme.hands.detector import Detection, HandDetector
 from chereme.hands.tracking import HandTracker
 from chereme.recognition.bundle import Bundle
@@ -92,7 +93,7 @@ class FrameEncoder:
     ) -> None:
         self._bundle, self._presence_detector, self._stages = bundle, presence_detector, stages
         self._mirrored = mirrored
-        self._look_at, self._signer = -np.inf, False
+        self._look_at, self._signer, self._cuts = -np.inf, False, CutFinder()
 
     def encode(self, frames: Iterable[Frame], rate: float) -> Iterator[EncodedFrame]:
         """The features of them, ``rate`` moments a second."""
@@ -137,6 +138,8 @@ class FrameEncoder:
         detector = self._presence_detector
         if detector is not None and time >= self._look_at:
             with self._stages("detect"):
+                if self._cuts.is_cut(image):
+                    detector.reset()
                 found = detector.detect(image, time)
             self._signer = bool(found)
             if found:
@@ -170,9 +173,12 @@ class HandFollower:
     def encode(self, frames: Iterable[Frame], rate: float) -> Iterator[EncodedFrame]:
         """The hands in them, ``rate`` moments a second."""
         self._detector.reset()
+        cuts = CutFinder()
         for frame, moments in sampled(frames, rate):
             image = encoded_frame(frame, self._mirrored)
             with self._stages("detect"):
+                if cuts.is_cut(image):
+                    self._detector.reset()
                 hands = tuple(self._detector.detect(image, frame.timestamp))
             for time in moments:
                 yield EncodedFrame(time, hands=hands, size=(image.shape[1], image.shape[0]))
