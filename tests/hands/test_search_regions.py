@@ -57,6 +57,29 @@ def test_a_shrunken_view_maps_back_to_within_a_pixel_of_it(
     )
 
 
+@pytest.mark.parametrize("view", [View(0, 0, 90, 40), View(-20, -30, 61, 17), View(33, 5, 70, 30)])
+def test_a_view_is_mixed_of_the_four_pixels_next_to_each_place(view: View) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (40, 90, 3), np.uint8)
+    seen = view.sample(image, 31)
+    frame = np.pad(image.astype(float), ((99, 99), (99, 99), (0, 0)))
+    x, y = (np.rint(32 * (start + np.arange(31) * seen.pixel)) / 32 + 99 for start in seen.origin)
+    left, top = np.floor(x).astype(int), np.floor(y).astype(int)
+    right_share, low_share = (x - left)[:, None], (y - top)[:, None, None]
+    upper, lower = (
+        (1 - right_share) * frame[rows][:, left] + right_share * frame[rows][:, left + 1]
+        for rows in (top, top + 1)
+    )
+    mixed = (1 - low_share) * upper + low_share * lower
+    np.testing.assert_array_equal(seen.image, np.floor(mixed + 0.5))
+
+
+@pytest.mark.parametrize(("width", "height"), [(700, 2), (2, 700), (1, 1)])
+def test_a_narrow_frame_may_lie_between_the_pixels_of_a_view(width: int, height: int) -> None:
+    seen = search_regions.whole(width, height).sample(np.full((height, width, 3), 9, np.uint8), 192)
+    assert seen.image.shape == (192, 192, 3)
+    assert seen.image.max() <= 9
+
+
 @pytest.mark.parametrize(("width", "height"), [(1280, 720), (720, 1280), (512, 512), (1920, 800)])
 def test_every_hand_is_whole_in_some_tile(width: int, height: int) -> None:
     squares = search_regions.tiles(width, height)

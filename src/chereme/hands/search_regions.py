@@ -49,11 +49,13 @@ class View:
         height, width = image.shape[:2]
         across = self._places(origin[0], pixel, side, (self.left, self.right), width)
         down = self._places(origin[1], pixel, side, (self.top, self.bottom), height)
+        # Only the pixels that count: the frame is much larger.
+        pixels = image.take(down.taken, axis=0).take(across.taken, axis=1)
+        rows = down.mix(pixels.reshape(len(pixels), 3 * len(across.taken)), 0)
+        sums = across.mix(rows.astype(np.uint32), 1)
         square = np.zeros((side, side, 3), np.uint8)
-        if across.to.size and down.to.size:
-            # Only the pixels that count: the frame is much larger.
-            pixels = image.take(down.taken, axis=0).take(across.taken, axis=1)
-            square[np.ix_(down.to, across.to)] = across.mix(down.mix(pixels, 0), 1) + 0.5
+        part = square[down.to, across.to]
+        part[:] = (sums.reshape(part.shape) + 512) >> 10
         return Sampled(square, origin, pixel)
 
     def _places(
@@ -63,13 +65,12 @@ class View:
         # As MediaPipe has it: the corner of a pixel stands for its centre, before and after, and
         # places are rounded to 1/32 of a pixel. Small pictures of hands are found or not by this.
         at = np.rint((origin + np.arange(side) * pixel) * 32).astype(np.intp)
-        first, part = at >> 5, (at & 31) / np.float32(32)
-        if self.replicate:
-            to = np.flatnonzero((first >= span[0]) & (first < span[1]))
-            near, far = 1 - part, part
-        else:  # what is beyond the frame is black
-            to = np.flatnonzero((first >= -1) & (first < length))
-            near, far = (1 - part) * (first >= 0), part * (first + 1 < length)
+        first, far = at >> 5, (at & 31).astype(np.uint16)
+        near = 32 - far
+        if not self.replicate:  # what is beyond the frame is black
+            span = (-1, length)
+            near, far = near * (first >= 0), far * (first + 1 < length)
+        to = slice(*np.searchsorted(first, span))
         taken = np.clip(first[to] + [[0], [1]], 0, length - 1)
         return _Places(to, taken.ravel(), near[to], far[to])
 
@@ -93,19 +94,20 @@ class View:
 @dataclass(frozen=True, slots=True)
 class _Places:
     """Pixels ``to`` of an axis, each ``near`` times one pixel of the frame and ``far`` times the
-    next; ``taken``: first all of the one, then all of the next."""
+    next, in 32nds; ``taken``: first all of the one, then all of the next."""
 
-    to: NDArray[np.intp]
+    to: slice
     taken: NDArray[np.intp]
-    near: NDArray[np.float32]
-    far: NDArray[np.float32]
+    near: NDArray[np.uint16]
+    far: NDArray[np.uint16]
 
-    def mix(self, pixels: NDArray[Any], axis: int) -> NDArray[np.float32]:
-        """``pixels``: those that are ``taken``, along ``axis``."""
-        shape = (-1, 1, 1) if axis == 0 else (1, -1, 1)
+    def mix(self, pixels: NDArray[Any], axis: int) -> NDArray[Any]:
+        """``pixels (H, W * 3)``: those that are ``taken``, along ``axis``. 32 times their mean."""
+        weights = np.stack([self.near, self.far])
+        near, far = weights[..., None] if axis == 0 else weights.repeat(3, axis=1)
         one, following = np.split(pixels, 2, axis)
-        mixed: NDArray[np.float32] = one * self.near.reshape(shape)
-        mixed += following * self.far.reshape(shape)
+        mixed: NDArray[Any] = one * near
+        mixed += following * far
         return mixed
 
 
@@ -186,7 +188,9 @@ class MovingPart:
         step = block * grid
         small = small[: rows * block, : columns * block]
         blocks = small.reshape(rows, -1, columns, small.shape[1] // columns)
-        now: NDArray[np.float32] = blocks.mean(axis=(1, 3), dtype=np.float32)
+        # A mean over both axes at once takes three times as long.
+        sums = blocks.sum(axis=1, dtype=np.float32).sum(axis=2)
+        now: NDArray[np.float32] = sums / blocks[0, :, 0].size
         last, self._last = self._last, now
         if last is None or last.shape != now.shape:
             self._moved = None

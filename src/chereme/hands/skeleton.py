@@ -66,13 +66,8 @@ def palm_size(landmarks: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]
     times index to little knuckle, in 3-D: at least one of them is seen at length from any side.
     """
     wrist, index, middle, little = (landmarks[..., j, :] for j in (0, 5, 9, 17))
-    lengths = np.stack(
-        [
-            np.linalg.norm(middle - wrist, axis=-1),
-            np.linalg.norm(index - wrist, axis=-1),
-            np.linalg.norm(little - wrist, axis=-1),
-            1.2 * np.linalg.norm(index - little, axis=-1),
-        ]
-    )
+    bones = np.stack([middle - wrist, index - wrist, little - wrist, index - little])
+    lengths = np.linalg.norm(bones, axis=-1)
+    lengths[3] *= 1.2
     size: NDArray[np.floating[Any]] = lengths.max(axis=0)
     return size
