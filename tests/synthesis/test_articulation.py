@@ -144,3 +144,17 @@ def test_items_and_length() -> None:
     assert len(hand) == 4
     assert len(hand[[1, 3]]) == 2
     np.testing.assert_array_equal(decode(hand)[1:3], decode(hand[1:3]))
+
+
+def test_vectors_are_mixed_but_not_extrapolated() -> None:
+    a, b = (random_hand(np.random.default_rng(s), 3) for s in (6, 7))
+    assert mix(a, b, 0.5).vectors is None
+    ones, threes = np.ones((3, 1152)), np.full((3, 1152), 3.0)
+    seen = a.replace(vectors=ones)
+    assert mix(seen, b, 0.5).vectors is None
+    for weight, expected in ((-0.3, 1.0), (0.25, 1.5), (1.4, 3.0)):
+        mixed = mix(seen, b.replace(vectors=threes), weight).vectors
+        np.testing.assert_allclose(mixed, expected)
+    each = mix(seen, b.replace(vectors=threes), np.array([0.0, 0.5, 1.0])).vectors
+    np.testing.assert_allclose(each[:, 0], [1, 2, 3])
+    np.testing.assert_array_equal(seen[[1]].vectors, ones[:1])

@@ -26,6 +26,7 @@ def of_letters(exemplars: Exemplars, letters: str) -> Exemplars:
         label=exemplars.label[kept],
         signer=exemplars.signer[kept],
         picture=exemplars.picture[kept],
+        vectors=exemplars.vectors[kept],
     )
 
 

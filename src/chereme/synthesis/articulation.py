@@ -26,22 +26,28 @@ _CHAINS = np.arange(1, 21).reshape(5, 4)  # joints of each finger from palm to t
 class Articulation:
     """``orientation (N, 4)`` quaternion xyzw of the palm in camera axes (x right, y down, z away);
     ``angles (N, 5, 4, 2)`` radians, finger x bone x (abduction, flexion); ``lengths (N, 5, 4)`` in
-    palm sizes, the first of a finger being wrist to first joint; ``wrist (N, 3)`` in palm sizes."""
+    palm sizes, the first of a finger being wrist to first joint; ``wrist (N, 3)`` in palm sizes;
+    ``vectors (N, 1152)`` what the hand network says of pictures of the hand, None without any."""
 
     orientation: Floats
     angles: Floats
     lengths: Floats
     wrist: Floats
+    vectors: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.orientation)
 
     def __getitem__(self, index: Any) -> Articulation:
         return Articulation(
-            self.orientation[index], self.angles[index], self.lengths[index], self.wrist[index]
+            self.orientation[index],
+            self.angles[index],
+            self.lengths[index],
+            self.wrist[index],
+            None if self.vectors is None else self.vectors[index],
         )
 
-    def replace(self, **changes: Floats) -> Articulation:
+    def replace(self, **changes: Any) -> Articulation:
         return replace(self, **changes)
 
 
@@ -127,16 +133,24 @@ def decode(hand: Articulation) -> Floats:
 
 
 def mix(a: Articulation, b: Articulation, weight: Floats | float) -> Articulation:
-    """``(1 - weight) * a + weight * b`` frame by frame, on the shorter arc for the orientation."""
+    """``(1 - weight) * a + weight * b`` frame by frame, on the shorter arc for the orientation.
+
+    Vectors of pictures are never extrapolated: their weight is held within 0..1. There are none
+    where ``a`` or ``b`` has none."""
     w = np.asarray(weight, dtype=float)
     rows = w[:, None] if w.ndim else w
     sign = np.where((a.orientation * b.orientation).sum(-1, keepdims=True) < 0, -1.0, 1.0)
     orientation = _unit((1 - rows) * a.orientation + rows * sign * b.orientation)
     blocks = w[:, None, None] if w.ndim else w
+    vectors = None
+    if a.vectors is not None and b.vectors is not None:
+        share = np.clip(rows, 0.0, 1.0)
+        vectors = (1 - share) * a.vectors + share * b.vectors
     return Articulation(
         orientation,
         (1 - blocks[..., None] if w.ndim else 1 - w) * a.angles
         + (blocks[..., None] if w.ndim else w) * b.angles,
         (1 - blocks) * a.lengths + blocks * b.lengths,
         (1 - rows) * a.wrist + rows * b.wrist,
+        vectors,
     )

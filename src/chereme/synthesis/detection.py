@@ -14,6 +14,7 @@ from chereme.synthesis.style import SpellingStyle
 
 Floats = NDArray[np.floating[Any]]
 _BLURRED = 9.0  # palms a second
+_SLOW = 0.2  # seconds in which what the hand network says wanders
 
 
 def detector_noise(points: Floats, style: SpellingStyle, rng: Any) -> Floats:
@@ -28,6 +29,26 @@ def detector_noise(points: Floats, style: SpellingStyle, rng: Any) -> Floats:
         white = white * (1 + 6 * np.clip(speed * style.rate / 10, 0, 2))
     noise: Floats = (white + slow) * [1.0, 1.0, 2.0]
     return noise
+
+
+def vector_noise(vectors: Floats, spread: Floats, rate: float, rng: Any) -> Floats:
+    """``vectors (T, D)`` of a hand as the network would give them in one recording, float32.
+
+    Gain and offset are the recording's own; what is left wanders slowly. ``spread (D,)``: standard
+    deviation of each number over all hands."""
+    count, wide = vectors.shape
+    knots = 2 + int(count / (rate * _SLOW))
+    noise = rng.standard_normal((knots + 1, wide), np.float32) * spread
+    noise[:-1] *= 0.15
+    noise[-1] *= 0.08
+    at = np.arange(count) / (rate * _SLOW)
+    low = at.astype(int)
+    shares = np.zeros((count, knots + 1), np.float32)
+    shares[np.arange(count), low] = 1 - (at - low)
+    shares[np.arange(count), low + 1] = at - low
+    shares[:, -1] = 1.0
+    noisy: Floats = vectors * np.float32(rng.normal(1, 0.03)) + shares @ noise
+    return noisy
 
 
 def lost_frames(count: int, fraction: float, rng: Any) -> NDArray[np.bool_]:
@@ -48,7 +69,10 @@ def mistake_fast_frames(
         return hand
     speed = np.linalg.norm(np.gradient(hand.wrist, axis=0), axis=1) * rate
     orientation, angles = hand.orientation.copy(), hand.angles.copy()
+    vectors = None if hand.vectors is None else hand.vectors.copy()
     for frame in np.flatnonzero((speed > _BLURRED) & (rng.random(len(hand)) < 0.35)):
         seen = other()
         orientation[frame], angles[frame] = seen.orientation[0], seen.angles[0]
-    return hand.replace(orientation=orientation, angles=angles)
+        if vectors is not None and seen.vectors is not None:
+            vectors[frame] = seen.vectors[0]
+    return hand.replace(orientation=orientation, angles=angles, vectors=vectors)

@@ -3,27 +3,34 @@
 Each letter's handshape comes from an exemplar of a real hand; between letters the joint angles
 follow minimum-jerk paths, every finger with its own lag, and the whole is smoothed the more the
 faster the hand spells, so that targets are undershot as in fluent spelling (coarticulation). J and
-Z are movements, doubled letters slide, bounce or open in between, and a clip may begin and end with
-the hand rising from rest and sinking back.
+Z are movements, doubled letters slide or bounce in between, letters that are held long waver, and a
+clip may begin and end with the hand rising from rest and sinking back. What the hand network says
+of pictures goes the same way, where there are pictures of all hands of a clip.
 
 Everything is in palm sizes, camera axes (x right, y down, z away), a right hand.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
 from chereme.datasets.exemplars import MOVING, Exemplars
 from chereme.errors import UsageError
 from chereme.hands.skeleton import palm_size
 from chereme.synthesis.articulation import Articulation, decode, encode, mix
-from chereme.synthesis.detection import detector_noise, lost_frames, mistake_fast_frames
+from chereme.synthesis.detection import (
+    detector_noise,
+    lost_frames,
+    mistake_fast_frames,
+    vector_noise,
+)
+from chereme.synthesis.exemplar_hands import Cast, ExemplarHands, Shape
+from chereme.synthesis.key_poses import KeyPoses, interpolate
 from chereme.synthesis.strokes import drawn_stroke
 from chereme.synthesis.style import SpellingStyle
 from chereme.types import HandTrack
@@ -36,6 +43,8 @@ _SIDEWAYS = "ghpq"
 _OFTEN_FROM_SIDE = "codx"
 _SHORTEST = 0.4  # seconds of a recording
 _STARTS_AS = {"j": "i", "z": "d"}
+_BEFORE_STROKE = 2.0  # seconds that a hand is held, at most, before it draws a letter
+_WAVERS = 0.35  # seconds of a hold in which a hand stays as it is
 
 
 @dataclass(frozen=True)
@@ -58,18 +67,6 @@ class SpelledClip:
     spans: tuple[tuple[str, float, float], ...]
 
 
-@dataclass
-class _Path:
-    """Key poses with their times; a hold is the same pose twice."""
-
-    times: list[float] = field(default_factory=list)
-    poses: list[Articulation] = field(default_factory=list)
-
-    def add(self, pose: Articulation, after: float) -> None:
-        self.times.append(self.times[-1] + after if self.times else 0.0)
-        self.poses.append(pose)
-
-
 class Speller:
     """Composes clips from the exemplars of some signers.
 
@@ -77,135 +74,151 @@ class Speller:
     of one handshape, wrong (0) for a few clean ones that differ on purpose."""
 
     def __init__(self, exemplars: Exemplars, *, mixing: float = 0.5) -> None:
-        self._mixing = mixing
-        self._hands = encode(exemplars.landmarks.astype(np.float64))
-        self._hands = self._hands.replace(wrist=np.zeros_like(self._hands.wrist))
-        self._groups: dict[str, list[NDArray[np.int64]]] = {}
-        for label in np.unique(exemplars.label):
-            of_label = exemplars.label == label
-            self._groups[str(label)] = [
-                np.flatnonzero(of_label & (exemplars.signer == signer))
-                for signer in np.unique(exemplars.signer[of_label])
-            ]
-        self._pictures = exemplars.picture
-        self._motions: dict[str, list[Articulation]] = {}
-        for label, landmarks in zip(
-            exemplars.motion_label, exemplars.motion_landmarks, strict=True
+        self._hands = ExemplarHands(exemplars, mixing)
+        self._motions: dict[str, dict[str, list[Articulation]]] = {}
+        for label, signer, landmarks in zip(
+            exemplars.motion_label,
+            exemplars.motion_signer,
+            exemplars.motion_landmarks.astype(np.float64),
+            strict=True,
         ):
-            scale = np.median(palm_size(landmarks.astype(np.float64)))
-            motion = encode(landmarks.astype(np.float64))
-            wrist = landmarks[:, 0] / scale
-            self._motions.setdefault(str(label), []).append(
-                motion.replace(wrist=(wrist - wrist[0]) * [1.0, 1.0, 0.0])
-            )
+            wrist = landmarks[:, 0] / np.median(palm_size(landmarks))
+            motion = encode(landmarks).replace(wrist=(wrist - wrist[0]) * [1.0, 1.0, 0.0])
+            own = self._motions.setdefault(str(label), {})
+            own.setdefault(str(signer), []).append(motion)
 
     @property
     def letters(self) -> str:
         """The letters that can be spelled."""
-        return "".join(sorted(c for c in self._groups if c))
+        return "".join(sorted(c for c in self._hands.labels if c))
 
     # -- single poses -------------------------------------------------------------------------
-    def _exemplar(self, label: str, rng: np.random.Generator) -> Articulation:
-        """One exemplar: a signer, then a picture, then a view of it; often two of them mixed."""
-        groups = self._groups[label]
-        size = np.array([len(g) for g in groups], dtype=float) ** 0.4
-        chosen = []
-        for _ in range(2 if rng.random() < self._mixing else 1):
-            group = groups[rng.choice(len(groups), p=size / size.sum())]
-            pictures = np.unique(self._pictures[group])
-            of_picture = group[self._pictures[group] == rng.choice(pictures)]
-            chosen.append(self._hands[[int(rng.choice(of_picture))]])
-        return chosen[0] if len(chosen) == 1 else mix(chosen[0], chosen[1], rng.uniform(-0.3, 0.9))
-
     def _base(self, letter: str, rng: Any) -> str:
         """The letter whose handshape ``letter`` starts from; a still of J is any moment of J."""
         base = _STARTS_AS.get(letter, letter)
-        return base if base in self._groups and rng.random() < 0.5 else letter
+        return base if base in self.letters and rng.random() < 0.7 else letter
 
     def _shown(
         self, letter: str, pose: Articulation, style: SpellingStyle, rng: Any
     ) -> Articulation:
         """The exemplar turned, mostly about the vertical, as this signer holds this letter."""
         turn = rng.normal(0, style.letter_turn * (2.0 if letter in _OFTEN_FROM_SIDE else 1.0))
-        if letter in _SIDEWAYS:
+        # What a picture shows is not the other side of the hand.
+        if letter in _SIDEWAYS and pose.vectors is None:
             index_tip = decode(pose)[0, 8]
             if (index_tip[0] > 0) != style.sideways_right:
                 turn += 180.0
         tilt, roll = rng.normal(0, 0.7 * style.letter_turn, 2)
-        about = Rotation.from_rotvec(np.radians([tilt, turn, roll]))
-        return pose.replace(orientation=(about * Rotation.from_quat(pose.orientation)).as_quat())
+        return _turned(pose, [tilt, turn, roll])
 
     def _varied(self, pose: Articulation, style: SpellingStyle, rng: Any) -> Articulation:
-        turn = Rotation.from_rotvec(np.radians(rng.normal(0, style.letter_spread, 3)))
-        return pose.replace(
-            angles=pose.angles
-            + np.radians(rng.normal(0, style.letter_spread, pose.angles.shape)) * [0.6, 1.0],
-            orientation=(turn * Rotation.from_quat(pose.orientation)).as_quat(),
-        )
+        spread = style.letter_spread
+        turn = rng.normal(0, spread, 3)
+        bent = np.radians(rng.normal(0, spread, pose.angles.shape)) * [0.6, 1.0]
+        return _turned(pose.replace(angles=pose.angles + bent), turn)
 
-    def _rest(self, rng: np.random.Generator) -> Articulation:
+    def _rest(self, cast: Cast, rng: np.random.Generator) -> Articulation:
         """A hand that spells nothing, hanging or turned away more or less."""
-        silent = "" in self._groups and rng.random() < 0.5
-        pose = self._exemplar("" if silent else str(rng.choice(list(self.letters))), rng)
+        silent = "" in cast.groups and rng.random() < 0.5
+
+        def any_hand() -> Articulation:
+            label = "" if silent else str(rng.choice(list(self.letters)))
+            return self._hands.draw(label, cast, rng).pose
+
+        pose = any_hand()
+        if pose.vectors is not None:
+            # The picture of a loosened letter would still be that letter's: a mean of three is not.
+            others = [] if silent else [any_hand().vectors, any_hand().vectors]
+            known = [v for v in (pose.vectors, *others) if v is not None]
+            noise = rng.normal(0, 0.3, pose.vectors.shape) * self._hands.spread
+            pose = pose.replace(vectors=np.mean(known, axis=0) + noise)
         loose = pose.angles.copy()
         loose[..., 1] = 0.5 * loose[..., 1] + np.radians(rng.uniform(0, 25))
         # A loosened letter held upright may still be that letter: it is turned well away.
         hangs = not silent or rng.random() < 0.5
         hang = rng.uniform(60, 200) * rng.choice([-1, 1]) if hangs else 0.0
-        turn = Rotation.from_rotvec(np.radians(rng.normal([0, 0, hang], [40, 40, 25])))
-        return pose.replace(
-            angles=loose,
-            orientation=(turn * Rotation.from_quat(pose.orientation)).as_quat(),
-        )
+        return _turned(pose.replace(angles=loose), rng.normal([0, 0, hang], [40, 40, 25]))
 
     # -- movements ----------------------------------------------------------------------------
-    def _stroke(self, letter: str, pose: Articulation, rng: Any) -> list[Articulation]:
+    def _stroke(
+        self, letter: str, pose: Articulation, cast: Cast, rng: np.random.Generator
+    ) -> list[Articulation]:
         """The movement of J or Z as poses in equal steps, starting from ``pose``."""
-        templates = self._motions.get(letter, [])
-        if templates and rng.random() < 0.6:
-            motion = templates[rng.integers(len(templates))]
-            start = Rotation.from_quat(motion.orientation[0]).inv()
-            size = rng.uniform(0.7, 1.6)
-            return [
-                pose.replace(
-                    orientation=(
-                        Rotation.from_quat(q) * start * Rotation.from_quat(pose.orientation)
-                    ).as_quat(),
-                    angles=pose.angles + 0.7 * (angles - motion.angles[0]),
-                    wrist=pose.wrist + size * wrist,
-                )
-                for q, angles, wrist in zip(
-                    motion.orientation, motion.angles, motion.wrist, strict=True
-                )
-            ]
-        return drawn_stroke(letter, pose, rng)
+        of_signers = list(self._motions.get(letter, {}).values())
+        if of_signers and rng.random() < 0.7:
+            size = np.array([len(own) for own in of_signers]) ** 0.5
+            own = of_signers[rng.choice(len(size), p=size / size.sum())]
+            poses = _as_recorded(own[rng.integers(len(own))], pose, rng)
+        else:
+            poses = drawn_stroke(letter, pose, rng)
+        if letter == "j" and pose.vectors is not None:
+            end = self._hands.draw("j", cast, rng).pose.vectors
+            if end is not None:
+                share = np.linspace(0, 1, len(poses))
+                poses = [
+                    p.replace(vectors=(1 - s) * pose.vectors + s * end)
+                    for p, s in zip(poses, share, strict=True)
+                ]
+        return poses
 
-    def _between_doubles(self, pose: Articulation, rng: Any) -> tuple[Articulation, float]:
+    def _between_doubles(
+        self, pose: Articulation, rng: np.random.Generator
+    ) -> tuple[Articulation, float]:
         """What the hand does between two equal letters, and how far it ends up to the right.
 
-        It slides aside, bounces, or opens a little."""
-        kind = rng.choice(["slide", "bounce", "open"])
-        if kind == "bounce":
-            return pose.replace(wrist=pose.wrist + _up(rng.uniform(0.12, 0.35))), 0.0
+        It slides aside or bounces; seldom it opens a little as well."""
+        loosened = rng.uniform(0.15, 0.45) if rng.random() < 0.1 else rng.uniform(0.0, 0.1)
         angles = pose.angles.copy()
-        angles[..., 1] *= 1 - (rng.uniform(0.15, 0.45) if kind == "open" else 0.08)
-        aside = rng.uniform(0.25, 0.9) if kind == "slide" or rng.random() < 0.5 else 0.0
-        return pose.replace(angles=angles), aside
+        angles[..., 1] *= 1 - loosened
+        if rng.random() < 0.6:
+            return pose.replace(angles=angles), rng.uniform(0.25, 0.9)
+        up = np.array([[0.0, -rng.uniform(0.15, 0.4), 0.0]])
+        return pose.replace(angles=angles, wrist=pose.wrist + up), 0.0
+
+    def _hold(
+        self, path: KeyPoses, shape: Shape, seconds: float, style: SpellingStyle, rng: Any
+    ) -> None:
+        """The last pose of ``path``, of the handshape ``shape``, held for ``seconds``.
+
+        In a long hold the hand wanders slowly, and the detector comes to see it as in another view
+        of it, at once or little by little."""
+        pose, end = path.poses[-1], path.times[-1] + seconds
+        held = pose
+        while style.sway and end - path.times[-1] > _WAVERS:
+            step = min(rng.uniform(0.04, 0.7), end - path.times[-1])
+            angles, vectors = self._hands.near(shape, rng)
+            share = rng.uniform(0, 0.6)
+            aside = style.sway * np.sqrt(step) * rng.normal(size=3) * [1.0, 1.0, 0.0]
+            held = _turned(pose, rng.normal(0, 20 * style.sway, 3)).replace(
+                angles=pose.angles + share * angles,
+                wrist=held.wrist + aside,
+            )
+            if vectors is not None and pose.vectors is not None:
+                held = held.replace(vectors=pose.vectors + share * vectors)
+            path.add(held, step)
+            if rng.random() < 0.5:
+                path.add(held, min(rng.uniform(0.1, 0.6), end - path.times[-1]))
+        path.add(held, end - path.times[-1])
 
     # -- clips --------------------------------------------------------------------------------
     def _key_poses(
         self, text: str, style: SpellingStyle, rng: Any
-    ) -> tuple[_Path, list[tuple[str, float, float]]]:
-        path, spans = _Path(), []
+    ) -> tuple[KeyPoses, list[tuple[str, float, float]]]:
+        path, spans = KeyPoses(), []
         where = np.zeros(3)
-        habit = {
-            letter: self._shown(letter, self._exemplar(self._base(letter, rng), rng), style, rng)
+        cast = self._hands.cast(text, rng)
+        shapes = {
+            letter: self._hands.draw(self._base(letter, rng), cast, rng)
             for letter in sorted(set(text) - {" "})
+        }
+        habit = {
+            letter: self._shown(letter, shape.pose, style, rng) for letter, shape in shapes.items()
         }
         if style.rise:
             low = np.array([[rng.normal(0, 1.5), rng.uniform(1, 6), 0.0]])
-            path.add(self._rest(rng).replace(wrist=low), 0.0)
-            path.add(path.poses[0], rng.uniform(0.0, 0.3))
+            path.add(self._rest(cast, rng).replace(wrist=low), 0.0)
+            path.add(path.poses[0], rng.uniform(0.0, 0.3) + style.rest)
+        held = min(int(style.held_at * len(text)), len(text) - 1)
         for index, letter in enumerate(text):
             seconds = style.letter_seconds * rng.lognormal(0, 0.2)
             hold = seconds * style.hold_fraction
@@ -217,37 +230,40 @@ class Speller:
                 move = seconds - hold
             if letter == " ":
                 where = where + rng.normal(0, style.drift, 3) * [2, 2, 0]
-                path.add(mix(path.poses[-1], self._rest(rng), 0.4), rng.uniform(0.2, 0.5))
+                path.add(mix(path.poses[-1], self._rest(cast, rng), 0.4), rng.uniform(0.2, 0.5))
                 continue
             if last:
                 hold += style.last_hold
+            if index == held:
+                hold += style.held
             pose = self._varied(habit[letter], style, rng)
-            if index and text[index - 1] == letter and letter not in MOVING:
+            if index and _doubles(text[index - 1], letter):
                 move = max(move, 0.12) / 2
                 between, aside = self._between_doubles(path.poses[-1], rng)
                 path.add(between, move)
                 where = where + np.array([aside, 0.0, 0.0])
             else:
                 where = where + rng.normal(0, style.drift, 3) * [1, 1, 0]
-            pose = pose.replace(wrist=where[None])
-            path.add(pose, move)
+            path.add(pose.replace(wrist=where[None]), move)
             start = path.times[-1] - move / 2
             if letter in MOVING:
                 before = rng.uniform(0, 1)  # how much of the hold comes before the movement
-                path.add(pose, before * hold)
-                stroke = self._stroke(letter, pose, rng)
-                step = max(style.letter_seconds, 0.22) * rng.uniform(0.9, 1.8) / len(stroke)
+                still = min(before * hold, _BEFORE_STROKE) + style.before_stroke
+                self._hold(path, shapes[letter], still, style, rng)
+                stroke = self._stroke(letter, path.poses[-1], cast, rng)
+                step = _stroke_seconds(style, rng) / len(stroke)
                 for moved in stroke[1:]:
                     path.add(moved, step)
+                path.add(path.poses[-1], min(0.5 * (1 - before) * hold, 1.0))
                 where = path.poses[-1].wrist[0] * rng.uniform(0.5, 1.0)
-                path.add(path.poses[-1], 0.5 * (1 - before) * hold)
             else:
-                path.add(pose, hold)
+                self._hold(path, shapes[letter], hold, style, rng)
+                where = path.poses[-1].wrist[0]
             spans.append((letter, start, path.times[-1]))
         if style.sink:
             low = where + np.array([rng.normal(0, 1.5), rng.uniform(1, 6), 0.0])
-            path.add(self._rest(rng).replace(wrist=low[None]), rng.uniform(0.08, 0.5))
-            path.add(path.poses[-1], rng.uniform(0.0, 0.3))
+            path.add(self._rest(cast, rng).replace(wrist=low[None]), rng.uniform(0.08, 0.5))
+            path.add(path.poses[-1], rng.uniform(0.0, 0.3) + style.rest)
         return path, spans
 
     def perform(
@@ -300,15 +316,15 @@ class Speller:
         """A hand that spells nothing, for at least ``seconds``.
 
         ``calm``: it hardly moves, as the other hand of somebody who spells."""
-        path = _Path()
-        pose = self._rest(rng)
+        path, cast = KeyPoses(), self._hands.cast("", rng)
+        pose = self._rest(cast, rng)
         moves = rng.integers(1, 5)
         while moves > 0 or path.times[-1] < seconds:
             moves -= 1
             path.add(pose, rng.uniform(0.1, 0.8))
             path.add(pose, rng.uniform(0.0, 0.8))
             if rng.random() < 0.6 and not calm:
-                pose = self._rest(rng)
+                pose = self._rest(cast, rng)
             away = rng.normal(0, 0.05 if calm else 2.0, 3)
             pose = pose.replace(wrist=pose.wrist + away * [1, 1, 0])
         return self._perform(path, "", [], style, rng, end=seconds or None, substeps=substeps)
@@ -318,8 +334,8 @@ class Speller:
         if letter not in self.letters:
             raise UsageError(f"cannot show {letter!r}: expected one of {self.letters!r}")
         style = SpellingStyle.sample(rng)
-        path = _Path()
-        pose = self._shown(letter, self._exemplar(letter, rng), style, rng)
+        path, cast = KeyPoses(), self._hands.cast(letter, rng)
+        pose = self._shown(letter, self._hands.draw(letter, cast, rng).pose, style, rng)
         path.add(pose, 0.0)
         picture = self._detect(self._perform(path, letter, [], style, rng), style, rng)
         track = HandTrack(
@@ -329,12 +345,13 @@ class Speller:
             1,
             1,
             "right",
+            vectors=None if picture.track.vectors is None else picture.track.vectors[[0, 0]],
         )
         return SpelledClip(track, letter, ((letter, 0.0, seconds),))
 
     def _perform(
         self,
-        path: _Path,
+        path: KeyPoses,
         text: str,
         spans: list[tuple[str, float, float]],
         style: SpellingStyle,
@@ -348,9 +365,7 @@ class Speller:
         rate = style.rate * substeps
         count = int(((path.times[-1] if end is None else end) - begin) * rate) + 1
         times = np.arange(count) / rate
-        hand = _interpolate(
-            np.array(path.times) - begin, _stack(path.poses), times, rate, style, rng
-        )
+        hand = interpolate(path, begin + times, rate, style, rng)
         habit = np.radians(rng.normal(0, style.shape_spread, (1, 5, 4, 2))) * [0.6, 1.0]
         habit[:, :, 3] *= 0.5
         grown = rng.normal(1, 0.05, (1, 5, 1)) * rng.normal(1, 0.03, (1, 5, 4))
@@ -373,73 +388,57 @@ class Speller:
     def _detect(self, motion: Motion, style: SpellingStyle, rng: Any) -> SpelledClip:
         """What a hand detector would have made of it."""
         hand, count = motion.hand, len(motion.times)
-        hand = mistake_fast_frames(hand, lambda: self._rest(rng), style.rate, rng)
+        cast = self._hands.cast(motion.text, rng)
+        hand = mistake_fast_frames(hand, lambda: self._rest(cast, rng), style.rate, rng)
         points = decode(hand)
         points = points + detector_noise(points, style, rng)
         points[..., 0] *= style.stretch
         if not style.depth:
             points[..., 2] = 0.0
         confidence = np.ones((count, 21), dtype=np.float32)
-        confidence[lost_frames(count, style.dropout, rng)] = 0.0
-        track = HandTrack(points, confidence, motion.times, 1, 1, "right")
+        lost = lost_frames(count, style.dropout, rng)
+        confidence[lost] = 0.0
+        vectors = None
+        if hand.vectors is not None and not style.from_behind:  # no picture shows a hand from there
+            noisy = vector_noise(hand.vectors, self._hands.spread, style.rate, rng)
+            noisy[lost] = 0.0
+            vectors = noisy.astype(np.float16)
+        track = HandTrack(points, confidence, motion.times, 1, 1, "right", vectors=vectors)
         return SpelledClip(track, motion.text, motion.spans)
 
 
-def _up(palms: float) -> Floats:
-    return np.array([[0.0, -palms, 0.0]])
+def _turned(pose: Articulation, degrees: Any) -> Articulation:
+    """``pose`` turned about the camera's axes by a rotation vector in degrees."""
+    about = Rotation.from_rotvec(np.radians(degrees))
+    return pose.replace(orientation=(about * Rotation.from_quat(pose.orientation)).as_quat())
 
 
-def _stack(poses: list[Articulation]) -> Articulation:
-    return Articulation(
-        *(
-            np.concatenate([getattr(p, name) for p in poses])
-            for name in ("orientation", "angles", "lengths", "wrist")
+def _doubles(before: str, letter: str) -> bool:
+    """Whether the hand must move between two letters for both to be seen; J comes from an I."""
+    return (before == letter and letter not in MOVING) or before + letter == "ij"
+
+
+def _stroke_seconds(style: SpellingStyle, rng: np.random.Generator) -> float:
+    """How long the movement of J or Z takes: mostly as fast as this signer spells."""
+    if rng.random() < 0.6:
+        return float(np.clip(style.letter_seconds, 0.22, 1.0) * rng.uniform(0.9, 1.8))
+    return float(np.exp(rng.uniform(*np.log([0.25, 1.6]))))
+
+
+def _as_recorded(
+    motion: Articulation, pose: Articulation, rng: np.random.Generator
+) -> list[Articulation]:
+    """``pose`` moved as the recorded ``motion (T)``, larger or smaller."""
+    start = Rotation.from_quat(motion.orientation[0]).inv()
+    size = np.clip(rng.lognormal(0, 0.35), 0.5, 2.0)
+    turned = Rotation.from_quat(motion.orientation) * start * Rotation.from_quat(pose.orientation)
+    return [
+        pose.replace(
+            orientation=orientation[None],
+            angles=pose.angles + 0.7 * (angles - motion.angles[0]),
+            wrist=pose.wrist + size * wrist,
         )
-    )
-
-
-def _interpolate(
-    key_times: Floats,
-    poses: Articulation,
-    times: Floats,
-    rate: float,
-    style: SpellingStyle,
-    rng: Any,
-) -> Articulation:
-    """Minimum-jerk paths between key poses, with a lag for each finger, then smoothing."""
-    lags = np.append(rng.normal(0, style.finger_lag, 5), 0.0)  # five fingers, then the wrist
-    lags = np.clip(lags, -0.06, 0.06)
-
-    def place(lag: float) -> tuple[NDArray[np.int64], Floats]:
-        at = np.clip(times - lag, key_times[0], key_times[-1])
-        low = np.clip(np.searchsorted(key_times, at, side="right") - 1, 0, len(key_times) - 1)
-        high = np.minimum(low + 1, len(key_times) - 1)
-        span = key_times[high] - key_times[low]
-        s = np.where(span > 0, (at - key_times[low]) / np.where(span > 0, span, 1), 0.0)
-        return low, s**3 * (10 - 15 * s + 6 * s * s)
-
-    def between(values: Floats, low: NDArray[np.int64], s: Floats) -> Floats:
-        s = s.reshape(-1, *[1] * (values.ndim - 1))
-        high = np.minimum(low + 1, len(key_times) - 1)
-        mixed: Floats = values[low] * (1 - s) + values[high] * s
-        return mixed
-
-    low, s = place(lags[5])
-    quaternions = poses.orientation.copy()
-    for k in range(1, len(quaternions)):
-        if quaternions[k] @ quaternions[k - 1] < 0:
-            quaternions[k] *= -1
-    orientation = between(quaternions, low, s)
-    lengths, wrist = between(poses.lengths, low, s), between(poses.wrist, low, s)
-    angles = np.empty((len(times), 5, 4, 2))
-    for finger in range(5):
-        flow, fs = place(lags[finger])
-        angles[:, finger] = between(poses.angles[:, finger], flow, fs)
-    sigma = style.smoothing * rate
-    if sigma > 0.2 and len(times) > 1:
-        angles, orientation, wrist = (
-            gaussian_filter1d(x, sigma, axis=0, mode="nearest")
-            for x in (angles, orientation, wrist)
+        for orientation, angles, wrist in zip(
+            turned.as_quat(), motion.angles, motion.wrist, strict=True
         )
-    norm = np.maximum(np.linalg.norm(orientation, axis=1, keepdims=True), 1e-6)
-    return Articulation(orientation / norm, angles, lengths, wrist)
+    ]

@@ -26,8 +26,13 @@ class SpellingStyle:
     drift: float = 0.12
     first_hold: float = 0.0
     last_hold: float = 0.0
+    held: float = 0.0  # of one letter, for longer than within a word
+    held_at: float = 0.0  # which: 0 = the first, 1 = the last
+    before_stroke: float = 0.0  # J and Z are held so long as I and D before they move
+    sway: float = 0.0  # wander of a hand that is held: palms in a second
     rise: bool = True
     sink: bool = True
+    rest: float = 0.0  # before it rises and after it sank, longer than a moment
     cut_start: bool = False  # the recording begins while the hand rises
     cut_end: bool = False  # and ends while it sinks
     jitter: float = 0.012
@@ -37,12 +42,16 @@ class SpellingStyle:
     dropout: float = 0.01
 
     @classmethod
-    def sample(cls, rng: np.random.Generator, letters: int = 1) -> SpellingStyle:
-        """A random style: from slow, held letters to about nine letters a second.
+    def sample(
+        cls, rng: np.random.Generator, letters: int = 1, holds: float = 0.0
+    ) -> SpellingStyle:
+        """A random style: from half a letter to about nine letters a second.
 
         ``letters`` is the length of the text: slow spelling of long words would make clips that
-        cost much and teach little."""
+        cost much and teach little. ``holds`` is how often one of them is held for 0.5 to 5 s."""
         seconds = float(np.clip(rng.lognormal(np.log(0.28), 0.45), 0.11, 0.9))
+        if rng.random() < 0.07:
+            seconds = rng.uniform(0.6, 2.0)
         seconds = min(seconds, max(6.0 / max(letters, 1), 0.15))
         return cls(
             letter_seconds=seconds,
@@ -59,10 +68,15 @@ class SpellingStyle:
             drift=rng.uniform(0.0, 0.3),
             first_hold=rng.uniform(0.1, 0.9) if rng.random() < 0.5 else 0.0,
             last_hold=rng.uniform(0.0, 0.5) if rng.random() < 0.5 else 0.0,
-            rise=rng.random() < 0.5,
-            sink=rng.random() < 0.5,
-            cut_start=rng.random() < 0.5,
-            cut_end=rng.random() < 0.5,
+            held=float(np.exp(rng.uniform(*np.log([0.5, 5.0])))) if rng.random() < holds else 0.0,
+            held_at=rng.uniform(),
+            before_stroke=rng.uniform(0.0, 2.0) if rng.random() < 0.25 else 0.0,
+            sway=rng.uniform(0.0, 0.12),
+            rise=rng.random() < 0.6,
+            sink=rng.random() < 0.6,
+            rest=rng.uniform(0.0, 1.2) if rng.random() < 0.3 else 0.0,
+            cut_start=rng.random() < 0.4,
+            cut_end=rng.random() < 0.4,
             jitter=rng.uniform(0.003, 0.025),
             rate=float(rng.choice([15, 20, 24, 25, 30, 30, 30, 50, 60])),
             stretch=rng.uniform(0.8, 1.35) if rng.random() < 0.35 else 1.0,

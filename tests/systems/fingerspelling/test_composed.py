@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from chereme.datasets.exemplars import Exemplars
-from chereme.datasets.words import is_held_out
+from chereme.datasets.words import ACOUSTIC_SHARES, TextSampler, is_held_out
 from chereme.decoding import greedy
 from chereme.errors import InputError, UsageError
 from chereme.hands.normalise import (
@@ -26,9 +26,11 @@ from chereme.synthesis.style import SpellingStyle
 from chereme.systems.fingerspelling import composed as composed_clips
 from chereme.systems.fingerspelling.checkpoints import load_checkpoint
 from chereme.systems.fingerspelling.composed import (
+    ClipMix,
     ComposedClips,
     ComposedData,
     collate_composed,
+    compose_clip,
     held_out_clips,
 )
 from chereme.systems.fingerspelling.encoders import LandmarkEncoderConfig
@@ -252,11 +254,27 @@ def test_words_of_dev_need_most_letters(exemplars: Exemplars) -> None:
 def test_held_out_signers_are_kept_apart(file: Path, exemplars: Exemplars) -> None:
     data = ComposedData(str(file), held_out=["two"], dev_clips=2)
     data.setup()
-    assert sum(map(len, data.speller._groups["a"])) == 2  # two pictures of signer one
+    assert data.speller._hands.signers == ["one"]
     assert len(data.dev) == 2
     frames = data.some_frames(clips=3)
     assert frames.shape[1] == FEATURES_PER_FRAME
     assert (frames[:, -1] == 1).all()
+
+
+def test_kinds_of_clips(exemplars: Exemplars) -> None:
+    speller, rng = Speller(exemplars), np.random.default_rng(0)
+    texts = TextSampler(shares=ACOUSTIC_SHARES, split="train", max_length=12)
+    clips = [compose_clip(speller, texts, rng, ClipMix()) for _ in range(600)]
+    idle = np.mean([clip.text == "" for clip in clips])
+    assert 0.04 < idle < 0.1
+    seconds = [end - start for clip in clips for _, start, end in clip.spans]
+    assert 0.04 < np.mean([any(e - s > 1.5 for _, s, e in clip.spans) for clip in clips]) < 0.3
+    assert max(seconds) > 3
+    alone = ClipMix(still=0, idle=0, alone=1)
+    letters = [compose_clip(speller, texts, rng, alone).text for _ in range(600)]
+    assert {len(letter) for letter in letters} == {1}
+    share = np.mean([letter in "jz" for letter in letters])
+    assert share == pytest.approx(4 / 28, abs=0.04)
 
 
 # -- the network learns what it is shown ----------------------------------------------------------

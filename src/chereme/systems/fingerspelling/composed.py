@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ from chereme.hands.normalise import (
     landmark_features,
 )
 from chereme.synthesis.spelling import SpelledClip, Speller
+from chereme.synthesis.style import SpellingStyle
 from chereme.systems.fingerspelling.batches import Batch, Clip, TrackStream, collate
 from chereme.text import ASL_LETTERS
 from chereme.training.data import DataModule, Split
@@ -52,23 +53,39 @@ def collate_composed(clips: Sequence[tuple[Features, str]]) -> Batch:
 
 @dataclass
 class ClipMix:
-    """What clips show if not a spelled text: a still letter, or a hand that spells nothing."""
+    """What clips show if not a spelled text: one letter as a still or as it is shown to a camera,
+    or a hand that spells nothing. ``holds``: texts one letter of which is held for long."""
 
     still: float = 0.05
-    idle: float = 0.06
+    idle: float = 0.07
+    alone: float = 0.10
+    holds: float = 0.13
 
 
 def compose_clip(
     speller: Speller, texts: TextSampler, rng: np.random.Generator, mix: ClipMix
 ) -> SpelledClip:
-    """One clip: a spelled text, a still letter, or an idle hand."""
+    """One clip: an idle hand, a still letter, a letter alone, or a spelled text."""
     kind = rng.random()
     if kind < mix.idle:
         return speller.idle(rng)
     if kind < mix.idle + mix.still:
         letters = [c for c in speller.letters if c not in MOVING]
         return speller.still(str(rng.choice(letters)), rng, rng.uniform(0.3, 1.0))
-    return speller.spell(texts.sample(rng), rng)
+    if kind < mix.idle + mix.still + mix.alone:
+        # Drawn letters come twice as often: they are learned from movements alone.
+        letters = [c for c in speller.letters for _ in range(1 + (c in MOVING))]
+        letter = str(rng.choice(letters))
+        return speller.spell(letter, rng, _alone(letter, rng))
+    text = texts.sample(rng)
+    return speller.spell(text, rng, SpellingStyle.sample(rng, len(text), mix.holds))
+
+
+def _alone(letter: str, rng: np.random.Generator) -> SpellingStyle:
+    """How a letter is shown by itself: the hand mostly rises and sinks, and holds it 0.3 to 5 s."""
+    held = 0.0 if letter in MOVING else float(np.exp(rng.uniform(*np.log([0.3, 5.0]))))
+    rise, sink = rng.random(2) < 0.7
+    return replace(SpellingStyle.sample(rng), held=held, rise=bool(rise), sink=bool(sink))
 
 
 class ComposedClips(IterableDataset[Batch]):
