@@ -1,7 +1,7 @@
 """Whether a recording lies on its side, from how the hand points and from what is read.
 
-Who spells holds the hand up, mostly; G, H, P and Q point aside or down. MediaPipe finds hands that
-lie on their side as well as others, so the landmarks alone are turned, and read once more.
+Who spells holds the hand up, mostly; G, H, P and Q point aside or down. The detector finds hands
+that lie on their side as well as others, so the landmarks alone are turned, and read once more.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The teacher that works everywhere: the pose of the hand as its detected joints tell it.
 
-It stands in for a hand model where there is none: MediaPipe's world landmarks, which are joints in
-space, in metres and in the camera's axes, described as for the landmark networks (handshape and
+It stands in for a hand model where there is none: the detector's world landmarks, which are joints
+in space, in metres and in the camera's axes, described as for the landmark networks (handshape and
 orientation; see `chereme.hands.normalise.shape_features`).
 
 Choice: the description itself rather than a network's embedding of it. It is the same in every
@@ -39,8 +39,8 @@ class LandmarkTeacher:
         world = None if clip.track is None else clip.track.world_landmarks
         if world is None:
             raise InputError(
-                f"clip {clip.id}: expected world landmarks, as MediaPipe gives, got none; use "
-                "another detector or another teacher"
+                f"clip {clip.id}: expected world landmarks, as the package's detector gives, "
+                "got none; use that detector or another teacher"
             )
         if len(world) != len(clip.crops):
             raise InputError(
