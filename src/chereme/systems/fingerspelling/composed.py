@@ -177,11 +177,11 @@ class ComposedData(DataModule):
                 )
             self.stream = task.inputs.track
         exemplars = Exemplars.load(self.path)
-        unknown = set(self.held_out) - set(exemplars.signer.tolist())
-        if unknown:
+        signers = {*exemplars.signer.tolist(), *exemplars.motion_signer.tolist()}
+        if unknown := set(self.held_out) - signers:
             raise UsageError(
-                f"held_out: expected signers of {self.path} ("
-                f"{', '.join(sorted(set(exemplars.signer.tolist())))}), got {', '.join(unknown)}"
+                f"held_out: expected signers of {self.path} ({', '.join(sorted(signers))}), got "
+                f"{', '.join(unknown)}"
             )
         self.speller = Speller(exemplars.select(without=self.held_out))
         others = exemplars.select(only=self.held_out) if self.held_out else exemplars
