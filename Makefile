@@ -62,47 +62,54 @@ $(VENV)/.installed-all: $(VENV)/.created pyproject.toml
 DATA ?= ../shared/data
 WEIGHTS := src/chereme/weights
 
-.PHONY: weights weights-landmarks weights-rgb weights-letters
-weights: weights-landmarks weights-rgb weights-letters
+.PHONY: weights weights-landmarks weights-rgb weights-report weights-letters
+weights: weights-landmarks weights-rgb weights-report weights-letters
 
+# Of a checkpoint that is there a training goes on.
+resume = $(if $(wildcard $(1)/last.ckpt),--resume $(1)/last.ckpt)
+OTHERS := $(BIN)/python benchmarks/cross_validation.py spelling --exemplars runs/exemplars.npz \
+	--lm runs/lm/lm.onnx --output runs/others --root $(DATA)
+
+# How well people are read who are left out, and how to decode, comes before all are trained on.
 weights-landmarks: $(VENV)/.installed-all runs/exemplars.npz
 	$(BIN)/chereme train --config configs/fingerspelling/lm.yaml
-	$(BIN)/python benchmarks/cross_validation.py spelling --exemplars runs/exemplars.npz \
-		--lm runs/lm/lm.onnx --output runs/loso
-	$(BIN)/chereme train --config configs/fingerspelling/landmarks.yaml
+	$(OTHERS)
+	$(BIN)/chereme train --config configs/fingerspelling/landmarks.yaml $(call resume,runs/landmarks)
 	$(BIN)/chereme export runs/landmarks/last.ckpt --lm runs/lm/lm.onnx -o $(WEIGHTS)/fingerspelling \
 		--description configs/fingerspelling/landmarks_bundle.json \
 		--model-card configs/fingerspelling/MODEL_CARD.md
 
-# From the data to the bundle; each step goes on where it was stopped.
-weights-rgb: $(VENV)/.installed-all
-	$(BIN)/chereme prepare rendered -o runs/rendered --clips 3600 --seed 1 --size 128 --workers 2 \
-		--teacher landmarks --teacher synthetic
-	$(BIN)/chereme prepare photographs --root $(DATA) -o runs/photographs --clips 1600 --seed 1 \
-		--size 128 --workers 2 --teacher landmarks --dev hand5 --test hand4
-	$(BIN)/chereme train --config configs/fingerspelling/rgb_pose.yaml
-	$(BIN)/chereme train --config configs/fingerspelling/rgb.yaml \
-		--config configs/fingerspelling/rgb_first.yaml
-	$(BIN)/chereme train --config configs/fingerspelling/rgb.yaml \
-		$(if $(wildcard runs/rgb/last.ckpt),--resume runs/rgb/last.ckpt)
-	$(BIN)/chereme export runs/rgb/best.ckpt -o $(WEIGHTS)/fingerspelling_rgb \
+weights-rgb: $(VENV)/.installed-all runs/exemplars.npz
+	$(BIN)/chereme train --config configs/fingerspelling/hand.yaml $(call resume,runs/hand)
+	$(BIN)/chereme export runs/hand/last.ckpt -o $(WEIGHTS)/fingerspelling_rgb \
 		--lm $(WEIGHTS)/fingerspelling/lm.onnx \
 		--description configs/fingerspelling/rgb_bundle.json \
-		--model-card configs/fingerspelling/MODEL_CARD_RGB.md \
-		--crops runs/rendered --int8 --half
+		--model-card configs/fingerspelling/MODEL_CARD_RGB.md
+
+# The page of results, runs/others/report.md: people left out, and the bundles on strangers.
+weights-report: $(VENV)/.installed-all runs/exemplars_dev.npz runs/unseen/manifest.csv
+	$(OTHERS) --strangers runs/exemplars_dev.npz \
+		--checkpoints '[runs/landmarks/last.ckpt, runs/hand/last.ckpt]' \
+		--rendered runs/unseen --bundles '[fingerspelling, fingerspelling_rgb]'
 
 # Single letters and digits. What is there is not made again; a training that was stopped goes on.
 weights-letters: $(VENV)/.installed-all runs/exemplars.npz runs/digits.npz runs/letters/poses/clips.csv
 	$(BIN)/python benchmarks/cross_validation.py letters \
 		--exemplars '[runs/exemplars.npz, runs/digits.npz]' --output runs/letters/others
 	$(BIN)/chereme train --config configs/signbert/letters.yaml \
-		$(if $(wildcard runs/letters/run/last.ckpt),--resume runs/letters/run/last.ckpt)
+		$(call resume,runs/letters/run)
 	$(BIN)/chereme export runs/letters/run/last.ckpt -o $(WEIGHTS)/fingerspelled_letters \
 		--description configs/signbert/letters_bundle.json \
 		--model-card configs/signbert/MODEL_CARD_LETTERS.md
 
 runs/exemplars.npz: | $(VENV)/.installed-all
 	$(BIN)/chereme prepare exemplars --root $(DATA) -o $@
+
+runs/exemplars_dev.npz: | $(VENV)/.installed-all
+	$(BIN)/chereme prepare exemplars --people-dev --root $(DATA) -o $@
+
+runs/unseen/manifest.csv: | $(VENV)/.installed-all
+	$(BIN)/chereme synthesize --corpus 160 --signers 160 --seed 7 --workers 2 -o runs/unseen
 
 runs/digits.npz: | $(VENV)/.installed-all
 	$(BIN)/chereme prepare exemplars --digits --root $(DATA) -o $@

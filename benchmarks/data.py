@@ -61,7 +61,7 @@ def signbert(
         "signs": signs,
         "true": lambda: made("test", some(400), some(50), signers=some(20), seed=14, noise=False),
         "unlabelled": lambda: made("train", some(6000), some(200), seed=20, lexicon_seed=1),
-        "letters": lambda: letter_clips(Exemplars.load(exemplars)),
+        "letters": lambda: letter_clips(Exemplars.load(exemplars).select(only=(*SPLITS,))),
     }
     for name, maker in makers.items():
         if not (folder / name / "clips.csv").is_file():

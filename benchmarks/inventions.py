@@ -3,17 +3,15 @@
     python benchmarks/inventions.py letters --root ../shared/data
     python benchmarks/inventions.py sides --root ../shared/data
 
-Rooms, objects and faces without hands, as photographs and as films by a hand that shakes, real
-signs, two-handed alphabets and idle hands must give no letters, or a warning that this is unlikely
-to be fingerspelling; words composed from the hands of people that training never saw,
-letters held by others and real recordings of spelling must lose none and raise no such warning. A
-line a collection: letters a minute before and after judgement (``recognition.plausibility``),
-correct letters lost by it, and the share of the clips with letters that a warning marks. People
-whose clips the thresholds were chosen on stand on lines of their own.
+Rooms, objects and faces without hands, as photographs and as films by a hand that shakes, signs,
+two-handed alphabets and idle hands must give no letters, or a warning that this is hardly spelling;
+words composed of strangers' hands, letters held and real spelling must lose none, without warning.
+A line a collection: letters a minute before and after judgement (``recognition.plausibility``),
+correct letters lost by it, and the share of clips with letters that a warning marks; apart, people
+whose clips the thresholds were chosen on.
 
-``sides``: what becomes of recordings that stand upright, and of such as lie on their side. The
-words on video are turned as pictures and their hands found anew; of the others, and of composed
-words, the landmarks are turned, and judged as if they came from pictures.
+``sides``: what becomes of recordings, upright and on their side. Words on video are turned as
+pictures; of the others the landmarks are turned, and judged as if they came from pictures.
 """
 
 from __future__ import annotations
@@ -38,10 +36,8 @@ from chereme.recognition.hand_landmarks import detect_hands, turned
 from chereme.recognition.orientation import is_turned, likely_turn, may_be_turned
 from chereme.types import Landmarks, Token, Transcript
 
-CHOSEN = (
-    *("traduttore alex", "traduttore danial", "libras", "hawkcodesz", "t32rahman"),
-    *("meyyappan", "longhongvo23", "hackmit", "lolzorus"),
-)
+CHOSEN = ("traduttore alex", "traduttore danial", "libras")
+STRANGERS = Path("runs/exemplars_dev.npz")  # of chereme prepare exemplars
 SIDES = (90, 180, 270)
 VERDICTS = ("turned upright", "turned wrongly", "warned about", "neither")
 Read = tuple[Clip, list[Token], Transcript]  # letters before judgement, and what is read with it
@@ -74,19 +70,21 @@ def line(name: str, rows: list[Read]) -> list[str]:
     return [name, str(len(rows)), *rates, lost, f"{warned} of {len(spoken)}"]
 
 
-def letters(root: Path, model: str = "fingerspelling", each: int = 10) -> None:
-    """Args:
-    each: composed words a person, and rooms.
-    """
-    recognizer = chereme.load(model, rotate=0)
+JUDGED = ("", "clips", "letters a minute before", "after", "right letters lost", "warned")
+
+
+def judged(recognizer: Any, root: Path, strangers: Path, each: int = 10) -> list[list[str]]:
     groups: dict[str, list[Read]] = {}
-    clips = (empty(root, each), real(root), signs(root), held(root), spelled(root, each))
+    clips = (empty(root, each), real(root), signs(root), held(root), spelled(strangers, each))
     for clip in chain(*clips):
-        chosen = clip.person in CHOSEN and clip.group in ("signs", "held letters", "composed")
+        chosen = clip.person in CHOSEN and clip.group in ("signs", "held letters")
         name = clip.group + (" (chosen on)" if chosen else "")
         groups.setdefault(name, []).append(read(recognizer, clip))
-    head = ("", "clips", "letters a minute before", "after", "right letters lost", "warned")
-    print(markdown(head, [line(name, rows) for name, rows in groups.items()]))
+    return [line(name, rows) for name, rows in groups.items()]
+
+
+def letters(root: Path, strangers: Path = STRANGERS, model: str = "fingerspelling") -> None:
+    print(markdown(JUDGED, judged(chereme.load(model, rotate=0), root, strangers)))
 
 
 def verdict(recognizer: Any, landmarks: Landmarks, needed: int) -> str:
@@ -101,24 +99,24 @@ def verdict(recognizer: Any, landmarks: Landmarks, needed: int) -> str:
     return "warned about" if may_be_turned(as_it_is, when_turned) else "neither"
 
 
-def recordings(root: Path, each: int) -> Iterator[tuple[str, Landmarks, int]]:
+def recordings(root: Path, strangers: Path, each: int) -> Iterator[tuple[str, Landmarks, int]]:
     """Group, landmarks, and the degrees that would set them upright."""
-    for clip in chain(real(root), signs(root), held(root), spelled(root, each)):
+    for clip in chain(real(root), signs(root), held(root), spelled(strangers, each)):
         yield f"{clip.group}, upright", clip.landmarks, 0
     for path, side in product(words(root), SIDES):
         found = detect_hands(path, rotate=side).landmarks
         yield "words on video, on their side", found, 360 - side
-    for clip, side in product(spelled(root, each), SIDES):
+    for clip, side in product(spelled(strangers, each), SIDES):
         if clip.group == "composed":
             yield "composed, on their side", turned(clip.landmarks, side), 360 - side
 
 
-def sides(root: Path, each: int = 10) -> None:
+def sides(root: Path, strangers: Path = STRANGERS, each: int = 10) -> None:
     """Args:
     each: composed words a person.
     """
     recognizer, counts = chereme.load(rotate=0), dict[str, Counter[str]]()
-    for group, landmarks, needed in recordings(root, each):
+    for group, landmarks, needed in recordings(root, strangers, each):
         counts.setdefault(group, Counter())[verdict(recognizer, landmarks, needed)] += 1
     lines = [
         [group, str(count.total()), *(str(count[name]) for name in VERDICTS)]

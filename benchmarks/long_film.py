@@ -3,11 +3,10 @@
     python benchmarks/long_film.py --clips ../shared/data/fingerspelling_dev/video/*.mp4
     python benchmarks/long_film.py --clips CLIP... --takes 48 --stream fused
 
-Each take is one of the clips, at one of three places of the picture, every other one mirrored (its
-signer is left-handed then), in random order. Between takes there is a cut, an empty room or a black
-picture. Printed are the letters of the film that are not those of the clips alone (edit distance,
-take by take, every letter given to the take whose time it lies in), and how far apart the times of
-letters are where the letters are the same. The clips alone are the very pictures of the film.
+Takes are clips in random order, at three places of the picture, every other one mirrored; between
+them a cut, an empty room or a black picture. Printed are the letters of the film that are not those
+of the clips alone, the same pictures (edit distance, take by take), and how far apart the times of
+equal letters are.
 """
 
 from __future__ import annotations
@@ -109,10 +108,9 @@ def read(recognizer: Any, takes: Sequence[Take]) -> list[Token]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clips", type=Path, nargs="+", required=True)
-    parser.add_argument("--takes", type=int, default=24)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--model", default="fingerspelling")
-    parser.add_argument("--stream", default="auto")
+    others = {"takes": 24, "seed": 0, "model": "fingerspelling", "stream": "auto"}
+    for name, default in others.items():
+        parser.add_argument(f"--{name}", type=type(default), default=default)
     given = parser.parse_args()
     recognizer = chereme.load(given.model, stream=given.stream)
     takes = plan(given.clips, given.takes, given.seed)

@@ -3,8 +3,7 @@ spell. None of these people was in the training of a bundled model."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator, Set
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -14,21 +13,20 @@ import cv2
 import numpy as np
 
 from chereme.datasets.exemplars import Exemplars
-from chereme.datasets.words import Shares, TextSampler
+from chereme.formats.manifests import read_manifest
 from chereme.formats.poses import read_landmarks
 from chereme.hands.detector import OnnxHandDetector
-from chereme.hands.skeleton import mirror
 from chereme.hands.tracking import track_hands
 from chereme.recognition.hand_landmarks import detect_hands
 from chereme.synthesis import Speller, to_landmarks
 from chereme.synthesis.rendering import clutter
 from chereme.synthesis.rendering.film import srgb_encode
+from chereme.systems.fingerspelling.left_out import WORDS, texts_of
 from chereme.types import Frame, Landmarks
 from chereme.video import open_video
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "hello.mp4"
 RATE = 20.0  # frames a second of webcam recordings that state none
-WORDS = Shares(0.5, 0.15, 0.15, 0.15, 0.05, 0.0, 0.0)
 # Pictures of the package scikit-image that show no hand.
 PICTURES = (
     *("astronaut.png", "brick.png", "cell.png", "chelsea.png", "chessboard_RGB.png", "coffee.png"),
@@ -69,38 +67,16 @@ class Clip:
     landmarks: Landmarks
 
 
-def people(root: Path, *folders: str) -> Iterator[tuple[str, Exemplars]]:
-    """Photographs of letters, person by person, as right hands."""
-    for path in (path for f in folders for path in sorted((root / f).glob("*.landmarks.npz"))):
-        with np.load(path) as file:
-            points = file["landmarks"].astype(np.float64)
-            label, wh = file["label"], file["frame_wh"].astype(np.float64)
-        points[..., [0, 2]] *= (wh[:, 0] / wh[:, 1])[:, None, None]
-        good = np.isfinite(points).all(axis=(1, 2))
-        points, label = points[good], label[good]
-        flat = points[np.isin(label, list("abef"))]
-        if np.median(flat[:, 5, 0] - flat[:, 17, 0]) < 0:  # the thumb on the other side
-            points = mirror(points, None)
-        name, none = path.name.split(".")[0], np.zeros(0, "<U16")
-        signer, number = np.full(len(label), name), np.arange(len(label))
-        yield name, Exemplars(points, label, signer, number, np.zeros((0, 24, 21, 3)), none, none)
+def people_of(path: Path) -> Iterator[tuple[str, Exemplars]]:
+    """The exemplars of a file, person by person."""
+    hands = Exemplars.load(path)
+    for name in sorted({*hands.signer.tolist()}):
+        yield name, hands.select(only=(name,))
 
 
-def texts_of(
-    letters: Set[str], shares: Shares, count: int, rng: np.random.Generator, shortest: int = 1
-) -> Iterator[str]:
-    """Texts of some letters that no training drew."""
-    sampler, made = TextSampler(shares=shares, split="held_out", max_length=12), 0
-    while made < count:
-        text = sampler.sample(rng)
-        if set(text) <= letters and len(text) >= shortest:
-            made += 1
-            yield text
-
-
-def spelled(root: Path, each: int) -> Iterator[Clip]:
+def spelled(strangers: Path, each: int) -> Iterator[Clip]:
     """Words composed of one person's letters, and that hand idle."""
-    for name, exemplars in people(root, "letters_people", "letters_people_dev"):
+    for name, exemplars in people_of(strangers):
         speller, rng = Speller(exemplars), np.random.default_rng(3)
         for text in texts_of({*speller.letters}, WORDS, each, rng, shortest=2):
             yield Clip("composed", name, text, to_landmarks(speller.spell(text, rng)))
@@ -110,18 +86,14 @@ def spelled(root: Path, each: int) -> Iterator[Clip]:
 
 def two_hands(sequence: np.ndarray, aspect: float) -> Landmarks | None:
     """``(T, 2, 21, 3)`` image fractions, zeros where not found, as pixels of a 720p camera."""
-    size = np.array([720 * aspect, 720, 720 * aspect])
+    scale = np.array([720 * aspect, 720, 720 * aspect])
     seen = (sequence != 0).any(axis=(2, 3))
     if not seen.any():
         return None
-    return Landmarks(
-        np.where(seen[..., None, None], sequence * size, np.nan).astype(np.float32),
-        np.repeat(seen[..., None], 21, axis=2).astype(np.float32),
-        np.arange(len(sequence)) / RATE,
-        round(720 * aspect),
-        720,
-        ("left", "right"),
-    )
+    points = np.where(seen[..., None, None], sequence * scale, np.nan).astype(np.float32)
+    confidence, times = np.repeat(seen[..., None], 21, axis=2), np.arange(len(sequence)) / RATE
+    size = round(720 * aspect), 720
+    return Landmarks(points, confidence.astype(np.float32), times, *size, ("left", "right"))
 
 
 class Sequence(NamedTuple):
@@ -164,12 +136,10 @@ def held(root: Path) -> Iterator[Clip]:
 
 def real(root: Path) -> Iterator[Clip]:
     """Real recordings of spelling, and of Indian spelling with two hands."""
-    folder = root / "fingerspelling_dev"
-    with (folder / "manifest.csv").open() as file:
-        for row in csv.DictReader(file):
-            path = folder / row["path"]
-            found = read_landmarks(path) if path.suffix != ".mp4" else detect_hands(path).landmarks
-            yield Clip("real spelling", row["signer"], row["label"], found)
+    for item in read_manifest(root / "fingerspelling_dev" / "manifest.csv"):
+        path, video = item.path, item.path.suffix == ".mp4"
+        found = detect_hands(path).landmarks if video else read_landmarks(path)
+        yield Clip("real spelling", item.signer or "", item.label, found)
     groups = {"isl_fingerspelling": "two-handed alphabet", "video": "signing on video"}
     for name, group in groups.items():
         for path in sorted((root / "formats" / name).glob("*.mp4")):

@@ -83,11 +83,7 @@ def millions(module: torch.nn.Module) -> str:
 
 
 # -- fingerspelling --------------------------------------------------------------------------------
-RECIPES = {
-    "landmarks": ("landmarks",),
-    "paper": ("recipes/paper",),
-    "small": ("recipes/small",),
-}
+RECIPES = {"landmarks": ("landmarks",), "paper": ("recipes/paper",), "small": ("recipes/small",)}
 
 
 def exported(model: Any, crops: np.ndarray | None = None) -> tuple[dict[str, bytes], bytes]:

@@ -3,12 +3,11 @@
     python benchmarks/times.py --root ../shared/data [--texts 100] [--rendered data/spelled]
         [--signing my_signing --sentences data/signing] [--boston my_boston]
 
-Letters, by the bundled models: clips composed of the hands of three people of whom no model has
-seen anything (``letters_people_dev``); with ``--rendered`` all videos of ``chereme synthesize
---corpus``, hands found by the detector. Glosses, by bundles trained as docs/results_times.md says:
-``--signing``, sentences of ``chereme prepare signing`` of the split test; ``--boston``, the
-sentences of the first fold of ``boston104``, which it was not trained on. Only what is read right
-is measured. "CTC" are the times at which CTC has a letter.
+Letters, by the bundled models: clips composed of the hands of strangers; with ``--rendered`` all
+videos of ``chereme synthesize --corpus``. Glosses, by bundles trained as docs/results_times.md
+says: ``--signing``, sentences of ``chereme prepare signing`` of the split test; ``--boston``, of
+the first fold of ``boston104``, which it was not trained on. Only what is read right is measured.
+"CTC" are the times at which CTC has a letter.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from unittest.mock import patch
 
 import numpy as np
 from jsonargparse import auto_cli
-from recordings import people, texts_of
+from recordings import people_of
 from results import markdown
 
 import chereme
@@ -35,6 +34,7 @@ from chereme.metrics.edits import edit_pairs
 from chereme.recognition import fingerspelling
 from chereme.recognition.continuous import ContinuousRecognizer, load_continuous
 from chereme.synthesis import Speller, SpellingStyle, to_landmarks
+from chereme.systems.fingerspelling.left_out import texts_of
 from chereme.types import Token
 
 Span = tuple[str, float, float]
@@ -96,10 +96,10 @@ def measure(
             yield kind, max(start, 0.0), min(stop, end), token.start, token.end
 
 
-def letters_composed(root: Path, texts: int) -> Iterator[Row]:
+def letters_composed(strangers: Path, texts: int) -> Iterator[Row]:
     """By the model of landmarks, of each person too."""
     recognizer, rng = chereme.load("fingerspelling", stream="landmarks"), np.random.default_rng(1)
-    for number, (_, hands) in enumerate(people(root, "letters_people_dev"), start=1):
+    for number, (_, hands) in enumerate(people_of(strangers), start=1):
         for clip, pace in composed(Speller(hands), texts, rng):
             end, about = float(clip.track.timestamps[-1]), (pace, f"person {number}")
             yield from measure(recognizer, to_landmarks(clip), clip.spans, end, *about)
@@ -161,6 +161,7 @@ def show(title: str, rows: Iterable[Row]) -> None:
 
 def main(
     root: Path,
+    strangers: Path = Path("runs/exemplars_dev.npz"),
     texts: int = 100,
     rendered: Path | None = None,
     streams: tuple[str, ...] = ("landmarks", "rgb", "fused"),
@@ -169,11 +170,11 @@ def main(
     boston: Path | None = None,
 ) -> None:
     """Args:
-    texts: composed of the hands of each.
+    strangers: exemplars of ``chereme prepare exemplars``; ``texts``: of the hands of each.
     signing: a bundle, which reads ``sentences``.
     boston: a bundle.
     """
-    show("Letters, composed of the hands of strangers", letters_composed(root, texts))
+    show("Letters, composed of the hands of strangers", letters_composed(strangers, texts))
     if signing:
         show("Glosses, synthetic sentences", glosses_of(signing, signing_clips(sentences)))
     if boston:
