@@ -21,17 +21,20 @@ from typing import Any
 import cv2
 import numpy as np
 from jsonargparse import auto_cli
+from PIL import Image
 from recordings import detector, filmed, handless, words
 from results import markdown
 
+from chereme.hands.draw import draw_hand
 from chereme.hands.signing import signing_hand
 from chereme.hands.tracking import track_hands
 from chereme.metrics.bootstrap import percentiles, resampled_totals
 from chereme.recognition.report import palm_fraction
 from chereme.synthesis import corpus
+from chereme.synthesis.hand_pictures import sheet
 from chereme.synthesis.rendering import clutter
 from chereme.synthesis.rendering.film import srgb_encode
-from chereme.synthesis.stills import render_still
+from chereme.synthesis.stills import Still, render_still
 from chereme.types import Frame
 from chereme.video import open_video
 
@@ -206,12 +209,30 @@ VIEWS = {"table": (0.0,), "side": (65.0, -65.0)}
 TONES = {"dark": (0, 40), "medium": (40, 55), "light": (55, 100)}  # CIELAB L* of the skin
 
 
-def rendered(signers: int = 8, seed: int = 1) -> None:
+def tile(picture: Still, result: tuple[Any, np.ndarray] | None) -> np.ndarray:
+    """The part of a picture round the hand: joints white, landmarks as bones; framed in red where
+    the hand was not found."""
+    image = picture.image if result is None else draw_hand(picture.image, result[0].landmarks)
+    image = image.copy()
+    for x, y in picture.landmarks[:, :2].astype(int).tolist():
+        cv2.circle(image, (x, y), 1, (255, 255, 255), -1)
+    side, middle = int(1.5 * picture.size), picture.landmarks[:, :2].mean(axis=0)
+    part = cv2.getRectSubPix(image, (side, side), middle.tolist())
+    part = cv2.resize(part, (110, 110), interpolation=cv2.INTER_AREA)
+    return part if result else cv2.rectangle(part, (0, 0), (109, 109), (255, 0, 0), 3)
+
+
+def rendered(signers: int = 8, seed: int = 1, pictures: Path | None = None) -> None:
     """Each letter by synthetic signers over cluttered backgrounds, as the table of handshapes shows
     it and turned to the side: the share found, by view, skin and letter, and how far landmarks are
     from the model's joints in the median, in hand sizes (wrist to tip of the stretched middle
-    finger)."""
+    finger).
+
+    Args:
+        pictures: a file for a sheet of those of the first two signers.
+    """
     found: dict[str, list[float]] = {}
+    tiles: list[np.ndarray] = []
     with detector(still=True) as find:
         for letter, number, view in product(ascii_lowercase, range(signers), VIEWS):
             signer = corpus.signer(number, seed)
@@ -220,6 +241,8 @@ def rendered(signers: int = 8, seed: int = 1) -> None:
             rng = np.random.default_rng([seed, number, ord(letter), len(view)])
             picture = render_still(signer, letter, rng, turn=float(rng.choice(VIEWS[view])))
             result = picture.nearest(find.detect(picture.image, 0.0))
+            if number < 2:
+                tiles.append(tile(picture, result))
             far = np.nan if result is None else float(np.median(result[1]))
             for group in ("all", view, f"{tone} skin", letter):
                 found.setdefault(group, []).append(far)
@@ -228,6 +251,10 @@ def rendered(signers: int = 8, seed: int = 1) -> None:
         share = f"{100 * np.isfinite(far).mean():.1f}"
         lines.append([name, str(len(far)), share, f"{np.nanmedian(far):.3f}"])
     print(markdown(("", "pictures", "found, %", "median distance"), lines))
+    if pictures is not None:
+        each = len(tiles) // len(ascii_lowercase)
+        names = [letter.upper() for letter in ascii_lowercase for _ in range(each)]
+        Image.fromarray(sheet(tiles, names, 2 * each)).save(pictures, quality=84, optimize=True)
 
 
 if __name__ == "__main__":
