@@ -177,6 +177,8 @@ class ComposedData(DataModule):
                 )
             self.stream = task.inputs.track
         exemplars = Exemplars.load(self.path)
+        if self.stream == "landmarks":  # vectors that nobody reads are half the work of a clip
+            exemplars = replace(exemplars, vectors=np.zeros_like(exemplars.vectors[:, :1]))
         signers = {*exemplars.signer.tolist(), *exemplars.motion_signer.tolist()}
         if unknown := set(self.held_out) - signers:
             raise UsageError(
