@@ -10,19 +10,26 @@ from chereme.synthesis.detection import vector_noise
 
 @pytest.mark.parametrize(("count", "rate"), [(1, 30.0), (2, 15.0), (300, 30.0), (301, 60.0)])
 def test_vector_noise(count: int, rate: float) -> None:
-    """About 0.17 of the spread of each number, which changes little from frame to frame."""
-    spread = np.linspace(0, 2, 1152).astype(np.float32)
+    """About a quarter of the spread of each number, which changes little from frame to frame."""
+    spread = np.linspace(0.1, 2, 1152).astype(np.float32)
     rng = np.random.default_rng(0)
-    noise = vector_noise(np.zeros((count, 1152), np.float32), spread, rate, rng)
-    assert noise.shape == (count, 1152)
-    assert not noise[:, 0].any()
-    relative = noise[:, 1:] / spread[1:]
-    assert 0.1 < relative.std() < 0.25
+    clean = np.tile(1.2 * spread, (count, 1))
+    relative = (vector_noise(clean, spread, rate, rng) - clean) / spread
+    assert relative.shape == (count, 1152)
+    assert 0.15 < relative.std() < 0.35
     if count > 2:
         steps = np.diff(relative, axis=0)
         assert steps.std() < 0.3 * relative.std() * 30 / rate + 0.03
         # It wanders about an offset of the recording's own.
-        assert relative.mean(axis=0).std() == pytest.approx(0.09, abs=0.02)
+        assert relative.mean(axis=0).std() == pytest.approx(0.13, abs=0.02)
+
+
+def test_what_is_nothing_stays_so() -> None:
+    rng, spread = np.random.default_rng(0), np.full(1152, 3.0, np.float32)
+    vectors = np.maximum(rng.normal(size=(50, 1152)), 0).astype(np.float32)
+    noisy = vector_noise(vectors, spread, 30.0, rng)
+    np.testing.assert_array_equal(noisy[vectors == 0], 0.0)
+    assert (noisy >= 0).all()
 
 
 def test_gain_of_a_recording() -> None:

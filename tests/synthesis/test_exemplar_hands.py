@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from chereme.datasets.exemplars import Exemplars
+from chereme.hands.networks import read_hand_network
 from chereme.synthesis.exemplar_hands import ExemplarHands
 
 
@@ -100,3 +101,30 @@ def test_a_single_view_has_none_near(exemplars: Exemplars) -> None:
     angles, vector = hands.near(hands.draw("a", hands.cast("", rng), rng), rng)
     assert not angles.any()
     assert vector is None
+
+
+def test_vectors_of_a_clip_are_of_hands_of_one_side(two_people: Exemplars) -> None:
+    """Half of the views as of right hands: those that the network's own last layer takes so."""
+    rng = np.random.default_rng(0)
+    onnx = pytest.importorskip("onnx")
+    graph = onnx.load_model_from_string(read_hand_network("landmarks")[1]).graph
+    (weight,) = (onnx.numpy_helper.to_array(i) for i in graph.initializer if i.name == "gemm_1.1")
+    toward = np.maximum(weight[:, 0], 0), np.maximum(-weight[:, 0], 0)
+    side = rng.permutation(len(two_people.label)) % 2 == 0
+    vectors = np.where(side[:, None], *toward) * 5
+    hands = ExemplarHands(replace(two_people, vectors=vectors.astype(np.float16)), 0.0)
+    known, sides = hands._all, {True: 0, False: 0}
+    for _ in range(60):
+        cast = hands.cast("hello", rng)
+        wanted = next(
+            side[hands.draw(c, cast, rng).row]
+            for c in "abcdefghijklm"
+            if len({*side[np.concatenate([*known[c].values()])]}) == 2
+            and all(len({*side[rows]}) == 2 for rows in known[c].values())
+        )
+        sides[bool(wanted)] += 1
+        for label in "abcdefghijklmnopqrstuvwxyz":
+            for rows in cast.groups[label]:
+                both = next(own for own in known[label].values() if rows[0] in own)
+                assert (side[rows] == wanted).all() or len({*side[both]}) == 1
+    assert min(sides.values()) > 15

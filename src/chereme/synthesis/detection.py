@@ -34,21 +34,23 @@ def detector_noise(points: Floats, style: SpellingStyle, rng: Any) -> Floats:
 def vector_noise(vectors: Floats, spread: Floats, rate: float, rng: Any) -> Floats:
     """``vectors (T, D)`` of a hand as the network would give them in one recording, float32.
 
-    Gain and offset are the recording's own; what is left wanders slowly. ``spread (D,)``: standard
-    deviation of each number over all hands."""
+    Gain and offset are the recording's own; what is left wanders slowly. Numbers that are 0, as
+    most are, stay so, and none becomes negative. ``spread (D,)``: standard deviation of each number
+    over all hands."""
     count, wide = vectors.shape
     knots = 2 + int(count / (rate * _SLOW))
-    noise = rng.standard_normal((knots + 1, wide), np.float32) * spread
-    noise[:-1] *= 0.15
-    noise[-1] *= 0.08
+    noise = rng.standard_normal((knots + 1, wide), np.float32)
+    noise[:-1] *= 0.25
+    noise[-1] *= 0.12
     at = np.arange(count) / (rate * _SLOW)
     low = at.astype(int)
     shares = np.zeros((count, knots + 1), np.float32)
     shares[np.arange(count), low] = 1 - (at - low)
     shares[np.arange(count), low + 1] = at - low
     shares[:, -1] = 1.0
-    noisy: Floats = vectors * np.float32(rng.normal(1, 0.03)) + shares @ noise
-    return noisy
+    room = np.minimum(vectors, spread)
+    noisy: Floats = vectors * np.float32(rng.normal(1, 0.03)) + (shares @ noise) * room
+    return np.maximum(noisy, 0.0)
 
 
 def lost_frames(count: int, fraction: float, rng: Any) -> NDArray[np.bool_]:

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chereme._imports import require
 from chereme.datasets.exemplars import Exemplars
+from chereme.hands.networks import read_hand_network
 from chereme.synthesis.articulation import Articulation, encode, mix
 
 Floats = NDArray[np.floating[Any]]
@@ -36,7 +38,7 @@ class Cast:
     """The hands of one clip: of each label the groups of views to draw from, a signer each.
 
     ``pictured``: the views have vectors of pictures, but for letters of which there are none with
-    vectors. Else none of them is used."""
+    vectors, and show hands of one side. Else no vectors are used."""
 
     groups: dict[str, list[Rows]]
     pictured: bool
@@ -55,6 +57,10 @@ class ExemplarHands:
         self._pictured: NDArray[np.bool_] = np.any(exemplars.vectors, axis=1)
         self._all = _grouped(exemplars, np.ones(len(exemplars.label), dtype=bool))
         self._with_vectors = _grouped(exemplars, self._pictured)
+        right = np.zeros_like(self._pictured)
+        if self._pictured.any():
+            right[self._pictured] = _right_hands(self._vectors[self._pictured])
+        self._sides = [_of_side(self._with_vectors, right == side) for side in (False, True)]
         self.signers = [str(signer) for signer in np.unique(exemplars.signer)]
         some = np.flatnonzero(self._pictured)
         some = some[:: len(some) // _MEASURED + 1]
@@ -76,10 +82,10 @@ class ExemplarHands:
         chance = np.where(counts > 0, counts, 0.0) ** _FLATTENED * (counts > 0)
         person = self.signers[rng.choice(len(counts), p=chance / chance.sum())]
         pictured = any(person in self._with_vectors.get(c, {}) for c in labels)
-        alone = rng.random() < _ONE_PERSON
+        alone, seen = rng.random() < _ONE_PERSON, self._sides[rng.integers(2)]
         groups = {}
         for label, of_all in self._all.items():
-            of_label = self._with_vectors.get(label, {}) if pictured else of_all
+            of_label = seen.get(label, {}) if pictured else of_all
             if not of_label and label:  # hands that spell nothing can be made of others
                 of_label = of_all
             if alone and person in of_label:
@@ -109,8 +115,8 @@ class ExemplarHands:
         """How another view of the same hand differs from ``shape``: angles ``(1, 5, 4, 2)`` and
         vector ``(1, 1152)`` to be added.
 
-        Of the views that were looked at, it is one of the nearest, by the vectors if there are any:
-        those of a picture and of its mirror image lie far apart."""
+        Of the views that were looked at, it is one of the nearest, by the vectors if there are any.
+        """
         others = shape.group[shape.group != shape.row]
         if len(others) > _COMPARED:
             others = rng.choice(others, _COMPARED, replace=False)
@@ -141,3 +147,26 @@ def _grouped(exemplars: Exemplars, keep: NDArray[np.bool_]) -> Groups:
             for signer in np.unique(exemplars.signer[of_label])
         }
     return groups
+
+
+def _of_side(groups: Groups, side: NDArray[np.bool_]) -> Groups:
+    """The views of one side; all of a label and signer who has none of that side."""
+    return {
+        label: {who: rows[side[rows]] if side[rows].any() else rows for who, rows in own.items()}
+        for label, own in groups.items()
+    }
+
+
+def _right_hands(vectors: NDArray[np.float16]) -> NDArray[np.bool_]:
+    """Which of ``vectors (N, 1152)`` the hand network takes for right hands: they lie as far from
+    those of left hands as a letter's from another's."""
+    onnx: Any = require("onnx", extra="train")
+    graph = onnx.load_model_from_string(read_hand_network("landmarks")[1]).graph
+    makers = {name: node for node in graph.node for name in node.output}
+    node = makers["handedness"]
+    while node.op_type != "Gemm":
+        node = makers[node.input[0]]
+    known = {one.name: onnx.numpy_helper.to_array(one) for one in graph.initializer}
+    weight, bias = (known[name] for name in node.input[1:])
+    right: NDArray[np.bool_] = vectors.astype(np.float32) @ weight[:, 0] + bias > 0
+    return right

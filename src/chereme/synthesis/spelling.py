@@ -42,7 +42,7 @@ Floats = NDArray[np.floating[Any]]
 _SIDEWAYS = "ghpq"
 _OFTEN_FROM_SIDE = "codx"
 _SHORTEST = 0.4  # seconds of a recording
-_STARTS_AS = {"j": "i", "z": "d"}
+_STARTS_AS = {"j": ("i", 0.7), "z": ("d", 0.3)}  # and how often
 _BEFORE_STROKE = 2.0  # seconds that a hand is held, at most, before it draws a letter
 _WAVERS = 0.35  # seconds of a hold in which a hand stays as it is
 
@@ -95,8 +95,8 @@ class Speller:
     # -- single poses -------------------------------------------------------------------------
     def _base(self, letter: str, rng: Any) -> str:
         """The letter whose handshape ``letter`` starts from; a still of J is any moment of J."""
-        base = _STARTS_AS.get(letter, letter)
-        return base if base in self.letters and rng.random() < 0.7 else letter
+        base, often = _STARTS_AS.get(letter, (letter, 1.0))
+        return base if base in self.letters and rng.random() < often else letter
 
     def _shown(
         self, letter: str, pose: Articulation, style: SpellingStyle, rng: Any
@@ -120,16 +120,13 @@ class Speller:
     def _rest(self, cast: Cast, rng: np.random.Generator) -> Articulation:
         """A hand that spells nothing, hanging or turned away more or less."""
         silent = "" in cast.groups and rng.random() < 0.5
-
-        def any_hand() -> Articulation:
-            label = "" if silent else str(rng.choice(list(self.letters)))
-            return self._hands.draw(label, cast, rng).pose
-
-        pose = any_hand()
+        # The picture of a loosened letter would still be that letter's: a mean of three is not.
+        count = min(3, len(self.letters)) if cast.pictured else 1
+        labels = [""] if silent else rng.choice(list(self.letters), count, replace=False)
+        hands = [self._hands.draw(str(label), cast, rng).pose for label in labels]
+        pose = hands[0]
         if pose.vectors is not None:
-            # The picture of a loosened letter would still be that letter's: a mean of three is not.
-            others = [] if silent else [any_hand().vectors, any_hand().vectors]
-            known = [v for v in (pose.vectors, *others) if v is not None]
+            known = [hand.vectors for hand in hands if hand.vectors is not None]
             noise = rng.normal(0, 0.3, pose.vectors.shape) * self._hands.spread
             pose = pose.replace(vectors=np.mean(known, axis=0) + noise)
         loose = pose.angles.copy()
