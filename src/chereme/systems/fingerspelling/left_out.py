@@ -112,9 +112,9 @@ def texts_of(
 def questions(hands: Exemplars, person: str, texts: int) -> Iterator[Question]:
     """What a person is asked, of ``hands`` alone; the same each time.
 
-    Still letters, each picture once; ``texts`` words and as many strings, and a fifth as many at
-    each of ``SPEEDS``; each letter twice by itself, held for 0.5 to 5 seconds, J and Z moving. A
-    person with few letters spells no texts.
+    Still letters, each picture once; ``texts`` words and as many strings; a fifth as many words at
+    each of ``SPEEDS``, and with a letter that is held for 0.5 to 5 seconds; each letter twice by
+    itself, held for as long, J and Z moving. A person with few letters spells no texts.
     """
     rng = np.random.default_rng(2024)
     known = np.flatnonzero(np.isin(hands.label, STILL_LETTERS))
@@ -131,6 +131,9 @@ def questions(hands: Exemplars, person: str, texts: int) -> Iterator[Question]:
         style = replace(SpellingStyle.sample(rng, letters=len(text)), **how)  # type: ignore[arg-type]
         return Question(kind, person, text, speller.spell(text, rng, style).track)
 
+    def held() -> float:
+        return float(np.exp(rng.uniform(np.log(0.5), np.log(5.0))))
+
     if len(letters) >= FEWEST_LETTERS:
         for kind, shares in TEXTS.items():
             for text in texts_of(letters, shares, texts, rng):
@@ -138,12 +141,13 @@ def questions(hands: Exemplars, person: str, texts: int) -> Iterator[Question]:
         for speed in SPEEDS:
             for text in texts_of(letters, WORDS, -(-texts // 5), rng, shortest=2):
                 yield spelled(f"{speed:g} letters a second", text[:6], letter_seconds=1 / speed)
+        for text in texts_of(letters, WORDS, -(-texts // 5), rng, shortest=2):
+            yield spelled("words, one letter held", text[:6], held=held())
     for letter in sorted(letters) * 2:
         if letter in MOVING:
             yield spelled("J and Z", letter)
         else:
-            held = float(np.exp(rng.uniform(np.log(0.5), np.log(5.0))))
-            yield spelled("held letters", letter, last_hold=held, letter_seconds=0.3)
+            yield spelled("held letters", letter, held=held())
 
 
 def motions(hands: Exemplars) -> Iterator[Question]:
