@@ -16,7 +16,7 @@ from chereme.decoding.generation import GenerationConfig
 from chereme.formats.tracks import TrackSpec, register_track
 from chereme.nn.resnet import ResNetEncoderConfig
 from chereme.nn.st_gcn import StGcnConfig
-from chereme.systems.fingerspelling.encoders import LandmarkEncoderConfig
+from chereme.systems.fingerspelling.encoders import HandEncoderConfig, LandmarkEncoderConfig
 from chereme.systems.fingerspelling.recognizer import FingerspellingConfig, FingerspellingRecognizer
 from chereme.systems.fingerspelling.sequence import SequenceConfig
 from chereme.systems.hand_aware.recognizer import HandAwareConfig, HandAwareRecognizer
@@ -68,18 +68,23 @@ def _spread(classifier: nn.Linear, logits: torch.Tensor, by: float = 1.0) -> Non
 
 # -- letters --------------------------------------------------------------------------------------
 def letters(stream: str = "landmarks", **changes: Any) -> FingerspellingRecognizer:
-    """Of the stream landmarks or rgb; ``changes`` of its config."""
-    torch.manual_seed(2 if stream == "landmarks" else 3)
+    """Of the stream landmarks, hand or rgb; ``changes`` of its config."""
+    torch.manual_seed({"landmarks": 2, "hand": 23, "rgb": 3}[stream])
+    landmarks = LandmarkEncoderConfig(hidden=16, feature_dim=12)
     config = FingerspellingConfig(
         stream=stream,  # type: ignore[arg-type]
-        landmarks=LandmarkEncoderConfig(hidden=16, feature_dim=12),
+        landmarks=landmarks,
+        hand=HandEncoderConfig(landmarks, hidden=16, feature_dim=12),
         rgb=ResNetEncoderConfig(depths=(1, 1), widths=(8, 16), image_size=SIZE),
         sequence=SequenceConfig(conv_dim=14, gru_hidden=10),
     )
     model = FingerspellingRecognizer(replace(config, **changes))
-    if stream == "landmarks":
-        model.encoder.mean.normal_(0, 0.3)  # type: ignore[union-attr, operator]
-        model.encoder.std.uniform_(0.2, 0.6)  # type: ignore[union-attr, operator]
+    if stream != "rgb":
+        encoder: Any = model.encoder
+        branches = [encoder] if stream == "landmarks" else [encoder.landmarks, encoder.vectors]
+        for branch in branches:
+            branch.mean.normal_(0, 0.3)
+            branch.std.uniform_(0.2, 0.6)
     _unsettle(model)
     with torch.no_grad():
         model.sequence.classifier.weight.mul_(25 if stream == "landmarks" else 40)  # type: ignore[union-attr, operator]
@@ -210,6 +215,7 @@ def save_signx(path: Path, model: Pose2Gloss | Video2Gloss, **about: Any) -> Pat
 
 CHECKPOINTS: dict[str, Callable[[Path], Path]] = {
     "landmarks": lambda path: save_letters(path, letters()),
+    "hand": lambda path: save_letters(path, letters("hand")),
     "rgb": lambda path: save_letters(path, letters("rgb")),
     "signbert": lambda path: save_signbert(path, signbert()),
     "hand_aware": lambda path: save_hand_aware(path, hand_aware()),

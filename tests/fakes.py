@@ -16,7 +16,11 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from chereme.hands.normalise import landmark_features
+from chereme.hands.normalise import (
+    FEATURES_PER_FRAME,
+    HAND_FEATURES_PER_FRAME,
+    landmark_features,
+)
 from chereme.hands.skeleton import mirror
 from chereme.recognition.bundle import Bundle, write_bundle
 from chereme.recognition.config import (
@@ -28,7 +32,7 @@ from chereme.recognition.config import (
     Segmentation,
     Still,
 )
-from chereme.types import Handedness, HandTrack, Landmarks
+from chereme.types import VECTOR_SIZE, Handedness, HandTrack, Landmarks
 from chereme.video import write_video
 
 RATE = 30.0
@@ -131,7 +135,11 @@ def network(
 
 def encoder_network() -> bytes:
     """``frames (T, F)`` -> ``features (T, V)``: closeness to the templates."""
-    weights, bias = templates()
+    return products_network(*templates())
+
+
+def products_network(weights: np.ndarray, bias: np.ndarray) -> bytes:
+    """``frames (T, F)`` -> ``features (T, V)``: products with ``weights``, and a ``bias``."""
     return network(
         [
             helper.make_node("MatMul", ["frames", "weights"], ["products"]),
@@ -233,6 +241,28 @@ def crop_encoder_network(size: int = CROP.size, dtype: int = TensorProto.UINT8) 
     )
 
 
+def hand_encoder_network() -> bytes:
+    """``frames (T, F)`` of landmarks and vectors -> ``features (T, V)``: the letters of which
+    ``with_vectors`` made the vectors, whatever the landmarks."""
+    weights = np.zeros((HAND_FEATURES_PER_FRAME, len(ALPHABET) + 1), np.float32)
+    for number in range(len(ALPHABET)):
+        weights[FEATURES_PER_FRAME + number, 1 + number] = 100.0
+    bias = np.zeros(len(ALPHABET) + 1, np.float32)
+    bias[0] = 50.0
+    return products_network(weights, bias)
+
+
+def with_vectors(landmarks: Landmarks, text: str) -> Landmarks:
+    """What ``spell`` made of ``text``, with vectors by which each letter is known."""
+    frames, hands = landmarks.confidence.shape[:2]
+    vectors = np.zeros((frames, hands, VECTOR_SIZE), np.float16)
+    for t in range(frames):
+        letter = text[t * len(text) // frames]
+        if letter in ALPHABET:
+            vectors[t, -1, ALPHABET.index(letter)] = 1.0
+    return replace(landmarks, vectors=vectors)
+
+
 def fake_config(**changes: object) -> LetterConfig:
     """The description that belongs to the fake networks."""
     values: dict = {
@@ -259,12 +289,16 @@ def make_bundle(
     lm: bytes | None = None,
     **changes: object,
 ) -> Bundle:
-    """Write the fake bundle to ``directory`` and load it; of the stream "rgb", it reads colours."""
-    rgb = stream == "rgb"
-    if rgb:
+    """Write the fake bundle to ``directory`` and load it; of "rgb", it reads colours, of "hand"
+    vectors."""
+    if stream == "rgb":
         changes = {"input": "rgb", "preprocessing": Preprocessing(rate=RATE, crop=CROP)} | changes
+    if stream == "hand":
+        given = Preprocessing(rate=RATE, features=HAND_FEATURES_PER_FRAME)
+        changes = {"input": "hand", "preprocessing": given} | changes
+    encoders = {"rgb": crop_encoder_network, "hand": hand_encoder_network}
     files: dict[str, bytes | Path] = {
-        "encoder.onnx": crop_encoder_network() if rgb else encoder_network(),
+        "encoder.onnx": encoders[stream]() if stream in encoders else encoder_network(),
         "sequence.onnx": sequence_network(stride),
         "MODEL_CARD.md": b"# fake\n",
     }
@@ -285,13 +319,16 @@ class FakeDetector:
         from chereme.hands.detector import Detection
 
         found = self.landmarks
-        for points, confidence in zip(found.landmarks, found.confidence, strict=True):
+        for t, (points, confidence) in enumerate(
+            zip(found.landmarks, found.confidence, strict=True)
+        ):
             yield [
                 Detection(
                     landmarks=points[h],
                     world_landmarks=points[h] / 1000,
                     handedness=found.handedness[h],  # type: ignore[arg-type]
                     score=0.98,
+                    vector=None if found.vectors is None else found.vectors[t, h],
                 )
                 for h in range(len(found.handedness))
                 if confidence[h].any()

@@ -85,7 +85,8 @@ class Landmarks:
     seen), ``timestamps (T,)`` float64 seconds, rising; ``handedness`` has H entries, the
     signer's own left or right; ``world_landmarks (T, H, 21, 3)`` metres, or None. Unseen landmarks
     hold NaN. ``handedness_score`` has H entries, each the fraction of the vote for that side in
-    0.5..1, or is None where nothing was voted.
+    0.5..1, or is None where nothing was voted. ``vectors (T, H, 1152)`` are the hand network's of
+    each hand as the camera saw it, zero where there is none, or None.
     """
 
     landmarks: FloatArray
@@ -96,15 +97,18 @@ class Landmarks:
     handedness: tuple[Handedness, ...]
     world_landmarks: FloatArray | None = None
     handedness_score: tuple[float, ...] | None = None
+    vectors: FloatArray | None = None
 
     def __post_init__(self) -> None:
         t, h = len(self.timestamps), len(self.handedness)
-        expect = {
+        expect: dict[str, tuple[FloatArray, tuple[int, ...]]] = {
             "landmarks": (self.landmarks, (t, h, NUM_JOINTS, 3)),
             "confidence": (self.confidence, (t, h, NUM_JOINTS)),
         }
         if self.world_landmarks is not None:
             expect["world_landmarks"] = (self.world_landmarks, (t, h, NUM_JOINTS, 3))
+        if self.vectors is not None:
+            expect["vectors"] = (self.vectors, (t, h, VECTOR_SIZE))
         for name, (array, shape) in expect.items():
             if array.shape != shape:
                 raise InputError(

@@ -19,7 +19,7 @@ from chereme.hands.normalise import (
     sample_times,
     shape_features,
 )
-from chereme.hands.signing import to_right_hand
+from chereme.hands.signing import bridge_gaps, to_right_hand
 from chereme.hands.skeleton import mirror, palm_size
 from chereme.types import HandTrack
 
@@ -265,3 +265,17 @@ def test_vectors_go_with_the_part_of_a_track() -> None:
     part = replace(track, vectors=vectors).part(3, 5)
     assert part.vectors is not None
     np.testing.assert_array_equal(part.vectors, vectors[3:6])
+
+
+def test_a_bridged_gap_takes_the_vectors_beside_it() -> None:
+    times = np.arange(8) / RATE
+    landmarks, vectors = hand_at(times), np.zeros((8, 1152), np.float16)
+    vectors[[0, 1, 6, 7]] = np.arange(1, 5)[:, None]
+    confidence = np.ones((8, 21))
+    landmarks[2:6], confidence[2:6] = np.nan, 0.0
+    track = bridge_gaps(track_of(landmarks, times, vectors=vectors, confidence=confidence))
+    features, _ = hand_features(track, RATE)
+    np.testing.assert_array_equal(features[:, -1], [1, 2, 2, 2, 3, 3, 3, 4])
+    empty = hand_features(replace(track, vectors=np.zeros_like(vectors)), RATE)[0]
+    np.testing.assert_array_equal(empty[:, :FEATURES_PER_FRAME], features[:, :FEATURES_PER_FRAME])
+    assert not empty[:, FEATURES_PER_FRAME:].any()

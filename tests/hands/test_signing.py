@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from chereme.errors import UsageError
+from chereme.errors import InputError, UsageError
 from chereme.hands.signing import (
     activity,
     bridge_gaps,
@@ -164,6 +164,16 @@ def test_the_user_may_name_the_hand(hand: MakeHand, spelling: np.ndarray) -> Non
         signing_hand(both, "both")  # type: ignore[arg-type]
 
 
+def test_each_hand_has_its_vectors(spelling: np.ndarray) -> None:
+    hands = recording(spelling, spelling)
+    vectors = np.random.default_rng(0).normal(size=(len(hands.timestamps), 2, 1152))
+    for column, track in enumerate(hand_tracks(replace(hands, vectors=vectors))):
+        assert track.vectors is not None
+        np.testing.assert_array_equal(track.vectors, vectors[:, column])
+    with pytest.raises(InputError, match=r"vectors: expected shape .* 2, 1152\) .* got"):
+        replace(hands, vectors=vectors[:, :1])
+
+
 def test_no_hand_and_hands_never_seen_give_none(hand: MakeHand) -> None:
     unseen = np.full((FRAMES, 21, 3), np.nan)
     assert signing_hand(recording(unseen)) is None
@@ -173,8 +183,10 @@ def test_no_hand_and_hands_never_seen_give_none(hand: MakeHand) -> None:
 
 def test_a_left_hand_is_mirrored_once(spelling: np.ndarray) -> None:
     track = hand_tracks(recording(spelling, sides=("left",)))[0]
-    track = replace(track, world_landmarks=track.landmarks / 1000)
+    vectors = np.random.default_rng(0).normal(size=(len(track.timestamps), 1152))
+    track = replace(track, world_landmarks=track.landmarks / 1000, vectors=vectors)
     turned = to_right_hand(track)
+    assert turned.vectors is vectors  # those of the picture, which is not flipped
     np.testing.assert_allclose(turned.landmarks[..., 0], 1280 - track.landmarks[..., 0])
     np.testing.assert_array_equal(turned.landmarks[..., 1:], track.landmarks[..., 1:])
     assert turned.world_landmarks is not None

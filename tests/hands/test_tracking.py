@@ -1,4 +1,6 @@
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ RATE = 30.0
 Make = Callable[..., Detection]
 
 
-def track(frames: list[list[Detection]], **options: int) -> Landmarks:
+def track(frames: list[list[Detection]], **options: Any) -> Landmarks:
     tracker = HandTracker(1280, 720, **options)
     for number, detections in enumerate(frames):
         tracker.update(detections, number / RATE)
@@ -231,3 +233,47 @@ def test_at_a_cut_the_detector_begins_anew(detection: Make) -> None:
     tracker = follow_hands(frames, detector)
     assert tracker.finish().confidence.any(axis=(1, 2)).all()
     assert np.flatnonzero(tracker.begins.any(axis=1)).tolist() == detector.resets == [0, 20, 40]
+
+
+# -- vectors --------------------------------------------------------------------------------------
+def with_vector(detection: Detection, value: float) -> Detection:
+    return replace(detection, vector=np.full(1152, value, np.float32))
+
+
+def test_vectors_go_with_their_hands(detection: Make) -> None:
+    """Whatever the order; zero where the hand is not seen."""
+    frames: list[list[Detection]] = []
+    for number in range(40):
+        pair = [
+            with_vector(detection(300, 400), 1 + number),
+            with_vector(detection(900, 400, "left"), 101 + number),
+        ]
+        frames.append([] if number in (7, 8) else pair[:: 1 if number % 2 else -1])
+    result = track(frames, vectors=True)
+    assert result.vectors is not None
+    assert (result.vectors.shape, result.vectors.dtype) == ((40, 2, 1152), np.float16)
+    away = np.isin(np.arange(40), (7, 8))
+    for side, first in (("right", 1), ("left", 101)):
+        column = result.vectors[:, result.handedness.index(side)]
+        np.testing.assert_array_equal(column[:, 0], np.where(away, 0, first + np.arange(40)))
+        assert (column == column[:, :1]).all()
+
+
+def test_vectors_that_are_not_there_or_not_asked_for(detection: Make) -> None:
+    some = [detection(300, 400)], [with_vector(detection(300, 400), 1.0)]
+    assert track([some[1]] * 20).vectors is None
+    assert track([some[0]] * 20, vectors=True).vectors is None
+    assert track([], vectors=True).vectors is None
+    mixed = track([*some] * 10, vectors=True).vectors
+    assert mixed is not None
+    np.testing.assert_array_equal(mixed[:, 0, 5], [0, 1] * 10)
+
+
+def test_the_vectors_of_a_hand_lie_in_a_row(detection: Make) -> None:
+    """So that a column in which a hand is seen for a while takes memory for that while alone."""
+    pair = [
+        with_vector(detection(x, 400, side), 1.0) for x, side in ((300, "right"), (900, "left"))
+    ]
+    result = track([pair] * 20, vectors=True).vectors
+    assert result is not None
+    assert all(result[:, column].flags.c_contiguous for column in range(2))

@@ -105,8 +105,14 @@ def test_two_who_sign_at_once_are_told(film: Callable[..., Landmarks]) -> None:
 
 def test_tracks_of_turns_make_up_the_recording(film: Callable[..., Landmarks]) -> None:
     seen = film("_ss___ss__", "____ss____")
+    numbers = np.arange(seen.confidence[..., 0].size).reshape(*seen.confidence.shape[:2], 1)
+    seen = replace(seen, vectors=np.broadcast_to(numbers, (*numbers.shape[:2], 1152)))
     turns = signing_turns(seen)
     tracks = turn_tracks(seen, turns)
+    for turn, track in zip(turns, tracks, strict=True):
+        inside = np.isin(seen.timestamps, track.timestamps)
+        assert track.vectors is not None
+        np.testing.assert_array_equal(track.vectors[:, 0], numbers[inside, turn.column, 0])
     assert [track.handedness for track in tracks] == ["right", "left", "right"]
     np.testing.assert_array_equal(
         np.concatenate([track.timestamps for track in tracks]), seen.timestamps

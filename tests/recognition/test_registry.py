@@ -11,7 +11,7 @@ from chereme.errors import BundleError, UsageError
 from chereme.recognition import registry
 from chereme.recognition.bundle import Bundle, read_config
 from chereme.recognition.registry import MODELS, bundled_streams, family_for, resolve
-from chereme.recognition.streams import inputs_of
+from chereme.recognition.streams import parts_of
 
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
@@ -76,19 +76,19 @@ def test_tasks() -> None:
 @pytest.mark.parametrize("family", sorted({model.family for model in MODELS.values()}))
 def test_models_of_a_family_read_the_same_from_different_inputs(family: str) -> None:
     members = [model for model in MODELS.values() if model.family == family]
-    assert len({model.input for model in members}) == len(members)
+    assert len({model.stream for model in members}) == len(members)
     assert len({model.task for model in members}) == 1
     if members[0].task == "fingerspelling":
         alphabets = {Bundle.load(model.directory).config.alphabet for model in members}
         assert len(alphabets) == 1
     streams = bundled_streams(family)
-    assert all(MODELS[name].input == one for one, name in streams.items())
+    assert all(MODELS[name].stream == one for one, name in streams.items())
 
 
 def test_what_the_default_stream_needs_is_bundled() -> None:
     there = set(bundled_streams(registry.DEFAULT))
     # Landmarks always: files of landmarks are read by it whatever the default is.
-    assert {"landmarks", *inputs_of(registry.DEFAULT_STREAM)} <= there
+    assert {"landmarks", *parts_of(registry.DEFAULT_STREAM)} <= there
     assert 0 <= registry.RGB_WEIGHT <= 1
 
 

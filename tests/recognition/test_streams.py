@@ -16,7 +16,9 @@ import fakes
 from chereme.errors import BundleError, UsageError
 from chereme.formats.manifests import read_manifest
 from chereme.formats.poses import write_landmarks
-from chereme.recognition import registry, streams
+from chereme.hands.normalise import hand_features
+from chereme.hands.signing import hand_tracks
+from chereme.recognition import networks, registry, streams
 from chereme.recognition.bundle import Bundle
 from chereme.recognition.config import Decoding, Preprocessing, Segmentation, Still
 from chereme.recognition.evaluation import evaluate
@@ -37,13 +39,21 @@ def rgb(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return fakes.make_bundle(folder, stream="rgb", name="views", preprocessing=rate)
 
 
+@pytest.fixture(scope="module")
+def vectors(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    folder = tmp_path_factory.mktemp("bundles") / "vectors"
+    return fakes.make_bundle(folder, stream="hand", name="vectors")
+
+
 def fused(landmarks: Bundle, rgb: Bundle, weight: float = 0.5) -> Streams:
     return Streams((landmarks, rgb), "fused", weight)
 
 
 # -- which stream ---------------------------------------------------------------------------------
-def test_a_single_model_reads_what_it_was_trained_on(landmarks: Bundle, rgb: Bundle) -> None:
-    for bundle, name in ((landmarks, "landmarks"), (rgb, "rgb")):
+def test_a_single_model_reads_what_it_was_trained_on(
+    landmarks: Bundle, rgb: Bundle, vectors: Bundle
+) -> None:
+    for bundle, name in ((landmarks, "landmarks"), (rgb, "rgb"), (vectors, "rgb")):
         for stream in ("auto", name):
             readers = Streams((bundle,), stream).for_recordings  # type: ignore[arg-type]
             assert (readers.stream, readers.bundles, readers.weights) == (name, (bundle,), (1.0,))
@@ -66,7 +76,11 @@ def test_a_stream_that_the_model_does_not_read(
         chereme.load(landmarks.directory, stream=stream)  # type: ignore[arg-type]
 
 
-def test_models_that_do_not_belong_together(landmarks: Bundle, rgb: Bundle) -> None:
+def test_models_that_do_not_belong_together(
+    landmarks: Bundle, rgb: Bundle, vectors: Bundle
+) -> None:
+    with pytest.raises(BundleError, match=r"one of landmarks and one of pictures, .*: hand, rgb"):
+        Streams((vectors, rgb))
     greek = replace(rgb, config=replace(rgb.config, alphabet=("α", "β"), still=Still()))
     with pytest.raises(
         BundleError, match=r"hands and views do not .* same alphabet, got abdilv and αβ"
@@ -362,3 +376,102 @@ def test_a_score_says_which_stream_read_what(
     assert score["items_by_stream"] == {"fused": 1, "landmarks": 1}
     assert [prediction.read.info["stream"] for prediction in predictions] == ["fused", "landmarks"]
     assert json.dumps(score)
+
+
+# -- pictures as the hand network's vectors -------------------------------------------------------
+def film_with_vectors(path: Path, shown: str, spelled: str, **options: Any) -> Any:
+    """A film of a hand whose vectors spell one word and its landmarks another."""
+    return fakes.with_vectors(fakes.recording(path, spelled, **options), shown)
+
+
+@pytest.mark.parametrize("left", [False, True])
+def test_vectors_are_what_pictures_are_read_by(
+    landmarks: Bundle, vectors: Bundle, tmp_path: Path, left: bool
+) -> None:
+    clip = tmp_path / "clip.mp4"
+    detectors = fakes.Detectors(film_with_vectors(clip, "dab", "vib", left=left))
+    for weight, text in ((0.0, "vib"), (1.0, "dab")):
+        recognizer = Recognizer(fused(landmarks, vectors, weight), make_detector=detectors)
+        transcript = recognizer.recognize(clip)
+        assert (transcript.text, transcript.warnings) == (text, ())
+        assert transcript.info["stream"] == "fused"
+        assert [model["input"] for model in transcript.info["models"]] == ["landmarks", "hand"]
+        assert set(transcript.info["decoding"]["streams"]) == {"landmarks", "rgb"}
+        assert "crop" not in transcript.info["timings"]
+    alone = Recognizer(Streams((vectors,), "rgb"), make_detector=detectors).recognize(clip)
+    assert (alone.text, alone.info["stream"]) == ("dab", "rgb")
+    for number, token in enumerate(alone.tokens):
+        assert token.start == pytest.approx(0.3 * number, abs=0.1)
+    assert detectors.asked == 3 * 27  # each frame once, each time
+
+
+def test_gaps_take_the_vectors_beside_them(vectors: Bundle, tmp_path: Path) -> None:
+    """Of single frames in which the hand was missed: without a bridge each would be a blank, and
+    the letter be read twice."""
+    clip = tmp_path / "clip.mp4"
+    hands = fakes.without(film_with_vectors(clip, "dab", "vib"), slice(4, 6))
+    read = Recognizer(vectors, make_detector=fakes.Detectors(hands)).recognize(clip)
+    assert read.text == "dab"
+    cut = replace(vectors, config=replace(vectors.config, segmentation=Segmentation(bridge=0.0)))
+    assert Recognizer(cut, make_detector=fakes.Detectors(hands)).recognize(clip).text == "ddab"
+
+
+def test_long_films_are_encoded_in_blocks(
+    vectors: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = tmp_path / "clip.mp4"
+    hands = film_with_vectors(clip, "dab", "vib")
+    spy = fakes.Spy(vectors.encoder)
+    monkeypatch.setattr(networks, "CHUNK", 10)
+    recognizer = Recognizer(replace(vectors, encoder=spy), make_detector=fakes.Detectors(hands))
+    assert recognizer.recognize(clip).text == "dab"
+    assert [len(given) for given in spy.given] == [10, 10, 7]
+    (track,) = hand_tracks(hands)
+    expected, _ = hand_features(track, fakes.RATE)
+    np.testing.assert_allclose(np.concatenate(spy.given), expected, atol=1e-4)
+
+
+def test_pictures_have_vectors(vectors: Bundle, tmp_path: Path) -> None:
+    hands = fakes.with_vectors(fakes.spell("v", fps=3.0), "d")
+    Image.fromarray(next(iter(fakes.film(hands, "d")))).save(tmp_path / "d.png")
+    recognizer = Recognizer(vectors, make_detector=fakes.Detectors(hands))
+    assert recognizer.recognize(tmp_path / "d.png").text == "d"
+
+
+def test_a_detector_without_vectors(landmarks: Bundle, vectors: Bundle, tmp_path: Path) -> None:
+    clip = tmp_path / "clip.mp4"
+    detectors = fakes.Detectors(fakes.recording(clip, "vib"))
+    both = (landmarks, vectors)
+    transcript = Recognizer(Streams(both, "fused"), make_detector=detectors).recognize(clip)
+    assert (transcript.text, transcript.info["stream"]) == ("vib", "landmarks")
+    assert transcript.warnings == (
+        "the hand detector has no vectors of hands, which the model of pictures reads: read with "
+        "landmarks alone",
+    )
+    for streams_ in (Streams(both, "rgb"), Streams((vectors,))):
+        with pytest.raises(UsageError, match=r"no vectors of hands.*: leave out the detector, or"):
+            Recognizer(streams_, make_detector=detectors).recognize(clip)
+    nobody = fakes.Detectors(fakes.without(fakes.recording(clip, "vib"), slice(None)))
+    nothing = Recognizer(Streams(both, "rgb"), make_detector=nobody).recognize(clip)
+    assert (nothing.text, nothing.info["stream"], len(nothing.warnings)) == ("", "rgb", 1)
+
+
+def test_landmarks_in_memory_may_have_vectors(
+    landmarks: Bundle, vectors: Bundle, rgb: Bundle, tmp_path: Path
+) -> None:
+    hands = fakes.with_vectors(fakes.spell("vail"), "dabi")
+    path = tmp_path / "clip.npz"
+    write_landmarks(hands, path)  # which holds no vectors
+    only = Recognizer(fused(landmarks, vectors, 1.0))
+    transcript = only.recognize(hands)
+    assert (transcript.text, transcript.warnings) == ("dabi", ())
+    part = only.recognize(hands, start=0.3, end=0.9)
+    assert (part.text, part.info["stream"]) == ("ab", "fused")
+    assert only.recognize(path).text == "vail"
+    for streams_ in (Streams((landmarks, vectors), "rgb"), Streams((vectors,))):
+        assert Recognizer(streams_).recognize(hands).text == "dabi"
+        with pytest.raises(UsageError, match=r"reads pictures of the hand .* got landmarks"):
+            Recognizer(streams_).recognize(path)
+    assert Recognizer(fused(landmarks, rgb)).recognize(hands).info["stream"] == "landmarks"
+    with pytest.raises(UsageError, match=r"reads pictures of the hand .* got landmarks"):
+        Recognizer(Streams((rgb,))).recognize(hands)

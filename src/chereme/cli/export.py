@@ -51,8 +51,8 @@ def export(
         bool,
         typer.Option(
             "--half",
-            help="Store weights in half precision: of letters those of the sequence network, of "
-            "continuous signing all.",
+            help="Store weights in half precision: of letters those of the sequence network (and "
+            "of the encoder of the stream hand), of continuous signing all.",
         ),
     ] = False,
     overwrite: options.Overwrite = False,

@@ -367,7 +367,7 @@ def own_detector(still: bool) -> OnnxHandDetector:
     Stills are refined: letters of strangers are read better by 3.8 points (95 %: 1.9 to 5.6, 852
     photographs of letters_people_dev).
     """
-    return OnnxHandDetector(still=still, refine=True)
+    return OnnxHandDetector(still=still, refine=True, vectors=True)
 
 
 def without_duplicates(detections: Sequence[Detection]) -> list[Detection]:

@@ -125,19 +125,41 @@ def landmark_features(track: HandTrack, rate: float) -> tuple[NDArray[np.float32
 
 
 def hand_features(track: HandTrack, rate: float) -> tuple[NDArray[np.float32], Floats]:
-    """`landmark_features` and after them the hand network's vector of the nearest frame.
+    """`landmark_features` and after them the hand network's vector, `vector_rows`.
 
-    Args, and ``times (T',)`` in seconds: see `landmark_features`. The vector is zero where the hand
-    is not seen, and everywhere for a track that has no vectors.
+    Args, and ``times (T',)`` in seconds: see `landmark_features`.
 
     Returns:
         ``features (T', HAND_FEATURES_PER_FRAME)`` float32, and ``times``.
     """
     landmarks, times = landmark_features(track, rate)
-    features = np.zeros((len(times), HAND_FEATURES_PER_FRAME), np.float32)
+    return with_vectors(landmarks, track, vector_rows(track, landmarks, times)), times
+
+
+def vector_rows(track: HandTrack, landmarks: Floats, times: Floats) -> NDArray[np.intp]:
+    """``(T',)``: the frame whose vector each sample of a track takes, -1 for none.
+
+    That is the nearest frame that has a vector, so that a gap that was bridged takes what was last
+    or next seen. There is none where the hand is not seen; ``landmarks (T', F)`` and ``times`` are
+    of `landmark_features`.
+    """
+    rows = np.full(len(times), -1)
+    if track.vectors is None:
+        return rows
+    known = np.flatnonzero(track.vectors.any(axis=1))
+    if len(known):
+        seen = landmarks[:, -1] > 0
+        rows[seen] = known[nearest(track.timestamps[known], times[seen])]
+    return rows
+
+
+def with_vectors(
+    landmarks: Floats, track: HandTrack, rows: NDArray[np.intp]
+) -> NDArray[np.float32]:
+    """Some samples' ``landmarks (N, F)`` and after them the vectors of ``rows (N,)`` of the track,
+    zero where there is none: ``(N, HAND_FEATURES_PER_FRAME)`` float32."""
+    features = np.zeros((len(landmarks), HAND_FEATURES_PER_FRAME), np.float32)
     features[:, :FEATURES_PER_FRAME] = landmarks
     if track.vectors is not None:
-        seen = landmarks[:, -1] > 0
-        shown = nearest(track.timestamps, times[seen])
-        features[seen, FEATURES_PER_FRAME:] = track.vectors[shown]
-    return features, times
+        features[rows >= 0, FEATURES_PER_FRAME:] = track.vectors[rows[rows >= 0]]
+    return features

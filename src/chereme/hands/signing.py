@@ -114,7 +114,7 @@ def activity(track: HandTrack) -> NDArray[np.float64]:
 
 def hand_tracks(landmarks: Landmarks) -> list[HandTrack]:
     """Each hand of a recording on its own, in the order of ``landmarks``."""
-    world = landmarks.world_landmarks
+    world, vectors = landmarks.world_landmarks, landmarks.vectors
     scores = landmarks.handedness_score or (1.0,) * len(landmarks.handedness)
     return [
         HandTrack(
@@ -126,6 +126,7 @@ def hand_tracks(landmarks: Landmarks) -> list[HandTrack]:
             handedness=side,
             handedness_score=scores[column],
             world_landmarks=None if world is None else world[:, column],
+            vectors=None if vectors is None else vectors[:, column],
         )
         for column, side in enumerate(landmarks.handedness)
     ]
@@ -192,8 +193,8 @@ def to_right_hand(track: HandTrack) -> HandTrack:
 def bridge_gaps(track: HandTrack, max_gap: float = 0.2) -> HandTrack:
     """Fill gaps of at most ``max_gap`` seconds from sight to sight by straight lines in time.
 
-    Filled frames have a confidence of 0.2; longer gaps, and what lies before the first and after
-    the last sight, stay masked.
+    Filled frames have a confidence of 0.2 and no vector; longer gaps, and what lies before the
+    first and after the last sight, stay masked.
     """
     seen = np.flatnonzero(track.present)
     times = track.timestamps

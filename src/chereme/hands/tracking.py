@@ -20,7 +20,7 @@ from chereme.errors import InputError
 from chereme.hands.cuts import CutFinder
 from chereme.hands.detector import Detection, HandDetector, without_duplicates
 from chereme.hands.skeleton import KNUCKLES, WRIST, palm_size
-from chereme.types import NUM_JOINTS, Frame, Handedness, Landmarks
+from chereme.types import NUM_JOINTS, VECTOR_SIZE, Frame, Handedness, Landmarks
 
 PALM = (WRIST, *KNUCKLES)
 Vote = tuple[Handedness, float]  # and the fraction of the votes for it, 0.5..1
@@ -43,18 +43,21 @@ SURE_FRACTION = 0.8  # of the vote: hands that are sure to be of a side share no
 # low scores. Measured mean scores: hands 0.95 and more, ears 0.68.
 NO_SIDE_SCORE = 0.75
 NO_SIDE_FRACTION = 0.75
+_NO_VECTOR = np.zeros(VECTOR_SIZE, np.float16)
 
 
 class Fragment:
     """One trajectory without long gaps: ``frames`` in which the hand was seen, their ``times`` in
-    seconds, and its ``landmarks (21, 3)`` in each, in pixels. Keeps arrays of floats only."""
+    seconds, and its ``landmarks (21, 3)`` in each, in pixels; ``vectors (1152,)`` float16 if they
+    are asked for. Keeps arrays of floats only."""
 
-    def __init__(self, shot: int) -> None:
+    def __init__(self, shot: int, *, vectors: bool = False) -> None:
         self.shot = shot
         self.frames: list[int] = []
         self.times: list[float] = []
         self.landmarks: list[NDArray[np.float32]] = []
         self.world: list[NDArray[np.float32]] = []
+        self.vectors: list[NDArray[np.float16]] | None = [] if vectors else None
         self.right = 0.0
         self.left = 0.0
         self.velocity = np.zeros(2)
@@ -70,6 +73,9 @@ class Fragment:
         self.times.append(time)
         self.landmarks.append(detection.landmarks)
         self.world.append(detection.world_landmarks)
+        if self.vectors is not None:
+            vector = detection.vector
+            self.vectors.append(_NO_VECTOR if vector is None else vector.astype(np.float16))
         if detection.handedness == "right":
             self.right += detection.score
         else:
@@ -146,14 +152,19 @@ class HandTracker:
     """Joins the detections of a recording, frame by frame, into hands.
 
     ``max_tracks``: columns of the result at most; what no column has room for is left out, as where
-    more hands than these are seen at one time. ``begins (T, H)``, known when it has finished: where
-    another trajectory begins in a column of the result.
+    more hands than these are seen at one time. ``vectors``: the result has those of the detections,
+    if there are any. ``begins (T, H)``, known when it has finished: where another trajectory begins
+    in a column of the result.
     """
 
-    def __init__(self, width: int, height: int, *, max_tracks: int = 8) -> None:
+    def __init__(
+        self, width: int, height: int, *, max_tracks: int = 8, vectors: bool = False
+    ) -> None:
         self._width = width
         self._height = height
         self._max_tracks = max_tracks
+        self._vectors = vectors
+        self._has_vectors = False
         self._live: list[Fragment] = []
         self._finished: list[Fragment] = []
         self._timestamps: list[float] = []
@@ -191,12 +202,14 @@ class HandTracker:
         ).reshape(len(hands), len(live))
         for hand, chosen in zip(hands, _assign(costs), strict=True):
             if chosen is None:
-                self._live.append(Fragment(self._shot))
+                self._live.append(Fragment(self._shot, vectors=self._vectors))
             fragment = self._live[-1] if chosen is None else live[chosen]
             fragment.add(frame, timestamp, hand)
+            self._has_vectors |= self._vectors and hand.vector is not None
 
     def finish(self) -> Landmarks:
-        """The hands seen, the longest-seen column first; ``H`` is 0 if there were none.
+        """The hands seen, the longest-seen column first; ``H`` is 0 if there were none. For once:
+        the vectors are handed over.
 
         Left out as false alarms are those that were seen in very few frames (less than an eighth of
         a short recording, four in a long one) and those that seem neither left nor right.
@@ -214,6 +227,11 @@ class HandTracker:
         world = np.full((*shape, 3), np.nan, np.float32)
         confidence = np.zeros(shape, np.float32)
         self.begins = np.zeros(shape[:2], bool)
+        vectors = None
+        if self._has_vectors:
+            # Column by column: where no hand is seen, zeros that nobody has written take no memory.
+            by_column = np.zeros((len(columns), len(self._timestamps), VECTOR_SIZE), np.float16)
+            vectors = by_column.swapaxes(0, 1)
         for number, column in enumerate(columns):
             for fragment in column.fragments:
                 landmarks[fragment.frames, number] = fragment.landmarks
@@ -221,6 +239,10 @@ class HandTracker:
                 # Choice: the detector has no score per joint; a hand that it reports is seen.
                 confidence[fragment.frames, number] = 1.0
                 self.begins[fragment.frames[0], number] = True
+                if vectors is not None and fragment.vectors is not None:
+                    for frame, vector in zip(fragment.frames, fragment.vectors, strict=True):
+                        vectors[frame, number] = vector
+                    fragment.vectors = None
         votes = [_vote(column.right, column.left) for column in columns]
         return Landmarks(
             landmarks=landmarks,
@@ -231,6 +253,7 @@ class HandTracker:
             handedness=tuple(side for side, _ in votes),
             handedness_score=tuple(fraction for _, fraction in votes),
             world_landmarks=world,
+            vectors=vectors,
         )
 
 
@@ -242,12 +265,13 @@ def follow_hands(
     detector: HandDetector,
     *,
     max_tracks: int = 8,
+    vectors: bool = False,
     watch: Watch | None = None,
 ) -> HandTracker:
     """A tracker that has seen the hands of all ``frames``; first and at cuts ``detector`` is reset.
 
-    Keeps landmarks, never pictures. ``watch`` is given each frame after the tracker has seen it.
-    Raises ``InputError`` if there are no frames.
+    Keeps landmarks, and ``vectors`` if asked, never pictures. ``watch`` is given each frame after
+    the tracker has seen it. Raises ``InputError`` if there are no frames.
     """
     tracker: HandTracker | None = None
     cuts = CutFinder()
@@ -255,7 +279,7 @@ def follow_hands(
     for frame in frames:
         if tracker is None:
             height, width = frame.image.shape[:2]
-            tracker = HandTracker(width, height, max_tracks=max_tracks)
+            tracker = HandTracker(width, height, max_tracks=max_tracks, vectors=vectors)
         if cuts.is_cut(frame.image):
             tracker.cut()
             detector.reset()

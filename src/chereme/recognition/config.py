@@ -17,7 +17,7 @@ from chereme.recognition.tasks import TASKS
 from chereme.text.glosses import GlossVocabulary, Units
 
 # 1: landmarks; 2: crops too; 3: isolated signs; 4: continuous signing; 5: abstention;
-# 6: letters at a temperature.
+# 6: letters at a temperature, and of the hand network's vectors.
 SCHEMA_VERSION = 6
 MAX_FRAMES = 4096  # of a clip; attention takes memory with its square
 MAX_WIDTH = 100_000  # numbers of a track
@@ -39,6 +39,13 @@ Weight = Annotated[float, Between(-MAX_WEIGHT, MAX_WEIGHT)]
 Beam = Annotated[int, Between(1, MAX_BEAM)]
 Gap = Annotated[float, Between(0, 3600)]
 Temperature = Annotated[float, Between(0.01, 100)]
+
+Input = Literal["landmarks", "rgb", "hand"]
+"""What a model of letters is given: landmarks, crops of the hand, or landmarks with the hand
+network's vectors (``chereme.hands.normalise.hand_features``)."""
+SingleStream = Literal["landmarks", "rgb"]
+STREAM_OF: Mapping[str, SingleStream] = {"landmarks": "landmarks", "rgb": "rgb", "hand": "rgb"}
+"""The stream that a model of each input reads: "rgb" is what the pictures show."""
 
 Port = tuple[str, tuple[int | str | None, ...]]
 """The type of a network's input or output, and its sizes: a number, the name of an axis that is
@@ -121,7 +128,7 @@ class Config:
 class Preprocessing:
     """``rate``: frames a second that the network wants, and what it is given of each frame.
 
-    That is ``features`` numbers made of landmarks, or a ``crop``.
+    That is ``features`` numbers made of a hand's track, or a ``crop``.
     """
 
     rate: Rate
@@ -180,7 +187,7 @@ class LetterConfig(Config):
 
     task: Literal["fingerspelling"]
     alphabet: tuple[str, ...]
-    input: Literal["landmarks", "rgb"]
+    input: Input
     preprocessing: Preprocessing
     temporal_stride: Annotated[int, Between(1, 1024)] = 1
     decoding: Decoding = field(default_factory=Decoding)
@@ -188,6 +195,11 @@ class LetterConfig(Config):
     still: Still = field(default_factory=Still)
 
     optional = (LANGUAGE_MODEL,)
+
+    @property
+    def stream(self) -> SingleStream:
+        """What of a recording it reads."""
+        return STREAM_OF[self.input]
 
     def check(self) -> None:
         """The alphabet has symbols, each once; what is read is described, and nothing else."""

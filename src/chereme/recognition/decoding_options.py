@@ -66,7 +66,7 @@ def decoding_info(readers: Readers, options: SearchOptions) -> dict[str, Any]:
     rows = zip(readers.bundles, readers.weights, settings, strict=True)
     return {
         "method": "rescoring",
-        "streams": {b.config.input: {"weight": weight, **setting} for b, weight, setting in rows},
+        "streams": {b.config.stream: {"weight": weight, **setting} for b, weight, setting in rows},
     }
 
 

@@ -1,7 +1,8 @@
 """The recogniser of fingerspelling: a source in, letters with their times out.
 
 source -> hands -> turns of the signing hand, shown as a right hand -> segments between long gaps
-       -> features of landmarks, or crops of the hand (``chereme.recognition.crops``), or both
+       -> features of landmarks, with the hand network's vectors or without, or crops of the hand
+          (``chereme.recognition.crops``), or two of these
        -> encoder.onnx -> sequence.onnx -> beam search -> letters with times
 """
 
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from chereme._version import __version__
-from chereme.errors import CheremeError, OutputError
+from chereme.errors import CheremeError, OutputError, UsageError
 from chereme.hands.signing import bridge_gaps, signing_hand, to_right_hand
 from chereme.hands.tracking import SURE_FRACTION
 from chereme.hands.turns import Turn, signing_columns, signing_turns, turn_tracks
@@ -32,7 +33,7 @@ from chereme.recognition.ctc_letters import (
 from chereme.recognition.decoding_options import SearchOptions, decoding_info, searches_of
 from chereme.recognition.hand_landmarks import HandLandmarks, Progress
 from chereme.recognition.letter_times import letter_times
-from chereme.recognition.networks import Encode, landmark_encoder, log_probs_of
+from chereme.recognition.networks import Encode, hand_encoder, landmark_encoder, log_probs_of
 from chereme.recognition.orientation import (
     advice,
     is_turned,
@@ -189,10 +190,11 @@ class Recognizer(BaseRecognizer):
     ) -> Transcript:
         """Read a video, image, folder of numbered frames, landmark file, or landmarks.
 
-        A model that reads crops of the hand (the streams "rgb" and "fused") needs the pictures, and
-        reads some a second time where another hand signs than it seemed. Landmarks are a
-        ``UsageError`` for "rgb"; for "fused" they are read by the model of landmarks, with a
-        warning.
+        A model of pictures (the streams "rgb" and "fused") that reads crops of the hand reads some
+        a second time where another hand signs than it seemed; one that reads the hand network's
+        vectors needs a detector that has them. Landmarks without vectors are a ``UsageError`` for
+        "rgb", and so is such a detector; for "fused" they are read by the model of landmarks, with
+        a warning.
 
         ``start`` and ``end`` (seconds) limit the reading to the frames from ``start`` up to
         ``end``, which is not included; ``hand`` takes the place of the recogniser's own for this
@@ -206,9 +208,11 @@ class Recognizer(BaseRecognizer):
         """
         chosen = check_hand(hand or self.hand)
         readers = self.streams.of(source)
-        rgb = [bundle for bundle in readers.bundles if bundle.config.input == "rgb"]
-        for bundle in rgb:
-            pictures_of(source, bundle.config)
+        by_input = {bundle.config.input: bundle for bundle in readers.bundles}
+        has_vectors = isinstance(source, Landmarks) and source.vectors is not None
+        for given, bundle in by_input.items():
+            if given == "rgb" or (given == "hand" and not has_vectors):
+                pictures_of(source, bundle.config)
         if overlay is not None:
             check_overlay(overlay, source)
         passes = _Passes(progress, 1 + (overlay is not None))
@@ -216,13 +220,17 @@ class Recognizer(BaseRecognizer):
         stages = Stages()
         with stages("total"), ExitStack() as running:
             crops = None
-            for bundle in rgb:
-                passing = PassingCrops(bundle, chosen, self.mirrored, stages)
+            if "rgb" in by_input:
+                passing = PassingCrops(by_input["rgb"], chosen, self.mirrored, stages)
                 crops = running.enter_context(passing)
             watch = None if crops is None else crops.watch
-            detected = self.detect(source, start, end, passes.begin(), stages, watch)
+            detected = self.detect(
+                source, start, end, passes.begin(), stages, watch, vectors="hand" in by_input
+            )
             if crops is not None:
                 crops.finish()
+            if "hand" in by_input:
+                readers = self._with_vectors(detected.landmarks, readers)
             with stages("hands"):
                 # Who signs when does not depend on which way is up.
                 max_gap = readers.bundles[0].config.segmentation.max_gap
@@ -237,6 +245,19 @@ class Recognizer(BaseRecognizer):
         if failure is not None:
             raise OutputError(f"no film: {failure}", transcript) from failure
         return transcript
+
+    def _with_vectors(self, landmarks: Landmarks, readers: Readers) -> Readers:
+        """``readers`` if the hands have the vectors that one of them reads; else those that need
+        none, or ``UsageError``."""
+        if landmarks.vectors is not None or not landmarks.handedness:
+            return readers
+        why = "the hand detector has no vectors of hands, which the model of pictures reads"
+        without = self.streams.without_pictures(f"{why}: read with landmarks alone")
+        if without is None:
+            raise UsageError(
+                f"{why}: leave out the detector, or read landmarks (the stream landmarks)"
+            )
+        return without
 
     def _upright(
         self, detected: HandLandmarks, transcript: Transcript, inputs: _Input
@@ -376,9 +397,11 @@ def _encoder(
     inputs: _Input,
     segments: Sequence[HandTrack],
 ) -> Encode:
-    """What makes features of ``segments``: of their landmarks, or of their crops."""
+    """What makes features of ``segments``: of their landmarks, their vectors, or their crops."""
     if bundle.config.input == "landmarks":
         return landmark_encoder(bundle)
+    if bundle.config.input == "hand":
+        return hand_encoder(bundle)
     features = read_crop_features(
         bundle,
         pictures_of(inputs.source, bundle.config),

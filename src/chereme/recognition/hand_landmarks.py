@@ -67,6 +67,7 @@ def detect_hands(
     video_stream: int | None = None,
     detector: str = "onnx",
     make_detector: MakeDetector | None = None,
+    vectors: bool = False,
     progress: Progress | None = None,
     watch: Watch | None = None,
 ) -> HandLandmarks:
@@ -87,6 +88,7 @@ def detect_hands(
             takes the largest picture.
         detector: the name of a hand detector, see ``chereme.hands.detector.find_detector``.
         make_detector: makes the hand detector in the place of ``detector``.
+        vectors: keep the hand network's vectors too, of a detector that has them.
         progress: called while a video is read.
         watch: is given each frame of a video, and the tracker that has seen it.
     """
@@ -118,6 +120,7 @@ def detect_hands(
                 "video_stream": video_stream,
             },
             make_detector=make_detector or find_detector(detector),
+            vectors=vectors,
             progress=progress,
             watch=watch,
         )
@@ -218,6 +221,7 @@ def _from_video(
     span: Span,
     reading: dict[str, Any],
     make_detector: MakeDetector,
+    vectors: bool,
     progress: Progress | None,
     watch: Watch | None,
 ) -> HandLandmarks:
@@ -231,7 +235,7 @@ def _from_video(
                 prefetch(stages.iterate("read", frames_in(reader, str(source), span)))
             ) as frames,
         ):
-            tracker = follow_hands(frames, detector, watch=watch)
+            tracker = follow_hands(frames, detector, vectors=vectors, watch=watch)
         # A long film's landmarks take the memory that the detector has left.
         landmarks = tracker.finish()
         facts = reader.facts
@@ -324,13 +328,14 @@ def _between(landmarks: Landmarks, source: str, span: Span) -> Landmarks:
         return landmarks
     if not chosen.any():
         raise _no_frames(source, span, float(times[0]), float(times[-1]))
-    world = landmarks.world_landmarks
+    world, vectors = landmarks.world_landmarks, landmarks.vectors
     return replace(
         landmarks,
         landmarks=landmarks.landmarks[chosen],
         confidence=landmarks.confidence[chosen],
         timestamps=times[chosen],
         world_landmarks=None if world is None else world[chosen],
+        vectors=None if vectors is None else vectors[chosen],
     )
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from chereme.decoding import at_temperature
 from chereme.errors import BundleError
-from chereme.hands.normalise import landmark_features
+from chereme.hands.normalise import landmark_features, vector_rows, with_vectors
 from chereme.recognition.bundle import Bundle
 from chereme.recognition.config import LetterConfig
 from chereme.types import HandTrack
@@ -40,6 +40,24 @@ def landmark_encoder(bundle: Bundle[LetterConfig]) -> Encode:
         features, times = landmark_features(piece, bundle.config.preprocessing.rate)
         encoded = [
             encode_frames(bundle, features[i : i + CHUNK]) for i in range(0, len(features), CHUNK)
+        ]
+        return np.concatenate(encoded), times
+
+    return encode
+
+
+def hand_encoder(bundle: Bundle[LetterConfig]) -> Encode:
+    """The encoder of a bundle that reads landmarks and the hand network's vectors; pieces are of
+    right hands."""
+
+    def encode(piece: HandTrack) -> tuple[Floats, Floats]:
+        landmarks, times = landmark_features(piece, bundle.config.preprocessing.rate)
+        rows = vector_rows(piece, landmarks, times)
+        encoded = [
+            encode_frames(
+                bundle, with_vectors(landmarks[i : i + CHUNK], piece, rows[i : i + CHUNK])
+            )
+            for i in range(0, len(landmarks), CHUNK)
         ]
         return np.concatenate(encoded), times
 

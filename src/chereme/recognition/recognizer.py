@@ -123,6 +123,8 @@ class BaseRecognizer(ABC):
         progress: Progress | None,
         stages: Stages,
         watch: Watch | None = None,
+        *,
+        vectors: bool = False,
     ) -> HandLandmarks:
         """The hands in a source, see ``detect_hands``; its seconds are added to ``stages``."""
         detected = detect_hands(
@@ -133,6 +135,7 @@ class BaseRecognizer(ABC):
             make_detector=self.make_detector,
             progress=progress,
             watch=watch,
+            vectors=vectors,
             **self.video_options,
         )
         stages.add(detected.timings)

@@ -8,8 +8,8 @@ from typing import Literal
 
 from chereme.errors import BundleError, UsageError
 from chereme.recognition.bundle import PICKLE_SUFFIXES, read_config
+from chereme.recognition.config import STREAM_OF, Input, SingleStream
 
-Input = Literal["landmarks", "rgb"]
 ReadingStream = Literal["landmarks", "rgb", "fused"]
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
@@ -24,7 +24,8 @@ RGB_WEIGHT = 0.5
 class Model:
     """A bundled model. Its terms, its training data and its scores stand in its bundle.
 
-    ``name`` is also its folder; models of one ``family`` read the same from another ``input``.
+    ``name`` is also its folder; models of one ``family`` read the same from another ``input``,
+    which is that of its config.
     """
 
     name: str
@@ -37,6 +38,11 @@ class Model:
     def directory(self) -> Path:
         """The folder of the bundle."""
         return WEIGHTS / self.name
+
+    @property
+    def stream(self) -> SingleStream:
+        """What of a recording it reads."""
+        return STREAM_OF[self.input]
 
 
 _SPELLING = "continuous one-handed ASL fingerspelling, from {}, to letters"
@@ -96,9 +102,9 @@ def task_of(model: str | Path) -> str:
     return task
 
 
-def bundled_streams(family: str | Path) -> dict[Input, str]:
-    """The bundled models of a family by what they read; none if there is no such family."""
-    return {model.input: model.name for model in MODELS.values() if model.family == str(family)}
+def bundled_streams(family: str | Path) -> dict[SingleStream, str]:
+    """The bundled models of a family by their stream; none if there is no such family."""
+    return {model.stream: model.name for model in MODELS.values() if model.family == str(family)}
 
 
 def family_for(task: str) -> str:

@@ -48,11 +48,12 @@ def cut_as(track: HandTrack, segments: Sequence[HandTrack]) -> list[HandTrack]:
 def hold(track: HandTrack, duration: float, rate: float) -> HandTrack:
     """A track of one frame, held for ``duration`` seconds at ``rate`` frames a second."""
     count = round(duration * rate) + 1
-    world = track.world_landmarks
+    world, vectors = track.world_landmarks, track.vectors
     return replace(
         track,
         landmarks=np.repeat(track.landmarks, count, axis=0),
         confidence=np.repeat(track.confidence, count, axis=0),
         timestamps=track.timestamps[0] + np.arange(count) / rate,
         world_landmarks=None if world is None else np.repeat(world, count, axis=0),
+        vectors=None if vectors is None else np.repeat(vectors, count, axis=0),
     )

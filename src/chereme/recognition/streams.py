@@ -12,12 +12,11 @@ import numpy as np
 
 from chereme.errors import BundleError, UsageError
 from chereme.recognition.bundle import Bundle
-from chereme.recognition.config import LetterConfig
+from chereme.recognition.config import LetterConfig, SingleStream
 from chereme.recognition.hand_landmarks import is_landmark_file
 from chereme.recognition.registry import (
     DEFAULT_STREAM,
     RGB_WEIGHT,
-    Input,
     ReadingStream,
     bundled_streams,
     resolve,
@@ -26,7 +25,7 @@ from chereme.text.alphabet import Alphabet
 from chereme.types import Landmarks
 
 Stream = Literal["auto", "landmarks", "rgb", "fused"]
-INPUTS: tuple[Input, ...] = get_args(Input)
+SINGLE: tuple[SingleStream, ...] = get_args(SingleStream)
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ class Readers:
 
 @dataclass(frozen=True)
 class Streams:
-    """One model for each of the inputs, or for one of them, and which ``stream`` is to be read.
+    """A model of landmarks, one of pictures, or both, and which ``stream`` is to be read.
 
     "auto" is what the only bundle reads, or the registry's ``DEFAULT_STREAM`` where there are two.
     ``rgb_weight``: the part of the pictures in "fused", 0 to 1.
@@ -87,16 +86,16 @@ class Streams:
             )
         if not 0 <= self.rgb_weight <= 1:
             raise UsageError(f"weight of the pictures: expected 0 to 1, got {self.rgb_weight}")
-        inputs = [bundle.config.input for bundle in self.bundles]
-        if sorted(inputs) not in (["landmarks"], ["rgb"], ["landmarks", "rgb"]):
+        streams = [bundle.config.stream for bundle in self.bundles]
+        if sorted(streams) not in (["landmarks"], ["rgb"], ["landmarks", "rgb"]):
             raise BundleError(
                 "expected one model, or one of landmarks and one of pictures, got models of: "
-                f"{', '.join(inputs) or 'nothing'}"
+                f"{', '.join(bundle.config.input for bundle in self.bundles) or 'nothing'}"
             )
-        if missing := [one for one in inputs_of(self.stream) if one not in inputs]:
+        if missing := [one for one in parts_of(self.stream) if one not in streams]:
             (only,) = self.bundles
             raise UsageError(
-                f"the model {only.config.name!r} reads {inputs[0]}, but the stream {self.stream} "
+                f"the model {only.config.name!r} reads {streams[0]}, but the stream {self.stream} "
                 f"needs one that reads {missing[0]}: leave out the stream, or give another model"
             )
         first = self.bundles[0].config
@@ -120,34 +119,42 @@ class Streams:
         if self.stream != "auto":
             return self._readers(self.stream)
         if len(self.bundles) == 1:
-            return self._readers(self.bundles[0].config.input)
+            return self._readers(self.bundles[0].config.stream)
         return self._readers(DEFAULT_STREAM)
 
     def of(self, source: str | Path | Landmarks) -> Readers:
         """What reads ``source``. Landmarks are read by the model of landmarks, if it is here and
         pictures alone were not asked for."""
         readers = self.for_recordings
-        has_landmarks = any(bundle.config.input == "landmarks" for bundle in self.bundles)
         pictures = not (isinstance(source, Landmarks) or is_landmark_file(source))
-        if pictures or not has_landmarks or self.stream == "rgb" or readers.stream == "landmarks":
+        vectors = isinstance(source, Landmarks) and source.vectors is not None
+        if pictures or (vectors and not any(b.config.input == "rgb" for b in readers.bundles)):
             return readers
         warning = None
         if self.stream == "fused":
             warning = "there are no pictures to read, only landmarks: read with landmarks alone"
+        return self.without_pictures(warning) or readers
+
+    def without_pictures(self, warning: str | None) -> Readers | None:
+        """What reads in the place of ``for_recordings`` where there are no pictures; None if these
+        alone are to be read."""
+        by_stream = {bundle.config.stream for bundle in self.bundles}
+        if "landmarks" not in by_stream or self.stream == "rgb":
+            return None
         return self._readers("landmarks", warning)
 
     def _readers(self, stream: ReadingStream, warning: str | None = None) -> Readers:
-        by_input = {bundle.config.input: bundle for bundle in self.bundles}
-        chosen = tuple(by_input[one] for one in INPUTS if one in inputs_of(stream))
+        by_stream = {bundle.config.stream: bundle for bundle in self.bundles}
+        chosen = tuple(by_stream[one] for one in SINGLE if one in parts_of(stream))
         weights = (1 - self.rgb_weight, self.rgb_weight) if len(chosen) == 2 else (1.0,)
         return Readers(stream, chosen, weights, warning)
 
 
-def inputs_of(stream: Stream) -> tuple[Input, ...]:
-    """The inputs whose models ``stream`` needs; "auto" by itself needs none."""
+def parts_of(stream: Stream) -> tuple[SingleStream, ...]:
+    """The streams whose models ``stream`` needs; "auto" by itself needs none."""
     if stream == "auto":
         return ()
-    return INPUTS if stream == "fused" else (stream,)
+    return SINGLE if stream == "fused" else (stream,)
 
 
 def load_streams(
@@ -162,13 +169,13 @@ def load_streams(
     if not names:
         return Streams((Bundle.load(resolve(model), "fingerspelling", threads=threads),), stream)
     # Recordings by the default; landmarks by the model of landmarks, whatever the default.
-    needed = inputs_of(stream) or {*inputs_of(DEFAULT_STREAM), "landmarks"}
-    if missing := [one for one in INPUTS if one in needed and one not in names]:
+    needed = parts_of(stream) or {*parts_of(DEFAULT_STREAM), "landmarks"}
+    if missing := [one for one in SINGLE if one in needed and one not in names]:
         raise UsageError(
             f"no bundled model {str(model)!r} reads {missing[0]}, which the stream {stream} needs; "
             f"there are models of: {', '.join(names)}"
         )
-    chosen = [names[one] for one in INPUTS if one in needed]
+    chosen = [names[one] for one in SINGLE if one in needed]
     loaded = [Bundle.load(resolve(name), "fingerspelling", threads=threads) for name in chosen]
     return Streams(tuple(loaded), stream)
 

@@ -20,6 +20,7 @@ _WIDTH, _HEIGHT, _PALM = 1280, 720, 90.0  # of the camera that is imitated, in p
 def to_landmarks(clip: SpelledClip) -> Landmarks:
     """A composed clip as a recording of a 1280x720 camera, one right hand, in pixels."""
     track = clip.track
+    vectors = track.vectors
     points = track.landmarks * _PALM
     seen = track.confidence > 0
     middle = (np.nanmax(points[seen], axis=0) + np.nanmin(points[seen], axis=0)) / 2
@@ -32,6 +33,7 @@ def to_landmarks(clip: SpelledClip) -> Landmarks:
         _WIDTH,
         _HEIGHT,
         ("right",),
+        vectors=None if vectors is None else vectors[:, None],
     )
 
 

@@ -13,12 +13,22 @@ from fake_models import CROP, SIZE, letters, save_letters
 import fakes
 from chereme.datasets.exemplars import Exemplars
 from chereme.decoding import beam_search
-from chereme.errors import BundleError
+from chereme.decoding.ctc import ctc_log_likelihood
+from chereme.errors import BundleError, UsageError
 from chereme.hands.crop import crop, hand_box
-from chereme.hands.normalise import FEATURES_PER_FRAME, landmark_features
+from chereme.hands.detector import OnnxHandDetector
+from chereme.hands.normalise import (
+    FEATURES_PER_FRAME,
+    HAND_FEATURES_PER_FRAME,
+    landmark_features,
+    nearest,
+    sample_times,
+)
 from chereme.hands.signing import hand_tracks, signing_hand
+from chereme.hands.tracking import follow_hands
 from chereme.recognition.bundle import Bundle
 from chereme.recognition.fingerspelling import Recognizer
+from chereme.recognition.streams import Streams
 from chereme.synthesis import to_landmarks
 from chereme.synthesis.spelling import Speller
 from chereme.synthesis.style import SpellingStyle
@@ -32,7 +42,8 @@ from chereme.training.export import export
 from chereme.video import open_video, write_video
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-STREAMS = ["landmarks", "rgb"]
+STREAMS = ["landmarks", "hand", "rgb"]
+WIDTHS = {"landmarks": FEATURES_PER_FRAME, "hand": HAND_FEATURES_PER_FRAME}
 
 
 @pytest.fixture(scope="module")
@@ -61,12 +72,14 @@ def test_onnx_equals_torch_at_every_length(stream: str, kernels: str, stride: in
     config = made.config("model")
     run = made.runner(config, made.onnx(config))
     rng = np.random.default_rng(0)
-    for length in (1, 2, 3, 17, 48, 49, 200) if stream == "landmarks" else (1, 2, 3, 17, 40):
-        frames = rng.normal(size=(length, FEATURES_PER_FRAME)).astype(np.float32)
-        frames[:, -1] = 1.0
-        frames[length // 2 :: 7] = 0.0  # no hand
+    for length in (1, 2, 3, 17, 40) if stream == "rgb" else (1, 2, 3, 17, 48, 49, 200):
         if stream == "rgb":
             frames = rng.integers(0, 256, (length, 3, SIZE, SIZE), dtype=np.uint8)
+        else:
+            frames = rng.normal(size=(length, WIDTHS[stream])).astype(np.float32)
+            frames[:, FEATURES_PER_FRAME - 1] = 1.0
+            frames[length // 2 :: 7] = 0.0  # no hand
+            frames[length // 3 :: 5, FEATURES_PER_FRAME:] = 0.0  # no vector
         (log_probs,) = run(frames).numbers
         assert log_probs.shape == (-(-length // stride), 27)
         np.testing.assert_allclose(log_probs, torch_log_probs(model, frames), atol=2e-3)
@@ -91,10 +104,48 @@ def test_what_the_bundle_says(bundles: dict[str, Bundle], stream: str) -> None:
         assert (given.crop.size, given.crop.padding, given.crop.smoothing) == (SIZE, 0.1, 0.05)
         assert config.segmentation.bridge == 0.0
     else:
-        assert given.features == FEATURES_PER_FRAME
+        assert given.features == WIDTHS[stream]
     assert set(config.files) == {"encoder.onnx", "sequence.onnx", "MODEL_CARD.md"}
     names = {w.name for w in onnx.load(bundle.directory / "sequence.onnx").graph.initializer}
     assert not any("distillation" in name or "visual" in name for name in names)
+
+
+def test_half_precision_and_int8_of_hands(bundles: dict[str, Bundle], tmp_path: Path) -> None:
+    path = save_letters(tmp_path / "hand.ckpt", letters("hand"))
+    half = export(path, tmp_path / "half", half=True)
+    sizes = [(b.directory / "encoder.onnx").stat().st_size for b in (half, bundles["hand"])]
+    assert sizes[0] < 0.7 * sizes[1]
+    assert half.config.metrics[-1]["symbols_changed"] == 0
+    with pytest.raises(UsageError, match=r"int8: .*hand\.ckpt has no network for it"):
+        export(path, tmp_path / "int8", int8=True)
+
+
+def test_the_example_reads_as_the_network_does(bundles: dict[str, Bundle]) -> None:
+    """With the package's own hand detector: a recogniser of vectors, alone and beside one of
+    landmarks."""
+    clip = Path(__file__).parents[3] / "examples" / "hello.mp4"
+    transcript = Recognizer(Streams((bundles["hand"],), "rgb")).recognize(clip)
+    with open_video(clip) as reader, OnnxHandDetector(vectors=True) as detector:
+        hands = follow_hands(reader, detector, vectors=True).finish()
+    track = signing_hand(hands)
+    assert track is not None
+    assert track.vectors is not None
+    assert track.present.all()
+    features, _ = landmark_features(track, 25.0)
+    shown = nearest(track.timestamps, sample_times(track.timestamps, 25.0))
+    frames = np.concatenate([features, track.vectors[shown].astype(np.float32)], axis=1)
+    log_probs = torch_log_probs(letters("hand"), frames)
+    expected = ASL_LETTERS.decode(beam_search(log_probs, width=5)[0].symbols)
+    assert len(expected) > 2  # a random network, but not a silent one
+    assert (transcript.text, transcript.info["stream"]) == (expected, "rgb")
+    both = Streams((bundles["landmarks"], bundles["hand"]), "fused", 1.0)
+    fused = Recognizer(both).recognize(clip)
+    assert fused.info["stream"] == "fused"
+    assert not any("detector" in warning for warning in fused.warnings)
+    likelihoods = [  # of what is read together, with a weight of 0 for landmarks, and alone
+        ctc_log_likelihood(log_probs, ASL_LETTERS.encode(text)) for text in (fused.text, expected)
+    ]
+    assert likelihoods[0] >= likelihoods[1] - 0.01
 
 
 def test_another_alphabet(tmp_path: Path) -> None:
@@ -145,7 +196,7 @@ def test_a_video_reads_as_the_network_does(bundles: dict[str, Bundle], tmp_path:
 def test_other_streams_and_crops_that_cannot_be_served(tmp_path: Path) -> None:
     config = FingerspellingConfig(stream="pose", pose=VectorEncoderConfig(dim=7))
     vectors = save_letters(tmp_path / "pose.ckpt", FingerspellingRecognizer(config))
-    with pytest.raises(BundleError, match=r"pose\.ckpt: expected .* or rgb, .* got 'pose'"):
+    with pytest.raises(BundleError, match=r"pose\.ckpt: expected .* hand or rgb, .* got 'pose'"):
         export(vectors, tmp_path / "pose")
     for wrong in ({"padding": 99.0}, {"smoothing": float("nan")}):
         path = save_letters(tmp_path / "odd.ckpt", letters("rgb"), crop=CROP | wrong)

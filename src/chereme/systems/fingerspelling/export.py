@@ -56,7 +56,7 @@ class _CropEncoder(nn.Module):
 def export_spec(
     checkpoint: str | Path, *, crops: str | Path | None = None, lm: str | Path | None = None
 ) -> ExportSpec:
-    """What is exported of a checkpoint of the stream landmarks or rgb.
+    """What is exported of a checkpoint of the stream landmarks, hand or rgb.
 
     Args:
         checkpoint: of ``chereme.systems.fingerspelling.checkpoints``.
@@ -66,10 +66,10 @@ def export_spec(
     """
     loaded = load_checkpoint(checkpoint)
     config = loaded.model.config
-    if config.stream not in ("landmarks", "rgb"):
+    if config.stream not in ("landmarks", "hand", "rgb"):
         raise BundleError(
-            f"{checkpoint}: expected a recogniser of the stream landmarks or rgb, which bundles "
-            f"can serve, got {config.stream!r}"
+            f"{checkpoint}: expected a recogniser of the stream landmarks, hand or rgb, which "
+            f"bundles can serve, got {config.stream!r}"
         )
     if config.stream != "rgb" and crops is not None:
         raise UsageError(f"{checkpoint}: crops are of RGB models, got one of {config.stream}")
@@ -97,7 +97,7 @@ def spec_of_model(
     }
     rgb = config.stream == "rgb"
     if loaded.crop is None:
-        known["preprocessing"]["features"] = config.landmarks.features_per_frame
+        known["preprocessing"]["features"] = config.features_per_frame
     else:
         cut = {name: loaded.crop[name] for name in ("padding", "smoothing")}
         known["preprocessing"]["crop"] = {"size": config.rgb.image_size, **cut}
@@ -117,7 +117,7 @@ def spec_of_model(
         compared_on="clips of crops, letters without a search" if clips else "random clips",
         tolerance=TOLERANCE,
         int8={ENCODER: partial(int8_convolutions, clips=clips)} if rgb else {},
-        half=(SEQUENCE,),
+        half=(ENCODER, SEQUENCE) if config.stream == "hand" else (SEQUENCE,),
         files={} if lm is None else {LANGUAGE_MODEL: Path(lm)},
     )
 
@@ -128,7 +128,7 @@ def example_frames(model: FingerspellingRecognizer, count: int) -> Tensor:
     if model.config.stream == "rgb":
         shape = (count, 3, model.config.rgb.image_size, model.config.rgb.image_size)
         return torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)
-    return torch.randn(count, model.config.landmarks.features_per_frame, generator=generator)
+    return torch.randn(count, model.config.features_per_frame, generator=generator)
 
 
 def read_letters(bundle: Bundle[Any], frames: NDArray[Any]) -> Outputs:

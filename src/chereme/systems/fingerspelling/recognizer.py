@@ -45,6 +45,13 @@ class FingerspellingConfig:
     pose: VectorEncoderConfig = field(default_factory=VectorEncoderConfig)
     sequence: SequenceConfig = field(default_factory=SequenceConfig)
 
+    @property
+    def features_per_frame(self) -> int:
+        """Numbers of each frame of a stream that is made of a hand's track."""
+        if self.stream == "hand":
+            return self.hand.landmarks.features_per_frame + self.hand.vector_size
+        return self.landmarks.features_per_frame
+
 
 def build_encoder(
     config: FingerspellingConfig,

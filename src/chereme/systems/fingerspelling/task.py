@@ -50,8 +50,8 @@ from chereme.training.task import Task, machine, write_metrics
 def inputs_of(config: FingerspellingConfig, teacher_dim: int | None = None) -> Inputs:
     """What a recogniser reads; ``teacher_dim``: width of the vectors that it is to distil."""
     width = {
-        "landmarks": config.landmarks.features_per_frame,
-        "hand": config.hand.landmarks.features_per_frame + config.hand.vector_size,
+        "landmarks": config.features_per_frame,
+        "hand": config.features_per_frame,
         "rgb": teacher_dim,
         "pose": config.pose.dim,
         "rgb+pose": config.pose.dim,
