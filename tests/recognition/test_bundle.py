@@ -257,11 +257,12 @@ letters | still.letters | ["z"] | still.letters: expected letters of the
 letters | preprocessing.features | 100001 | features: expected 1 to 100000, got 100001
 letters | preprocessing.features | GONE | 'preprocessing.features' is missing
 letters | preprocessing.features | null | 'preprocessing.features' is missing
-letters | preprocessing.features | 7 | encoder.onnx: expected 'frames' of ['any', 7], float
+letters | preprocessing.features | 7 | preprocessing.features: expected 235, of landmarks, got 7
 letters | preprocessing | 3 | preprocessing: expected an object, got 3
 letters | preprocessing.rate | "30" | preprocessing.rate: expected a number
 letters | preprocessing.rate | 0 | preprocessing.rate: expected 0.001 to 240
-letters | input | "audio" | input: expected one of landmarks, rgb, got 'audio'
+letters | input | "audio" | input: expected one of landmarks, rgb, hand, got 'audio'
+letters | input | "hand" | preprocessing.features: expected 1387, of hand, got 235
 letters | alphabet | ["a", 1] | alphabet[1]: expected a text, got 1
 letters | alphabet | "ab" | alphabet: expected a list, got 'ab'
 letters | alphabet | [] | alphabet: expected at least one symbol

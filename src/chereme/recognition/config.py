@@ -13,6 +13,7 @@ from chereme.errors import BundleError, UsageError
 from chereme.formats.strict import Between, expect, read_as, repeated, within
 from chereme.formats.tracks import TrackSpec, register_track
 from chereme.hands.both import Sampling
+from chereme.hands.normalise import FEATURES_PER_FRAME, HAND_FEATURES_PER_FRAME
 from chereme.recognition.tasks import TASKS
 from chereme.text.glosses import GlossVocabulary, Units
 
@@ -208,7 +209,10 @@ class LetterConfig(Config):
         unknown = [letter for letter in self.still.letters if letter not in self.alphabet]
         expect(not unknown, "still.letters", "letters of the alphabet", unknown)
         rgb = self.input == "rgb"
-        _belongs("features", self.preprocessing.features, not rgb, self.input)
+        features = self.preprocessing.features
+        _belongs("features", features, not rgb, self.input)
+        width = {"landmarks": FEATURES_PER_FRAME, "hand": HAND_FEATURES_PER_FRAME}.get(self.input)
+        expect(features == width, "preprocessing.features", f"{width}, of {self.input}", features)
         _belongs("crop", self.preprocessing.crop, rgb, self.input)
 
     def networks(self) -> dict[str, Ports]:
