@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chereme.datasets.clips import CropSettings, TrackedClip, sample_of
-from chereme.datasets.exemplars import (
+from chereme.datasets.letter_collections import (
     LETTERS,
     MOVING,
     UPRIGHT_LETTERS,

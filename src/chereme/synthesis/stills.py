@@ -125,7 +125,9 @@ def exemplars(
     root: Path,
     *,
     digits: bool = False,
-    variants: int = 6,
+    people_dev: bool = False,
+    variants: int = 3,
+    workers: int = 2,
     rendered: int = 0,
     seed: int = 0,
     progress: Callable[[int, int | None], None] | None = None,
@@ -133,19 +135,28 @@ def exemplars(
     """Handshapes of letters, from photographs: what letters and landmarks are composed of.
 
     Args:
-        root: the folder of letters_studio, letters_wild, handshapes_261, letters_landmarks and
-            transitions_animation; letters_studio alone for digits.
+        root: the folder of the collections (docs/training.md); letters_studio alone for digits,
+            letters_people_dev alone for people_dev.
         digits: digits in the place of letters.
-        variants: times that each photograph is seen.
+        people_dev: instead of all others the three people whom nothing is trained on.
+        variants: views of each picture of a burst; twice as many of others.
+        workers: processes that look at pictures.
         rendered: made-up signers to add, two views a letter.
         seed: the same seed gives the same file.
     """
-    if digits and rendered:
-        raise UsageError("exemplars: made-up signers (rendered) have no digits")
-    with OnnxHandDetector(still=True, refine=True, max_hands=1) as detector:
-        found = build_exemplars(
-            root, detector, digits=digits, variants=variants, seed=seed, progress=progress
-        )
+    if rendered and (digits or people_dev):
+        raise UsageError("exemplars: made-up signers (rendered) have no digits, and are nobody's")
+    if digits and people_dev:
+        raise UsageError("exemplars: expected digits or people_dev, got both")
+    found = build_exemplars(
+        root,
+        digits=digits,
+        people_dev=people_dev,
+        variants=variants,
+        workers=workers,
+        seed=seed,
+        progress=progress,
+    )
     if not rendered:
         return found
     with OnnxHandDetector(still=True, refine=True, max_hands=2, vectors=True) as detector:
