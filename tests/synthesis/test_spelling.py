@@ -296,7 +296,7 @@ def test_hands_without_pictures_give_no_vectors(exemplars: Exemplars) -> None:
     speller = Speller(pictured)
     clips = [speller.spell("cabin", rng, QUIET) for _ in range(60)]
     known = np.mean([clip.track.vectors is not None for clip in clips])
-    assert known == pytest.approx(0.5, abs=0.2)  # as often as the signer with pictures is drawn
+    assert known == pytest.approx(0.7, abs=0.2)  # as often as the signer with pictures is drawn
     # A letter of which there is no picture takes them from the whole clip.
     lacking = pictured.vectors.copy()
     lacking[pictured.label == "b"] = 0.0

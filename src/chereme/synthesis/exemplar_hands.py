@@ -18,6 +18,7 @@ Rows = NDArray[np.int64]
 Groups = dict[str, dict[str, Rows]]  # of each label, of each signer who has views of it
 
 _ONE_PERSON = 0.6  # of clips; in the others each letter may be another signer's
+_PICTURED = 0.7  # of clips have vectors, where there are hands with and without
 _FLATTENED = 0.4  # a signer counts by so much of a power of their views
 _MEASURED = 2000  # vectors, of which the spread is taken
 _NEAR, _COMPARED = 4, 64  # views that count as near, of so many that are looked at
@@ -79,9 +80,16 @@ class ExemplarHands:
         counts = np.array(
             [sum(len(self._all[c].get(who, ())) for c in labels) for who in self.signers], float
         )
-        chance = np.where(counts > 0, counts, 0.0) ** _FLATTENED * (counts > 0)
-        person = self.signers[rng.choice(len(counts), p=chance / chance.sum())]
-        pictured = any(person in self._with_vectors.get(c, {}) for c in labels)
+        chance = counts**_FLATTENED
+        seen_in = [
+            any(who in self._with_vectors.get(c, {}) for c in labels) for who in self.signers
+        ]
+        with_vectors = np.array(seen_in) & (counts > 0)
+        if with_vectors.any() and (chance[~with_vectors] > 0).any():
+            chance[with_vectors] *= _PICTURED / chance[with_vectors].sum()
+            chance[~with_vectors] *= (1 - _PICTURED) / chance[~with_vectors].sum()
+        number = rng.choice(len(counts), p=chance / chance.sum())
+        person, pictured = self.signers[number], bool(with_vectors[number])
         alone, seen = rng.random() < _ONE_PERSON, self._sides[rng.integers(2)]
         groups = {}
         for label, of_all in self._all.items():

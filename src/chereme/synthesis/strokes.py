@@ -17,9 +17,11 @@ def drawn_stroke(letter: str, pose: Articulation, rng: Any) -> list[Articulation
     s = np.linspace(0, 1, 13)
     turn = np.zeros((13, 3))
     if letter == "z":
-        # Left to right for the signer, so first to the left in the picture.
+        # Left to right for the signer, so first to the left in the picture; to the right where left
+        # hands, which are shown as right ones, draw it as right hands do.
         corners = np.array([[0, 0], [-1, 0], [0, 1], [-1, 1]]) + rng.normal(0, 0.08, (4, 2))
-        size = rng.uniform(0.5, 1.6) * np.array([1.0, rng.uniform(0.6, 1.2)])
+        corners[:, 0] *= -1.0 if rng.random() < 0.1 else 1.0
+        size = rng.uniform(0.4, 2.0) * np.array([1.0, rng.uniform(0.6, 1.2)])
         share = np.interp(s, [0, 0.3, 0.7, 1], [0, 1, 2, 3])
         path = np.stack([np.interp(share, range(4), corners[:, k]) for k in (0, 1)], 1) * size
         follow = rng.uniform(0, 1)  # drawn by the arm (0) or partly by turning the wrist (1)
