@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from chereme.errors import InputError
+from chereme.hands import tracking
 from chereme.hands.detector import Detection
 from chereme.hands.tracking import HandTracker, follow_hands, track_hands
 from chereme.types import Frame, Landmarks
@@ -240,8 +241,12 @@ def with_vector(detection: Detection, value: float) -> Detection:
     return replace(detection, vector=np.full(1152, value, np.float32))
 
 
-def test_vectors_go_with_their_hands(detection: Make) -> None:
+@pytest.mark.parametrize("block", [7, 2**14])
+def test_vectors_go_with_their_hands(
+    detection: Make, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whatever the order; zero where the hand is not seen."""
+    monkeypatch.setattr(tracking, "_VECTORS", block)
     frames: list[list[Detection]] = []
     for number in range(40):
         pair = [
@@ -264,6 +269,10 @@ def test_vectors_that_are_not_there_or_not_asked_for(detection: Make) -> None:
     assert track([some[1]] * 20).vectors is None
     assert track([some[0]] * 20, vectors=True).vectors is None
     assert track([], vectors=True).vectors is None
+    seldom = [*[[with_vector(detection(300, 400), 1.0)]] * 40, [with_vector(detection(9, 9), 2.0)]]
+    left_out = track(seldom, vectors=True).vectors  # what is seen once is no hand
+    assert left_out is not None
+    assert left_out.shape[1] == 1
     mixed = track([*some] * 10, vectors=True).vectors
     assert mixed is not None
     np.testing.assert_array_equal(mixed[:, 0, 5], [0, 1] * 10)

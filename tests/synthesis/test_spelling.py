@@ -482,6 +482,10 @@ def test_recording_in_pixels(speller: Speller) -> None:
     np.testing.assert_allclose(
         (points - points[:, :1])[seen], (90 * relative)[seen], atol=1e-3, rtol=1e-4
     )
+    assert found.vectors is None
+    vectors = np.random.default_rng(0).normal(size=(len(seen), 1152))
+    with_vectors = replace(clip, track=replace(clip.track, vectors=vectors))
+    np.testing.assert_array_equal(synthesis.to_landmarks(with_vectors).vectors[:, 0], vectors)
     middle = (points[seen].max(0) + points[seen].min(0))[:2] / 2
     np.testing.assert_allclose(middle, [640, 360], atol=1e-2)
 

@@ -43,21 +43,23 @@ SURE_FRACTION = 0.8  # of the vote: hands that are sure to be of a side share no
 # low scores. Measured mean scores: hands 0.95 and more, ears 0.68.
 NO_SIDE_SCORE = 0.75
 NO_SIDE_FRACTION = 0.75
-_NO_VECTOR = np.zeros(VECTOR_SIZE, np.float16)
+# Vectors in a block of 38 MB. The system gives memory to it as it is written, and takes it back at
+# once when it is dropped, as of anything larger than 32 MB.
+_VECTORS = 2**14
 
 
 class Fragment:
     """One trajectory without long gaps: ``frames`` in which the hand was seen, their ``times`` in
-    seconds, and its ``landmarks (21, 3)`` in each, in pixels; ``vectors (1152,)`` float16 if they
-    are asked for. Keeps arrays of floats only."""
+    seconds, and its ``landmarks (21, 3)`` in each, in pixels; ``numbers`` of its vectors, if
+    they are kept. Keeps arrays of floats only."""
 
-    def __init__(self, shot: int, *, vectors: bool = False) -> None:
+    def __init__(self, shot: int) -> None:
         self.shot = shot
         self.frames: list[int] = []
         self.times: list[float] = []
         self.landmarks: list[NDArray[np.float32]] = []
         self.world: list[NDArray[np.float32]] = []
-        self.vectors: list[NDArray[np.float16]] | None = [] if vectors else None
+        self.numbers: list[int] = []
         self.right = 0.0
         self.left = 0.0
         self.velocity = np.zeros(2)
@@ -73,9 +75,6 @@ class Fragment:
         self.times.append(time)
         self.landmarks.append(detection.landmarks)
         self.world.append(detection.world_landmarks)
-        if self.vectors is not None:
-            vector = detection.vector
-            self.vectors.append(_NO_VECTOR if vector is None else vector.astype(np.float16))
         if detection.handedness == "right":
             self.right += detection.score
         else:
@@ -148,6 +147,42 @@ class _Column:
         )
 
 
+class _Vectors:
+    """The vectors of detections, one after the other, half precision, until they are laid out."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.known = False  # at least one
+        self._blocks: list[NDArray[np.float16]] = []
+
+    def add(self, vector: NDArray[np.float32] | None) -> int:
+        """The number of a detection, whose vector is kept."""
+        place = self.count % _VECTORS
+        if place == 0:
+            self._blocks.append(np.zeros((_VECTORS, VECTOR_SIZE), np.float16))
+        if vector is not None:
+            self._blocks[-1][place] = vector
+            self.known = True
+        self.count += 1
+        return self.count - 1
+
+    def lay_out(self, columns: Sequence[_Column], frames: int) -> NDArray[np.float16]:
+        """``(frames, H, 1152)``: those of what is in each of the columns; what was kept is dropped
+        meanwhile, so that they take their memory once."""
+        column_of, frame_of = np.full((2, self.count), -1)
+        for number, column in enumerate(columns):
+            for fragment in column.fragments:
+                column_of[fragment.numbers] = number
+                frame_of[fragment.numbers] = fragment.frames
+        # Column by column: where no hand is seen, zeros that nobody has written take no memory.
+        by_column = np.zeros((len(columns), frames, VECTOR_SIZE), np.float16)
+        for first in range(0, self.count, _VECTORS):
+            block, part = self._blocks.pop(0), slice(first, first + _VECTORS)
+            used = np.flatnonzero(column_of[part] >= 0)
+            by_column[column_of[part][used], frame_of[part][used]] = block[used]
+        return by_column.swapaxes(0, 1)
+
+
 class HandTracker:
     """Joins the detections of a recording, frame by frame, into hands.
 
@@ -163,8 +198,7 @@ class HandTracker:
         self._width = width
         self._height = height
         self._max_tracks = max_tracks
-        self._vectors = vectors
-        self._has_vectors = False
+        self._vectors = _Vectors() if vectors else None
         self._live: list[Fragment] = []
         self._finished: list[Fragment] = []
         self._timestamps: list[float] = []
@@ -202,10 +236,11 @@ class HandTracker:
         ).reshape(len(hands), len(live))
         for hand, chosen in zip(hands, _assign(costs), strict=True):
             if chosen is None:
-                self._live.append(Fragment(self._shot, vectors=self._vectors))
+                self._live.append(Fragment(self._shot))
             fragment = self._live[-1] if chosen is None else live[chosen]
             fragment.add(frame, timestamp, hand)
-            self._has_vectors |= self._vectors and hand.vector is not None
+            if self._vectors is not None:
+                fragment.numbers.append(self._vectors.add(hand.vector))
 
     def finish(self) -> Landmarks:
         """The hands seen, the longest-seen column first; ``H`` is 0 if there were none. For once:
@@ -228,10 +263,8 @@ class HandTracker:
         confidence = np.zeros(shape, np.float32)
         self.begins = np.zeros(shape[:2], bool)
         vectors = None
-        if self._has_vectors:
-            # Column by column: where no hand is seen, zeros that nobody has written take no memory.
-            by_column = np.zeros((len(columns), len(self._timestamps), VECTOR_SIZE), np.float16)
-            vectors = by_column.swapaxes(0, 1)
+        if self._vectors is not None and self._vectors.known:
+            vectors = self._vectors.lay_out(columns, len(self._timestamps))
         for number, column in enumerate(columns):
             for fragment in column.fragments:
                 landmarks[fragment.frames, number] = fragment.landmarks
@@ -239,10 +272,6 @@ class HandTracker:
                 # Choice: the detector has no score per joint; a hand that it reports is seen.
                 confidence[fragment.frames, number] = 1.0
                 self.begins[fragment.frames[0], number] = True
-                if vectors is not None and fragment.vectors is not None:
-                    for frame, vector in zip(fragment.frames, fragment.vectors, strict=True):
-                        vectors[frame, number] = vector
-                    fragment.vectors = None
         votes = [_vote(column.right, column.left) for column in columns]
         return Landmarks(
             landmarks=landmarks,
