@@ -47,7 +47,7 @@ def test_doubtful_letters(pictured: bool) -> None:
     others[single] = False
     if pictured:  # landmarks alone, of few people, are now and then sure of what is wrong
         assert not out[others].any()
-    assert lines == []
+        assert lines == []
 
 
 def test_a_letter_that_is_another_throughout_is_named() -> None:
