@@ -25,16 +25,15 @@ from PIL import Image
 from recordings import detector, filmed, handless, words
 from results import markdown
 
-from chereme.hands.draw import draw_hand
 from chereme.hands.signing import signing_hand
 from chereme.hands.tracking import track_hands
 from chereme.metrics.bootstrap import percentiles, resampled_totals
 from chereme.recognition.report import palm_fraction
 from chereme.synthesis import corpus
-from chereme.synthesis.hand_pictures import sheet
+from chereme.synthesis.hand_pictures import detection_tile, sheet
 from chereme.synthesis.rendering import clutter
 from chereme.synthesis.rendering.film import srgb_encode
-from chereme.synthesis.stills import Still, render_still
+from chereme.synthesis.stills import render_still
 from chereme.types import Frame
 from chereme.video import open_video
 
@@ -48,11 +47,7 @@ def rate(hits: Sequence[int], of: Sequence[int], per: int) -> str:
 
 def without(root: Path, rooms: int = 30, stills: int = 12) -> None:
     """False hands in 1,000 pictures: of stills, each picture itself and some frames of a film of
-    it; and of these films, by a hand that shakes.
-
-    Args:
-        stills: of each film.
-    """
+    it, ``stills`` of each; and of these films, by a hand that shakes."""
     rows: dict[str, list[tuple[int, int, int, int]]] = {}
     with detector(still=True) as one, detector() as many:
         for number, (kind, name, picture) in enumerate(handless(root, rooms)):
@@ -121,11 +116,7 @@ WAYS: dict[str, Callable[[Scene, np.random.Generator], Scene]] = {
 
 def hard(root: Path, each: int = 3) -> None:
     """Photographs of one hand in rooms (``letters_wild``), changed: in how many is the hand found,
-    and what else, in stills and in films of that one picture.
-
-    Args:
-        each: so many photographs to one that is used.
-    """
+    and what else, in stills and in films of that one picture. One in ``each`` is used."""
     with np.load(root / "letters_landmarks" / "letters_wild_landmarks.npz") as file:
         found = np.flatnonzero(file["attempt"] == 0)[::each]
         paths, points = file["path"][found], file["image_landmarks"][found, :, :2]
@@ -209,28 +200,11 @@ VIEWS = {"table": (0.0,), "side": (65.0, -65.0)}
 TONES = {"dark": (0, 40), "medium": (40, 55), "light": (55, 100)}  # CIELAB L* of the skin
 
 
-def tile(picture: Still, result: tuple[Any, np.ndarray] | None) -> np.ndarray:
-    """The part of a picture round the hand: joints white, landmarks as bones; framed in red where
-    the hand was not found."""
-    image = picture.image if result is None else draw_hand(picture.image, result[0].landmarks)
-    image = image.copy()
-    for x, y in picture.landmarks[:, :2].astype(int).tolist():
-        cv2.circle(image, (x, y), 1, (255, 255, 255), -1)
-    side, middle = int(1.5 * picture.size), picture.landmarks[:, :2].mean(axis=0)
-    part = cv2.getRectSubPix(image, (side, side), middle.tolist())
-    part = cv2.resize(part, (110, 110), interpolation=cv2.INTER_AREA)
-    return part if result else cv2.rectangle(part, (0, 0), (109, 109), (255, 0, 0), 3)
-
-
 def rendered(signers: int = 8, seed: int = 1, pictures: Path | None = None) -> None:
     """Each letter by synthetic signers over cluttered backgrounds, as the table of handshapes shows
     it and turned to the side: the share found, by view, skin and letter, and how far landmarks are
     from the model's joints in the median, in hand sizes (wrist to tip of the stretched middle
-    finger).
-
-    Args:
-        pictures: a file for a sheet of those of the first two signers.
-    """
+    finger). ``pictures``: a file for a sheet of those of the first two signers."""
     found: dict[str, list[float]] = {}
     tiles: list[np.ndarray] = []
     with detector(still=True) as find:
@@ -242,7 +216,8 @@ def rendered(signers: int = 8, seed: int = 1, pictures: Path | None = None) -> N
             picture = render_still(signer, letter, rng, turn=float(rng.choice(VIEWS[view])))
             result = picture.nearest(find.detect(picture.image, 0.0))
             if number < 2:
-                tiles.append(tile(picture, result))
+                seen = result and result[0].landmarks
+                tiles.append(detection_tile(picture.image, picture.landmarks, seen, picture.size))
             far = np.nan if result is None else float(np.median(result[1]))
             for group in ("all", view, f"{tone} skin", letter):
                 found.setdefault(group, []).append(far)

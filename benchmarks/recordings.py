@@ -16,7 +16,7 @@ from chereme.datasets.exemplars import Exemplars
 from chereme.formats.manifests import read_manifest
 from chereme.formats.poses import read_landmarks
 from chereme.hands.detector import OnnxHandDetector
-from chereme.hands.tracking import track_hands
+from chereme.hands.tracking import follow_hands
 from chereme.recognition.hand_landmarks import detect_hands
 from chereme.synthesis import Speller, to_landmarks
 from chereme.synthesis.rendering import clutter
@@ -54,7 +54,7 @@ FILM_RATE, FILM_FRAMES, FILM_SIZE = 24.0, 48, (480, 360)  # width, height
 
 def detector(**options: bool | int) -> OnnxHandDetector:
     """Finds hands as the package does."""
-    return OnnxHandDetector(refine=True, **options)
+    return OnnxHandDetector(refine=True, vectors=True, **options)
 
 
 @dataclass(frozen=True)
@@ -138,12 +138,12 @@ def real(root: Path) -> Iterator[Clip]:
     """Real recordings of spelling, and of Indian spelling with two hands."""
     for item in read_manifest(root / "fingerspelling_dev" / "manifest.csv"):
         path, video = item.path, item.path.suffix == ".mp4"
-        found = detect_hands(path).landmarks if video else read_landmarks(path)
+        found = detect_hands(path, vectors=True).landmarks if video else read_landmarks(path)
         yield Clip("real spelling", item.signer or "", item.label, found)
     groups = {"isl_fingerspelling": "two-handed alphabet", "video": "signing on video"}
     for name, group in groups.items():
         for path in sorted((root / "formats" / name).glob("*.mp4")):
-            yield Clip(group, path.stem[:5], "", detect_hands(path).landmarks)
+            yield Clip(group, path.stem[:5], "", detect_hands(path, vectors=True).landmarks)
 
 
 def handless(root: Path, rooms: int) -> Iterator[tuple[str, str, np.ndarray]]:
@@ -199,10 +199,11 @@ def empty(root: Path, rooms: int) -> Iterator[Clip]:
     """Pictures without hands: each as a still and as a film."""
     with detector(still=True) as stills, detector() as films:
         for number, (_, name, picture) in enumerate(handless(root, rooms)):
-            still = track_hands([Frame(picture, 0.0)], stills)
-            yield Clip("no hand in a picture", name, "", still)
             film = filmed(picture, np.random.default_rng(number))
-            yield Clip("no hand on film", name, "", track_hands(film, films))
+            shown = {"in a picture": ([Frame(picture, 0.0)], stills), "on film": (film, films)}
+            for where, seen in shown.items():
+                found = follow_hands(*seen, vectors=True).finish()
+                yield Clip(f"no hand {where}", name, "", found)
 
 
 def filmed(picture: np.ndarray, rng: np.random.Generator) -> Iterator[Frame]:

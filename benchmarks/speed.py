@@ -150,13 +150,7 @@ def fusion(threads: int = 1, rounds: int = 5, frames: int = 16, hamer_frames: in
 
     Late fusion reads each crop twice: the RGB stream, and HaMeR (ViT-H and transformer head), whose
     vector the pose stream reads. The student is the RGB stream alone. Finding the hand, which comes
-    first in both, is not counted.
-
-    Args:
-        threads: and processors.
-        frames: of a clip.
-        hamer_frames: that HaMeR reads at once.
-    """
+    first in both, is not counted. HaMeR reads ``hamer_frames`` at once."""
     from chereme.recognition.config import Ports
     from chereme.systems.fingerspelling.export import LogProbs
     from chereme.teachers.hamer import Hamer, HamerTeacher

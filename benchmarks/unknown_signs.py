@@ -2,12 +2,11 @@
 
     python benchmarks/unknown_signs.py --data ../shared/data --output runs/unknown_signs
 
-Thirteen signs by two people and sixteen by a team: a recogniser is trained on the team and on one
-of the two, without a third of the signs, and asked for clips of the other, who is not trained on:
-signs that it knows; those left out; letters; and other people's, five signs of another language and
-handshapes in photographs. Each third is left out once, for each of the two: six folds. In each, a
-network trained without other signs stands beside the one that is used. Folds that are done are not
-done again, and one that was cut off goes on.
+Of thirteen signs by two people and sixteen by a team a recogniser is trained on the team and on one
+of the two, without a third of the signs, and asked for clips of the other: signs that it knows;
+those left out; letters; and of others, five signs of another language and handshapes. Each third is
+left out once, for each of the two. In each of the six folds a network trained without other signs
+stands beside the one that is used. Folds that are done are not done again, one cut off goes on.
 
 Scores: "probability" of the likeliest gloss; "distance" to the nearest class; "other class"
 (probability with a class of made-up signs); "both" (what is used: that class's logit knows the

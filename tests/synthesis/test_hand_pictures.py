@@ -13,13 +13,38 @@ pytest.importorskip("numba")
 from chereme.errors import InputError
 from chereme.hand_model import HandLayer, HandTemplate
 from chereme.hands.camera import Camera
-from chereme.synthesis.hand_pictures import GROUND, INK, PAPER, mesh_overlay, mesh_picture, sheet
+from chereme.synthesis.hand_pictures import (
+    GROUND,
+    INK,
+    PAPER,
+    TILE,
+    detection_tile,
+    mesh_overlay,
+    mesh_picture,
+    sheet,
+)
 
 HAND = HandTemplate.load("open")
 # Palm to the camera, fingers up.
 UPRIGHT = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 THUMB_TIP = 4
 DOWN = np.array([0.0, 1.0, 0.0])
+
+
+def test_a_detection_is_shown_round_the_hand() -> None:
+    image = np.full((400, 600, 3), 90, np.uint8)
+    rows, columns = np.divmod(np.arange(21), 5)
+    joints = np.stack([400 + 20 * columns, 150 + 20 * rows, 0 * rows], 1).astype(float)
+    found = detection_tile(image, joints, joints + np.array([30, 0, 0]), 100.0)
+    missed = detection_tile(image, joints, None, 100.0)
+    assert found.shape == missed.shape == (TILE, TILE, 3)
+    assert (missed[0] == [255, 0, 0]).all()
+    assert (missed[8:-8, 8:-8, 0] == missed[8:-8, 8:-8, 1]).all()  # grey and white, no bones
+    assert (found[8:-8, 8:-8].max(-1) - found[8:-8, 8:-8].min(-1)).max() > 60  # coloured ones
+    # The first joint lies 1.5 hands to a tile from the middle.
+    x, y = TILE / 2 + (joints[0] - joints.mean(0))[:2] * TILE / 150
+    assert missed[round(y) - 2 : round(y) + 3, round(x) - 2 : round(x) + 3].max() > 150
+    assert (image == 90).all()
 
 
 def posed(template: HandTemplate) -> tuple[np.ndarray, np.ndarray]:

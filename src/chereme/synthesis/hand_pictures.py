@@ -17,6 +17,7 @@ from chereme._imports import require
 from chereme.errors import InputError
 from chereme.hand_model.template import HandTemplate
 from chereme.hands.camera import Camera
+from chereme.hands.draw import draw_hand
 from chereme.recognition.caption import font
 from chereme.synthesis.rendering.arm import Arm, ArmShape
 from chereme.synthesis.rendering.film import Film, srgb_decode
@@ -49,6 +50,8 @@ _STUDIO = Lighting(
 )
 _TONES = Film(contrast=0.25, shoulder=0.45)
 _FINE = Quality(samples=3, shadow_map=2.0)
+TILE = 110  # pixels of a detection
+_ROUND = 1.5  # and what it shows, in sizes of the hand
 _DISTANCE = 1.2  # metres from the camera to the hand: little distortion, as portraits have
 _LARGE, _SMALL = 22, 15  # pixels of the two lines of a label
 # Columns side (to the thumb), forward (to the fingers), normal (out of the palm) of a right hand.
@@ -118,6 +121,25 @@ def mesh_overlay(
     hand = plain_mesh(vertices, template.faces, srgb_decode(np.array(CLAY) / 255), 0.3)
     mesh = _subdivision(template).mesh(hand.replace(detail=None))
     return _over(frame, render([mesh], camera, _STUDIO, quality=_FINE), opacity)
+
+
+def detection_tile(image: Image, joints: Floats, landmarks: Floats | None, size: float) -> Image:
+    """The part of ``image`` round a hand of ``size`` pixels, ``TILE`` pixels wide and high.
+
+    Its true ``joints (21, 3)`` are white, the ``landmarks (21, 3)`` that a detector found are
+    bones, both in pixels of the image; framed in red where it found none.
+    """
+    cv2 = require("cv2", "train")
+    drawn = image.copy() if landmarks is None else draw_hand(image, landmarks).copy()
+    for x, y in joints[:, :2].astype(int).tolist():
+        cv2.circle(drawn, (x, y), 1, (255, 255, 255), -1)
+    side, middle = int(_ROUND * size), joints[:, :2].mean(axis=0)
+    part = cv2.getRectSubPix(drawn, (side, side), middle.tolist())
+    part = cv2.resize(part, (TILE, TILE), interpolation=cv2.INTER_AREA)
+    if landmarks is None:
+        cv2.rectangle(part, (0, 0), (TILE - 1, TILE - 1), (255, 0, 0), 3)
+    tile: Image = part
+    return tile
 
 
 def sheet(tiles: Sequence[Image], labels: Sequence[str], columns: int, *, gap: int = 10) -> Image:

@@ -261,6 +261,16 @@ def test_held_out_signers_are_kept_apart(file: Path, exemplars: Exemplars) -> No
     assert (frames[:, -1] == 1).all()
 
 
+def test_movements_that_are_kept_to_measure_with_are_not_trained_on(
+    exemplars: Exemplars, tmp_path: Path
+) -> None:
+    path = tmp_path / "exemplars.npz"
+    replace(exemplars, motion_signer=np.array(["one", "one_kept"])).save(path)
+    data = ComposedData(str(path), dev_clips=1)
+    data.setup()
+    assert sorted(data.speller._motions) == ["j"]
+
+
 def test_kinds_of_clips(exemplars: Exemplars) -> None:
     speller, rng = Speller(exemplars), np.random.default_rng(0)
     texts = TextSampler(shares=ACOUSTIC_SHARES, split="train", max_length=12)

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 
 from chereme.datasets.exemplars import MOVING, Exemplars
+from chereme.datasets.letter_collections import KEPT
 from chereme.datasets.words import ACOUSTIC_SHARES, TextSampler
 from chereme.errors import InputError, UsageError
 from chereme.hands.normalise import (
@@ -134,7 +135,8 @@ class ComposedData(DataModule):
         exemplars: file made by ``chereme prepare exemplars``.
         held_out: signers whose hands training never sees; the clips of dev are made of them alone.
             Empty: train on all, validate on fresh clips of the same hands (not a measure of
-            accuracy).
+            accuracy). Recordings that are kept to measure with (``letter_collections.KEPT``)
+            are never trained on.
         batch_size: clips a step and process.
         steps_per_epoch: batches of an epoch.
         dev_clips: of dev.
@@ -185,7 +187,8 @@ class ComposedData(DataModule):
                 f"held_out: expected signers of {self.path} ({', '.join(sorted(signers))}), got "
                 f"{', '.join(unknown)}"
             )
-        self.speller = Speller(exemplars.select(without=self.held_out))
+        kept = tuple(name for name in signers if name.endswith(KEPT))
+        self.speller = Speller(exemplars.select(without=(*self.held_out, *kept)))
         others = exemplars.select(only=self.held_out) if self.held_out else exemplars
         self.dev = held_out_clips(others, self.dev_clips, self.rate, stream=self.stream)
 
