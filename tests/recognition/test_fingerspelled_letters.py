@@ -31,7 +31,7 @@ def speller() -> Speller:
 def composed(speller: Speller, letter: str) -> Landmarks:
     rng = np.random.default_rng(1)
     style = SpellingStyle.sample(rng)
-    slow = replace(style, letter_seconds=0.6, dropout=0.0, from_behind=False)
+    slow = replace(style, letter_seconds=0.6, hold_fraction=0.6, dropout=0.0, from_behind=False)
     return to_landmarks(speller.spell(letter, rng, slow))
 
 

@@ -70,19 +70,23 @@ def test_without_noise_bones_are_those_of_the_signer() -> None:
 def test_both_hands_are_the_signers_own() -> None:
     """A right hand that signs alone is seen on the left of the picture, and mirrored hands mirror
     each other: about one vertical, the thumbs to it or from it."""
+    errors, sides = [], []
     for index in range(len(SIGNS)):
         clip, gloss = SIGNS.clip(index), SIGNS.gloss(index)
         both = clip.present.all(1)
         if both.any():
             x = clip.joints[both][..., 0].mean(axis=(0, 2))
-            assert x[1] < x[0]
+            sides.append(x[1] < x[0])
         if gloss.hands == "mirrored" and both.sum() > 8:
             left, right = (clip.joints[both][:, side] for side in (0, 1))
             mirrored = np.stack([-right[..., 0], right[..., 1]], -1)
             shape = [h - h[:, :1] for h in (left, mirrored)]
             error = np.median(np.linalg.norm(shape[0] - shape[1], axis=-1))
-            # A frame late in a fast move it is half a palm; thumbs on one side were a whole one.
-            assert error < 0.6 * np.median(np.linalg.norm(shape[0][:, 9], axis=-1))
+            errors.append(error / np.median(np.linalg.norm(shape[0][:, 9], axis=-1)))
+    assert np.mean(sides) > 0.95  # a wide stroke may cross
+    # In palms. A hand that is a frame late, or mistaken, is further off while it moves fast.
+    assert np.median(errors) < 0.2
+    assert np.quantile(errors, 0.9) < 0.35
 
 
 def test_they_are_written_to_a_folder_of_poses(tmp_path: Path) -> None:
