@@ -94,6 +94,7 @@ class Exemplars:
         """Read an exemplar file; ``InputError`` if it is missing, damaged or something else."""
         try:
             arrays = plain_arrays(path)
+            arrays.setdefault("left_out", np.zeros(0, np.str_))  # says nothing of the hands
             exemplars = cls(**{name: arrays[name] for name in cls.__dataclass_fields__})
             for name in ("landmarks", "motion_landmarks"):
                 array = getattr(exemplars, name)
