@@ -71,18 +71,19 @@ OTHERS := $(BIN)/python benchmarks/cross_validation.py spelling --exemplars runs
 	--lm runs/lm/lm.onnx --output runs/others --root $(DATA)
 
 # How well people are read who are left out, and how to decode, comes before all are trained on.
-weights-landmarks: $(VENV)/.installed-all runs/exemplars.npz
+weights-landmarks: $(VENV)/.installed-all runs/exemplars.npz runs/lexicon.txt
 	$(BIN)/chereme train --config configs/fingerspelling/lm.yaml
 	$(OTHERS)
 	$(BIN)/chereme train --config configs/fingerspelling/landmarks.yaml $(call resume,runs/landmarks)
-	$(BIN)/chereme export runs/landmarks/last.ckpt --lm runs/lm/lm.onnx -o $(WEIGHTS)/fingerspelling \
+	$(BIN)/chereme export runs/landmarks/last.ckpt --lm runs/lm/lm.onnx \
+		--lexicon runs/lexicon.txt -o $(WEIGHTS)/fingerspelling \
 		--description configs/fingerspelling/landmarks_bundle.json \
 		--model-card configs/fingerspelling/MODEL_CARD.md
 
-weights-rgb: $(VENV)/.installed-all runs/exemplars.npz
+weights-rgb: $(VENV)/.installed-all runs/exemplars.npz runs/lexicon.txt
 	$(BIN)/chereme train --config configs/fingerspelling/hand.yaml $(call resume,runs/hand)
 	$(BIN)/chereme export runs/hand/last.ckpt -o $(WEIGHTS)/fingerspelling_rgb \
-		--lm $(WEIGHTS)/fingerspelling/lm.onnx \
+		--lm $(WEIGHTS)/fingerspelling/lm.onnx --lexicon runs/lexicon.txt \
 		--description configs/fingerspelling/rgb_bundle.json \
 		--model-card configs/fingerspelling/MODEL_CARD_RGB.md
 
@@ -110,6 +111,9 @@ runs/exemplars_dev.npz: | $(VENV)/.installed-all
 
 runs/unseen/manifest.csv: | $(VENV)/.installed-all
 	$(BIN)/chereme synthesize --corpus 160 --signers 160 --seed 7 --workers 2 -o runs/unseen
+
+runs/lexicon.txt: | $(VENV)/.installed-all
+	$(BIN)/chereme prepare lexicon -o $@
 
 runs/digits.npz: | $(VENV)/.installed-all
 	$(BIN)/chereme prepare exemplars --digits --root $(DATA) -o $@

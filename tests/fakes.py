@@ -287,6 +287,7 @@ def make_bundle(
     stream: str = "landmarks",
     stride: int = 1,
     lm: bytes | None = None,
+    lexicon: str | None = None,
     **changes: object,
 ) -> Bundle:
     """Write the fake bundle to ``directory`` and load it; of "rgb", it reads colours, of "hand"
@@ -304,6 +305,8 @@ def make_bundle(
     }
     if lm is not None:
         files["lm.onnx"] = lm
+    if lexicon is not None:
+        files["lexicon.txt"] = lexicon.encode()
     return write_bundle(directory, fake_config(temporal_stride=stride, **changes), files)
 
 

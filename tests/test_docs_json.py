@@ -29,6 +29,7 @@ RARE = {
     "[].problem",
     "preprocessing.crop.*",
     "decoding.temperature",
+    "decoding.word_share",
     "abstention.temperature",
     "abstention.other",
     "abstention.min_probability",

@@ -235,7 +235,8 @@ class Transcript:
     """What was read from one input.
 
     ``text`` is empty, with a warning that says why, where nothing was found. ``tokens`` are its
-    letters or glosses. ``alternatives``: texts that were ranked, the likeliest first.
+    letters or glosses. ``alternatives``: texts that were ranked, the likeliest first; what the
+    probabilities of spelled ones lack to 1 is that of others.
     """
 
     text: str = ""

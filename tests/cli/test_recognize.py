@@ -120,6 +120,31 @@ def test_options_reach_the_recognizer(clips: Path, model: str) -> None:
     assert info("--hand", "right")["signing_hand"] == "right"
     assert info("--hand", "left")["signing_hand"] is None
     assert info("--no-lm", "--strict", "--threads", "1", "--rate", "25")["decoding"]["lm"] is False
+    (clips / "names.txt").write_text("Ida\n\nBäd-Lad\n")
+    assert info("--words", str(clips / "names.txt"))["decoding"]["words"] == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "names.txt"),
+        (b"", "words: expected 1 to 200,000 words, got 0"),
+        (b"ida\nbad4u\n", "got 'bad4u' with '4'"),
+        (
+            b"ida\n\xff\n",
+            "expected a text file in UTF-8, one word a line, got",
+        ),
+    ],
+)
+def test_lists_of_words_that_are_none(
+    clips: Path, model: str, content: bytes | None, message: str
+) -> None:
+    names = clips / "names.txt"
+    if content is not None:
+        names.write_bytes(content)
+    result = run(clips / "vail.npz", "--model", model, "--words", names)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert message in " ".join(result.stderr.split())
 
 
 @pytest.fixture

@@ -1,15 +1,20 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chereme.decoding import (
+    Hypothesis,
     align,
     at_temperature,
+    beam_search,
     ctc_log_likelihood,
     ctc_log_likelihoods,
     greedy,
     symbols_or_blank,
+    text_probabilities,
 )
 from chereme.errors import InputError, UsageError
 
@@ -199,3 +204,20 @@ def test_when_is_known_of_all_that_can_be_said(text, more, seed):
     assert len(spans) == len(text)
     edges = [edge for span in spans for edge in (span.start_frame, span.end_frame)]
     assert edges == sorted(edges)
+
+
+def test_probabilities_of_texts(golden, oracle):
+    """All texts: those of the network. Some: no more than the network gives to them together."""
+    everything = beam_search(golden, width=10_000)
+    exact = oracle(golden)
+    found = text_probabilities(everything)
+    np.testing.assert_allclose(found, [np.exp(exact[h.symbols]) for h in everything], atol=1e-9)
+    few = everything[:3]
+    np.testing.assert_allclose(text_probabilities(few), found[:3], atol=1e-9)
+    # A language model's say moves probability among them and adds none.
+    moved = [replace(few[0], score=few[0].score - 1.0), *few[1:]]
+    after = text_probabilities(moved)
+    assert sum(after) == pytest.approx(sum(found[:3]))
+    assert after[0] / after[1] == pytest.approx(found[0] / found[1] / np.e)
+    assert text_probabilities([]) == []
+    assert text_probabilities([Hypothesis((1,), -np.inf, -np.inf)]) == [0.0]

@@ -5,7 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from chereme.decoding import Scorer, beam_search, ctc_log_likelihood, greedy, likeliest_text
+from chereme.decoding import Scorer, beam_search, ctc_log_likelihood, greedy, likeliest_texts
+
+
+def likeliest_text(scorers):
+    best = likeliest_texts(scorers)[0]
+    return best.symbols, best.score
 
 
 def spikes(as_log_probs, frames, says, size=5, blank=3.0):

@@ -9,18 +9,20 @@ from itertools import product
 import numpy as np
 import pytest
 
-from chereme.decoding import Scorer, likeliest_text
+from chereme.decoding import Hypothesis, Scorer, likeliest_texts
 from chereme.recognition.config import Still
 from chereme.recognition.ctc_letters import (
     LONGEST,
     LetterEmissions,
     Search,
+    join_alternatives,
     read_segment,
     read_segment_together,
     read_still,
     read_still_together,
 )
 from chereme.text.alphabet import Alphabet
+from chereme.types import Alternative
 
 ALPHABET = Alphabet(("a", "b"))
 BEAM = Search(
@@ -157,12 +159,12 @@ def test_long_stretches_are_read_in_parts_with_nothing_lost(
     texts costs grows with the square of their length, and so of the parts."""
     compared: list[int] = []
 
-    def counted(scorers: Sequence[Scorer]) -> tuple[tuple[int, ...], float]:
+    def counted(scorers: Sequence[Scorer]) -> list[Hypothesis]:
         pairs = zip(scorers, strides, strict=True)
         compared.extend(stride * len(scorer.log_probs) for scorer, stride in pairs)
-        return likeliest_text(scorers)
+        return likeliest_texts(scorers)
 
-    monkeypatch.setattr("chereme.recognition.ctc_letters.likeliest_text", counted)
+    monkeypatch.setattr("chereme.recognition.ctc_letters.likeliest_texts", counted)
     rng = np.random.default_rng(4)
     said = rng.integers(1, 3, 150)
     every = []
@@ -199,3 +201,59 @@ def test_a_still_by_two_networks() -> None:
     assert twice.tokens[0].probability == pytest.approx(alone.tokens[0].probability)
     reluctant = replace(both, margin=40.0)
     assert text(0.5, reluctant) == ""
+
+
+def random_log_probs(seed: int, frames: int = 5) -> np.ndarray:
+    logits = np.random.default_rng(seed).normal(size=(frames, 3)) * 2
+    return logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_other_texts_with_their_probabilities(seed: int) -> None:
+    log_probs, times = random_log_probs(seed), np.arange(5) / 30
+    wide = replace(BEAM, beam_width=500)
+    segment = read_segment(LetterEmissions(log_probs, times, 1, wide), ALPHABET)
+    exact = {ALPHABET.decode(t): p for t, p in enumerate_texts(log_probs).items()}
+    best = sorted(exact, key=lambda text: -exact[text])[:5]
+    assert [one.text for one in segment.alternatives] == best
+    assert [one.probability for one in segment.alternatives] == pytest.approx(
+        [exact[text] for text in best]
+    )
+    assert read_segment(LetterEmissions(log_probs, times, 1, GREEDY), ALPHABET).alternatives == ()
+    # Two networks that say the same are one.
+    twice = [LetterEmissions(log_probs, times, 1, wide, weight) for weight in (0.3, 0.7)]
+    together = read_segment_together(twice, ALPHABET).alternatives
+    assert [one.text for one in together] == best
+    assert [one.probability for one in together] == pytest.approx(
+        [one.probability for one in segment.alternatives]
+    )
+
+
+def test_texts_in_a_row() -> None:
+    first = [Alternative("a", 0.6), Alternative("b", 0.3)]
+    second = [Alternative("aa", 0.5), Alternative("", 0.1)]
+    assert join_alternatives([first, second], " ") == (
+        ("a aa", pytest.approx(0.30)),
+        ("b aa", pytest.approx(0.15)),
+        ("a ", pytest.approx(0.06)),
+        ("b ", pytest.approx(0.03)),
+    )
+    assert join_alternatives([first], " ") == tuple(first)
+    assert join_alternatives([first, []], " ") == join_alternatives([], " ") == ()
+    many = [Alternative(str(i), 0.1) for i in range(5)]
+    assert len(join_alternatives([many, many], "")) == 5
+    of_many = [[Alternative("x", 0.9), Alternative("y", 0.1)]] * 4
+    every = ("".join(text) for text in product("xy", repeat=4))
+    exact = sorted((0.9 ** t.count("x") * 0.1 ** t.count("y") for t in every), reverse=True)[:5]
+    assert [p for _, p in join_alternatives(of_many, "")] == pytest.approx(exact)
+
+
+def test_the_letters_of_a_still_with_their_probabilities() -> None:
+    log_probs = random_log_probs(3, 4)
+    exact = enumerate_texts(log_probs)
+    total = exact[()] + exact[(1,)] + exact[(2,)]
+    segment = read_still(log_probs, ALPHABET, Still(margin=-50.0))
+    by_letter = {"a": exact[(1,)] / total, "b": exact[(2,)] / total}
+    assert dict(segment.alternatives) == pytest.approx(by_letter)
+    assert segment.alternatives[0].text == segment.text
+    assert segment.tokens[0].probability == segment.alternatives[0].probability

@@ -354,7 +354,7 @@ def test_info_is_complete_and_can_be_written(recognizer: Recognizer, bundle: Bun
     assert info["models"] == [{"input": "landmarks", **info["model"]}]
     assert info["chereme"] == chereme.__version__
     assert info["decoding"] == {
-        "method": "beam", "beam_width": 5, "alpha": 0.0, "beta": 0.0, "lm": False,
+        "method": "beam", "beam_width": 5, "alpha": 0.0, "beta": 0.0, "lm": False, "words": 0,
     }  # fmt: skip
     assert {"network", "search", "total"} <= set(info["timings"])
     for fmt in ("txt", "srt", "vtt", "tsv", "eaf"):
@@ -365,7 +365,7 @@ def test_options_override_the_tuned_search(tmp_path: Path) -> None:
     tuned = fakes.make_bundle(tmp_path / "b", decoding=Decoding(beam_width=7, alpha=0.4, beta=1.5))
     # The bundle has no language model: neither its weight nor the bonus tuned with it is used.
     assert Recognizer(tuned).info["decoding"] == {
-        "method": "beam", "beam_width": 7, "alpha": 0.0, "beta": 0.0, "lm": False,
+        "method": "beam", "beam_width": 7, "alpha": 0.0, "beta": 0.0, "lm": False, "words": 0,
     }  # fmt: skip
     assert Recognizer(tuned, beam_width=2, beta=0.5).info["decoding"]["beam_width"] == 2
     assert Recognizer(tuned, beta=0.5).info["decoding"]["beta"] == 0.5
@@ -401,7 +401,7 @@ def test_the_language_model_has_its_say(tmp_path: Path) -> None:
     landmarks = fakes.spell("vid")
     with_lm = Recognizer(speaking)
     assert with_lm.info["decoding"] == {
-        "method": "beam", "beam_width": 5, "alpha": 5.0, "beta": 2.0, "lm": True,
+        "method": "beam", "beam_width": 5, "alpha": 5.0, "beta": 2.0, "lm": True, "words": 0,
     }  # fmt: skip
     heard = with_lm.recognize(landmarks)
     assert "i" not in heard.text
@@ -409,6 +409,65 @@ def test_the_language_model_has_its_say(tmp_path: Path) -> None:
     for quiet in (Recognizer(speaking, lm=False), Recognizer(speaking, greedy=True)):
         assert quiet.recognize(landmarks).text == "vid"
         assert not quiet.info["decoding"].get("lm")
+
+
+def test_other_texts_stand_beside(recognizer: Recognizer, tmp_path: Path) -> None:
+    unsure = Recognizer(fakes.make_bundle(tmp_path / "b", decoding=Decoding(temperature=2.0)))
+    found = unsure.recognize(fakes.spell("vai___dab"))
+    assert found.alternatives[0].text == found.text
+    assert 1 < len(found.alternatives) <= 5
+    assert all(one.text.count(" ") == 1 for one in found.alternatives)
+    probabilities = [one.probability for one in found.alternatives]
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert 0 < sum(probabilities) <= 1
+    # Each is a text of the first segment and one of the second.
+    parts = [unsure.recognize(fakes.spell(word)).alternatives for word in ("vai", "dab")]
+    texts = {f"{a.text} {b.text}" for a in parts[0] for b in parts[1]}
+    assert {one.text for one in found.alternatives} <= texts
+    (still, *others) = unsure.recognize(fakes.spell("d", letter_seconds=1 / 30)).alternatives
+    assert (still.text, len(others)) == ("d", 4)
+    for nothing in (fakes.spell("___"), fakes.spell("     ")):
+        assert recognizer.recognize(nothing).alternatives == ()
+
+
+def test_unlikely_spelling_has_no_other_texts_either(tmp_path: Path) -> None:
+    strict = Decoding(temperature=2.0, min_mean_probability=1.0)
+    found = Recognizer(fakes.make_bundle(tmp_path / "b", decoding=strict))
+    transcript = found.recognize(fakes.spell("vail"))
+    assert (transcript.text, transcript.alternatives) == ("", ())
+
+
+def test_words_that_are_expected(tmp_path: Path) -> None:
+    """So unsure a network reads letters that are not there, but where it knows what to expect."""
+    unsure = fakes.make_bundle(tmp_path / "b", decoding=Decoding(temperature=4.0))
+    landmarks = fakes.spell("vail")
+    alone = Recognizer(unsure).recognize(landmarks)
+    assert alone.text != "vail"
+    expecting = Recognizer(unsure, words=["Bad", "Váil", "vail "])
+    found = expecting.recognize(landmarks)
+    assert (found.text, found.alternatives[0].text) == ("vail", "vail")
+    assert found.info["decoding"]["words"] == 2
+    assert found.info["decoding"]["lm"]
+    # Of one input; nothing is said to be impossible.
+    assert Recognizer(unsure).recognize(landmarks, words=["vail"]).text == "vail"
+    assert expecting.recognize(landmarks, words=["bad"]).text != "bad"
+    sure = fakes.make_bundle(tmp_path / "sure")
+    assert Recognizer(sure, words=["vail"]).recognize(fakes.spell("vaildab")).text == "vaildab"
+    listing = fakes.make_bundle(
+        tmp_path / "list", decoding=Decoding(temperature=4.0), lexicon="lab\nvail\n"
+    )
+    found = Recognizer(listing).recognize(landmarks)
+    assert (found.text, found.info["decoding"]["words"]) == ("vail", 2)
+    assert Recognizer(listing, lm=False).recognize(landmarks).text == alone.text
+    assert Recognizer(listing, words=["bad"]).info["decoding"]["words"] == 3
+
+
+def test_words_without_a_search(bundle: Bundle) -> None:
+    for options, name in (({"greedy": True}, "greedy"), ({"lm": False}, "no-lm")):
+        with pytest.raises(UsageError, match=f"leave out the words, or {name}"):
+            Recognizer(bundle, words=["vail"], **options)  # type: ignore[arg-type]
+        with pytest.raises(UsageError, match=f"leave out the words, or {name}"):
+            Recognizer(bundle, **options).recognize(fakes.spell("a"), words=["vail"])  # type: ignore[arg-type]
 
 
 def test_wrong_options(bundle: Bundle) -> None:

@@ -61,6 +61,7 @@ def evaluate(
     beam_width: options.BeamWidth = None,
     lm: options.UseLm = True,
     greedy: options.Greedy = False,
+    words: options.Words = None,
     threads: options.Threads = None,
     *,
     source_options: dict[str, Any],
@@ -73,6 +74,7 @@ def evaluate(
     from chereme.formats.outputs import check_output, write_file
     from chereme.recognition import evaluation
     from chereme.recognition.registry import task_of
+    from chereme.recognition.word_lists import read_words
 
     part = split_named(split) if split is not None else None
     if split is not None and part is None:
@@ -102,6 +104,7 @@ def evaluate(
             "beam_width": beam_width,
             "lm": lm,
             "greedy": greedy,
+            "words": words and read_words(words),
         },
     )
     recognizer = task.load(names if fuse else names[0], threads=threads, **chosen, **source_options)

@@ -24,6 +24,13 @@ def export(
         Path | None,
         typer.Option(metavar="FILE", help="lm.onnx of a trained letter language model."),
     ] = None,
+    lexicon: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Words that letters are likely to spell, one a line (chereme prepare lexicon).",
+        ),
+    ] = None,
     description: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="JSON: name, licence, training data, metrics."),
@@ -75,7 +82,11 @@ def export(
         model_card=model_card and find_recipe(str(model_card)),
         int8=int8,
         half=half,
-        **{name: given for name, given in {"lm": lm, "crops": crops}.items() if given},
+        **{
+            name: given
+            for name, given in {"lm": lm, "lexicon": lexicon, "crops": crops}.items()
+            if given
+        },
     )
     for metric in bundle.config.metrics:
         if "symbols_changed" in metric:

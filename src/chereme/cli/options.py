@@ -82,6 +82,14 @@ UseLm = Annotated[bool, typer.Option("--lm/--no-lm", help="Use the letter langua
 Greedy = Annotated[
     bool, typer.Option("--greedy", help="Best letter of each frame: no search, no language model.")
 ]
+Words = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Names and words that are expected to be spelled: a text file, one a line.",
+        show_default=False,
+    ),
+]
 MinProbability = Annotated[
     float | None,
     typer.Option(

@@ -133,6 +133,7 @@ def recognize(
     beam_width: options.BeamWidth = None,
     lm: options.UseLm = True,
     greedy: options.Greedy = False,
+    words: options.Words = None,
     threads: options.Threads = None,
     *,
     source_options: dict[str, Any],
@@ -148,6 +149,7 @@ def recognize(
     others.
     """
     from chereme.recognition.hand_landmarks import LANDMARK_SUFFIXES
+    from chereme.recognition.word_lists import read_words
     from chereme.video.folders import expand
 
     inputs, remarks = expand(inputs, LANDMARK_SUFFIXES)
@@ -171,6 +173,7 @@ def recognize(
             "beam_width": beam_width,
             "lm": lm,
             "greedy": greedy,
+            "words": words and read_words(words),
         },
     )
     kind = find(found.recognizer)

@@ -66,6 +66,9 @@ class Kind(Enum):
     EXEMPLARS = _Preparation("Synthetic", "chereme.datasets.exemplars:Exemplars.save", "file")
     """`Exemplars`: one file."""
 
+    WORDS = _Preparation("Words", "chereme.datasets.lexicon:LikelyWords.save", "file")
+    """`LikelyWords`: one text file."""
+
     @property
     def title(self) -> str:
         """Heading of these data sets in the help."""

@@ -10,22 +10,28 @@ from chereme.decoding.ctc import (
     ctc_log_likelihoods,
     greedy,
     symbols_or_blank,
+    text_probabilities,
 )
 from chereme.decoding.language_model import LanguageModel, OnnxLanguageModel
-from chereme.decoding.rescoring import Scorer, likeliest_text
+from chereme.decoding.lexicon import Lexicon, LexiconLanguageModel, UniformLanguageModel
+from chereme.decoding.rescoring import Scorer, likeliest_texts
 
 __all__ = [
     "Hypothesis",
     "LanguageModel",
+    "Lexicon",
+    "LexiconLanguageModel",
     "OnnxLanguageModel",
     "Scorer",
     "Span",
+    "UniformLanguageModel",
     "align",
     "at_temperature",
     "beam_search",
     "ctc_log_likelihood",
     "ctc_log_likelihoods",
     "greedy",
-    "likeliest_text",
+    "likeliest_texts",
     "symbols_or_blank",
+    "text_probabilities",
 ]

@@ -43,6 +43,21 @@ class Span:
     probability: float
 
 
+def text_probabilities(ranked: Sequence[Hypothesis]) -> list[float]:
+    """The probability, 0..1, of each of different texts, in their order.
+
+    What the network gives to all of them together, ``sum of exp(log_ctc)``, is shared out by their
+    scores, in which the language model has its say; what is missing to 1 is that of other texts.
+    """
+    scores = np.array([hypothesis.score for hypothesis in ranked])
+    best = scores.max(initial=-np.inf)
+    if not np.isfinite(best):
+        return [0.0] * len(ranked)
+    shares = np.exp(scores - best)
+    together = min(1.0, sum(float(np.exp(hypothesis.log_ctc)) for hypothesis in ranked))
+    return (shares / shares.sum() * together).tolist()  # type: ignore[no-any-return]
+
+
 def check_log_probs(log_probs: ArrayLike) -> Log:
     """``log_probs`` as float64 ``(T, V)``; InputError if they cannot be log-probabilities."""
     array = np.asarray(log_probs, dtype=np.float64)

@@ -16,7 +16,7 @@ from difflib import SequenceMatcher
 
 import numpy as np
 
-from chereme.decoding.ctc import Log, ctc_log_likelihoods
+from chereme.decoding.ctc import Hypothesis, Log, ctc_log_likelihoods
 from chereme.decoding.language_model import LanguageModel, text_log_probabilities
 
 Text = tuple[int, ...]
@@ -39,40 +39,46 @@ class Scorer:
 
 
 class _Scores:
-    """Scores of texts, each worked out once."""
+    """Scores of texts, each worked out once, and what of them is ln p_ctc."""
 
     def __init__(self, scorers: Sequence[Scorer]) -> None:
         self._scorers = [scorer for scorer in scorers if scorer.weight > 0]
         self.known: dict[Text, float] = {}
+        self._log_ctc: dict[Text, float] = {}
 
     def add(self, texts: Iterable[Text]) -> None:
         fresh = sorted(set(texts) - self.known.keys())
         if not fresh:
             return
-        total = np.zeros(len(fresh))
+        total, log_ctc = np.zeros(len(fresh)), np.zeros(len(fresh))
         lengths = np.array([len(text) for text in fresh])
         log_lms: dict[int, Log] = {}  # networks may share a language model
         for scorer in self._scorers:
-            score = ctc_log_likelihoods(scorer.log_probs, fresh) + scorer.beta * lengths
+            own = ctc_log_likelihoods(scorer.log_probs, fresh)
+            score = own + scorer.beta * lengths
             if scorer.lm is not None and scorer.alpha:
                 key = id(scorer.lm)
                 if key not in log_lms:
                     log_lms[key] = text_log_probabilities(scorer.lm, fresh)
                 score += scorer.alpha * log_lms[key]
             total += scorer.weight * score
+            log_ctc += scorer.weight * own
         self.known.update(zip(fresh, total.tolist(), strict=True))
+        self._log_ctc.update(zip(fresh, log_ctc.tolist(), strict=True))
 
-    def best(self) -> Text:
-        # Of equals the shorter text, then the earlier in the alphabet: always the same one.
-        return min(self.known, key=lambda text: (-self.known[text], len(text), text))
+    def ranked(self) -> list[Hypothesis]:
+        # Of equals the shorter text, then the earlier in the alphabet: always the same order.
+        order = sorted(self.known, key=lambda text: (-self.known[text], len(text), text))
+        return [Hypothesis(text, self.known[text], self._log_ctc[text]) for text in order]
 
 
-def likeliest_text(scorers: Sequence[Scorer]) -> tuple[Text, float]:
-    """The text of the highest score among those that are tried, and that score (natural log).
+def likeliest_texts(scorers: Sequence[Scorer]) -> list[Hypothesis]:
+    """All texts that are tried, best first.
 
     A text scores ``sum of weight * (ln p_ctc + alpha * ln p_lm + beta * length)`` over ``scorers``:
-    with weights of sum 1 the mean of what the networks' own searches would give it. A text that one
-    of them (of weight above 0) has too few frames for is never chosen.
+    with weights of sum 1 the mean of what the networks' own searches would give it. Its ``log_ctc``
+    is the mean of ln p_ctc alone; ``log_lm`` is left at 0. A text that one of them (of weight above
+    0) has too few frames for scores -inf.
 
     Tried are all n_best and the empty text, then the best of them with single differences from
     the best of each network, then with all of these that were for the better: two networks that
@@ -80,12 +86,11 @@ def likeliest_text(scorers: Sequence[Scorer]) -> tuple[Text, float]:
     """
     scores = _Scores(scorers)
     scores.add([(), *(text for scorer in scorers for text in scorer.n_best)])
-    base = scores.best()
+    base = scores.ranked()[0].symbols
     for scorer in scorers:
         if scorer.n_best:
             _mend(base, scorer.n_best[0], scores)
-    best = scores.best()
-    return best, scores.known[best]
+    return scores.ranked()
 
 
 def _mend(base: Text, other: Text, scores: _Scores) -> None:

@@ -23,19 +23,21 @@ from chereme.recognition.config import (
     DECODER,
     ENCODER,
     LANGUAGE_MODEL,
+    LEXICON,
     SEQUENCE,
     TRACKS,
     Config,
     Port,
     parse_config,
 )
+from chereme.text.alphabet import Alphabet
 
 if TYPE_CHECKING:
-    from chereme.decoding.language_model import OnnxLanguageModel
+    from chereme.decoding import Lexicon, OnnxLanguageModel
 
 CONFIG = "config.json"
 MODEL_CARD = "MODEL_CARD.md"
-KNOWN = (ENCODER, TRACKS, SEQUENCE, DECODER, CLASSIFIER, LANGUAGE_MODEL)  # networks
+KNOWN = (ENCODER, TRACKS, SEQUENCE, DECODER, CLASSIFIER, LANGUAGE_MODEL, LEXICON)
 MAX_BYTES = 1 << 30  # of a file
 MAX_CONFIG_BYTES = 16 << 20
 PICKLE_SUFFIXES = (".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".bin", ".joblib")
@@ -61,6 +63,7 @@ class Bundle(Generic[C]):
     decoder: Any = None
     classifier: Any = None
     language_model: OnnxLanguageModel | None = None
+    lexicon: Lexicon | None = None
 
     @classmethod
     def load(
@@ -94,12 +97,17 @@ class Bundle(Generic[C]):
         language_model = None
         if LANGUAGE_MODEL in files:
             language_model = _language_model(where, files, 1 + len(config.alphabet))
+        lexicon = None
+        if LEXICON in files:
+            from chereme.recognition.word_lists import parse_lexicon
+
+            lexicon = parse_lexicon(files[LEXICON], where / LEXICON, Alphabet(config.alphabet))
         try:
             config.register()
         except UsageError as error:
             raise BundleError(f"{where / CONFIG}: {error}") from error
         opened: dict[str, Any] = {Path(name).stem: network for name, network in networks.items()}
-        return cls(where, config, sha256, **opened, language_model=language_model)
+        return cls(where, config, sha256, **opened, language_model=language_model, lexicon=lexicon)
 
 
 # -- reading --------------------------------------------------------------------------------------

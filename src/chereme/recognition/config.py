@@ -18,7 +18,7 @@ from chereme.recognition.tasks import TASKS
 from chereme.text.glosses import GlossVocabulary, Units
 
 # 1: landmarks; 2: crops too; 3: isolated signs; 4: continuous signing; 5: abstention;
-# 6: letters at a temperature, and of the hand network's vectors.
+# 6: letters at a temperature, of lists of words, and of the hand network's vectors.
 SCHEMA_VERSION = 6
 MAX_FRAMES = 4096  # of a clip; attention takes memory with its square
 MAX_WIDTH = 100_000  # numbers of a track
@@ -31,10 +31,12 @@ SEQUENCE = "sequence.onnx"
 DECODER = "decoder.onnx"
 CLASSIFIER = "classifier.onnx"
 LANGUAGE_MODEL = "lm.onnx"
+LEXICON = "lexicon.txt"
 
 
 Rate = Annotated[float, Between(0.001, 240)]
 Fraction = Annotated[float, Between(0, 1)]
+Share = Annotated[float, Between(0.001, 0.999)]
 Side = Annotated[int, Between(8, 1024)]
 Weight = Annotated[float, Between(-MAX_WEIGHT, MAX_WEIGHT)]
 Beam = Annotated[int, Between(1, MAX_BEAM)]
@@ -142,9 +144,11 @@ class Decoding:
     """Defaults of the beam search, tuned on validation; see ``chereme.decoding.beam_search``.
 
     What the network says is divided by ``temperature`` (``chereme.decoding.at_temperature``)
-    before all else: search, times and probabilities. Letters whose probability then lies below
-    ``min_probability`` are left out of the text, and all of a stretch whose mean probability lies
-    below ``min_mean_probability``: that is no spelling (see
+    before all else: search, times and probabilities. ``word_share``: the probability that a text
+    is of the model's list of words, if it has one (``chereme.decoding.lexicon``).
+
+    Letters whose probability lies below ``min_probability`` are left out of the text, and all of a
+    stretch whose mean probability lies below ``min_mean_probability``: that is no spelling (see
     :mod:`chereme.recognition.plausibility`). How sure a network is of letters is its own, so that
     these are settings of the model.
     """
@@ -153,6 +157,7 @@ class Decoding:
     beam_width: Beam = 5
     alpha: Weight = 0.0
     beta: Weight = 0.0
+    word_share: Share = 0.5
     min_probability: Fraction = 0.0
     min_mean_probability: Fraction = 0.0
 
@@ -195,7 +200,7 @@ class LetterConfig(Config):
     segmentation: Segmentation = field(default_factory=Segmentation)
     still: Still = field(default_factory=Still)
 
-    optional = (LANGUAGE_MODEL,)
+    optional = (LANGUAGE_MODEL, LEXICON)
 
     @property
     def stream(self) -> SingleStream:

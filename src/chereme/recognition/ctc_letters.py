@@ -17,20 +17,23 @@ from chereme.decoding import (
     beam_search,
     ctc_log_likelihoods,
     greedy,
-    likeliest_text,
+    likeliest_texts,
+    text_probabilities,
 )
 from chereme.recognition.config import Still
 from chereme.text.alphabet import BLANK, Alphabet
-from chereme.types import Token
+from chereme.types import Alternative, Token
 
 Floats = NDArray[np.floating[Any]]
 LONGEST = 10.0  # seconds of a segment that several networks read at once
+ALTERNATIVES = 5  # texts that are given at most
 PAUSE = 0.15  # seconds of silence around the place where a longer one is cut
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """How letters are searched for: ``greedy``, or a beam with these weights."""
+    """How letters are searched for: ``greedy``, or a beam with these weights. ``words``: how many
+    the language model expects."""
 
     greedy: bool
     beam_width: int
@@ -38,6 +41,7 @@ class Search:
     beta: float
     min_probability: float
     language_model: LanguageModel | None
+    words: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +61,17 @@ class LetterEmissions:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One segment of spelling: its letters, its span in seconds, and the score of the reading."""
+    """One segment of spelling: its letters, its span in seconds, and the score of the reading.
+
+    ``alternatives``: the likeliest texts, this one first, before unsure letters were left out; none
+    where nothing was ranked.
+    """
 
     tokens: tuple[Token, ...]
     start: float
     end: float
     score: float
+    alternatives: tuple[Alternative, ...] = ()
 
     @property
     def text(self) -> str:
@@ -72,13 +81,16 @@ class Segment:
 
 def read_segment(emissions: LetterEmissions, alphabet: Alphabet) -> Segment:
     """The best reading of a segment by one network."""
-    best = _propose(emissions)[0]
-    tokens = _tokens(emissions, best.symbols, alphabet)
-    return _segment(emissions, tokens, emissions.search.min_probability, best.score)
+    found = _propose(emissions)
+    tokens = _tokens(emissions, found[0].symbols, alphabet)
+    segment = _segment(emissions, tokens, emissions.search.min_probability, found[0].score)
+    if emissions.search.greedy:
+        return segment
+    return replace(segment, alternatives=_alternatives(found, alphabet))
 
 
 def read_segment_together(every: Sequence[LetterEmissions], alphabet: Alphabet) -> Segment:
-    """The best reading of a segment by several networks, see ``decoding.likeliest_text``.
+    """The best reading of a segment by several networks, see ``decoding.likeliest_texts``.
 
     The times are those of the network that is surest of the letters, the probabilities the weighted
     mean of all. A long segment is read in parts, cut where all are silent.
@@ -89,7 +101,22 @@ def read_segment_together(every: Sequence[LetterEmissions], alphabet: Alphabet) 
         start=parts[0].start,
         end=parts[-1].end,
         score=sum(part.score for part in parts),
+        alternatives=join_alternatives([part.alternatives for part in parts], ""),
     )
+
+
+def join_alternatives(
+    parts: Sequence[Sequence[Alternative]], between: str
+) -> tuple[Alternative, ...]:
+    """The likeliest of all texts that are one of each of ``parts`` in a row, with ``between`` them;
+    their probabilities are products."""
+    found: list[tuple[str, float]] = []
+    for number, part in enumerate(parts):
+        every = [(one.text, one.probability or 0.0) for one in part]
+        if number:
+            every = [(a + between + b, p * q) for a, p in found for b, q in every]
+        found = sorted(every, key=lambda one: -one[1])[:ALTERNATIVES]
+    return tuple(Alternative(text, probability) for text, probability in found)
 
 
 def read_still(log_probs: Floats, alphabet: Alphabet, config: Still) -> Segment:
@@ -123,9 +150,16 @@ def read_still_together(
     best = int(log_letters.argmax()) if len(letters) else None
     if best is None or not log_letters[best] > log_empty + margin:
         return Segment(tokens=(), start=at, end=at, score=log_empty)
-    probability = float(np.exp(log_letters[best] - np.logaddexp.reduce(likelihoods)))
-    token = Token(text=letters[best], start=at, end=at, probability=probability)
-    return Segment(tokens=(token,), start=at, end=at, score=float(log_letters[best]))
+    posterior = np.exp(log_letters - np.logaddexp.reduce(likelihoods))
+    token = Token(text=letters[best], start=at, end=at, probability=float(posterior[best]))
+    order = np.argsort(-posterior, kind="stable")[:ALTERNATIVES]
+    return Segment(
+        tokens=(token,),
+        start=at,
+        end=at,
+        score=float(log_letters[best]),
+        alternatives=tuple(Alternative(letters[i], float(posterior[i])) for i in order),
+    )
 
 
 def _cut(every: Sequence[LetterEmissions]) -> Iterator[Sequence[LetterEmissions]]:
@@ -171,7 +205,8 @@ def _read_part(every: Sequence[LetterEmissions], alphabet: Alphabet) -> Segment:
         )
         for emissions in every
     ]
-    symbols, score = likeliest_text(scorers)
+    ranked = likeliest_texts(scorers)
+    symbols = ranked[0].symbols
     # A network without a say may have too few frames to spell the text.
     deciding = [emissions for emissions in every if emissions.weight > 0]
     aligned = [_tokens(emissions, symbols, alphabet) for emissions in deciding]
@@ -182,7 +217,17 @@ def _read_part(every: Sequence[LetterEmissions], alphabet: Alphabet) -> Segment:
         for i, token in enumerate(surest)
     )
     least = _mean([emissions.search.min_probability for emissions in deciding], weights)
-    return _segment(every[0], tokens, least, score)
+    segment = _segment(every[0], tokens, least, ranked[0].score)
+    return replace(segment, alternatives=_alternatives(ranked, alphabet))
+
+
+def _alternatives(ranked: Sequence[Hypothesis], alphabet: Alphabet) -> tuple[Alternative, ...]:
+    every = zip(ranked, text_probabilities(ranked), strict=True)
+    return tuple(
+        Alternative(alphabet.decode(hypothesis.symbols).strip(), probability)
+        for hypothesis, probability in every
+        if probability > 0
+    )[:ALTERNATIVES]
 
 
 def _propose(emissions: LetterEmissions) -> list[Hypothesis]:

@@ -8,7 +8,7 @@ source -> hands -> turns of the signing hand, shown as a right hand -> segments 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +26,7 @@ from chereme.recognition.ctc_letters import (
     LetterEmissions,
     Search,
     Segment,
+    join_alternatives,
     read_segment,
     read_segment_together,
     read_still_together,
@@ -55,6 +56,7 @@ from chereme.recognition.report import (
 from chereme.recognition.segments import cut_as, hold, split
 from chereme.recognition.stages import Stages
 from chereme.recognition.streams import Readers, Stream, Streams, describe, load_streams
+from chereme.recognition.word_lists import expected_words
 from chereme.text.alphabet import Alphabet
 from chereme.types import Handedness, HandTrack, Landmarks, Transcript
 
@@ -74,6 +76,7 @@ class _Input:
     stages: Stages
     passes: _Passes
     crops: PassingCrops | None
+    search: SearchOptions
 
 
 class _Passes:
@@ -125,7 +128,10 @@ class Recognizer(BaseRecognizer):
         hand: the signing hand; ``auto`` takes the one that moves most.
         beam_width, alpha, beta: of the beam search; None takes the values tuned with the model.
         greedy: take the best symbol of each frame, with no search and no language model.
-        lm: use the model's language model, if it has one.
+        lm: use the model's language model and its list of words, if it has them.
+        words: names and words that are expected, in any writing
+            (``chereme.recognition.word_lists.expected_words``): likelier than all others, and no
+            text becomes impossible.
         source: options of every recogniser, see :class:`BaseRecognizer`.
     """
 
@@ -142,12 +148,14 @@ class Recognizer(BaseRecognizer):
         beta: float | None = None,
         greedy: bool = False,
         lm: bool = True,
+        words: Iterable[str] | None = None,
         **source: Any,
     ) -> None:
         super().__init__(**source)
         self.streams = Streams((model,)) if isinstance(model, Bundle) else model
         self.hand = check_hand(hand)
-        self._search_options = SearchOptions(beam_width, alpha, beta, greedy, lm)
+        expected = None if words is None else expected_words(words, self.alphabet)
+        self._search_options = SearchOptions(beam_width, alpha, beta, greedy, lm, expected)
 
     @classmethod
     def load(
@@ -185,6 +193,7 @@ class Recognizer(BaseRecognizer):
         start: float | None = None,
         end: float | None = None,
         hand: Hand | None = None,
+        words: Iterable[str] | None = None,
         progress: Progress | None = None,
         overlay: str | Path | None = None,
     ) -> Transcript:
@@ -197,9 +206,9 @@ class Recognizer(BaseRecognizer):
         a warning.
 
         ``start`` and ``end`` (seconds) limit the reading to the frames from ``start`` up to
-        ``end``, which is not included; ``hand`` takes the place of the recogniser's own for this
-        input. The text is empty, and a warning says why, if there is no hand or nothing legible.
-        Raises ``InputError`` for what cannot be read at all.
+        ``end``, which is not included; ``hand`` and ``words`` take the place of the recogniser's
+        own for this input. The text is empty, and a warning says why, if there is no hand or
+        nothing legible. Raises ``InputError`` for what cannot be read at all.
 
         ``overlay``: a film to write (.mp4, .mov, .mkv) of what was seen, see
         :func:`chereme.recognition.overlay.write_overlay`; if it cannot be written, an
@@ -207,6 +216,9 @@ class Recognizer(BaseRecognizer):
         time that it is read: to find hands, to cut crops, to draw.
         """
         chosen = check_hand(hand or self.hand)
+        search = self._search_options
+        if words is not None:
+            search = replace(search, words=expected_words(words, self.alphabet))
         readers = self.streams.of(source)
         by_input = {bundle.config.input: bundle for bundle in readers.bundles}
         has_vectors = isinstance(source, Landmarks) and source.vectors is not None
@@ -235,7 +247,9 @@ class Recognizer(BaseRecognizer):
                 # Who signs when does not depend on which way is up.
                 max_gap = readers.bundles[0].config.segmentation.max_gap
                 turns = signing_turns(detected.landmarks, chosen, max_gap=max_gap)
-            inputs = _Input(source, chosen, readers, turns, self.mirrored, stages, passes, crops)
+            inputs = _Input(
+                source, chosen, readers, turns, self.mirrored, stages, passes, crops, search
+            )
             transcript = self._read(detected, inputs)
             if self.rotate is None:
                 detected, transcript = self._upright(detected, transcript, inputs)
@@ -286,7 +300,7 @@ class Recognizer(BaseRecognizer):
             "hands": detected_hands(landmarks),
             "hand_coverage": 0.0,
             "signing_hand": None,
-            "decoding": decoding_info(readers, self._search_options),
+            "decoding": decoding_info(readers, inputs.search),
             **readers.info,
             "chereme": __version__,
         }
@@ -334,6 +348,7 @@ class Recognizer(BaseRecognizer):
             tokens=tuple(token for segment in spelled for token in segment.tokens),
             info=info,
             warnings=(*warnings, *sorted(doubts)),
+            alternatives=join_alternatives([segment.alternatives for segment in spelled], " "),
         )
 
     def _read_turns(
@@ -352,7 +367,7 @@ class Recognizer(BaseRecognizer):
             for number, bundle in enumerate(readers.bundles)
             if every
         ]
-        searches = searches_of(readers, self._search_options)
+        searches = searches_of(readers, inputs.search)
         results = []
         for turn in by_side:
             candidates = []

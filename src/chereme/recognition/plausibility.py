@@ -68,7 +68,7 @@ def judge(
         probabilities = [token.probability for token in segment.tokens]
         needed = least + OTHER_HAND_ADDS * fraction * rival if least > 0 else 0.0
         if probabilities and np.mean(probabilities) < needed:
-            segment = replace(segment, tokens=())
+            segment = replace(segment, tokens=(), alternatives=())
             warnings.append(NOTHING)
         elif spelling_score(probabilities, fraction) < UNLIKELY:
             warnings.append(DOUBT)

@@ -137,7 +137,7 @@ def export(
         int8: quantise the largest network.
         half: store weights in half precision.
         options: of the system's own function (see ``chereme.recognition.tasks``), such as the
-            ``crops`` and ``lm`` of letters.
+            ``crops``, ``lm`` and ``lexicon`` of letters.
 
     Raises:
         BundleError: another checkpoint or description, or the networks give other log-probabilities

@@ -148,6 +148,18 @@ def test_the_example_reads_as_the_network_does(bundles: dict[str, Bundle]) -> No
     assert likelihoods[0] >= likelihoods[1] - 0.01
 
 
+def test_a_list_of_words_goes_along(tmp_path: Path) -> None:
+    words = tmp_path / "words.txt"
+    words.write_text("anna\nbo\n")
+    path = save_letters(tmp_path / "best.ckpt", letters())
+    bundle = export(path, tmp_path / "bundle", lexicon=words)
+    assert (tmp_path / "bundle" / "lexicon.txt").read_text() == words.read_text()
+    assert len(bundle.lexicon) == 2
+    words.write_text("anna\nx-ray\n")
+    with pytest.raises(BundleError, match=r"lexicon\.txt: expected words of the alphabet .*'-'"):
+        export(path, tmp_path / "other", lexicon=words)
+
+
 def test_another_alphabet(tmp_path: Path) -> None:
     model = letters("rgb", sequence=SequenceConfig(num_symbols=32, conv_dim=14, gru_hidden=10))
     path = save_letters(tmp_path / "best.ckpt", model, alphabet=list(CHICAGO.symbols))

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from chereme.decoding import greedy
 from chereme.errors import BundleError, UsageError
 from chereme.recognition.bundle import Bundle
-from chereme.recognition.config import ENCODER, LANGUAGE_MODEL, SEQUENCE
+from chereme.recognition.config import ENCODER, LANGUAGE_MODEL, LEXICON, SEQUENCE
 from chereme.recognition.networks import encode_frames, log_probs_of
 from chereme.systems.fingerspelling.checkpoints import Checkpoint, load_checkpoint
 from chereme.systems.fingerspelling.recognizer import FingerspellingRecognizer
@@ -54,7 +54,11 @@ class _CropEncoder(nn.Module):
 
 
 def export_spec(
-    checkpoint: str | Path, *, crops: str | Path | None = None, lm: str | Path | None = None
+    checkpoint: str | Path,
+    *,
+    crops: str | Path | None = None,
+    lm: str | Path | None = None,
+    lexicon: str | Path | None = None,
 ) -> ExportSpec:
     """What is exported of a checkpoint of the stream landmarks, hand or rgb.
 
@@ -63,6 +67,7 @@ def export_spec(
         crops: of an RGB model, to compare on and to calibrate int8 with, see
             ``chereme.training.compression.read_crops``.
         lm: ``lm.onnx`` of a trained character language model.
+        lexicon: words that are likely to be spelled, as ``chereme prepare lexicon`` writes them.
     """
     loaded = load_checkpoint(checkpoint)
     config = loaded.model.config
@@ -80,11 +85,15 @@ def export_spec(
             f"alphabet and the blank are {symbols}; train it with its own alphabet"
         )
     clips = read_crops(crops, config.rgb.image_size) if crops is not None else []
-    return spec_of_model(loaded, clips, lm=lm)
+    return spec_of_model(loaded, clips, lm=lm, lexicon=lexicon)
 
 
 def spec_of_model(
-    loaded: Checkpoint, clips: Sequence[Crops] = (), *, lm: str | Path | None = None
+    loaded: Checkpoint,
+    clips: Sequence[Crops] = (),
+    *,
+    lm: str | Path | None = None,
+    lexicon: str | Path | None = None,
 ) -> ExportSpec:
     """`export_spec` of a network that is loaded already; ``clips`` are ``(T, S, S, 3)``."""
     model, config = loaded.model, loaded.model.config
@@ -118,7 +127,11 @@ def spec_of_model(
         tolerance=TOLERANCE,
         int8={ENCODER: partial(int8_convolutions, clips=clips)} if rgb else {},
         half=(ENCODER, SEQUENCE) if config.stream == "hand" else (SEQUENCE,),
-        files={} if lm is None else {LANGUAGE_MODEL: Path(lm)},
+        files={
+            name: Path(file)
+            for name, file in {LANGUAGE_MODEL: lm, LEXICON: lexicon}.items()
+            if file is not None
+        },
     )
 
 
