@@ -210,7 +210,14 @@ def test_both_read_the_same_hand(
         {"input": "rgb", "name": "views", "sha256": rgb.sha256},
     ]
     assert info["model"]["name"] == "hands+views"
-    search = {"method": "beam", "beam_width": 10, "alpha": 0.0, "beta": 0.0, "lm": False}
+    search = {
+        "method": "beam",
+        "beam_width": 10,
+        "alpha": 0.0,
+        "beta": 0.0,
+        "lm": False,
+        "words": 0,
+    }
     assert info["decoding"] == recognizer.info["decoding"] == {
         "method": "rescoring",
         "streams": {"landmarks": {"weight": 0.5, **search}, "rgb": {"weight": 0.5, **search}},
