@@ -316,7 +316,7 @@ class FakeDetector:
     def __init__(self, landmarks: Landmarks) -> None:
         self.landmarks = landmarks
         self.closed = 0
-        self._next = self._answers()
+        self._last = np.inf  # the time of the last frame
 
     def _answers(self) -> Iterator[list]:
         from chereme.hands.detector import Detection
@@ -338,10 +338,13 @@ class FakeDetector:
             ]
 
     def detect(self, image: np.ndarray, timestamp: float) -> list:
+        if timestamp <= self._last:  # another recording; ``reset`` may also mean another shot
+            self._next = self._answers()
+        self._last = timestamp
         return next(self._next)
 
     def reset(self) -> None:
-        self._next = self._answers()
+        pass
 
     def close(self) -> None:
         self.closed += 1
