@@ -68,7 +68,7 @@ weights: weights-landmarks weights-rgb weights-report weights-letters
 # Of a checkpoint that is there a training goes on.
 resume = $(if $(wildcard $(1)/last.ckpt),--resume $(1)/last.ckpt)
 OTHERS := $(BIN)/python benchmarks/cross_validation.py spelling --exemplars runs/exemplars.npz \
-	--lm runs/lm/lm.onnx --output runs/others --root $(DATA)
+	--lm runs/lm/lm.onnx --lexicon runs/lexicon.txt --output runs/others --root $(DATA)
 
 # How well people are read who are left out, and how to decode, comes before all are trained on.
 weights-landmarks: $(VENV)/.installed-all runs/exemplars.npz runs/lexicon.txt
@@ -88,7 +88,7 @@ weights-rgb: $(VENV)/.installed-all runs/exemplars.npz runs/lexicon.txt
 		--model-card configs/fingerspelling/MODEL_CARD_RGB.md
 
 # The page of results, runs/others/report.md: people left out, and the bundles on strangers.
-weights-report: $(VENV)/.installed-all runs/exemplars_dev.npz runs/unseen/manifest.csv
+weights-report: $(VENV)/.installed-all runs/lexicon.txt runs/exemplars_dev.npz runs/unseen/manifest.csv
 	$(OTHERS) --strangers runs/exemplars_dev.npz \
 		--checkpoints '[runs/landmarks/last.ckpt, runs/hand/last.ckpt]' \
 		--rendered runs/unseen --bundles '[fingerspelling, fingerspelling_rgb]'

@@ -30,11 +30,13 @@ from chereme.datasets.exemplars import DIGITS, Exemplars, concat_exemplars
 from chereme.datasets.letter_collections import KEPT
 from chereme.datasets.pose_clips import Entry, write_poses
 from chereme.decoding import OnnxLanguageModel
+from chereme.recognition.word_lists import parse_lexicon
 from chereme.synthesis.letters import LOOK_ALIKES, LetterClips
 from chereme.systems.fingerspelling import left_out
 from chereme.systems.fingerspelling.checkpoints import load_checkpoint
 from chereme.systems.signbert.data import PoseData
 from chereme.systems.signbert.task import load_signbert
+from chereme.text import ASL_LETTERS
 from chereme.training.cli import main as train
 from chereme.training.isolated_scoring import gloss_ranks, score_glosses
 
@@ -66,6 +68,7 @@ def spelling(
     exemplars: Path,
     output: Path,
     lm: Path,
+    lexicon: Path | None = None,
     folds: int = 4,
     epochs: int = 2,
     texts: int = 40,
@@ -119,7 +122,8 @@ def spelling(
             asked += left_out.questions(hands.select(only=(person, *kept)), person, texts)
         made += [(one, left_out.emissions(networks, one.track)) for one in asked]
         print(f"{name}: {', '.join(own)}", flush=True)
-    tested, decodings = left_out.tuned(made, OnnxLanguageModel(lm))
+    words = parse_lexicon(lexicon.read_bytes(), lexicon, ASL_LETTERS) if lexicon else None
+    tested, decodings = left_out.tuned(made, OnnxLanguageModel(lm), words)
     found = {"people left out": [a for one in tested for a in left_out.read(*one, decodings)]}
     if strangers and checkpoints:
         networks = {s: load_checkpoint(p) for s, p in zip(CONFIGS, checkpoints, strict=True)}

@@ -59,6 +59,10 @@ def test_each_group_of_people_is_left_out_once(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     one = exemplars.select(only=("one",))
+    few = np.isin(one.label, [*"aeinorst"])  # quicker
+    arrays = {n: getattr(one, n) for n in ("landmarks", "label", "signer", "picture", "vectors")}
+    one = replace(one, **{name: array[few] for name, array in arrays.items()})
+    monkeypatch.setattr(cross_validation.left_out, "FEWEST_LETTERS", 8)
     names = ("ann", "bob", "cam", "cam_unsure", "animation")
     parts = [replace(one, signer=np.full(len(one.signer), n)) for n in names]
     parts = [replace(p, motion_signer=np.array(["ann", "bob_kept"])) for p in parts]

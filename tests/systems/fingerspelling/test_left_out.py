@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from chereme.datasets.exemplars import Exemplars
-from chereme.decoding import LanguageModel
+from chereme.decoding import LanguageModel, Lexicon
 from chereme.errors import InputError
 from chereme.recognition.ctc_letters import LetterEmissions, Search
 from chereme.systems.fingerspelling.checkpoints import Checkpoint
@@ -34,6 +34,7 @@ from chereme.systems.fingerspelling.recognizer import FingerspellingConfig, Fing
 from chereme.text import ASL_LETTERS
 from chereme.types import HandTrack, Token
 
+WAYS = ("words", "words, no words", "words, no search")
 TRACK = HandTrack(np.zeros((2, 21, 3)), np.ones((2, 21)), np.array([0.0, 0.6]), 1, 1, "right")
 
 
@@ -48,12 +49,19 @@ class Flat(LanguageModel):
         return np.full((len(states), size), -np.log(size)), [()] * len(states)
 
 
-def said(text: str, sure: float = 0.9, stride: int = 1) -> LetterEmissions:
-    """A network that says ``text``, each letter for two steps and nothing for one, so surely."""
+def said(text: str, sure: float = 0.9, stride: int = 1, last: float = 1.0) -> LetterEmissions:
+    """A network that says ``text``, each letter for two steps and nothing for one, so surely; but
+    for the last letter the next one of the alphabet unless ``last`` is 1: that is its share."""
     symbols = [s for letter in ASL_LETTERS.encode(text) for s in (letter, letter, 0)] or [0, 0]
     rest = (1 - sure) / len(ASL_LETTERS.symbols)
     probabilities = np.full((len(symbols), 1 + len(ASL_LETTERS.symbols)), rest)
     probabilities[np.arange(len(symbols)), symbols] = sure
+    if last < 1:
+        steps, letter = slice(len(symbols) - 3, len(symbols) - 1), symbols[-2]
+        probabilities[steps, letter], probabilities[steps, letter % 26 + 1] = (
+            last * sure,
+            (1 - last) * sure,
+        )
     times = np.arange(len(symbols) * stride) / 30
     return LetterEmissions(np.log(probabilities), times, stride, GREEDY)
 
@@ -180,19 +188,31 @@ def test_decoding_is_tuned_on_every_other_text_and_tested_on_the_rest() -> None:
 
 
 def test_texts_are_read_with_the_search_and_without() -> None:
+    question, said_so = Question("words", "a", "cat", TRACK), {"rgb": said("cat")}
     search = Search(False, 5, 0.0, 0.0, 0.0, None)
-    found = list(
-        read(
-            Question("words", "a", "cat", TRACK), {"rgb": said("cat")}, {"rgb": Decoding(3, search)}
-        )
-    )
+    found = list(read(question, said_so, {"rgb": Decoding(3.0, search)}))
     assert [(a.kind, a.read) for a in found] == [("words", "cat"), ("words, no search", "cat")]
-    warm, sure = (Decoding(t, search).applied(said("cat")).log_probs.max() for t in (3.0, 1.0))
+    both = {"rgb": Decoding(1.0, search, 0.4, search)}
+    ways = [a.kind for a in read(question, said_so, both)]
+    assert ways == ["words", "words, no words", "words, no search"]
+    warm, sure = (Decoding(t, search).warm(said("cat")).log_probs.max() for t in (3.0, 1.0))
     assert warm < sure
-    (still,) = read(
-        Question(STILLS, "a", "s", TRACK), {"rgb": said("s")}, {"rgb": Decoding(1.0, search)}
-    )
+    (still,) = read(Question(STILLS, "a", "s", TRACK), {"rgb": said("s")}, both)
     assert still.read == "s"
+
+
+def test_words_get_the_share_that_reads_most() -> None:
+    """A network that doubts its last letters is helped by knowing the words."""
+    texts = ["cat", "dog", "hen", "pig"] * 6
+    asked = [(Question("words", "a", t, TRACK), {"rgb": said(t, 0.97, last=0.4)}) for t in texts]
+    lexicon = Lexicon([ASL_LETTERS.encode(t) for t in texts[:4]], size=27)
+    tested, decodings = tuned(asked, Flat(), lexicon)
+    assert decodings["rgb"].word_share > 0
+    assert decodings["rgb"].facts["word_share"] == decodings["rgb"].word_share
+    found = [a for one in tested for a in read(*one, decodings)]
+    right = {k: np.mean([a.read == a.text for a in found if a.kind == k]) for k in WAYS}
+    assert right["words"] == 1.0
+    assert right["words, no words"] == right["words, no search"] == 0.0
 
 
 # -- figures ---------------------------------------------------------------------------------------

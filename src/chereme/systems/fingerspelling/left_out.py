@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from chereme.datasets.exemplars import MOVING, Exemplars
 from chereme.datasets.words import Shares, TextSampler
-from chereme.decoding import LanguageModel, at_temperature
-from chereme.decoding.tuning import fit_temperature, tune
+from chereme.decoding import LanguageModel, Lexicon, LexiconLanguageModel, at_temperature
+from chereme.decoding.tuning import Trial, fit_temperature, tune
 from chereme.errors import InputError
 from chereme.metrics import EditCounts, edit_counts, pool
 from chereme.metrics.bootstrap import percentiles, resampled_totals
@@ -50,6 +50,8 @@ FEWEST_LETTERS = 18  # with fewer there are hardly any words
 GREEDY = Search(True, 1, 0.0, 0.0, 0.0, None)
 ALPHAS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 BETAS = (0.0, 1.0, 2.0, 3.0)
+WORD_SHARES = (0.2, 0.4, 0.6)
+MOST_TUNED = 400  # texts
 
 
 @dataclass(frozen=True)
@@ -190,10 +192,13 @@ def answers(question: Question, every: Emissions) -> Iterator[Answer]:
 
 @dataclass(frozen=True)
 class Decoding:
-    """How a stream's log-probabilities are decoded."""
+    """How a stream's log-probabilities are decoded: at a ``temperature``, by a ``search`` that
+    expects words with the probability ``word_share``, or by letters alone: ``without_words``."""
 
     temperature: float
     search: Search
+    word_share: float = 0.0
+    without_words: Search | None = None
 
     @property
     def facts(self) -> dict[str, float]:
@@ -202,52 +207,80 @@ class Decoding:
             "temperature": round(self.temperature, 3),
             "alpha": self.search.alpha,
             "beta": self.search.beta,
+            "word_share": self.word_share,
         }
 
-    def applied(self, emissions: LetterEmissions) -> LetterEmissions:
-        """``emissions`` at the temperature, and searched so."""
-        warm = at_temperature(emissions.log_probs, self.temperature)
-        return replace(emissions, log_probs=warm, search=self.search)
+    def warm(self, emissions: LetterEmissions) -> LetterEmissions:
+        """``emissions`` at the temperature."""
+        log_probs = at_temperature(emissions.log_probs, self.temperature)
+        return replace(emissions, log_probs=log_probs)
 
 
 Asked = tuple[Question, Emissions]
 
 
-def tuned(asked: Sequence[Asked], lm: LanguageModel) -> tuple[list[Asked], dict[str, Decoding]]:
+def tuned(
+    asked: Sequence[Asked], lm: LanguageModel, lexicon: Lexicon | None = None
+) -> tuple[list[Asked], dict[str, Decoding]]:
     """The decoding of each stream, tuned on every other one of the texts in ``asked``; and what it
     was not tuned on. InputError without texts."""
     texts = [one for one in asked if one[0].kind in TEXTS]
     if not texts:
         raise InputError("tuning: expected texts, got questions of single letters alone")
     rest = [one for one in asked if one[0].kind not in TEXTS] + texts[1::2]
-    streams = dict.fromkeys(stream for _, every in texts for stream in every)
-    pairs = {
-        stream: [(q.text, every[stream].log_probs) for q, every in texts[::2]] for stream in streams
-    }
-    return rest, {stream: _decoding(own, lm) for stream, own in pairs.items()}
+    texts = texts[::2]
+    texts = texts[:: -(-len(texts) // MOST_TUNED)]
+    decodings = {}
+    for stream in dict.fromkeys(stream for _, every in texts for stream in every):
+        pairs = [(question.text, every[stream].log_probs) for question, every in texts]
+        decodings[stream] = _decoding(pairs, lm, lexicon)
+    return rest, decodings
 
 
-def _decoding(pairs: Sequence[tuple[str, NDArray[Any]]], lm: LanguageModel) -> Decoding:
-    """The temperature that makes the texts likeliest, and then the best weights of the search."""
+def _decoding(
+    pairs: Sequence[tuple[str, NDArray[Any]]], lm: LanguageModel, lexicon: Lexicon | None
+) -> Decoding:
+    """The temperature that makes the texts likeliest, the best weights of the letter model, then
+    the best share of words, with some weights above."""
     log_probs, texts = [own for _, own in pairs], [ASL_LETTERS.encode(text) for text, _ in pairs]
     temperature = fit_temperature(log_probs, texts)
     warm = [at_temperature(own, temperature) for own in log_probs]
-    trials = tune(warm, texts, lm=lm, alphas=ALPHAS, betas=BETAS)
-    # Of the settings that are as good, the smallest bonus: it doubles letters that are held long.
+    letters = _best(tune(warm, texts, lm=lm, alphas=ALPHAS, betas=BETAS))
+    without = Search(False, letters.width, letters.alpha, letters.beta, 0.0, lm)
+    if lexicon is None:
+        return Decoding(temperature, without)
+    models = {share: LexiconLanguageModel(lm, [(lexicon, share)]) for share in WORD_SHARES}
+    alphas, betas = (letters.alpha, letters.alpha + 0.2), (letters.beta, letters.beta + 1.0)
+    best = {
+        share: _best(tune(warm, texts, lm=model, alphas=alphas, betas=betas))
+        for share, model in models.items()
+    }
+    share = max(best, key=lambda one: best[one].counts.accuracy)
+    chosen = Search(False, letters.width, best[share].alpha, best[share].beta, 0.0, models[share])
+    return Decoding(temperature, chosen, share, without)
+
+
+def _best(trials: Sequence[Trial]) -> Trial:
+    """Of the settings that are as good as the first, that of the smallest bonus: it doubles letters
+    that are held long."""
     near = [t for t in trials if t.counts.accuracy > trials[0].counts.accuracy - 0.25]
-    best = min(near, key=lambda trial: (trial.beta, trial.alpha))
-    return Decoding(temperature, Search(False, best.width, best.alpha, best.beta, 0.0, lm))
+    return min(near, key=lambda trial: (trial.beta, trial.alpha))
 
 
 def read(
     question: Question, every: Emissions, decodings: Mapping[str, Decoding]
 ) -> Iterator[Answer]:
-    """The answers as decoded; of texts also those without a search."""
-    decoded = {stream: decodings[stream].applied(own) for stream, own in every.items()}
-    yield from answers(question, decoded)
+    """The answers as decoded; of texts also those without words, and without a search."""
+    warm = {stream: decodings[stream].warm(own) for stream, own in every.items()}
+    ways = {"": {stream: one.search for stream, one in decodings.items()}}
     if question.kind in TEXTS:
-        plain = {stream: replace(own, search=GREEDY) for stream, own in decoded.items()}
-        yield from answers(replace(question, kind=f"{question.kind}, no search"), plain)
+        without = {stream: one.without_words for stream, one in decodings.items()}
+        if all(without.values()):
+            ways[", no words"] = {stream: search for stream, search in without.items() if search}
+        ways[", no search"] = dict.fromkeys(decodings, GREEDY)
+    for way, searches in ways.items():
+        searched = {s: replace(own, search=searches[s]) for s, own in warm.items()}
+        yield from answers(replace(question, kind=question.kind + way), searched)
 
 
 def figures(some: Sequence[Answer]) -> dict[str, Any]:
