@@ -28,8 +28,9 @@ TASKS = {"Fingerspelling": "letters", "Isolated signs": "signs", "Continuous sig
 RARE = {
     "[].problem",
     "preprocessing.crop.*",
-    "decoding.temperature",
-    "decoding.word_share",
+    "preprocessing.crop.size",
+    "preprocessing.crop.padding",
+    "preprocessing.crop.smoothing",
     "abstention.temperature",
     "abstention.other",
     "abstention.min_probability",
@@ -105,7 +106,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[list[Any]
         (folder / f"{task}.csv").write_text("\n".join(["path,label,id,signer", *lines]))
     return {
         "folder": [[folder]],
-        "letters": [[HELLO], [HELLO, "--stream", "fused"]],
+        "letters": [[HELLO], [HELLO, "--stream", "landmarks"]],
         "signs": [[HELLO, "--model", "fingerspelled_letters"]],
         "sentences": [
             [folder / "one.npz", "--model", folder / "tracks"],

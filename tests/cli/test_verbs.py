@@ -125,7 +125,7 @@ def test_models_lists_terms_and_hash(weights: Path) -> None:
     rows = json.loads(run("models", "--format", "json").stdout)
     assert [row["name"] for row in rows] == list(registry.MODELS)
     assert all(row["family"] in registry.MODELS for row in rows)
-    assert {row["input"] for row in rows} <= {"landmarks", "rgb"}
+    assert {row["input"] for row in rows} <= {"landmarks", "hand", "rgb"}
     assert all(row["licence"][part] for row in rows for part in ("code", "weights", "data"))
     text = run("models").stdout
     assert "licence: code MIT" in text

@@ -55,5 +55,5 @@ def test_early_fusion_puts_features_side_by_side() -> None:
 
 
 def test_unknown_stream() -> None:
-    with pytest.raises(UsageError, match=r"stream: expected landmarks, rgb, .*got 'flow'"):
+    with pytest.raises(UsageError, match=r"stream: expected landmarks, hand, rgb, .*got 'flow'"):
         recognizer("flow")

@@ -163,6 +163,7 @@ def test_each_loss_is_there_and_teaches(make_clip, monkeypatch, loss: str) -> No
     assert set(values) == {
         "train/total",
         "train/infeasible",
+        "train/entropy",
         *(f"train/{name}" for name in (*plain, *distil)),
     }
     assert values[f"train/{loss}"] > 0
