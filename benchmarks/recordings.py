@@ -176,7 +176,7 @@ def handless(root: Path, rooms: int) -> Iterator[tuple[str, str, np.ndarray]]:
 
 def pattern(number: int, rng: np.random.Generator) -> np.ndarray:
     """Black, white, one colour, noise, a ramp, stripes, or shapes of the colours of skin."""
-    y, x = np.mgrid[:480, :640, np.newaxis][:2]
+    y, x = np.mgrid[:480, :640][..., np.newaxis]
     wave = np.sin((x * rng.normal() + y * rng.normal()) / rng.uniform(2, 40))
     shapes = np.full((480, 640, 3), rng.uniform(0, 255, 3))
     for _ in range(12):

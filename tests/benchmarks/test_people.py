@@ -23,6 +23,7 @@ from chereme.types import Token
 sys.path.append(str(ROOT / "benchmarks"))
 import cross_validation
 from people import recordings, results
+from recordings import pattern
 
 DATA = ROOT.parent / "shared" / "data"
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -144,3 +145,9 @@ def test_recordings_are_of_strangers() -> None:
     assert 6 * len(each) < len(pictures) <= 12 * len(each)
     assert {kind for kind, _ in found} == {"pictures", "real letters", "real video", "real words"}
     assert all(item.path.is_file() for _, item in found)
+
+
+def test_patterns_are_pictures() -> None:
+    for number in range(20):
+        picture = pattern(number, np.random.default_rng(number))
+        assert (picture.shape, picture.dtype) == ((480, 640, 3), np.uint8)
