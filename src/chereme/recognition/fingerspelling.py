@@ -285,10 +285,17 @@ class Recognizer(BaseRecognizer):
         if not degrees or detected.is_still:
             return detected, transcript
         turned = turn_hands(detected, degrees, mirrored=inputs.mirrored)
-        again = self._read(turned, replace(inputs, crops=None))
-        if detected.reading and is_turned(transcript.tokens, again.tokens):
-            return turned, again
-        if may_be_turned(transcript.tokens, again.tokens):
+        judged, before = replace(inputs, crops=None), transcript
+        if inputs.readers.stream == "fused":
+            # The hand network turns hands upright, so its numbers tell less of it than landmarks.
+            alone = self.streams.without_pictures(None) or inputs.readers
+            judged = replace(judged, readers=alone)
+            before = self._read(detected, judged)
+        after = self._read(turned, judged)
+        if detected.reading and is_turned(before.tokens, after.tokens):
+            same = judged.readers is inputs.readers
+            return turned, after if same else self._read(turned, replace(inputs, crops=None))
+        if may_be_turned(before.tokens, after.tokens):
             message = advice(360 - degrees if inputs.mirrored else degrees)
             return detected, replace(transcript, warnings=(*transcript.warnings, message))
         return detected, transcript
