@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -183,16 +183,27 @@ class HandTrack:
 
     def part(self, first: int, last: int) -> HandTrack:
         """The frames from ``first`` to ``last``, both included."""
-        frames = slice(first, last + 1)
-        world, vectors = self.world_landmarks, self.vectors
-        return replace(
-            self,
-            landmarks=self.landmarks[frames],
-            confidence=self.confidence[frames],
-            timestamps=self.timestamps[frames],
-            world_landmarks=None if world is None else world[frames],
-            vectors=None if vectors is None else vectors[frames],
-        )
+        return frames_of(self, slice(first, last + 1))
+
+
+R = TypeVar("R", Landmarks, HandTrack)
+
+
+def frames_of(
+    recording: R,
+    chosen: slice | NDArray[np.integer[Any] | np.bool_],
+    times: FloatArray | None = None,
+) -> R:
+    """The ``chosen`` frames of a recording, at their own times or at ``times``, seconds."""
+    world, vectors = recording.world_landmarks, recording.vectors
+    return replace(
+        recording,
+        landmarks=recording.landmarks[chosen],
+        confidence=recording.confidence[chosen],
+        timestamps=recording.timestamps[chosen] if times is None else times,
+        world_landmarks=None if world is None else world[chosen],
+        vectors=None if vectors is None else vectors[chosen],
+    )
 
 
 Unit = Literal["letter", "sign", "gloss"]

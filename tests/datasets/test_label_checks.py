@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 import fakes
-from chereme.datasets.exemplars import VECTOR, Exemplars
+from chereme.datasets.exemplars import Exemplars
 from chereme.datasets.label_checks import doubtful, is_left, references
 from chereme.hands.skeleton import mirror
+from chereme.types import VECTOR_SIZE
 
 PEOPLE = ("one", "two", "three", "four", "five", "six")
 LETTERS = "aivwy"
@@ -17,13 +18,13 @@ LETTERS = "aivwy"
 def drawn(pictured: bool) -> Exemplars:
     """Six people who show five letters in eight pictures each, of two views."""
     rng = np.random.default_rng(0)
-    direction = {letter: rng.normal(0, 1, VECTOR) for letter in LETTERS}
+    direction = {letter: rng.normal(0, 1, VECTOR_SIZE) for letter in LETTERS}
     rows = []
     for signer in PEOPLE:
         for letter in LETTERS:
             for _ in range(8):
                 hand = fakes.draw_hand(letter) + rng.normal(0, 0.5, (21, 3))
-                vector = direction[letter] + rng.normal(0, 1, VECTOR) if pictured else None
+                vector = direction[letter] + rng.normal(0, 1, VECTOR_SIZE) if pictured else None
                 rows += [(hand, letter, signer, len(rows) // 2, vector)] * 2
     return Exemplars.of(rows)
 

@@ -30,18 +30,16 @@ from chereme.datasets.letter_collections import DIGITS, LETTERS, MOTION_FRAMES, 
 from chereme.errors import InputError
 from chereme.formats.arrays import plain_arrays
 from chereme.hands.skeleton import mirror
+from chereme.types import VECTOR_SIZE
 
 __all__ = [
     "DIGITS",
     "LETTERS",
     "MOVING",
-    "VECTOR",
     "Exemplars",
     "build_exemplars",
     "concat_exemplars",
 ]
-
-VECTOR = 1152  # numbers that the hand network says of a picture
 
 Floats = NDArray[np.floating[Any]]
 
@@ -62,7 +60,7 @@ class Exemplars:
 
     def __post_init__(self) -> None:
         if self.vectors is None:
-            none = np.zeros((len(self.landmarks), VECTOR), np.float16)
+            none = np.zeros((len(self.landmarks), VECTOR_SIZE), np.float16)
             object.__setattr__(self, "vectors", none)
         if self.left_out is None:
             object.__setattr__(self, "left_out", np.zeros(0, np.str_))
@@ -76,7 +74,7 @@ class Exemplars:
         landmarks, label, signer, picture, vectors = (
             zip(*still, strict=True) if still else ((),) * 5
         )
-        none = np.zeros(VECTOR, np.float16)
+        none = np.zeros(VECTOR_SIZE, np.float16)
         motions, motion_label, motion_signer = zip(*moving, strict=True) if moving else ((),) * 3
         return cls(
             np.array(landmarks, np.float32).reshape(-1, 21, 3),
@@ -86,7 +84,9 @@ class Exemplars:
             np.array(motions, np.float32).reshape(-1, MOTION_FRAMES, 21, 3),
             np.array(motion_label, np.str_),
             np.array(motion_signer, np.str_),
-            np.array([none if v is None else v for v in vectors], np.float16).reshape(-1, VECTOR),
+            np.array([none if v is None else v for v in vectors], np.float16).reshape(
+                -1, VECTOR_SIZE
+            ),
         )
 
     @classmethod
@@ -100,8 +100,8 @@ class Exemplars:
                 array = getattr(exemplars, name)
                 if array.shape[-2:] != (21, 3) or not np.isfinite(array).all():
                     raise ValueError(f"{name} are not finite numbers of shape (..., 21, 3)")
-            if exemplars.vectors.shape != (len(exemplars.landmarks), VECTOR):
-                raise ValueError(f"vectors are {exemplars.vectors.shape}, not (N, {VECTOR})")
+            if exemplars.vectors.shape != (len(exemplars.landmarks), VECTOR_SIZE):
+                raise ValueError(f"vectors are {exemplars.vectors.shape}, not (N, {VECTOR_SIZE})")
         except (InputError, KeyError, ValueError, TypeError) as error:
             raise InputError(
                 f"{path}: expected an exemplar file (.npz), got {error!r}; make one with "

@@ -65,7 +65,7 @@ _WILD_ASPECT = 0.75
 _CROP = 1.5  # sides of the hand that crops of people are
 _JUMP = 0.05  # of the picture, from frame to frame: another recording begins
 _FEWEST_FRAMES = 8
-_KEPT_SHARE = 4  # every so-manieth recording of J and Z is kept back
+_KEPT_SHARE = 4  # one recording of J and Z in so many is kept back
 # Of one or no moving frame (README of the data).
 _BROKEN = ("Z_36", "Z_37")
 _ASPECTS = {"cam": 1.88, "danial": 1.79, "alex": 1.61}

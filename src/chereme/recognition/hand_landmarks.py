@@ -21,7 +21,7 @@ from chereme.hands.skeleton import mirror, turn
 from chereme.hands.tracking import Watch, follow_hands
 from chereme.recognition.prefetch import prefetch
 from chereme.recognition.stages import Stages
-from chereme.types import RAREST, Frame, Handedness, Landmarks, in_span
+from chereme.types import RAREST, Frame, Handedness, Landmarks, frames_of, in_span
 from chereme.video import Limits, VideoReader, open_video
 from chereme.video.reader import check_rate, check_rotate
 
@@ -328,15 +328,7 @@ def _between(landmarks: Landmarks, source: str, span: Span) -> Landmarks:
         return landmarks
     if not chosen.any():
         raise _no_frames(source, span, float(times[0]), float(times[-1]))
-    world, vectors = landmarks.world_landmarks, landmarks.vectors
-    return replace(
-        landmarks,
-        landmarks=landmarks.landmarks[chosen],
-        confidence=landmarks.confidence[chosen],
-        timestamps=times[chosen],
-        world_landmarks=None if world is None else world[chosen],
-        vectors=None if vectors is None else vectors[chosen],
-    )
+    return frames_of(landmarks, chosen)
 
 
 def _no_frames(source: str, span: Span, first: float, last: float) -> InputError:

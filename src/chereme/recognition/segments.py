@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from chereme.recognition.config import Segmentation
-from chereme.types import RAREST, HandTrack
+from chereme.types import RAREST, HandTrack, frames_of
 
 # Timestamps are not exact to the last bit: a gap of just the limit must not end a word by chance.
 _TOLERANCE = 1e-6
@@ -48,12 +47,5 @@ def cut_as(track: HandTrack, segments: Sequence[HandTrack]) -> list[HandTrack]:
 def hold(track: HandTrack, duration: float, rate: float) -> HandTrack:
     """A track of one frame, held for ``duration`` seconds at ``rate`` frames a second."""
     count = round(duration * rate) + 1
-    world, vectors = track.world_landmarks, track.vectors
-    return replace(
-        track,
-        landmarks=np.repeat(track.landmarks, count, axis=0),
-        confidence=np.repeat(track.confidence, count, axis=0),
-        timestamps=track.timestamps[0] + np.arange(count) / rate,
-        world_landmarks=None if world is None else np.repeat(world, count, axis=0),
-        vectors=None if vectors is None else np.repeat(vectors, count, axis=0),
-    )
+    times = track.timestamps[0] + np.arange(count) / rate
+    return frames_of(track, np.zeros(count, int), times)

@@ -12,7 +12,7 @@ Everything is in palm sizes, camera axes (x right, y down, z away), a right hand
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,7 @@ from chereme.synthesis.exemplar_hands import Cast, ExemplarHands, Shape
 from chereme.synthesis.key_poses import KeyPoses, interpolate
 from chereme.synthesis.strokes import drawn_stroke
 from chereme.synthesis.style import SpellingStyle
-from chereme.types import HandTrack
+from chereme.types import HandTrack, frames_of
 
 Floats = NDArray[np.floating[Any]]
 
@@ -335,15 +335,8 @@ class Speller:
         pose = self._shown(letter, self._hands.draw(letter, cast, rng).pose, style, rng)
         path.add(pose, 0.0)
         picture = self._detect(self._perform(path, letter, [], style, rng), style, rng)
-        track = HandTrack(
-            picture.track.landmarks[[0, 0]],
-            np.ones((2, 21)),
-            np.array([0.0, seconds]),
-            1,
-            1,
-            "right",
-            vectors=None if picture.track.vectors is None else picture.track.vectors[[0, 0]],
-        )
+        track = frames_of(picture.track, np.zeros(2, int), np.array([0.0, seconds]))
+        track = replace(track, confidence=np.ones((2, 21)))
         return SpelledClip(track, letter, ((letter, 0.0, seconds),))
 
     def _perform(

@@ -28,40 +28,53 @@ class LandmarkEncoderConfig:
     dropout: float = 0.25
 
 
-class LandmarkEncoder(nn.Module):
-    """Two layers on the landmark features of a frame: ``(..., F)`` -> ``(..., D)``."""
+class _TwoLayers(nn.Module):
+    """Standardised numbers of a frame ``(..., F)``, those that are ``known (..., 1)``, and two
+    layers on them: ``(..., D)``, zero where they are not. ``drop``: of what is given."""
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, config: LandmarkEncoderConfig) -> None:
+    def __init__(self, given: int, hidden: int, made: int, dropout: float, drop: bool) -> None:
         super().__init__()
-        self.feature_dim = config.feature_dim
-        self.register_buffer("mean", torch.zeros(config.features_per_frame))
-        self.register_buffer("std", torch.ones(config.features_per_frame))
+        self.register_buffer("mean", torch.zeros(given))
+        self.register_buffer("std", torch.ones(given))
         self.layers = nn.Sequential(
-            nn.Linear(config.features_per_frame, config.hidden),
-            nn.LayerNorm(config.hidden),
+            *([nn.Dropout(dropout)] if drop else []),
+            nn.Linear(given, hidden),
+            nn.LayerNorm(hidden),
             nn.ReLU(),
-            nn.Dropout(config.dropout),
-            nn.Linear(config.hidden, config.feature_dim),
-            nn.LayerNorm(config.feature_dim),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, made),
+            nn.LayerNorm(made),
             nn.ReLU(),
         )
 
     def set_statistics(self, frames: Tensor) -> None:
-        """Standardise by mean and spread of ``frames (N, F)``, present ones only."""
+        """Standardise by mean and spread of ``frames (N, F)``, known ones only."""
         self.mean.copy_(frames.mean(0))
         self.std.copy_(frames.std(0).clamp_min(1e-3))
+
+    def encode(self, frames: Tensor, known: Tensor) -> Tensor:
+        x = ((frames - self.mean) / self.std).clamp(-6.0, 6.0) * known
+        out: Tensor = self.layers(x) * known
+        return out
+
+
+class LandmarkEncoder(_TwoLayers):
+    """Two layers on the landmark features of a frame: ``(..., F)`` -> ``(..., D)``."""
+
+    def __init__(self, config: LandmarkEncoderConfig) -> None:
+        sizes = config.features_per_frame, config.hidden, config.feature_dim
+        super().__init__(*sizes, config.dropout, drop=False)
+        self.feature_dim = config.feature_dim
 
     def forward(self, frames: Tensor, mask: Tensor | None = None) -> Tensor:
         # The last feature says whether the hand is seen; standardising must not hide that.
         present = frames[..., -1:]
         if mask is not None:
             present = present * mask[..., None]
-        x = ((frames - self.mean) / self.std).clamp(-6.0, 6.0) * present
-        out: Tensor = self.layers(x) * present
-        return out
+        return self.encode(frames, present)
 
 
 @dataclass(frozen=True)
@@ -81,33 +94,16 @@ class HandEncoderConfig:
     branch_dropout: float = 0.15
 
 
-class _VectorBranch(nn.Module):
+class _VectorBranch(_TwoLayers):
     """Two layers on the hand network's vector of a frame: ``(..., V)`` -> ``(..., D)``, zero where
     the vector is."""
 
-    mean: Tensor
-    std: Tensor
-
     def __init__(self, config: HandEncoderConfig) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(config.vector_size))
-        self.register_buffer("std", torch.ones(config.vector_size))
-        self.layers = nn.Sequential(
-            nn.Dropout(config.dropout),
-            nn.Linear(config.vector_size, config.hidden),
-            nn.LayerNorm(config.hidden),
-            nn.ReLU(),
-            nn.Dropout(config.dropout),
-            nn.Linear(config.hidden, config.feature_dim),
-            nn.LayerNorm(config.feature_dim),
-            nn.ReLU(),
-        )
+        sizes = config.vector_size, config.hidden, config.feature_dim
+        super().__init__(*sizes, config.dropout, drop=True)
 
     def forward(self, vectors: Tensor) -> Tensor:
-        known = (vectors.abs().sum(-1, keepdim=True) > 0).to(vectors.dtype)
-        x = ((vectors - self.mean) / self.std).clamp(-6.0, 6.0) * known
-        out: Tensor = self.layers(x) * known
-        return out
+        return self.encode(vectors, (vectors.abs().sum(-1, keepdim=True) > 0).to(vectors.dtype))
 
 
 class HandEncoder(nn.Module):
@@ -133,8 +129,7 @@ class HandEncoder(nn.Module):
         self.landmarks.set_statistics(landmarks)
         known = vectors[vectors.any(-1)]
         if len(known) > 1:
-            self.vectors.mean.copy_(known.mean(0))
-            self.vectors.std.copy_(known.std(0).clamp_min(1e-3))
+            self.vectors.set_statistics(known)
 
     def forward(self, frames: Tensor, mask: Tensor | None = None) -> Tensor:
         landmarks, vectors = torch.split(frames, self._parts, -1)
