@@ -71,7 +71,7 @@ OTHERS := $(BIN)/python benchmarks/cross_validation.py spelling --exemplars runs
 	--lm runs/lm/lm.onnx --lexicon runs/lexicon.txt --output runs/others --root $(DATA)
 
 # How well people are read who are left out, and how to decode, comes before all are trained on.
-weights-landmarks: $(VENV)/.installed-all runs/exemplars.npz runs/lexicon.txt
+weights-landmarks: $(VENV)/.installed-all runs/exemplars.npz runs/recordings.npz runs/lexicon.txt
 	$(BIN)/chereme train --config configs/fingerspelling/lm.yaml
 	$(OTHERS)
 	$(BIN)/chereme train --config configs/fingerspelling/landmarks.yaml $(call resume,runs/landmarks)
@@ -80,7 +80,7 @@ weights-landmarks: $(VENV)/.installed-all runs/exemplars.npz runs/lexicon.txt
 		--description configs/fingerspelling/landmarks_bundle.json \
 		--model-card configs/fingerspelling/MODEL_CARD.md
 
-weights-rgb: $(VENV)/.installed-all runs/exemplars.npz runs/lexicon.txt
+weights-rgb: $(VENV)/.installed-all runs/exemplars.npz runs/recordings.npz runs/lexicon.txt
 	$(BIN)/chereme train --config configs/fingerspelling/hand.yaml $(call resume,runs/hand)
 	$(BIN)/chereme export runs/hand/last.ckpt -o $(WEIGHTS)/fingerspelling_rgb \
 		--lm $(WEIGHTS)/fingerspelling/lm.onnx --lexicon runs/lexicon.txt \
@@ -104,7 +104,10 @@ weights-letters: $(VENV)/.installed-all runs/exemplars.npz runs/digits.npz runs/
 		--model-card configs/signbert/MODEL_CARD_LETTERS.md
 
 runs/exemplars.npz: | $(VENV)/.installed-all
-	$(BIN)/chereme prepare exemplars --root $(DATA) -o $@
+	$(BIN)/chereme prepare exemplars --rendered 64 --root $(DATA) -o $@
+
+runs/recordings.npz: | $(VENV)/.installed-all
+	$(BIN)/chereme prepare recordings --root $(DATA) -o $@
 
 runs/exemplars_dev.npz: | $(VENV)/.installed-all
 	$(BIN)/chereme prepare exemplars --people-dev --root $(DATA) -o $@

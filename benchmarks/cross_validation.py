@@ -26,12 +26,13 @@ from people import letters_of, read_recordings, readers_of, results
 from recordings import people_of
 from results import markdown
 
-from chereme.datasets.exemplars import DIGITS, Exemplars, concat_exemplars
+from chereme.datasets.exemplars import DIGITS, Exemplars, concat_exemplars, set_apart
 from chereme.datasets.letter_collections import KEPT
 from chereme.datasets.pose_clips import Entry, write_poses
 from chereme.decoding import OnnxLanguageModel
 from chereme.recognition.word_lists import parse_lexicon
 from chereme.synthesis.letters import LOOK_ALIKES, LetterClips
+from chereme.synthesis.stills import RENDERED_SIGNERS
 from chereme.systems.fingerspelling import left_out
 from chereme.systems.fingerspelling.checkpoints import load_checkpoint
 from chereme.systems.signbert.data import PoseData
@@ -43,7 +44,7 @@ from chereme.training.isolated_scoring import gloss_ranks, score_glosses
 CONFIGS = {"landmarks": "landmarks", "rgb": "hand"}  # of each stream, in configs/fingerspelling
 LETTER_FOLDS = (("hand3", "hand4", "hand5"), ("wild",), ("recording",))
 # Few, made up or unnamed hands, which every fold trains on; what may be of one person or another.
-ALWAYS, UNSURE = ("animation", "digits", "manual"), "_unsure"
+ALWAYS, UNSURE = ("animation", "digits", "manual", *RENDERED_SIGNERS), "_unsure"
 Ranked = list[tuple[Entry, int]]  # clips, and the rank of the right gloss of each
 
 
@@ -89,7 +90,8 @@ def spelling(
         folds: groups of people, each of which is left out once; 0: everyone by himself.
         texts: words of each person, and as many strings.
         options: of chereme train.
-        strangers: exemplars of people whom nothing is trained on, asked of ...
+        strangers: exemplars of people whom nothing is trained on, asked of ... (their letters that
+            a model of the others takes for other letters throughout are asked apart)
         checkpoints: ... a network of landmarks and one of pictures that know all others.
         root: the data folder, whose recordings of strangers ...
         rendered: ... and a corpus of chereme synthesize ...
@@ -124,18 +126,24 @@ def spelling(
         print(f"{name}: {', '.join(own)}", flush=True)
     words = parse_lexicon(lexicon.read_bytes(), lexicon, ASL_LETTERS) if lexicon else None
     tested, decodings = left_out.tuned(made, OnnxLanguageModel(lm), words)
-    found = {"people left out": [a for one in tested for a in left_out.read(*one, decodings)]}
-    if strangers and checkpoints:
-        networks = {s: load_checkpoint(p) for s, p in zip(CONFIGS, checkpoints, strict=True)}
-        found["hands of strangers"] = [
-            answer
-            for name, own in people_of(strangers)
-            for one in left_out.questions(own, name, texts)
-            for answer in left_out.read(one, left_out.emissions(networks, one.track), decodings)
-        ]
     decoding = {stream: one.facts for stream, one in decodings.items()}
     report: dict[str, Any] = {"groups": groups, "epochs": epochs, "decoding": decoding}
     page = [f"# Spelling\n\n{epochs} epochs a fold; {json.dumps(decoding)}"]
+    found = {"people left out": [a for one in tested for a in left_out.read(*one, decodings)]}
+    if strangers and checkpoints:
+        networks = {s: load_checkpoint(p) for s, p in zip(CONFIGS, checkpoints, strict=True)}
+        sure, unsure = set_apart(Exemplars.load(strangers), hands)
+        asked = [q for name, own in people_of(sure) for q in left_out.questions(own, name, texts)]
+        for name, own in people_of(unsure):
+            stills = (q for q in left_out.questions(own, name, 0) if q.kind == left_out.STILLS)
+            asked += [replace(one, kind=f"{one.kind}, doubtful") for one in stills]
+        found["hands of strangers"] = [
+            answer
+            for one in asked
+            for answer in left_out.read(one, left_out.emissions(networks, one.track), decodings)
+        ]
+        report["doubtful letters"] = doubts = unsure.left_out.tolist()
+        page.append("Doubtful letters of strangers: " + "; ".join(doubts))
     if root and bundles:
         readers = readers_of(bundles)
         found["recordings of strangers"] = list(read_recordings(readers, root, rendered))

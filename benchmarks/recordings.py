@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from chereme.datasets.exemplars import Exemplars
+from chereme.datasets.recordings import RATE, sequences
 from chereme.formats.manifests import read_manifest
 from chereme.formats.poses import read_landmarks
 from chereme.hands.detector import OnnxHandDetector
@@ -26,7 +26,6 @@ from chereme.types import Frame, Landmarks
 from chereme.video import open_video
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "hello.mp4"
-RATE = 20.0  # frames a second of webcam recordings that state none
 # Pictures of the package scikit-image that show no hand.
 PICTURES = (
     *("astronaut.png", "brick.png", "cell.png", "chelsea.png", "chessboard_RGB.png", "coffee.png"),
@@ -67,16 +66,15 @@ class Clip:
     landmarks: Landmarks
 
 
-def people_of(path: Path) -> Iterator[tuple[str, Exemplars]]:
-    """The exemplars of a file, person by person."""
-    hands = Exemplars.load(path)
+def people_of(hands: Exemplars) -> Iterator[tuple[str, Exemplars]]:
+    """The exemplars person by person."""
     for name in sorted({*hands.signer.tolist()}):
         yield name, hands.select(only=(name,))
 
 
 def spelled(strangers: Path, each: int) -> Iterator[Clip]:
     """Words composed of one person's letters, and that hand idle."""
-    for name, exemplars in people_of(strangers):
+    for name, exemplars in people_of(Exemplars.load(strangers)):
         speller, rng = Speller(exemplars), np.random.default_rng(3)
         for text in texts_of({*speller.letters}, WORDS, each, rng, shortest=2):
             yield Clip("composed", name, text, to_landmarks(speller.spell(text, rng)))
@@ -96,32 +94,13 @@ def two_hands(sequence: np.ndarray, aspect: float) -> Landmarks | None:
     return Landmarks(points, confidence.astype(np.float32), times, *size, ("left", "right"))
 
 
-class Sequence(NamedTuple):
-    """Both hands ``(T, 2, 21, 3)`` of a webcam, as fractions of the picture, zeros where none."""
-
-    hands: np.ndarray
-    label: str
-    signer: str
-    aspect: float
-
-
-def sequences(root: Path, name: str) -> Iterator[Sequence]:
-    """All of a file of ``sequences``. Frame 0 of the traduttore's is of another moment."""
-    with np.load(root / "sequences" / f"{name}.npz") as file:
-        hands, label = file["hands"], file["label"].tolist()
-        signer = np.broadcast_to(file["signer"], len(label)).tolist()
-        aspect = float(file["aspect"]) if "aspect" in file else 16 / 9
-    for frames, word, who in zip(hands, label, signer, strict=True):
-        yield Sequence(frames, word, who, aspect)
-
-
 def signs(root: Path) -> Iterator[Clip]:
     """Whole signs, both hands: every third recording."""
     for name in ("traduttore_words", "kelhuynh_signs", "libras_signs"):
-        first = int(name == "traduttore_words")
         for one in islice(sequences(root, name), 0, None, 3):
-            who = f"traduttore {one.signer}" if first else name.split("_")[0]
-            clip = two_hands(one.hands[first:], one.aspect)
+            source = name.split("_")[0]
+            who = f"traduttore {one.signer}" if source == "traduttore" else source
+            clip = two_hands(one.hands, one.aspect)
             if len(one.label) > 1 and clip is not None:  # no letters, nor '-' for nothing
                 yield Clip("signs", who, "", clip)
 
@@ -129,7 +108,7 @@ def signs(root: Path) -> Iterator[Clip]:
 def held(root: Path) -> Iterator[Clip]:
     """One letter, held or moving, by three people."""
     for one in islice(sequences(root, "traduttore_letters"), 0, None, 10):
-        clip = two_hands(one.hands[1:], one.aspect)
+        clip = two_hands(one.hands, one.aspect)
         if len(one.label) == 1 and one.label != "-" and clip is not None:
             yield Clip("held letters", f"traduttore {one.signer}", one.label, clip)
 

@@ -26,7 +26,7 @@ from results import markdown
 
 import chereme
 from chereme.datasets import boston104
-from chereme.datasets.exemplars import MOVING
+from chereme.datasets.exemplars import MOVING, Exemplars
 from chereme.datasets.sentence_folds import folds
 from chereme.datasets.sentences import from_manifest, sentence_tracks
 from chereme.datasets.words import Shares
@@ -99,7 +99,7 @@ def measure(
 def letters_composed(strangers: Path, texts: int) -> Iterator[Row]:
     """By the model of landmarks, of each person too."""
     recognizer, rng = chereme.load("fingerspelling", stream="landmarks"), np.random.default_rng(1)
-    for number, (_, hands) in enumerate(people_of(strangers), start=1):
+    for number, (_, hands) in enumerate(people_of(Exemplars.load(strangers)), start=1):
         for clip, pace in composed(Speller(hands), texts, rng):
             end, about = float(clip.track.timestamps[-1]), (pace, f"person {number}")
             yield from measure(recognizer, to_landmarks(clip), clip.spans, end, *about)

@@ -39,6 +39,7 @@ __all__ = [
     "Exemplars",
     "build_exemplars",
     "concat_exemplars",
+    "set_apart",
 ]
 
 Floats = NDArray[np.floating[Any]]
@@ -147,6 +148,9 @@ class Exemplars:
             self.left_out,
         )
 
+    def _doubtful(self) -> tuple[NDArray[np.bool_], list[str]]:
+        return doubtful(self.landmarks, self.vectors, self.label, self.signer, self.picture)
+
     def _kept(self, keep: NDArray[np.bool_], left_out: Sequence[str]) -> Exemplars:
         still = ("landmarks", "label", "signer", "picture", "vectors")
         parts = {name: getattr(self, name)[keep] for name in still}
@@ -163,6 +167,15 @@ def concat_exemplars(parts: Sequence[Exemplars]) -> Exemplars:
         [part.picture + first for part, first in zip(parts, last, strict=False)]
     )
     return Exemplars(**arrays)
+
+
+def set_apart(hands: Exemplars, others: Exemplars) -> tuple[Exemplars, Exemplars]:
+    """Those of ``hands`` whose labels hands of ``others`` do not contradict (``doubtful``), and
+    those whose labels they do."""
+    wrong, lines = concat_exemplars([hands, others])._doubtful()
+    own = wrong[: len(hands.label)]
+    lines = [line for line in lines if line.partition(" ")[0] in hands.signer]
+    return hands._kept(~own, []), hands._kept(own, lines)
 
 
 def build_exemplars(
@@ -220,13 +233,7 @@ def build_exemplars(
     for recorded in collections.motions(root):
         moving.append((_right_hand(recorded, found), recorded.label, recorded.signer))
     everything = Exemplars.of(still, moving)
-    wrong, lines = doubtful(
-        everything.landmarks,
-        everything.vectors,
-        everything.label,
-        everything.signer,
-        everything.picture,
-    )
+    wrong, lines = everything._doubtful()
     return everything._kept(~wrong, lines)
 
 

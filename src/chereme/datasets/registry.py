@@ -65,7 +65,8 @@ class Kind(Enum):
     """A `FilmedSigning`: videos with their tracks, and a manifest."""
     EXEMPLARS = _Preparation("Synthetic", "chereme.datasets.exemplars:Exemplars.save", "file")
     """`Exemplars`: one file."""
-
+    RECORDINGS = _Preparation("Synthetic", "chereme.datasets.recordings:Recordings.save", "file")
+    """`Recordings`: one file."""
     WORDS = _Preparation("Words", "chereme.datasets.lexicon:LikelyWords.save", "file")
     """`LikelyWords`: one text file."""
 

@@ -37,6 +37,7 @@ from chereme.video.reader import check_rate
 
 Part = Literal["train", "dev", "test"]
 _RATES = (24.0, 25.0, 30.0, 30.0)
+_IDLE = (0.7, 3.0)  # seconds, at least, of a hand that spells nothing
 _SIGNERS = 1 << 20  # keeps the seeds of signers apart from those of clips
 
 
@@ -72,12 +73,15 @@ def signer(number: int, seed: int) -> Signer:
 def compose(
     text: str, who: Signer, rng: np.random.Generator, pictures: Pictures, rate: float | None = None
 ) -> RenderedClip:
-    """Plan a clip in which ``who`` spells ``text``: letters, digits and spaces."""
+    """Plan a clip in which ``who`` spells ``text``: letters, digits and spaces; '': nothing."""
     folder = None if pictures.backgrounds is None else PictureFolder(pictures.backgrounds)
     scene = Scene.sample(rng, pictures.width, pictures.height, folder)
     style = who.style(rng, len(text), rate or float(rng.choice(_RATES)))
     speller = Speller(to_exemplars(who.handshapes, open_hand()), mixing=0.0)
-    motion = speller.perform(text, rng, style, substeps=SUBSTEPS)
+    if text:
+        motion = speller.perform(text, rng, style, substeps=SUBSTEPS)
+    else:
+        motion = speller.rest(rng, style, seconds=rng.uniform(*_IDLE), substeps=SUBSTEPS)
     other = None
     if scene.other:
         other = speller.rest(rng, style, seconds=motion.times[-1], calm=True, substeps=SUBSTEPS)

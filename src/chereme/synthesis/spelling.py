@@ -92,6 +92,11 @@ class Speller:
         """The letters that can be spelled."""
         return "".join(sorted(c for c in self._hands.labels if c))
 
+    @property
+    def spread(self) -> Floats:
+        """``(1152,)`` standard deviation of each number of the hands' vectors."""
+        return self._hands.spread
+
     # -- single poses -------------------------------------------------------------------------
     def _base(self, letter: str, rng: Any) -> str:
         """The letter whose handshape ``letter`` starts from; a still of J is any moment of J."""

@@ -27,7 +27,8 @@ from chereme.synthesis.spelling import Motion
 
 Floats = NDArray[np.floating[Any]]
 _SIZE = (480, 360)
-_SETS = 4  # signers that the rendered hands count as; see ``rendered_exemplars``
+RENDERED_SIGNERS = tuple(f"synthetic-{number}" for number in range(4))
+"""Signers that the rendered hands count as; see ``rendered_exemplars``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +116,7 @@ def rendered_exemplars(
                 points = nearest[0].landmarks.astype(np.float64)
                 if still.handedness == "left":
                     points = mirror(points, still.image.shape[1])
-                who_counts = f"synthetic-{number % _SETS}"
+                who_counts = RENDERED_SIGNERS[number % len(RENDERED_SIGNERS)]
                 found.append((points, letter, who_counts, picture, nearest[0].vector))
     return Exemplars.of(found)
 

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from chereme.datasets.exemplars import Exemplars
+from chereme.datasets.recordings import RecordedClip, Recordings
 from chereme.datasets.words import ACOUSTIC_SHARES, TextSampler, is_held_out
 from chereme.decoding import greedy
 from chereme.errors import InputError, UsageError
@@ -56,6 +57,7 @@ SMALL = [
     "--data.init_args.batch_size=4",
     "--data.init_args.dev_clips=4",
     "--data.init_args.workers=0",
+    "--data.init_args.recordings=null",
 ]
 
 
@@ -285,6 +287,27 @@ def test_kinds_of_clips(exemplars: Exemplars) -> None:
     assert {len(letter) for letter in letters} == {1}
     share = np.mean([letter in "jz" for letter in letters])
     assert share == pytest.approx(4 / 28, abs=0.04)
+
+
+def test_recordings_are_shown_as_often_as_asked_for(exemplars: Exemplars, tmp_path: Path) -> None:
+    track = Speller(exemplars).idle(np.random.default_rng(0)).track
+    given = [
+        RecordedClip(track, t, who) for t, who in (("abc", "one"), ("xyz", "two"), ("", "two"))
+    ]
+    Recordings.of(given).save(tmp_path / "recordings.npz")
+    exemplars.save(tmp_path / "exemplars.npz")
+    files = str(tmp_path / "exemplars.npz"), str(tmp_path / "recordings.npz")
+    data = ComposedData(*files, held_out=["one"], steps_per_epoch=2, dev_clips=1, workers=0)
+    data.setup()
+    mix, rng = ClipMix(spelled=0.3, silent=0.2), np.random.default_rng(0)
+    drawn = [data.replayed.draw(mix, rng) for _ in range(400)]
+    texts = [None if clip is None else clip.text for clip in drawn]
+    assert set(texts) == {None, "xyz", ""}  # nothing of who is held out
+    assert np.mean([text == "xyz" for text in texts]) == pytest.approx(0.3, abs=0.07)
+    assert np.mean([text == "" for text in texts]) == pytest.approx(0.2, abs=0.07)
+    batches = [text for batch in data.epoch_loader(0) for text in batch.texts]
+    assert "xyz" in batches
+    assert data.facts()["data"]["recordings"] == files[1]
 
 
 # -- the network learns what it is shown ----------------------------------------------------------

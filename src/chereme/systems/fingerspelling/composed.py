@@ -1,8 +1,9 @@
 """Training data of recognisers of landmarks and of hands: clips composed of recorded hands.
 
-Clips are composed while training goes on (``chereme.synthesis.spelling``), each from a random
-number generator seeded by (seed, epoch, worker, process), so a run repeats itself and a resumed run
-goes on as the uninterrupted one would have.
+Clips are composed while training goes on (``chereme.synthesis.spelling``), or whole recordings are
+shown in other ways (``chereme.synthesis.replay``), each from a random number generator seeded by
+(seed, epoch, worker, process), so a run repeats itself and a resumed run goes on as the
+uninterrupted one would have.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_in
 
 from chereme.datasets.exemplars import MOVING, Exemplars
 from chereme.datasets.letter_collections import KEPT
+from chereme.datasets.recordings import Recordings
 from chereme.datasets.words import ACOUSTIC_SHARES, TextSampler
 from chereme.errors import InputError, UsageError
 from chereme.hands.normalise import (
@@ -27,6 +29,7 @@ from chereme.hands.normalise import (
     hand_features,
     landmark_features,
 )
+from chereme.synthesis.replay import replay
 from chereme.synthesis.spelling import SpelledClip, Speller
 from chereme.synthesis.style import SpellingStyle
 from chereme.systems.fingerspelling.batches import Batch, Clip, TrackStream, collate
@@ -55,18 +58,49 @@ def collate_composed(clips: Sequence[tuple[Features, str]]) -> Batch:
 @dataclass
 class ClipMix:
     """What clips show if not a spelled text: one letter as a still or as it is shown to a camera,
-    or a hand that spells nothing. ``holds``: texts one letter of which is held for long."""
+    or a hand that spells nothing. ``holds``: texts one letter of which is held for long.
+    ``spelled`` and ``silent``: recordings of spelling and of other hands, where there are any."""
 
     still: float = 0.05
     idle: float = 0.07
     alone: float = 0.10
     holds: float = 0.13
+    spelled: float = 0.20
+    silent: float = 0.06
+
+
+class Replayed:
+    """Whole ``recordings``, but those of signers ``without``; ``spread (1152,)``: see `replay`."""
+
+    def __init__(
+        self, recordings: Recordings, without: Sequence[str], spread: NDArray[np.floating[Any]]
+    ) -> None:
+        self._recordings, self._spread = recordings, spread
+        known = ~np.isin(recordings.signer, without)
+        self._rows = [
+            np.flatnonzero(known & own) for own in (recordings.text != "", recordings.text == "")
+        ]
+
+    def draw(self, mix: ClipMix, rng: np.random.Generator) -> SpelledClip | None:
+        """A recording as it might have been, as often as ``mix`` says; else None."""
+        kind = rng.random()
+        for rows, share in zip(self._rows, (mix.spelled, mix.silent), strict=True):
+            if kind < share and len(rows):
+                return replay(self._recordings.clip(int(rng.choice(rows))), self._spread, rng)
+            kind -= share
+        return None
 
 
 def compose_clip(
-    speller: Speller, texts: TextSampler, rng: np.random.Generator, mix: ClipMix
+    speller: Speller,
+    texts: TextSampler,
+    rng: np.random.Generator,
+    mix: ClipMix,
+    replayed: Replayed | None = None,
 ) -> SpelledClip:
-    """One clip: an idle hand, a still letter, a letter alone, or a spelled text."""
+    """One clip: a recording, an idle hand, a still letter, a letter alone, or a spelled text."""
+    if replayed is not None and (clip := replayed.draw(mix, rng)) is not None:
+        return clip
     kind = rng.random()
     if kind < mix.idle:
         return speller.idle(rng)
@@ -105,7 +139,9 @@ class ComposedClips(IterableDataset[Batch]):
         epoch: int,
         rank: int = 0,
         stream: TrackStream = "landmarks",
+        replayed: Replayed | None = None,
     ) -> None:
+        self.replayed = replayed
         self.features = FEATURES[stream]
         self.speller, self.steps, self.batch_size = speller, steps, batch_size
         self.rate, self.seed, self.epoch, self.rank = rate, seed, epoch, rank
@@ -120,7 +156,7 @@ class ComposedClips(IterableDataset[Batch]):
         while left > 0:
             clips = []
             for _ in range(self.pool * self.batch_size):
-                clip = compose_clip(self.speller, self.texts, rng, self.mix)
+                clip = compose_clip(self.speller, self.texts, rng, self.mix, self.replayed)
                 clips.append((self.features(clip.track, self.rate)[0], clip.text))
             clips.sort(key=lambda c: len(c[0]))
             for k in rng.permutation(self.pool)[:left]:
@@ -133,6 +169,7 @@ class ComposedData(DataModule):
 
     Args:
         exemplars: file made by ``chereme prepare exemplars``.
+        recordings: file made by ``chereme prepare recordings``, of which some clips are.
         held_out: signers whose hands training never sees; the clips of dev are made of them alone.
             Empty: train on all, validate on fresh clips of the same hands (not a measure of
             accuracy). Recordings that are kept to measure with (``letter_collections.KEPT``)
@@ -150,6 +187,7 @@ class ComposedData(DataModule):
     def __init__(
         self,
         exemplars: str,
+        recordings: str | None = None,
         held_out: list[str] | None = None,
         batch_size: int = 32,
         steps_per_epoch: int = 500,
@@ -160,6 +198,7 @@ class ComposedData(DataModule):
     ) -> None:
         super().__init__(batch_size, steps_per_epoch, workers, seed)
         self.path, self.held_out = exemplars, tuple(held_out or ())
+        self.recordings = recordings
         self.dev_clips, self.rate = dev_clips, rate
         self.stream: TrackStream = "landmarks"  # unless the network reads another
 
@@ -189,6 +228,12 @@ class ComposedData(DataModule):
             )
         kept = tuple(name for name in signers if name.endswith(KEPT))
         self.speller = Speller(exemplars.select(without=(*self.held_out, *kept)))
+        self.replayed = None
+        if self.recordings is not None:
+            recordings = Recordings.load(self.recordings)
+            if self.stream == "landmarks":
+                recordings = replace(recordings, vectors=recordings.vectors[:, :1] * 0)
+            self.replayed = Replayed(recordings, self.held_out, self.speller.spread)
         others = exemplars.select(only=self.held_out) if self.held_out else exemplars
         self.dev = held_out_clips(others, self.dev_clips, self.rate, stream=self.stream)
 
@@ -207,6 +252,7 @@ class ComposedData(DataModule):
             epoch=epoch,
             rank=self.world[1],
             stream=self.stream,
+            replayed=self.replayed,
         )
         loader = DataLoader(clips, batch_size=None, num_workers=self.workers)
         return itertools.islice(loader, skip, None)
@@ -217,7 +263,8 @@ class ComposedData(DataModule):
         return clips  # type: ignore[no-any-return]
 
     def facts(self) -> dict[str, Any]:
-        return {"data": {"exemplars": self.path, "held_out": list(self.held_out)}}
+        files = {"exemplars": self.path, "recordings": self.recordings}
+        return {"data": files | {"held_out": list(self.held_out)}}
 
     def checkpoint_entry(self) -> dict[str, Any]:
         return {"rate": self.rate, "alphabet": list(self.alphabet.symbols)}
@@ -232,7 +279,7 @@ class ComposedData(DataModule):
         texts = TextSampler(shares=ACOUSTIC_SHARES, split="train", max_length=12)
         frames = [
             FEATURES[self.stream](
-                compose_clip(self.speller, texts, rng, ClipMix()).track, self.rate
+                compose_clip(self.speller, texts, rng, ClipMix(), self.replayed).track, self.rate
             )
             for _ in range(clips)
         ]
