@@ -103,6 +103,8 @@ def test_the_first_resnet_learns_letters_and_its_file_is_read(
     # The clips "b" and "c": four frames of the letter and two after it.
     assert crops.shape == (12, 3, 16, 16)
     assert sorted(set(letters.tolist())) == ASL_LETTERS.encode("bc")
+    fewer, _ = letter_resnet.frames([str(coloured_shards)], 16, 0, seed=0, fraction=0.6)
+    assert len(fewer) == 6  # of "b" alone
     path = tmp_path / "first.safetensors"
     letter_resnet.main([str(coloured_shards)], path, steps=250, batch_size=16)
     assert "step 250: loss" in capsys.readouterr().out

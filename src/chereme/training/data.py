@@ -6,10 +6,11 @@ and one that was cut off, in the middle of an epoch too, goes on as it would hav
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, Literal, cast
 
 import cv2
@@ -250,6 +251,20 @@ class FolderData(DataModule):
     def facts(self) -> dict[str, Any]:
         folders = {split: self.folders(split) for split in SPLITS}
         return {"data": folders, "training_clips": len(self.clips["train"])}
+
+
+def part_of(
+    clips: Sequence[ClipIndex], fraction: float, name: Callable[[ClipIndex], str]
+) -> list[ClipIndex]:
+    """That fraction of some clips, at least one, in their order. Which, their names say: a smaller
+    fraction is a part of a larger one. UsageError for a fraction that is none."""
+    if not 0 < fraction <= 1:
+        raise UsageError(f"fraction: expected more than 0, at most 1, got {fraction:g}")
+    if fraction == 1:
+        return list(clips)
+    order = sorted(clips, key=lambda clip: hashlib.sha256(name(clip).encode()).digest())
+    chosen = set(order[: max(1, round(fraction * len(clips)))])
+    return [clip for clip in clips if clip in chosen]
 
 
 class Epochs:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 import zlib
 from abc import abstractmethod
@@ -15,7 +14,7 @@ from torch.utils.data import Dataset
 
 from chereme.errors import InputError, UsageError, some
 from chereme.hands.both import Sampling
-from chereme.training.data import ClipIndex, FolderData, Split
+from chereme.training.data import ClipIndex, FolderData, Split, part_of
 
 UNKNOWN = -1  # the class of a gloss that training has no clip of
 OTHERS = 0.5  # clips of other signs in an epoch, for each of the glosses
@@ -61,8 +60,6 @@ class IsolatedData(FolderData):
             raise UsageError(f"frames: expected at least 1, got {frames}")
         if sampling not in ("window", "spread"):
             raise UsageError(f"sampling: expected window or spread, got {sampling!r}")
-        if not 0 < fraction <= 1:
-            raise UsageError(f"fraction: expected more than 0, at most 1, got {fraction:g}")
         if not 0 <= hold_out < 1:
             raise UsageError(f"hold_out: expected a fraction from 0 to below 1, got {hold_out:g}")
         self.frames, self.sampling = frames, sampling
@@ -131,19 +128,16 @@ class IsolatedData(FolderData):
         self, clips: Sequence[ClipIndex], fraction: float, purpose: str = ""
     ) -> list[ClipIndex]:
         """That fraction of the clips of each gloss, at least one, in their order."""
-        if fraction == 1:
-            return list(clips)
         of_label: dict[str, list[ClipIndex]] = defaultdict(list)
         for clip in clips:
             of_label[self.entry(clip).label].append(clip)
 
-        def order(clip: ClipIndex) -> bytes:
-            name = f"{purpose}{self.fraction_seed}\0{self.entry(clip).id}"
-            return hashlib.sha256(name.encode()).digest()
+        def name(clip: ClipIndex) -> str:
+            return f"{purpose}{self.fraction_seed}\0{self.entry(clip).id}"
 
         chosen: set[ClipIndex] = set()
         for members in of_label.values():
-            chosen |= set(sorted(members, key=order)[: max(1, round(fraction * len(members)))])
+            chosen.update(part_of(members, fraction, name))
         return [clip for clip in clips if clip in chosen]
 
     def _hold_out(self) -> None:

@@ -75,6 +75,20 @@ def test_a_folder_that_is_listed_twice_counts_twice(
         set_up(ShardData(both[1:]))
 
 
+def test_a_smaller_fraction_of_the_clips_is_part_of_a_larger_one(coloured_shards: Path) -> None:
+    shards, parts = [str(coloured_shards)], []
+    for fraction in (0.01, 0.25, 0.5, 1.0):
+        data = set_up(ShardData(shards, workers=0, fraction=fraction))
+        parts.append({entry.id for entry in data.entries("train")})
+        assert len(data.clips["train"]) == len(parts[-1])
+        assert len(data.clips["dev"]) == 6
+        assert data.facts()["fraction"] == fraction
+    assert [len(part) for part in parts] == [1, 3, 6, 12]
+    assert parts[0] < parts[1] < parts[2] < parts[3]
+    with pytest.raises(UsageError, match="fraction: expected more than 0"):
+        set_up(ShardData(shards, fraction=0.0))
+
+
 def test_epochs_repeat_themselves_and_change_clips_otherwise(coloured_shards: Path) -> None:
     data = set_up(ShardData([str(coloured_shards)], workers=0, batch_size=2))
     one, again, later = (list(data.epoch_loader(epoch)) for epoch in (0, 0, 1))

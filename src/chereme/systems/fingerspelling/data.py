@@ -18,7 +18,7 @@ from chereme.formats.manifests import Item
 from chereme.systems.fingerspelling.batches import Batch, Clip, ClipTransform, Inputs, collate
 from chereme.text import ASL_LETTERS, CHICAGO, Alphabet
 from chereme.training.augmentation import Augmentation
-from chereme.training.data import ClipIndex, FolderData, Split
+from chereme.training.data import SPLITS, ClipIndex, FolderData, Split, part_of
 from chereme.training.shards import ShardCorpus, crop_of
 
 ALPHABETS = {"asl": ASL_LETTERS, "chicago": CHICAGO, "greek": GREEK}
@@ -58,6 +58,8 @@ class ShardData(FolderData):
         teacher: name of the vectors in the shards, where the network reads them or distils them.
         rate: frames a second that clips are brought to. Choice: None, frames as they are, since
             the papers' data sets state no rate.
+        fraction: of the training clips that are trained on. A smaller fraction is a part of a
+            larger one.
         dev_batch_size: clips that are scored at once.
         augmentation: of training clips.
         clips: see `FolderData` and `DataModule`.
@@ -73,6 +75,7 @@ class ShardData(FolderData):
         alphabet: str = "asl",
         teacher: str | None = None,
         rate: float | None = None,
+        fraction: float = 1.0,
         dev_batch_size: int = 8,
         augmentation: Augmentation | None = None,
         workers: int = 1,
@@ -80,7 +83,7 @@ class ShardData(FolderData):
     ) -> None:
         super().__init__(shards, workers=workers, **clips)
         self.alphabet, self.teacher, self.resampled = alphabet_of(alphabet), teacher, rate
-        self.dev_batch_size = dev_batch_size
+        self.fraction, self.dev_batch_size = fraction, dev_batch_size
         self.augmentation = augmentation or Augmentation()
         self.inputs: Inputs | None = None
 
@@ -101,7 +104,7 @@ class ShardData(FolderData):
         return crop_of(self.folders("train"))
 
     def facts(self) -> dict[str, Any]:
-        return super().facts() | {"teacher": self.teacher}
+        return super().facts() | {"teacher": self.teacher, "fraction": self.fraction}
 
     def checkpoint_entry(self) -> dict[str, Any]:
         about: dict[str, Any] = {"rate": self.rate, "alphabet": list(self.alphabet.symbols)}
@@ -152,6 +155,13 @@ class ShardData(FolderData):
             _ = self.crop  # now, not when the first checkpoint is written
         self._check_lengths()
         self._check_labels()
+
+    def list_clips(self, splits: Sequence[Split] = SPLITS) -> None:
+        super().list_clips(splits)
+        if "train" in splits:
+            self.clips["train"] = part_of(
+                self.clips["train"], self.fraction, lambda clip: self.entry(clip).id
+            )
 
     def left_out(self, split: Split, clip: ClipIndex) -> str:
         unseen = split == "train" and not self.corpora[clip[0]].seen[clip[1]]
