@@ -13,6 +13,7 @@ from chereme.decoding import (
     ctc_log_likelihood,
     ctc_log_likelihoods,
     greedy,
+    log_likelihoods_of_changes,
     symbols_or_blank,
     text_probabilities,
 )
@@ -221,3 +222,26 @@ def test_probabilities_of_texts(golden, oracle):
     assert after[0] / after[1] == pytest.approx(found[0] / found[1] / np.e)
     assert text_probabilities([]) == []
     assert text_probabilities([Hypothesis((1,), -np.inf, -np.inf)]) == [0.0]
+
+
+def test_changes_are_as_likely_as_the_changed_texts() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        frames, size, count = rng.integers(1, 9), rng.integers(2, 5), rng.integers(1, 5)
+        log_probs = np.log(rng.dirichlet(np.full(size, 0.5), frames) + 1e-300)
+        text = rng.integers(1, size, count).tolist()
+        changed = [
+            [*text[:place], *([symbol] if symbol else []), *text[place + 1 :]]
+            for place in range(count)
+            for symbol in range(size)
+        ]
+        expected = ctc_log_likelihoods(log_probs, changed).reshape(count, size)
+        found = log_likelihoods_of_changes(log_probs, text)
+        np.testing.assert_allclose(np.exp(found), np.exp(expected), rtol=1e-9, atol=1e-12)
+
+
+def test_nothing_has_no_changes() -> None:
+    assert log_likelihoods_of_changes(np.log(np.full((3, 4), 0.25)), []).shape == (0, 4)
+    never = log_likelihoods_of_changes(np.zeros((0, 4)), [1, 2])
+    assert never.shape == (2, 4)
+    assert np.isneginf(never).all()

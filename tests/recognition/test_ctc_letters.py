@@ -37,6 +37,31 @@ def peaks(symbols: list[int], probability: float = 0.9) -> np.ndarray:
     return np.log([[probability if s == k else rest for k in range(3)] for s in symbols])
 
 
+def enumerate_texts(log_probs: np.ndarray) -> dict[tuple[int, ...], float]:
+    """Probability of every text by going through all paths."""
+    texts: dict[tuple[int, ...], float] = {}
+    for path in product(range(3), repeat=len(log_probs)):
+        text = tuple(s for i, s in enumerate(path) if s != 0 and (i == 0 or s != path[i - 1]))
+        probability = float(np.exp(sum(row[s] for row, s in zip(log_probs, path, strict=True))))
+        texts[text] = texts.get(text, 0.0) + probability
+    return texts
+
+
+def believed(text: tuple[int, ...], every: list[tuple[np.ndarray, float]]) -> list[float]:
+    """The probability of each letter among all texts that differ in it alone, or lack it: of
+    networks ``(log_probs, weight)``, by going through all paths."""
+    texts = [(enumerate_texts(log_probs), weight) for log_probs, weight in every]
+
+    def likelihood(other: tuple[int, ...]) -> float:
+        return float(np.exp(sum(w * np.log(known.get(other, 1e-300)) for known, w in texts)))
+
+    changes = [
+        [(*text[:i], *other, *text[i + 1 :]) for other in ((), (1,), (2,))]
+        for i in range(len(text))
+    ]
+    return [likelihood(text) / sum(likelihood(own) for own in every) for every in changes]
+
+
 @pytest.mark.parametrize("search", [BEAM, GREEDY])
 @pytest.mark.parametrize("stride", [1, 2])
 def test_letters_and_times(search: Search, stride: int) -> None:
@@ -47,7 +72,8 @@ def test_letters_and_times(search: Search, stride: int) -> None:
     spans = [(token.start, token.end) for token in segment.tokens]
     frames = np.array([(1, 3), (4, 6), (7, 8)]) * stride
     np.testing.assert_allclose(spans, 1.0 + frames / 30, atol=1e-9)
-    assert [token.probability for token in segment.tokens] == pytest.approx([0.9, 0.9, 0.9])
+    expected = believed((1, 2, 2), [(log_probs, 1.0)])
+    assert [token.probability for token in segment.tokens] == pytest.approx(expected)
     assert (segment.start, segment.end) == (1.0, pytest.approx(1.0 + 8 * stride / 30))
 
 
@@ -70,16 +96,6 @@ def test_silence_has_no_tokens() -> None:
     segment = read_segment(LetterEmissions(peaks([0, 0, 0]), np.arange(3) / 30, 1, BEAM), ALPHABET)
     assert segment.tokens == ()
     assert segment.text == ""
-
-
-def enumerate_texts(log_probs: np.ndarray) -> dict[tuple[int, ...], float]:
-    """Probability of every text by going through all paths."""
-    texts: dict[tuple[int, ...], float] = {}
-    for path in product(range(3), repeat=len(log_probs)):
-        text = tuple(s for i, s in enumerate(path) if s != 0 and (i == 0 or s != path[i - 1]))
-        probability = float(np.exp(sum(row[s] for row, s in zip(log_probs, path, strict=True))))
-        texts[text] = texts.get(text, 0.0) + probability
-    return texts
 
 
 def test_a_still_takes_the_likeliest_single_letter_of_all_paths() -> None:
@@ -119,10 +135,10 @@ def test_together_the_surest_gives_the_times_and_all_the_probability() -> None:
         assert segment.text == "ab"
         assert [token.start for token in segment.tokens] == pytest.approx([1 + 3 / 30, 1 + 6 / 30])
         assert [token.end for token in segment.tokens] == pytest.approx([1 + 4 / 30, 1 + 7 / 30])
-        expected = 0.25 * 0.6 + 0.75 * 0.9
-        assert [token.probability for token in segment.tokens] == pytest.approx([expected] * 2)
+        expected = believed((1, 2), [(own.log_probs, own.weight) for own in every])
+        assert [token.probability for token in segment.tokens] == pytest.approx(expected)
         assert (segment.start, segment.end) == (1.0, pytest.approx(1.0 + 8 / 30))
-    strict = [replace(emissions, search=replace(BEAM, min_probability=0.85)) for emissions in every]
+    strict = [replace(emissions, search=replace(BEAM, min_probability=0.9)) for emissions in every]
     assert read_segment_together(strict, ALPHABET).text == ""
 
 

@@ -9,6 +9,7 @@ from chereme.decoding.ctc import (
     ctc_log_likelihood,
     ctc_log_likelihoods,
     greedy,
+    log_likelihoods_of_changes,
     symbols_or_blank,
     text_probabilities,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "ctc_log_likelihoods",
     "greedy",
     "likeliest_texts",
+    "log_likelihoods_of_changes",
     "symbols_or_blank",
     "text_probabilities",
 ]

@@ -154,6 +154,72 @@ def ctc_log_likelihoods(log_probs: ArrayLike, texts: Sequence[Sequence[int]]) ->
     return np.where(silent, last, np.logaddexp(last, one_before))
 
 
+def log_likelihoods_of_changes(log_probs: ArrayLike, symbols: Sequence[int]) -> Log:
+    """ln p of ``symbols`` with one of the L changed: ``(L, V)``, a row for each place, a column for
+    each symbol that may stand there; in column 0 it is left out.
+
+    All in one pass forwards and one backwards (Graves 2006, Eq. 6 to 11): of the changed text the
+    states before and after the place are those of ``symbols``.
+    """
+    log_probs = check_log_probs(log_probs)
+    text = check_symbols(symbols, log_probs.shape[1])
+    states, skips = _lattice(text)
+    (frames, size), count = log_probs.shape, len(text)
+    if not frames or not count:
+        return np.full((count, size), -np.inf)
+    may_skip = np.full(len(states), -np.inf)
+    may_skip[skips] = 0.0
+    forward = np.full((frames, len(states)), -np.inf)
+    forward[0, :2] = log_probs[0, states[:2]]
+    for t in range(1, frames):
+        before, now = forward[t - 1], forward[t]
+        now[:] = before
+        now[1:] = np.logaddexp(before[1:], before[:-1])
+        now[2:] = np.logaddexp(now[2:], before[:-2] + may_skip[2:])
+        now += log_probs[t, states]
+    # From each state to the end, its own frame included; two states beyond the last are nowhere.
+    back = np.full((frames + 1, len(states) + 2), -np.inf)
+    back[frames - 1, len(states) - 2 : len(states)] = log_probs[-1, states[-2:]]
+    for t in range(frames - 2, -1, -1):
+        after = back[t + 1]
+        now = np.logaddexp(after[:-2], after[1:-1])
+        now[:-2] = np.logaddexp(now[:-2], after[2:-2] + may_skip[2:])
+        back[t, :-2] = now + log_probs[t, states]
+    blank = 2 * np.arange(count)  # the state before each place
+    label_before = np.concatenate([[-1], text[:-1]])
+    label_after = np.concatenate([text[1:], [-1]])
+    every = np.arange(size)
+    enters = np.where(every == label_before[:, None], -np.inf, 0.0)  # a double needs a blank
+    leaves = np.where(every == label_after[:, None], -np.inf, 0.0)
+    before_labels = np.full((frames, count), -np.inf)
+    before_labels[:, 1:] = forward[:, blank[1:] - 1]
+    within = np.full((count, size), -np.inf)
+    within[0] = log_probs[0]
+    found = np.full((count, size), -np.inf)
+    for t in range(frames):
+        if t:
+            enter = np.logaddexp(
+                forward[t - 1, blank][:, None], before_labels[t - 1][:, None] + enters
+            )
+            within = np.logaddexp(within, enter) + log_probs[t]
+        last = t == frames - 1
+        leave = np.logaddexp(
+            back[t + 1, blank + 2][:, None], back[t + 1, blank + 3][:, None] + leaves
+        )
+        if last:
+            leave[-1] = 0.0
+        found = np.logaddexp(found, within + leave)
+    # Left out: from the blank before the place, or the symbol before it, to the symbol after it.
+    onward = back[1:, blank + 3]
+    straight = np.where(label_before == label_after, -np.inf, 0.0)
+    left_out = np.logaddexp(forward[:, blank] + onward, before_labels + onward + straight)
+    gone = np.logaddexp.reduce(left_out, axis=0)
+    gone[0] = np.logaddexp(gone[0], back[0, 3])
+    gone[-1] = np.logaddexp(gone[-1], np.logaddexp(forward[-1, blank[-1]], before_labels[-1, -1]))
+    found[:, BLANK] = gone
+    return found
+
+
 def symbols_or_blank(log_probs: ArrayLike, symbols: Sequence[int]) -> Log:
     """``log_probs`` where it is known that ``symbols`` are said, and the question is only when: all
     that is not blank is shared out among them, so that doubt of which they are is none of whether

@@ -18,6 +18,7 @@ from chereme.decoding import (
     ctc_log_likelihoods,
     greedy,
     likeliest_texts,
+    log_likelihoods_of_changes,
     text_probabilities,
 )
 from chereme.recognition.config import Still
@@ -82,7 +83,8 @@ class Segment:
 def read_segment(emissions: LetterEmissions, alphabet: Alphabet) -> Segment:
     """The best reading of a segment by one network."""
     found = _propose(emissions)
-    tokens = _tokens(emissions, found[0].symbols, alphabet)
+    symbols = found[0].symbols
+    tokens = _believed(_tokens(emissions, symbols, alphabet), [emissions], symbols)
     segment = _segment(emissions, tokens, emissions.search.min_probability, found[0].score)
     if emissions.search.greedy:
         return segment
@@ -92,8 +94,8 @@ def read_segment(emissions: LetterEmissions, alphabet: Alphabet) -> Segment:
 def read_segment_together(every: Sequence[LetterEmissions], alphabet: Alphabet) -> Segment:
     """The best reading of a segment by several networks, see ``decoding.likeliest_texts``.
 
-    The times are those of the network that is surest of the letters, the probabilities the weighted
-    mean of all. A long segment is read in parts, cut where all are silent.
+    The times are those of the network that is surest of the letters. A long segment is read in
+    parts, cut where all are silent.
     """
     parts = [_read_part(part, alphabet) for part in _cut(every)]
     return Segment(
@@ -210,13 +212,12 @@ def _read_part(every: Sequence[LetterEmissions], alphabet: Alphabet) -> Segment:
     # A network without a say may have too few frames to spell the text.
     deciding = [emissions for emissions in every if emissions.weight > 0]
     aligned = [_tokens(emissions, symbols, alphabet) for emissions in deciding]
-    weights = [emissions.weight for emissions in deciding]
     surest = max(aligned, key=lambda tokens: sum(token.probability for token in tokens))
-    tokens = tuple(
-        replace(token, probability=_mean([t[i].probability for t in aligned], weights))
-        for i, token in enumerate(surest)
+    tokens = _believed(surest, deciding, symbols)
+    least = _mean(
+        [emissions.search.min_probability for emissions in deciding],
+        [emissions.weight for emissions in deciding],
     )
-    least = _mean([emissions.search.min_probability for emissions in deciding], weights)
     segment = _segment(every[0], tokens, least, ranked[0].score)
     return replace(segment, alternatives=_alternatives(ranked, alphabet))
 
@@ -246,7 +247,8 @@ def _propose(emissions: LetterEmissions) -> list[Hypothesis]:
 def _tokens(
     emissions: LetterEmissions, symbols: Sequence[int], alphabet: Alphabet
 ) -> tuple[Token, ...]:
-    """``symbols`` with the times at which the network emits them."""
+    """``symbols`` with the times at which the network emits them, and the mean of what it gives
+    them in these frames."""
     times, stride = emissions.times, emissions.stride
     ends = _ends(times)
     return tuple(
@@ -257,6 +259,27 @@ def _tokens(
             probability=min(span.probability, 1.0),
         )
         for symbol, span in zip(symbols, align(emissions.log_probs, symbols), strict=True)
+    )
+
+
+def _believed(
+    tokens: Sequence[Token], every: Sequence[LetterEmissions], symbols: Sequence[int]
+) -> tuple[Token, ...]:
+    """``tokens`` with the probability of each of ``symbols`` among all that may stand in its place
+    or be missing there, the others being as they are.
+
+    Log-likelihoods of several networks are weighted means, as those of stills are.
+    """
+    likelihoods = np.average(
+        [log_likelihoods_of_changes(emissions.log_probs, symbols) for emissions in every],
+        axis=0,
+        weights=[emissions.weight for emissions in every],
+    )
+    own = likelihoods[np.arange(len(symbols)), list(symbols)]
+    share = np.exp(own - np.logaddexp.reduce(likelihoods, axis=1))
+    return tuple(
+        replace(token, probability=float(probability))
+        for token, probability in zip(tokens, share.clip(0.0, 1.0), strict=True)
     )
 
 
