@@ -65,9 +65,10 @@ def load(
 
 
 def recognize(
-    source: str | Path, *, model: str | Path = "fingerspelling", **options: Any
+    source: Any, *, model: str | Path = "fingerspelling", **options: Any
 ) -> Transcript | IsolatedResult | ContinuousResult:
-    """Read one video, image, folder of frames or landmark file; ``options`` are those of `load`.
+    """Read one video, image, folder of frames or landmark file, or what is in memory of these
+    (:func:`chereme.recognition.sources.find_source`); ``options`` are those of `load`.
 
     For several inputs, :func:`load` once and call ``recognize`` of what it gives.
     """

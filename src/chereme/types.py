@@ -12,11 +12,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chereme._imports import find
 from chereme.errors import InputError
 
 Handedness = Literal["left", "right", "unknown"]
@@ -206,6 +208,7 @@ def frames_of(
     )
 
 
+_WRITERS = "chereme.formats.transcripts"  # which know of these types
 Unit = Literal["letter", "sign", "gloss"]
 """What a token is: a letter of a spelled word, the one sign of a clip, or a gloss of a sentence."""
 
@@ -256,6 +259,26 @@ class Transcript:
     warnings: tuple[str, ...] = ()
     alternatives: tuple[Alternative, ...] = ()
     unit: ClassVar[Unit] = "letter"
+
+    def to_json(self) -> str:
+        """All of it as JSON, as ``docs/json.md`` says."""
+        return self._rendered("json")
+
+    def save(self, path: str | Path, format: str | None = None, *, overwrite: bool = False) -> None:
+        """Write it to a file, as UTF-8: in the ``format`` txt, json, srt, vtt, tsv or eaf, or in
+        that of the path's suffix.
+
+        Raises ``UsageError`` for another format, or one of times where there are none;
+        ``OutputError`` if the file is there already and not to be replaced, or cannot be written.
+        """
+        path = Path(path)
+        text = self._rendered(format or path.suffix.lower().removeprefix("."), path.parent)
+        find(f"{_WRITERS}:save")(text, path, overwrite=overwrite)
+
+    def _rendered(self, format: str, directory: Path | None = None) -> str:
+        source = self.info.get("source")
+        text: str = find(f"{_WRITERS}:write")(self, source, format, directory=directory)
+        return text
 
 
 class IsolatedResult(Transcript):

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from chereme.errors import UsageError
+from chereme.errors import OutputError, UsageError
 from chereme.formats.eaf import read_eaf
 from chereme.formats.transcripts import TIMED, WRITERS, one_line, output_paths, save, write
 from chereme.types import (
@@ -249,3 +249,36 @@ class TestOutputPaths:
         assert output_paths([folder], tmp_path, "txt") == [tmp_path / "take.1.txt"]
         monkeypatch.chdir(folder)
         assert output_paths(["."], tmp_path, "txt") == [tmp_path / "take.1.txt"]
+
+
+class TestOfTranscripts:
+    """What a transcript does by itself."""
+
+    READ = replace(TWO_WORDS, info={"source": "clips/a.mp4", "frames": 3})
+
+    def test_json_is_what_is_written(self):
+        assert self.READ.to_json() == write(self.READ, "clips/a.mp4", "json")
+        assert json.loads(EMPTY.to_json())["source"] is None
+
+    @pytest.mark.parametrize("form", WRITERS)
+    def test_the_suffix_names_the_format(self, tmp_path, form):
+        path = tmp_path / f"read.{form.upper()}"
+        self.READ.save(path)
+        assert path.read_text() == write(self.READ, "clips/a.mp4", form, directory=tmp_path)
+
+    def test_a_format_by_name(self, tmp_path):
+        SIGN.save(tmp_path / "read.of.me", "tsv")
+        assert (tmp_path / "read.of.me").read_text() == write(SIGN, None, "tsv")
+
+    def test_what_cannot_be_saved(self, tmp_path):
+        with pytest.raises(UsageError, match=r"format: expected one of txt, .* got 'doc'"):
+            self.READ.save(tmp_path / "read.doc")
+        with pytest.raises(UsageError, match=r"format: expected one of txt, .* got ''"):
+            self.READ.save(tmp_path / "read")
+        with pytest.raises(UsageError, match="times"):
+            UNTIMED.save(tmp_path / "read.srt")
+        self.READ.save(tmp_path / "read.txt")
+        with pytest.raises(OutputError):
+            GLOSSES.save(tmp_path / "read.txt")
+        GLOSSES.save(tmp_path / "read.txt", overwrite=True)
+        assert (tmp_path / "read.txt").read_text() == "IX-1p fs-J<&\n"

@@ -1,12 +1,16 @@
 """Opening and reading the files that people give: regular ones only, and of a bounded size.
 
+A file may also be given as its content (:class:`MemoryFile`), and is then read as one on the disk.
+
 A pipe or a device (``/dev/zero``) may never end, or wait for ever, whatever its name says.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import stat
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,8 +19,22 @@ from chereme.errors import InputError, LimitError
 MAX_BYTES = 2 << 30
 
 
-def open_file(path: str | Path) -> BinaryIO:
+@dataclass(frozen=True)
+class MemoryFile:
+    """The ``content`` of a file, and the ``name`` that it had, if it had one."""
+
+    content: bytes = field(repr=False)
+    name: str | None = None
+
+    def __str__(self) -> str:
+        """Its name in messages."""
+        return self.name or "the file in memory"
+
+
+def open_file(path: str | Path | MemoryFile) -> BinaryIO:
     """A regular file, to read from. Raises InputError for anything else, and for no access."""
+    if isinstance(path, MemoryFile):
+        return io.BytesIO(path.content)
     path = Path(path)
     try:
         # Without waiting: a pipe that nobody writes to would block the opening itself.
@@ -33,11 +51,18 @@ def open_file(path: str | Path) -> BinaryIO:
         raise InputError(f"{path}: cannot be read ({reason}); check the path") from error
 
 
-def read_file(path: str | Path, max_bytes: int = MAX_BYTES) -> bytes:
+def file_size(file: BinaryIO) -> int:
+    """Bytes of what `open_file` has opened; 0 also of the system's own files, as /proc/kmsg."""
+    if isinstance(file, io.BytesIO):
+        return file.getbuffer().nbytes
+    return os.fstat(file.fileno()).st_size
+
+
+def read_file(path: str | Path | MemoryFile, max_bytes: int = MAX_BYTES) -> bytes:
     """The content of a regular file. Raises as `open_file`, and LimitError above ``max_bytes``."""
     with open_file(path) as file:
         try:
-            size = os.fstat(file.fileno()).st_size
+            size = file_size(file)
             # None: a file of the system, as /proc/kmsg, that has nothing at the moment.
             content = b"" if size > max_bytes else file.read(max_bytes + 1) or b""
         except OSError as error:

@@ -51,6 +51,7 @@ from chereme.recognition.sign_frames import (
     HandFollower,
     clip_frames,
 )
+from chereme.recognition.sources import Source, find_source
 from chereme.recognition.stages import Stages
 from chereme.recognition.windows import Window, seam, windows
 from chereme.text.glosses import BOS, SPECIAL, UNK
@@ -65,9 +66,9 @@ from chereme.types import (
 )
 from chereme.video import open_video
 from chereme.video.letterbox import letterbox
+from chereme.video.reader import Recording
 
 T = TypeVar("T")
-Source = str | Path | PoseTracks | Landmarks
 SLOW = 0.75  # fraction of the model's rate; a slower video is worth a warning
 SLOWEST = 1.0  # frames a second that tracks must have
 SENTENCE = 8  # glosses that the decoder gives where it is measured
@@ -242,36 +243,40 @@ class ContinuousRecognizer(BaseRecognizer):
     # -- a whole recording -------------------------------------------------------------------------
     def recognize(
         self,
-        source: Source,
+        source: Any,
         *,
         start: float | None = None,
         end: float | None = None,
+        rate: float | None = None,
         progress: Progress | None = None,
     ) -> ContinuousResult:
         """Read the glosses of a tracks file, ``.pose`` or landmark ``.npz``, video, picture, folder
-        of numbered frames, or of tracks or landmarks in memory.
+        of numbered frames, what is in memory of these, frames, tracks, or landmarks: see
+        :func:`chereme.recognition.sources.find_source`.
 
         ``start`` and ``end`` (seconds) limit the reading to the frames from ``start`` up to
-        ``end``, which is not included. There are no glosses, and a warning says why, where nobody
-        is seen. Raises ``InputError`` for what cannot be read at all, ``UsageError`` for a source
-        that the model does not read: a model of tracks takes of a video no more than the hands, for
-        its track mediapipe, with a warning.
+        ``end``, which is not included; a ``rate`` takes the place of the recogniser's own. There
+        are no glosses, and a warning says why, where nobody is seen. Raises ``InputError`` for what
+        cannot be read at all, ``UsageError`` for a source that the model does not read: a model of
+        tracks takes of a video no more than the hands, for its track mediapipe, with a warning.
         """
+        found = find_source(source, PoseTracks)
         if start is not None and end is not None and end <= start:
             raise InputError(f"{source}: expected an end after the start, got {start} to {end} s")
         stages = Stages()
         with stages("total"):
-            if isinstance(source, PoseTracks | Landmarks) or is_landmark_file(source):
-                result = self._of_tracks(source, start, end, progress, stages)
+            if isinstance(found, PoseTracks | Landmarks) or is_landmark_file(found):
+                result = self._of_tracks(found, start, end, rate, progress, stages)
             else:
-                result = self._of_video(Path(source), start, end, progress, stages)
+                result = self._of_video(found, start, end, rate, progress, stages)
         return with_timings(result, stages)
 
     def _of_tracks(
         self,
-        source: Source,
+        source: Source | PoseTracks,
         start: float | None,
         end: float | None,
+        rate: float | None,
         progress: Progress | None,
         stages: Stages,
     ) -> ContinuousResult:
@@ -282,7 +287,7 @@ class ContinuousRecognizer(BaseRecognizer):
                 "that is upright and no mirror image"
             )
         with stages("read"):
-            name, whole = self._open(source)
+            name, whole = self._open(source, self.reading(rate)["rate"])
         limits = self.video_options["limits"]
         limits.check_frames(name, whole.frames)
         limits.check_seconds(name, whole.frames / whole.rate)
@@ -309,7 +314,7 @@ class ContinuousRecognizer(BaseRecognizer):
         )
         found = self._gather(frames, stages, progress, clip.frames)
         info = {
-            "source": name,
+            "source": str(source) if isinstance(source, Path) else None,
             "kind": "tracks",
             "tracks": list(clip.values),
             "frames": whole.frames,
@@ -324,12 +329,13 @@ class ContinuousRecognizer(BaseRecognizer):
             ]
         return self._result(found, info, warnings)
 
-    def _open(self, source: Source) -> tuple[str, PoseTracks]:
+    def _open(self, source: Source | PoseTracks, rate: float | None) -> tuple[str, PoseTracks]:
         if isinstance(source, PoseTracks):
             return "tracks in memory", source
         if isinstance(source, Landmarks):
             return "landmarks in memory", mediapipe_of_landmarks(source)
-        return str(source), open_tracks(source, self.video_options["rate"])
+        assert isinstance(source, Path)  # a file of landmarks or tracks
+        return str(source), open_tracks(source, rate)
 
     def _usable(self, clip: PoseTracks, name: str) -> tuple[PoseTracks, list[str]]:
         """Those tracks that the model reads, and a warning of those that are missing."""
@@ -344,16 +350,17 @@ class ContinuousRecognizer(BaseRecognizer):
 
     def _of_video(
         self,
-        source: Path,
+        source: Recording,
         start: float | None,
         end: float | None,
+        rate: float | None,
         progress: Progress | None,
         stages: Stages,
     ) -> ContinuousResult:
         warnings = self._check_video(str(source))
         span = (-math.inf if start is None else start, math.inf if end is None else end)
         with ExitStack() as stack:
-            reader = stack.enter_context(open_video(source, **self.video_options))
+            reader = stack.enter_context(open_video(source, **self.reading(rate)))
             # The reading thread ends first, then the detector, then the reader that the thread
             # uses.
             encoder = self._frame_encoder(stack, stages)

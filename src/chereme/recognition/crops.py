@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -33,8 +32,10 @@ from chereme.recognition.hand_landmarks import (
 )
 from chereme.recognition.networks import encode_frames
 from chereme.recognition.prefetch import prefetch
+from chereme.recognition.sources import Source
 from chereme.recognition.stages import Stages
 from chereme.types import FloatArray, Frame, HandTrack, Landmarks
+from chereme.video.reader import Recording
 
 BLOCK = 16  # crops given to the encoder at once: bounds its memory, whatever the length
 
@@ -54,7 +55,7 @@ class Passed(Protocol):
     def rows(self, wanted: NDArray[np.bool_], boxes: FloatArray) -> NDArray[np.intp]: ...
 
 
-def pictures_of(source: str | Path | Landmarks, config: Config) -> Path:
+def pictures_of(source: Source, config: Config) -> Recording:
     """``source``, if it holds pictures to cut crops from; ``UsageError`` if it holds landmarks."""
     if isinstance(source, Landmarks) or is_landmark_file(source):
         name = "landmarks in memory" if isinstance(source, Landmarks) else str(source)
@@ -63,7 +64,7 @@ def pictures_of(source: str | Path | Landmarks, config: Config) -> Path:
             "folder of frames, got landmarks; give the recording itself, or a model that reads "
             "landmarks"
         )
-    return Path(source)
+    return source
 
 
 def cut_crops(
@@ -175,7 +176,7 @@ def usual_step(times: FloatArray) -> float:
 
 def read_crop_features(
     bundle: Bundle[LetterConfig],
-    source: Path,
+    source: Recording,
     detected: HandLandmarks,
     turns: Sequence[Turn],
     segments: Sequence[HandTrack],
@@ -232,7 +233,7 @@ def read_crop_features(
 
 
 def encode_again(
-    source: Path,
+    source: Recording,
     times: FloatArray,
     boxes: FloatArray,
     wanted: NDArray[np.bool_],

@@ -54,6 +54,7 @@ from chereme.recognition.report import (
     why_no_hand,
 )
 from chereme.recognition.segments import cut_as, hold, split
+from chereme.recognition.sources import Source, check_readable_twice, find_source
 from chereme.recognition.stages import Stages
 from chereme.recognition.streams import Readers, Stream, Streams, describe, load_streams
 from chereme.recognition.word_lists import expected_words
@@ -68,7 +69,7 @@ SegmentTracks = tuple[HandTrack, ...]
 class _Input:
     """One input while it is read. ``crops`` are those that have passed."""
 
-    source: str | Path | Landmarks
+    source: Source
     hand: Hand
     readers: Readers
     turns: Sequence[Turn]
@@ -188,33 +189,36 @@ class Recognizer(BaseRecognizer):
 
     def recognize(
         self,
-        source: str | Path | Landmarks,
+        source: Any,
         *,
         start: float | None = None,
         end: float | None = None,
+        rate: float | None = None,
         hand: Hand | None = None,
         words: Iterable[str] | None = None,
         progress: Progress | None = None,
         overlay: str | Path | None = None,
     ) -> Transcript:
-        """Read a video, image, folder of numbered frames, landmark file, or landmarks.
+        """Read a video, image, folder of numbered frames or landmark file, what is in memory of
+        these, frames, or landmarks: see :func:`chereme.recognition.sources.find_source`.
 
         A model of pictures (the streams "rgb" and "fused") that reads crops of the hand reads some
-        a second time where another hand signs than it seemed; one that reads the hand network's
-        vectors needs a detector that has them. Landmarks without vectors are a ``UsageError`` for
-        "rgb", and so is such a detector; for "fused" they are read by the model of landmarks, with
-        a warning.
+        a second time where another hand signs than it seemed, and refuses frames that can be read
+        but once; one that reads the hand network's vectors needs a detector that has them.
+        Landmarks without vectors are a ``UsageError`` for "rgb", and so is such a detector; for
+        "fused" they are read by the model of landmarks, with a warning.
 
         ``start`` and ``end`` (seconds) limit the reading to the frames from ``start`` up to
-        ``end``, which is not included; ``hand`` and ``words`` take the place of the recogniser's
-        own for this input. The text is empty, and a warning says why, if there is no hand or
-        nothing legible. Raises ``InputError`` for what cannot be read at all.
+        ``end``, which is not included; ``rate``, ``hand`` and ``words`` take the place of the
+        recogniser's own for this input. The text is empty, and a warning says why, if there is no
+        hand or nothing legible. Raises ``InputError`` for what cannot be read at all.
 
         ``overlay``: a film to write (.mp4, .mov, .mkv) of what was seen, see
         :func:`chereme.recognition.overlay.write_overlay`; if it cannot be written, an
         ``OutputError`` holds the transcript as its ``result``. ``progress`` counts each frame each
         time that it is read: to find hands, to cut crops, to draw.
         """
+        source = find_source(source)
         chosen = check_hand(hand or self.hand)
         search = self._search_options
         if words is not None:
@@ -225,6 +229,8 @@ class Recognizer(BaseRecognizer):
         for given, bundle in by_input.items():
             if given == "rgb" or (given == "hand" and not has_vectors):
                 pictures_of(source, bundle.config)
+            if given == "rgb":
+                check_readable_twice(source, f"{bundle.config.name} may read them a second time")
         if overlay is not None:
             check_overlay(overlay, source)
         passes = _Passes(progress, 1 + (overlay is not None))
@@ -237,7 +243,14 @@ class Recognizer(BaseRecognizer):
                 crops = running.enter_context(passing)
             watch = None if crops is None else crops.watch
             detected = self.detect(
-                source, start, end, passes.begin(), stages, watch, vectors="hand" in by_input
+                source,
+                start,
+                end,
+                passes.begin(),
+                stages,
+                watch,
+                rate=rate,
+                vectors="hand" in by_input,
             )
             if crops is not None:
                 crops.finish()

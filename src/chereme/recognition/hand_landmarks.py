@@ -20,10 +20,12 @@ from chereme.hands.detector import Detection, HandDetector, find_detector
 from chereme.hands.skeleton import mirror, turn
 from chereme.hands.tracking import Watch, follow_hands
 from chereme.recognition.prefetch import prefetch
+from chereme.recognition.sources import Source, name_of
 from chereme.recognition.stages import Stages
 from chereme.types import RAREST, Frame, Handedness, Landmarks, frames_of, in_span
 from chereme.video import Limits, VideoReader, open_video
-from chereme.video.reader import check_rate, check_rotate
+from chereme.video.frames import FrameSeries
+from chereme.video.reader import Recording, as_recording, check_rate, check_rotate
 
 LANDMARK_SUFFIXES = (".pose", ".npz")
 LOW_FPS = 15.0
@@ -55,7 +57,7 @@ class HandLandmarks:
 
 
 def detect_hands(
-    source: str | Path | Landmarks,
+    source: str | Source,
     *,
     start: float | None = None,
     end: float | None = None,
@@ -74,13 +76,13 @@ def detect_hands(
     """Find the hands in a video, image, folder of numbered frames, or file of landmarks.
 
     Args:
-        source: a path, or landmarks that are already there.
+        source: a path, or what is already in memory (``chereme.recognition.sources``).
         start, end: seconds; only the frames from ``start`` up to ``end``, which is not included,
             are looked at.
         mirrored: the recording shows a mirror image (many front cameras); it is flipped back.
         strict: raise ``InputError`` at the first damage of a video.
-        rate: frames a second of folders of frames (default 30), and of landmark files in the place
-            of what they say.
+        rate: frames a second of folders of frames and of frames in memory (default 30), and of
+            landmark files in the place of what they say.
         limits: the largest recording to accept.
         rotate: degrees clockwise (0, 90, 180, 270) by which to turn the pictures, beyond what the
             file says; of a file of landmarks, these.
@@ -100,8 +102,8 @@ def detect_hands(
     span = (-math.inf if start is None else start, math.inf if end is None else end)
     if isinstance(source, Landmarks):
         source = turned(source, degrees)
-        found = _from_landmarks(_between(source, "the landmarks", span), "landmarks in memory")
-    elif is_landmark_file(source):
+        found = _from_landmarks(_between(source, "the landmarks", span), None)
+    elif isinstance(source, str | Path) and is_landmark_file(source):
         began = time.perf_counter()
         whole = turned(read_landmarks(source, fps=rate), degrees)
         limits.check_frames(str(source), len(whole.timestamps))
@@ -110,7 +112,7 @@ def detect_hands(
         found.timings["read"] = time.perf_counter() - began
     else:
         found = _from_video(
-            Path(source),
+            as_recording(source),
             span=span,
             reading={
                 "rate": rate,
@@ -127,14 +129,16 @@ def detect_hands(
     return replace(found, landmarks=unmirror(found.landmarks)) if mirrored else found
 
 
-def is_landmark_file(source: str | Path) -> bool:
+def is_landmark_file(source: Any) -> bool:
     """Whether ``source`` names a file of landmarks, by its suffix."""
+    if not isinstance(source, str | Path):
+        return False
     path = Path(source)
     return path.suffix.lower() in LANDMARK_SUFFIXES and not os.path.isdir(path)
 
 
 def read_again(
-    source: Path,
+    source: Recording,
     times: NDArray[np.floating[Any]],
     **reading: Any,
 ) -> Generator[Frame, None, None]:
@@ -216,7 +220,7 @@ class _TimedDetector:
 
 
 def _from_video(
-    source: Path,
+    source: Recording,
     *,
     span: Span,
     reading: dict[str, Any],
@@ -252,10 +256,13 @@ def _from_video(
     return HandLandmarks(landmarks, info, is_still, warnings, timings, reading, tracker.begins)
 
 
-def describe_recording(source: Path, reader: VideoReader) -> tuple[dict[str, Any], tuple[str, ...]]:
+def describe_recording(
+    source: Recording, reader: VideoReader
+) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The facts of a recording that ``reader`` has read, and warnings of its damage."""
     facts = reader.facts
-    kind = "frames" if source.is_dir() else "image" if reader.is_still else "video"
+    series = source.is_dir() if isinstance(source, Path) else isinstance(source, FrameSeries)
+    kind = "image" if reader.is_still else "frames" if series else "video"
     warnings = []
     if facts.bad_packets:
         warnings.append(f"the file is damaged: {facts.bad_packets} packets could not be decoded")
@@ -263,7 +270,7 @@ def describe_recording(source: Path, reader: VideoReader) -> tuple[dict[str, Any
         warnings.append("the file ends too early: what there is was read")
     warnings += reader.remarks
     info = {
-        "source": facts.source,
+        "source": name_of(source),
         "kind": kind,
         "width": facts.width,
         "height": facts.height,
@@ -279,7 +286,7 @@ def describe_recording(source: Path, reader: VideoReader) -> tuple[dict[str, Any
     return info, tuple(warnings)
 
 
-def _from_landmarks(landmarks: Landmarks, source: str) -> HandLandmarks:
+def _from_landmarks(landmarks: Landmarks, source: str | None) -> HandLandmarks:
     times = landmarks.timestamps
     passed = float(times[-1] - times[0])
     steps = np.diff(times)

@@ -26,9 +26,10 @@ from chereme.recognition.recognizer import BaseRecognizer, check_hand, with_timi
 from chereme.recognition.registry import resolve
 from chereme.recognition.report import LOW_COVERAGE, Hand, detected_hands, why_no_hand
 from chereme.recognition.sign_crops import HandJoints, encode_crops, read_joints
+from chereme.recognition.sources import Source, check_readable_twice, find_source
 from chereme.recognition.stages import Stages
 from chereme.recognition.streams import Stream, describe
-from chereme.types import Alternative, FloatArray, IsolatedResult, Landmarks, Token, Transcript
+from chereme.types import Alternative, FloatArray, IsolatedResult, Token, Transcript
 
 OTHER_RATE = 1.5  # times as many frames a second as in training, or as few: worth a warning
 MUCH_LONGER = 2.0  # times as long as the window that is read: worth a warning
@@ -135,37 +136,42 @@ class IsolatedRecognizer(BaseRecognizer):
 
     def recognize(
         self,
-        source: str | Path | Landmarks,
+        source: Any,
         *,
         start: float | None = None,
         end: float | None = None,
+        rate: float | None = None,
         hand: Hand | None = None,
         progress: Progress | None = None,
     ) -> IsolatedResult:
-        """Rank the glosses for a video, image, folder of numbered frames, or landmarks.
+        """Rank the glosses for a video, image, folder of numbered frames or landmark file, what is
+        in memory of these, frames, or landmarks: see
+        :func:`chereme.recognition.sources.find_source`.
 
         ``start`` and ``end`` (seconds) limit the reading to the frames from ``start`` up to
-        ``end``, which is not included; ``hand`` takes the place of the recogniser's own for this
-        input. There are no glosses, and a warning says why, where no hand was seen; they are no
-        answer, and a warning says why, where none is probable enough. Raises ``InputError`` for
-        what cannot be read at all.
+        ``end``, which is not included; ``rate`` and ``hand`` take the place of the recogniser's own
+        for this input. There are no glosses, and a warning says why, where no hand was seen; they
+        are no answer, and a warning says why, where none is probable enough. Raises ``InputError``
+        for what cannot be read at all.
 
         A model that reads crops of the hands needs the pictures, and reads the source a second
-        time; landmarks are a ``UsageError`` for it.
+        time; landmarks, and frames that can be read but once, are a ``UsageError`` for it.
         """
+        source = find_source(source)
         chosen = check_hand(hand or self.hand)
         for bundle in self.bundles:
             if bundle.config.input == "rgb":
                 pictures_of(source, bundle.config)
+                check_readable_twice(source, f"{bundle.config.name} reads them a second time")
         stages = Stages()
         with stages("total"):
-            detected = self.detect(source, start, end, progress, stages)
+            detected = self.detect(source, start, end, progress, stages, rate=rate)
             result = self._read(source, detected, chosen, stages)
         return with_timings(result, stages)
 
     def _read(
         self,
-        source: str | Path | Landmarks,
+        source: Source,
         detected: HandLandmarks,
         hand: Hand,
         stages: Stages,

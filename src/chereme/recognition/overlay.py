@@ -21,9 +21,11 @@ from chereme.hands.draw import draw_hands
 from chereme.recognition.caption import GROUND, Captions, draw_strip, strip_height
 from chereme.recognition.hand_landmarks import Progress, is_landmark_file, read_again, unmirror
 from chereme.recognition.prefetch import prefetch
+from chereme.recognition.sources import Source, check_readable_twice
 from chereme.types import Frame, Landmarks, Transcript
 from chereme.video import Limits, write_video
 from chereme.video.letterbox import resized
+from chereme.video.reader import as_recording
 from chereme.video.writer import SUFFIXES
 
 NARROWEST = 192  # pixels: below, neither the letters nor the time would have room
@@ -49,14 +51,17 @@ def overlay_paths(inputs: list[Path], overlay: Path) -> list[Path]:
     return [overlay]
 
 
-def check_overlay(path: str | Path, source: str | Path | Landmarks) -> None:
+def check_overlay(path: str | Path, source: str | Source) -> None:
     """Raise ``UsageError`` if no film of ``source`` can be written to ``path``."""
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES or path.is_dir():
         raise UsageError(
             f"overlay: expected a file name that ends in {', '.join(SUFFIXES)}, got {path}"
         )
-    if isinstance(source, Landmarks) or not path.exists():
+    if isinstance(source, Landmarks):
+        return
+    check_readable_twice(as_recording(source), "the film needs its frames a second time")
+    if not isinstance(source, str | Path) or not path.exists():
         return
     if Path(source).exists() and path.samefile(source):
         raise UsageError(f"overlay: {path} is the input itself; give the film another name")
@@ -64,7 +69,7 @@ def check_overlay(path: str | Path, source: str | Path | Landmarks) -> None:
 
 def write_overlay(
     path: str | Path,
-    source: str | Path | Landmarks,
+    source: str | Source,
     landmarks: Landmarks,
     transcript: Transcript,
     *,
@@ -107,7 +112,7 @@ def write_overlay(
         limits.check_pixels(str(path), landmarks.width, landmarks.height)
         pictures = _plain(landmarks)
     else:
-        pictures = read_again(Path(source), landmarks.timestamps, limits=limits, **reading)
+        pictures = read_again(as_recording(source), landmarks.timestamps, limits=limits, **reading)
     path.parent.mkdir(parents=True, exist_ok=True)
     # The reading thread ends before what it reads is closed.
     with closing(pictures), closing(prefetch(pictures)) as frames:

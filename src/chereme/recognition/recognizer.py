@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -20,8 +19,9 @@ from chereme.recognition.hand_landmarks import (
     detect_hands,
 )
 from chereme.recognition.report import Hand
+from chereme.recognition.sources import find_source
 from chereme.recognition.stages import Stages
-from chereme.types import Landmarks, Transcript
+from chereme.types import Transcript
 from chereme.video import Limits
 from chereme.video.reader import check_rate, check_rotate
 
@@ -34,8 +34,8 @@ class BaseRecognizer(ABC):
     Args:
         mirrored: the recording is a mirror image, as many front cameras make.
         strict: fail at the first damage of a video instead of reading the rest.
-        rate: frames a second of folders of frames (default 30), and of landmark files in the place
-            of what they say.
+        rate: frames a second of folders of frames and of frames in memory (default 30), and of
+            landmark files in the place of what they say.
         limits: the largest recording to accept.
         rotate: degrees clockwise (0, 90, 180, 270) by which to turn the pictures, beyond what the
             file says.
@@ -101,9 +101,12 @@ class BaseRecognizer(ABC):
         *,
         start: float | None = None,
         end: float | None = None,
+        rate: float | None = None,
         progress: Progress | None = None,
     ) -> Transcript:
-        """Read one source, or the part from ``start`` to ``end`` (seconds) of it."""
+        """Read one source, whatever ``chereme.recognition.sources.find_source`` makes one of, or
+        the part from ``start`` to ``end`` (seconds) of it. A ``rate`` takes the place of the
+        recogniser's own."""
 
     @property
     def reads_video(self) -> bool:
@@ -115,20 +118,27 @@ class BaseRecognizer(ABC):
         and the frames in each."""
         return {}
 
+    def reading(self, rate: float | None) -> dict[str, Any]:
+        """How a source is read; a ``rate`` takes the place of the recogniser's own."""
+        check_rate(rate)
+        return self.video_options if rate is None else {**self.video_options, "rate": rate}
+
     def detect(
         self,
-        source: str | Path | Landmarks,
+        source: Any,
         start: float | None,
         end: float | None,
         progress: Progress | None,
         stages: Stages,
         watch: Watch | None = None,
         *,
+        rate: float | None = None,
         vectors: bool = False,
     ) -> HandLandmarks:
-        """The hands in a source, see ``detect_hands``; its seconds are added to ``stages``."""
+        """The hands in a source of any kind, see ``detect_hands``; its seconds are added to
+        ``stages``. A ``rate`` takes the place of the recogniser's own."""
         detected = detect_hands(
-            source,
+            find_source(source),
             start=start,
             end=end,
             mirrored=self.mirrored,
@@ -136,7 +146,7 @@ class BaseRecognizer(ABC):
             progress=progress,
             watch=watch,
             vectors=vectors,
-            **self.video_options,
+            **self.reading(rate),
         )
         stages.add(detected.timings)
         return detected

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +19,7 @@ from chereme.recognition.crops import BLOCK, encode_again
 from chereme.recognition.report import Hand
 from chereme.recognition.stages import Stages
 from chereme.types import NUM_JOINTS, Handedness, HandTrack, Landmarks
+from chereme.video.reader import Recording
 
 
 class HandJoints(NamedTuple):
@@ -52,7 +52,7 @@ def hands_of(seen: Landmarks, hand: Hand, count: int) -> list[HandTrack | None]:
 
 def read_joints(
     bundle: Bundle[IsolatedConfig],
-    source: Path,
+    source: Recording,
     seen: Landmarks,
     hand: Hand,
     stages: Stages,

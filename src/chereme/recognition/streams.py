@@ -21,6 +21,7 @@ from chereme.recognition.registry import (
     bundled_streams,
     resolve,
 )
+from chereme.recognition.sources import Source
 from chereme.text.alphabet import Alphabet
 from chereme.types import Landmarks
 
@@ -122,7 +123,7 @@ class Streams:
             return self._readers(self.bundles[0].config.stream)
         return self._readers(DEFAULT_STREAM)
 
-    def of(self, source: str | Path | Landmarks) -> Readers:
+    def of(self, source: Source) -> Readers:
         """What reads ``source``. Landmarks are read by the model of landmarks, if it is here and
         pictures alone were not asked for."""
         readers = self.for_recordings

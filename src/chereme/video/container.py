@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from chereme.errors import InputError, UsageError
-from chereme.formats.files import open_file
+from chereme.formats.files import MemoryFile, open_file
 from chereme.video.source import Decoded, Limits
 from chereme.video.structure import is_cut, lacks_index
 from chereme.video.upright import UPRIGHT, orientation_of
@@ -38,7 +38,7 @@ class ContainerSource:
 
     def __init__(
         self,
-        path: Path,
+        path: Path | MemoryFile,
         *,
         limits: Limits,
         rate: float,

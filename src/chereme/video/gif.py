@@ -7,21 +7,20 @@ to the next such block for one, and shows the first of them alone.
 from __future__ import annotations
 
 import io
-import os
 from pathlib import Path
 from typing import BinaryIO
 
-from chereme.formats.files import open_file, read_file
+from chereme.formats.files import MemoryFile, file_size, open_file, read_file
 
 GIF = b"GIF8"
 MAX_BYTES = 64 << 20  # larger ones are left as they are
 _CONTROL = bytes((0x21, 0xF9, 4, 0, 0, 0, 0, 0))  # at once: FFmpeg makes 0.1 s of it, as browsers
 
 
-def timed_gif(path: Path) -> BinaryIO | None:
+def timed_gif(path: Path | MemoryFile) -> BinaryIO | None:
     """The GIF with a time, 0, for each picture that has none; None where all have theirs."""
     with open_file(path) as file:
-        if os.fstat(file.fileno()).st_size > MAX_BYTES:
+        if file_size(file) > MAX_BYTES:
             return None
     data = read_file(path, MAX_BYTES)
     begins = [0]

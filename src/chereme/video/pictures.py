@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from chereme.errors import InputError, LimitError
-from chereme.formats.files import read_file
+from chereme.formats.files import MemoryFile, read_file
 from chereme.video.picture_header import (
     PictureHeader,
     pixels_of_png,
@@ -40,7 +40,7 @@ class PictureSource:
 
     def __init__(
         self,
-        files: list[tuple[int, Path]],
+        files: Sequence[tuple[int, Path | MemoryFile]],
         *,
         limits: Limits,
         rate: float,
@@ -126,7 +126,9 @@ class WebpAnimation:
     video_streams: tuple[tuple[int, int], ...] = ()
     remarks: tuple[str, ...] = ()
 
-    def __init__(self, path: Path, *, limits: Limits, rate: float, strict: bool) -> None:
+    def __init__(
+        self, path: Path | MemoryFile, *, limits: Limits, rate: float, strict: bool
+    ) -> None:
         from PIL import Image, features
 
         self._name, self._strict = str(path), strict
@@ -177,6 +179,6 @@ class WebpAnimation:
         self._image.close()
 
 
-def read_picture(path: Path, limits: Limits, *, still: bool) -> bytes:
+def read_picture(path: Path | MemoryFile, limits: Limits, *, still: bool) -> bytes:
     """The content of a picture's file, of at most eight bytes a pixel of the limit."""
     return read_file(path, 8 * limits.pixels(still))

@@ -12,10 +12,11 @@ from types import TracebackType
 from typing import Self
 
 from chereme.errors import InputError, UsageError
-from chereme.formats.files import open_file
+from chereme.formats.files import MemoryFile, file_size, open_file
 from chereme.types import RAREST, Frame, Video
 from chereme.video.container import ContainerSource
 from chereme.video.folders import numbered_pictures
+from chereme.video.frames import FrameSeries, SeriesSource
 from chereme.video.gif import GIF, timed_gif
 from chereme.video.picture_header import pixels_of_png, read_header
 from chereme.video.pictures import (
@@ -26,22 +27,26 @@ from chereme.video.pictures import (
 from chereme.video.source import Limits, Source
 from chereme.video.upright import RgbConverter
 
+Recording = Path | MemoryFile | FrameSeries
+"""What holds pictures: a file or folder, the content of a file, or pictures in memory."""
+
 FOLDER_RATE = 30.0
 # A time set back by more than this is taken for a recording that starts anew, less for jitter.
 _JOIN_SECONDS = 1.0
 
 
 class VideoReader:
-    """Reads a video file, a picture or a folder of numbered pictures; one pass, in constant memory.
+    """Reads a video file, a picture, a folder of numbered pictures or pictures in memory; one pass,
+    in constant memory.
 
     Iterating gives :class:`chereme.types.Frame`: upright RGB of one size, and the time in seconds,
     strictly rising: of a video by the clock that a player shows, which starts with the sound or the
     picture, whichever comes first. A damaged packet is counted and skipped; ``strict``
     raises at the first damage instead. ``rate`` (frames/s, 30 by default) times folders of
-    pictures, and files without timestamps. ``rotate`` (0, 90, 180, 270) turns the picture clockwise
-    by as many degrees, beyond what the file itself says. ``video_stream`` is the number, from 0, of
-    the stream to read where a file has several; None takes the largest picture. Opening decodes the
-    first frame, so that what cannot be read fails here.
+    pictures, pictures in memory and files without timestamps. ``rotate`` (0, 90, 180, 270) turns
+    the picture clockwise by as many degrees, beyond what the file itself says. ``video_stream`` is
+    the number, from 0, of the stream to read where a file has several; None takes the largest
+    picture. Opening decodes the first frame, so that what cannot be read fails here.
 
     Raises InputError for what is missing, empty, damaged throughout or not a picture, LimitError
     for what is over ``limits``, UsageError for a stream that there is not or an impossible rate.
@@ -49,7 +54,7 @@ class VideoReader:
 
     def __init__(
         self,
-        source: str | Path,
+        source: str | Recording,
         *,
         limits: Limits | None = None,
         rate: float | None = None,
@@ -62,7 +67,7 @@ class VideoReader:
         self._rotate = check_rotate(rotate)
         self._name = str(source)
         self._limits = limits or Limits()
-        self._source = _open_source(Path(source), self._limits, rate, strict, video_stream)
+        self._source = _open_source(as_recording(source), self._limits, rate, strict, video_stream)
         self._converter = RgbConverter()
         self._clock = _Clock(1 / self._source.nominal_rate)
         self._size = (0, 0)
@@ -200,18 +205,25 @@ def check_rotate(rotate: int | None) -> int:
     return rotate or 0
 
 
+def as_recording(source: str | Recording) -> Recording:
+    """``source``; a name is that of a file or folder."""
+    return Path(source) if isinstance(source, str) else source
+
+
 def _open_source(
-    path: Path, limits: Limits, rate: float, strict: bool, video_stream: int | None
+    path: Recording, limits: Limits, rate: float, strict: bool, video_stream: int | None
 ) -> Source:
+    if isinstance(path, FrameSeries):
+        return SeriesSource(path, rate)
     # os.path and not pathlib, which raises for a name that is too long for the system.
-    if os.path.isdir(path):
+    if isinstance(path, Path) and os.path.isdir(path):
         files, remarks = numbered_pictures(path)
         return PictureSource(files, limits=limits, rate=rate, strict=strict, remarks=remarks)
-    if not os.path.exists(path):
+    if isinstance(path, Path) and not os.path.exists(path):
         raise InputError(f"{path}: no such file or folder; check the path")
     with open_file(path) as file:
         # Files of the system, as /proc/kmsg, have no size, and cannot be read twice.
-        head = file.read(32) if os.fstat(file.fileno()).st_size else b""
+        head = file.read(32) if file_size(file) else b""
     if not head:
         raise InputError(f"{path}: the file is empty (0 bytes); copy or download it again")
     header = read_header(head)
