@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from chereme.datasets.exemplars import Exemplars
-from chereme.datasets.letter_collections import LETTERS, MOVING, pictures
+from chereme.datasets.letter_collections import LETTERS, MOVING, Picture, pictures
 from chereme.hands.crop import crop
 from chereme.hands.landmarks import LandmarkNetwork
 from chereme.hands.normalise import shape_features
@@ -124,8 +124,8 @@ class Hands:
     and their people.
 
     ``vectors`` and ``joints`` are what the hand network sees, and features of its landmarks, in
-    ``views`` with the number of their picture: first each picture as it is, then all views of it
-    that exemplars have, where it is to train on."""
+    ``views`` with the number of their picture: first each picture as it is, if asked for, then the
+    views that exemplars have, where it is to train on."""
 
     crops: NDArray[np.uint8]
     letters: NDArray[np.int64]
@@ -135,11 +135,13 @@ class Hands:
     views: NDArray[np.int64]
 
 
-def hands(root: Path, exemplars: Exemplars, *, left_out: bool) -> Hands:
+def hands(
+    shown: Sequence[Picture], exemplars: Exemplars, *, left_out: bool, look: bool = True
+) -> Hands:
     """Those of the people left out, or of all others."""
     network = LandmarkNetwork()
     crops, letters, people, whole, views = [], [], [], [], []
-    for picture, first in seen(list(pictures(root)), exemplars):
+    for picture, first in seen(shown, exemplars):
         letter = STILL.find(picture.label) if picture.label else -1
         if (picture.signer in LEFT_OUT) != left_out or (left_out and letter < 0):
             continue
@@ -150,9 +152,10 @@ def hands(root: Path, exemplars: Exemplars, *, left_out: bool) -> Hands:
         low, high = joints[:, :2].min(0), joints[:, :2].max(0)
         half = (high - low).max() * (0.5 + AROUND)
         box = np.concatenate([(low + high) / 2 - half, (low + high) / 2 + half])
-        (hand,) = network.find(image, [of_landmarks(joints)])
-        assert hand is not None
-        whole.append((len(crops), hand.landmarks, hand.vector))
+        if look:
+            (hand,) = network.find(image, [of_landmarks(joints)])
+            assert hand is not None
+            whole.append((len(crops), hand.landmarks, hand.vector))
         for view in np.flatnonzero(exemplars.picture == exemplars.picture[first]):
             views.append((len(crops), exemplars.landmarks[view], exemplars.vectors[view]))
         crops.append(crop(image, box, SIDE))
@@ -281,7 +284,7 @@ def compared(name: str, train: Hands, test: Hands, minutes: float, weights: Path
             torch.cat([getattr(hands, parts[part]) for part in kind.split("+")], 1)
             for hands in (train, test)
         ]
-        network, count = train_numbers(of[0], train, min(60 * minutes, 30))
+        network, count = train_numbers(of[0], train, min(60 * minutes, 20))
         given = of[1]
     with torch.inference_mode():
         read = torch.cat([network(part).argmax(1) for part in given.split(64)]).numpy()
@@ -322,7 +325,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     found = json.loads(given.output.read_text()) if given.output.is_file() else {}
     exemplars = Exemplars.load(given.exemplars)
-    train, test = (hands(given.data, exemplars, left_out=out) for out in (False, True))
+    first = any(name.endswith(":first") for name in {*given.encoders} - {*found})
+    shown = list(pictures(given.data))
+    train = hands(shown, exemplars, left_out=False, look=first)
+    test = hands(shown, exemplars, left_out=True)
     print(f"{len(train.crops):,} pictures to train on, {len(test.crops):,} of people left out")
     for name in given.encoders:
         if name not in found:

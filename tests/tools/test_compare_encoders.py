@@ -11,7 +11,7 @@ import torch
 from fake_letters import CornerEyes, write_collections
 
 from chereme.datasets.exemplars import build_exemplars
-from chereme.datasets.letter_collections import PEOPLE
+from chereme.datasets.letter_collections import PEOPLE, pictures
 from chereme.nn.resnet import ResNetEncoderConfig
 from tools import compare_encoders
 from tools.compare_encoders import (
@@ -72,7 +72,8 @@ def test_people_left_out_are_not_trained_on(
     path = tmp_path / "exemplars.npz"
     exemplars = build_exemplars(tmp_path, eyes, variants=2, workers=1).save(path)
     monkeypatch.setattr(compare_encoders, "LandmarkNetwork", lambda: eyes)
-    train, test = (hands(tmp_path, exemplars, left_out=out) for out in (False, True))
+    shown = list(pictures(tmp_path))
+    train, test = (hands(shown, exemplars, left_out=out) for out in (False, True))
     assert set(test.people) == set(LEFT_OUT) & set(PEOPLE)
     assert not set(train.people) & set(LEFT_OUT)
     assert len(test.vectors) == len(test.crops) == 2 * len(set(test.people))
