@@ -75,14 +75,14 @@ weights-landmarks: $(VENV)/.installed-all runs/exemplars.npz runs/recordings.npz
 	$(BIN)/chereme train --config configs/fingerspelling/lm.yaml
 	$(OTHERS)
 	$(BIN)/chereme train --config configs/fingerspelling/landmarks.yaml $(call resume,runs/landmarks)
-	$(BIN)/chereme export runs/landmarks/last.ckpt --lm runs/lm/lm.onnx \
+	$(BIN)/chereme export runs/landmarks/last.ckpt --half --lm runs/lm/lm.onnx \
 		--lexicon runs/lexicon.txt -o $(WEIGHTS)/fingerspelling \
 		--description configs/fingerspelling/landmarks_bundle.json \
 		--model-card configs/fingerspelling/MODEL_CARD.md
 
 weights-rgb: $(VENV)/.installed-all runs/exemplars.npz runs/recordings.npz runs/lexicon.txt
 	$(BIN)/chereme train --config configs/fingerspelling/hand.yaml $(call resume,runs/hand)
-	$(BIN)/chereme export runs/hand/last.ckpt -o $(WEIGHTS)/fingerspelling_rgb \
+	$(BIN)/chereme export runs/hand/last.ckpt --half -o $(WEIGHTS)/fingerspelling_rgb \
 		--lm $(WEIGHTS)/fingerspelling/lm.onnx --lexicon runs/lexicon.txt \
 		--description configs/fingerspelling/rgb_bundle.json \
 		--model-card configs/fingerspelling/MODEL_CARD_RGB.md

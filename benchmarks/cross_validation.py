@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from results import markdown
 from chereme.datasets.exemplars import DIGITS, Exemplars, concat_exemplars, set_apart
 from chereme.datasets.letter_collections import KEPT
 from chereme.datasets.pose_clips import Entry, write_poses
-from chereme.decoding import OnnxLanguageModel
+from chereme.decoding import LanguageModel, Lexicon, OnnxLanguageModel
 from chereme.recognition.word_lists import parse_lexicon
 from chereme.synthesis.letters import LOOK_ALIKES, LetterClips
 from chereme.synthesis.stills import RENDERED_SIGNERS
@@ -65,6 +66,15 @@ def write_report(folder: Path, report: dict[str, Any], page: str) -> None:
 
 
 # -- spelling --------------------------------------------------------------------------------------
+def decoded(
+    made: list[left_out.Asked], lm: LanguageModel, words: Lexicon | None
+) -> tuple[list[left_out.Answer], dict[str, Any]]:
+    """The answers, but for the texts by which decoding was tuned, and how that is, by stream."""
+    tested, decodings = left_out.tuned(made, lm, words)
+    answers = [answer for one in tested for answer in left_out.read(*one, decodings)]
+    return answers, {stream: one.facts for stream, one in decodings.items()}
+
+
 def spelling(
     exemplars: Path,
     output: Path,
@@ -82,9 +92,9 @@ def spelling(
 ) -> None:
     """The recognisers of landmarks, of pictures of the hand, and both together.
 
-    Decoding is tuned on one half of the texts of all people, as many strings as words, for what is
-    spelled is often in no dictionary; figures of texts are of the other half. ``report.md`` is the
-    page of results.
+    Decoding is tuned on one half of the texts, as many strings as words, for what is spelled is
+    often in no dictionary; figures of texts are of the other half. Of people left out and of
+    strangers apart, since networks of few steps want more help. ``report.md`` is the page.
 
     Args:
         folds: groups of people, each of which is left out once; 0: everyone by himself.
@@ -125,25 +135,24 @@ def spelling(
         made += [(one, left_out.emissions(networks, one.track)) for one in asked]
         print(f"{name}: {', '.join(own)}", flush=True)
     words = parse_lexicon(lexicon.read_bytes(), lexicon, ASL_LETTERS) if lexicon else None
-    tested, decodings = left_out.tuned(made, OnnxLanguageModel(lm), words)
-    decoding = {stream: one.facts for stream, one in decodings.items()}
+    decode = partial(decoded, lm=OnnxLanguageModel(lm), words=words)
+    answers, decoding = decode(made)
     report: dict[str, Any] = {"groups": groups, "epochs": epochs, "decoding": decoding}
     page = [f"# Spelling\n\n{epochs} epochs a fold; {json.dumps(decoding)}"]
-    found = {"people left out": [a for one in tested for a in left_out.read(*one, decodings)]}
+    found = {"people left out": answers}
     if strangers and checkpoints:
         networks = {s: load_checkpoint(p) for s, p in zip(CONFIGS, checkpoints, strict=True)}
         sure, unsure = set_apart(Exemplars.load(strangers), hands)
         asked = [q for name, own in people_of(sure) for q in left_out.questions(own, name, texts)]
+        asked += moving
         for name, own in people_of(unsure):
             stills = (q for q in left_out.questions(own, name, 0) if q.kind == left_out.STILLS)
             asked += [replace(one, kind=f"{one.kind}, doubtful") for one in stills]
-        found["hands of strangers"] = [
-            answer
-            for one in asked
-            for answer in left_out.read(one, left_out.emissions(networks, one.track), decodings)
-        ]
-        report["doubtful letters"] = doubts = unsure.left_out.tolist()
-        page.append("Doubtful letters of strangers: " + "; ".join(doubts))
+        made = [(one, left_out.emissions(networks, one.track)) for one in asked]
+        found["hands of strangers"], decoding = decode(made)
+        doubts = unsure.left_out.tolist()
+        report |= {"doubtful letters": doubts, "decoding of strangers": decoding}
+        page.append(f"Strangers: {json.dumps(decoding)}; doubtful letters: {'; '.join(doubts)}")
     if root and bundles:
         readers = readers_of(bundles)
         found["recordings of strangers"] = list(read_recordings(readers, root, rendered))

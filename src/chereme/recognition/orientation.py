@@ -22,7 +22,7 @@ SAME_WAY = 0.5
 # What the letters of the turned recording must be: so many more sure ones, of so high a mean
 # probability, so many different ones. The counts behind them stand in the model card.
 GAIN = 1.0
-SURENESS = 0.7
+SURENESS = 0.75
 DIFFERENT = 2
 # With so many letters more the user is told at least.
 DOUBT = 0.5

@@ -26,9 +26,9 @@ SURENESS_WEIGHT = 0.85
 OTHER_HAND_WEIGHT = -1.5
 BIAS = -2.0
 # Below: the letters stand, with a warning. With no hand beside it that is a mean probability of
-# 0.57, with one 0.89. Choice: the regression is of an earlier model, surer of letters; of this one
-# no real spelling is below, and all two-handed alphabets are.
-UNLIKELY = -1.75
+# 0.75, with one 0.95. Choice: the regression is of an earlier model; the bound is what one held
+# letter in thirty and no real spelling is below.
+UNLIKELY = -1.05
 # What another hand that is beside it and moves as much, all the time, adds to the mean probability
 # below which there are no letters: two hands that work together do not spell with one. A hand that
 # rests beside it adds nothing, for letters that are left out are lost.
