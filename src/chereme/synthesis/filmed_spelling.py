@@ -8,15 +8,14 @@ between two letters. Only the part of a picture where the hand is, is rendered.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chereme.datasets.engine import generate
-from chereme.datasets.exemplars import MOVING
+from chereme.datasets.exemplars import LETTERS, MOVING
 from chereme.datasets.recordings import RecordedClip, Recordings, signs
 from chereme.datasets.registry import Kind, dataset
 from chereme.hands.detector import FILM_PRESENCE
@@ -33,23 +32,17 @@ _HEIGHTS = (180, 560)  # pixels of the pictures
 _QUALITIES = (40, 98)  # of their compression
 _IDLE, _ALONE = 0.08, 0.12  # of clips show a hand that spells nothing, and a single letter
 _AWAY = 0.6  # palm lengths from the hand, of what is another thing
-_SEEDS = 3  # the kind of clip is drawn apart from what it shows
-LETTERS = "abcdefghiklmnopqrstuvwxy" + 4 * "".join(MOVING)  # those that move are seen less in words
-
-
-@dataclass(frozen=True)
-class _Job:
-    index: int
-    seed: int
+_TEXTS = 3  # keeps the seeds of texts apart from those of clips
+_LETTERS = [*(c for c in LETTERS if c not in MOVING), *4 * MOVING]  # J and Z are rare in words
 
 
 def text_of(index: int, seed: int) -> str:
     """What a clip spells: a word or a string, a single letter, or nothing."""
-    rng = np.random.default_rng([seed, index, _SEEDS])
+    rng = np.random.default_rng([seed, index, _TEXTS])
     kind = rng.random()
     if kind < _IDLE:
         return ""
-    return str(rng.choice(list(LETTERS))) if kind < _IDLE + _ALONE else word(index, seed, "train")
+    return str(rng.choice(_LETTERS)) if kind < _IDLE + _ALONE else word(index, seed, "train")
 
 
 def film(index: int, seed: int) -> RecordedClip:
@@ -113,10 +106,6 @@ def _trembling(points: NDArray[np.float64], rng: np.random.Generator) -> NDArray
     return moved
 
 
-def _film(job: _Job) -> RecordedClip:
-    return film(job.index, job.seed)
-
-
 @dataset("recordings", Kind.RECORDINGS)
 def recordings(
     root: Path,
@@ -135,8 +124,7 @@ def recordings(
         workers: processes that render.
     """
     found = list(signs(root))
-    jobs = [_Job(index, seed) for index in range(clips)]
-    for number, clip in enumerate(generate(_film, jobs, workers), 1):
+    for number, clip in enumerate(generate(partial(film, seed=seed), range(clips), workers), 1):
         if clip.track.present.mean() > 0.5:  # else it left the picture
             found.append(clip)
         if progress is not None:
