@@ -257,7 +257,8 @@ def test_no_tracks_at_all(recognizer: Recognizer) -> None:
 def test_an_idle_hand_is_empty_with_the_coverage(recognizer: Recognizer) -> None:
     transcript = recognizer.recognize(fakes.spell("      _ "))
     assert transcript.text == ""
-    assert "a hand was seen in 88% of the frames, but no letters" in transcript.warnings[-1]
+    told = "a hand was seen in 88% of the frames, but no letters"
+    assert any(warning.startswith(told) for warning in transcript.warnings)
 
 
 def test_a_hand_that_flits_past_is_not_read(recognizer: Recognizer) -> None:

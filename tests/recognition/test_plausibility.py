@@ -57,8 +57,9 @@ def two(apart: float, frames: slice = slice(None)) -> Landmarks:
     ("probability", "beside", "rival", "text", "warning"),
     [
         (0.95, False, 0.0, "vil", []),
-        (0.75, False, 0.0, "vil", []),
-        (0.75, False, 1.0, "vil", []),
+        (0.8, False, 0.0, "vil", []),
+        (0.8, False, 1.0, "vil", []),
+        (0.7, False, 0.0, "vil", [DOUBT]),
         (0.5, False, 0.0, "vil", [DOUBT]),
         (0.35, False, 0.0, "", [NOTHING]),
         (0.99, True, 0.0, "vil", []),
