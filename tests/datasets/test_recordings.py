@@ -80,3 +80,8 @@ def test_signs_of_some_people_are_learned_from_and_those_of_others_are_not(
         one.label for one in sequences(shared_data, "traduttore_words") if one.signer == "cam"
     }
     assert {"coffee", "-"} <= labels
+
+
+def test_a_folder_without_the_collections_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"sequences/traduttore_words\.npz"):
+        list(signs(tmp_path))

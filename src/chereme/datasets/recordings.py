@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from chereme.datasets.letter_collections import collection_file
 from chereme.errors import InputError
 from chereme.formats.arrays import plain_arrays
 from chereme.hands.skeleton import mirror
@@ -142,8 +143,8 @@ class Sequence(NamedTuple):
 
 def sequences(root: Path, name: str) -> Iterator[Sequence]:
     """All of a file of ``sequences``, but the traduttore's first frame, which is of another
-    moment."""
-    with np.load(root / "sequences" / f"{name}.npz") as file:
+    moment. ``InputError`` if there is no such file."""
+    with np.load(collection_file(root, f"sequences/{name}.npz")) as file:
         hands, label = file["hands"], file["label"].tolist()
         signer = np.broadcast_to(file["signer"], len(label)).tolist()
         aspect = float(file["aspect"]) if "aspect" in file else 16 / 9
