@@ -142,7 +142,8 @@ def spelling(
     found = {"people left out": answers}
     if strangers and checkpoints:
         networks = {s: load_checkpoint(p) for s, p in zip(CONFIGS, checkpoints, strict=True)}
-        sure, unsure = set_apart(Exemplars.load(strangers), hands)
+        real = hands.select(without=RENDERED_SIGNERS)
+        sure, unsure = set_apart(Exemplars.load(strangers), real)
         asked = [q for name, own in people_of(sure) for q in left_out.questions(own, name, texts)]
         asked += moving
         for name, own in people_of(unsure):

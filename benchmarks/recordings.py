@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from chereme.datasets.exemplars import Exemplars
-from chereme.datasets.recordings import RATE, sequences
+from chereme.datasets.letter_collections import WEBCAM_RATE, sequences
 from chereme.formats.manifests import read_manifest
 from chereme.formats.poses import read_landmarks
 from chereme.hands.detector import OnnxHandDetector
@@ -89,7 +89,8 @@ def two_hands(sequence: np.ndarray, aspect: float) -> Landmarks | None:
     if not seen.any():
         return None
     points = np.where(seen[..., None, None], sequence * scale, np.nan).astype(np.float32)
-    confidence, times = np.repeat(seen[..., None], 21, axis=2), np.arange(len(sequence)) / RATE
+    times = np.arange(len(sequence)) / WEBCAM_RATE
+    confidence = np.repeat(seen[..., None], 21, axis=2)
     size = round(720 * aspect), 720
     return Landmarks(points, confidence.astype(np.float32), times, *size, ("left", "right"))
 

@@ -20,7 +20,6 @@ from chereme.datasets.exemplars import Exemplars
 from chereme.datasets.letter_collections import LETTERS, MOVING, Picture, dev_pictures, pictures
 from chereme.datasets.prepare_crops import prepare_generated
 from chereme.hands.skeleton import palm_size
-from chereme.synthesis import photographs
 from chereme.synthesis.photographs import Photograph, PhotographClips
 from chereme.teachers.hand_network import HandNetworkTeacher
 
@@ -66,8 +65,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     found: list[Photograph] = []
     for path, read in zip(given.exemplars, (pictures, dev_pictures), strict=False):
         found += of_people(list(read(given.data)), Exemplars.load(path))
-    photographs.photographs = lambda root: tuple(found)  # type: ignore[assignment]
-    clips = PhotographClips(
+
+    class PeopleClips(PhotographClips):
+        photos = tuple(found)  # type: ignore[assignment]
+
+    clips = PeopleClips(
         given.data, given.clips, given.seed, _RATE, _SIZE, dev=given.dev, test=given.test
     )
     made = prepare_generated(clips, given.folder, [HandNetworkTeacher()])

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from chereme.datasets.recordings import RecordedClip, Recordings, sequences, signs
+from chereme.datasets.letter_collections import sequences
+from chereme.datasets.recordings import RecordedClip, Recordings, signs
 from chereme.errors import InputError
 from chereme.types import HandTrack
 

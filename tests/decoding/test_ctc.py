@@ -10,10 +10,10 @@ from chereme.decoding import (
     align,
     at_temperature,
     beam_search,
+    ctc_edit_log_likelihoods,
     ctc_log_likelihood,
     ctc_log_likelihoods,
     greedy,
-    log_likelihoods_of_changes,
     symbols_or_blank,
     text_probabilities,
 )
@@ -224,7 +224,7 @@ def test_probabilities_of_texts(golden, oracle):
     assert text_probabilities([Hypothesis((1,), -np.inf, -np.inf)]) == [0.0]
 
 
-def test_changes_are_as_likely_as_the_changed_texts() -> None:
+def test_edits_are_as_likely_as_the_edited_texts() -> None:
     rng = np.random.default_rng(0)
     for _ in range(60):
         frames, size, count = rng.integers(1, 9), rng.integers(2, 5), rng.integers(1, 5)
@@ -236,12 +236,12 @@ def test_changes_are_as_likely_as_the_changed_texts() -> None:
             for symbol in range(size)
         ]
         expected = ctc_log_likelihoods(log_probs, changed).reshape(count, size)
-        found = log_likelihoods_of_changes(log_probs, text)
+        found = ctc_edit_log_likelihoods(log_probs, text)
         np.testing.assert_allclose(np.exp(found), np.exp(expected), rtol=1e-9, atol=1e-12)
 
 
-def test_nothing_has_no_changes() -> None:
-    assert log_likelihoods_of_changes(np.log(np.full((3, 4), 0.25)), []).shape == (0, 4)
-    never = log_likelihoods_of_changes(np.zeros((0, 4)), [1, 2])
+def test_nothing_has_no_edits() -> None:
+    assert ctc_edit_log_likelihoods(np.log(np.full((3, 4), 0.25)), []).shape == (0, 4)
+    never = ctc_edit_log_likelihoods(np.zeros((0, 4)), [1, 2])
     assert never.shape == (2, 4)
     assert np.isneginf(never).all()

@@ -27,8 +27,7 @@ from chereme.datasets import letter_collections as collections
 from chereme.datasets.hand_views import Eyes, own_eyes, views
 from chereme.datasets.label_checks import doubtful, is_left, references
 from chereme.datasets.letter_collections import DIGITS, LETTERS, MOTION_FRAMES, MOVING, Recorded
-from chereme.errors import InputError
-from chereme.formats.arrays import plain_arrays
+from chereme.formats.arrays import expected_archive, plain_arrays, write_arrays
 from chereme.hands.skeleton import mirror
 from chereme.types import VECTOR_SIZE
 
@@ -93,7 +92,8 @@ class Exemplars:
     @classmethod
     def load(cls, path: str | Path) -> Exemplars:
         """Read an exemplar file; ``InputError`` if it is missing, damaged or something else."""
-        try:
+        command = "chereme prepare exemplars --root DATA -o exemplars.npz"
+        with expected_archive(path, "an exemplar file", command):
             arrays = plain_arrays(path)
             arrays.setdefault("left_out", np.zeros(0, np.str_))  # says nothing of the hands
             exemplars = cls(**{name: arrays[name] for name in cls.__dataclass_fields__})
@@ -103,18 +103,11 @@ class Exemplars:
                     raise ValueError(f"{name} are not finite numbers of shape (..., 21, 3)")
             if exemplars.vectors.shape != (len(exemplars.landmarks), VECTOR_SIZE):
                 raise ValueError(f"vectors are {exemplars.vectors.shape}, not (N, {VECTOR_SIZE})")
-        except (InputError, KeyError, ValueError, TypeError) as error:
-            raise InputError(
-                f"{path}: expected an exemplar file (.npz), got {error!r}; make one with "
-                "'chereme prepare exemplars --root DATA -o exemplars.npz'"
-            ) from error
         return exemplars
 
     def save(self, path: str | Path) -> Exemplars:
         """Write an exemplar file, and return what was written."""
-        # Given a name, numpy would add .npz to one without.
-        with Path(path).open("wb") as file:
-            np.savez_compressed(file, **{n: getattr(self, n) for n in self.__dataclass_fields__})
+        write_arrays(path, {n: getattr(self, n) for n in self.__dataclass_fields__})
         return self
 
     def report(self) -> str:

@@ -13,7 +13,7 @@ import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -69,7 +69,8 @@ _KEPT_SHARE = 4  # one recording of J and Z in so many is kept back
 # Of one or no moving frame (README of the data).
 _BROKEN = ("Z_36", "Z_37")
 _ASPECTS = {"cam": 1.88, "danial": 1.79, "alex": 1.61}
-_STILL_FRAMES = (4, 10, 16)  # of 20; the first is of the recording before
+_STILL_FRAMES = (3, 9, 15)  # of 19
+WEBCAM_RATE = 20.0  # frames a second of webcam recordings that state none
 _MOVES = 0.12  # of the fastest frame's speed: where a recorded motion begins and ends
 _LEAST_TRAVEL = {"j": 0.5, "z": 1.0}  # palm lengths that the drawing tip covers at least
 _DRAWING = {"j": 20, "z": 8}  # tip of the little finger, tip of the index finger
@@ -259,19 +260,40 @@ def _sequences(root: Path, name: str) -> Iterator[Recorded]:
     """Of moving sequences with both hands the frames in which the hand was found.
 
     Still letters have a few frames, moving ones all but the first."""
-    with np.load(root / f"sequences/traduttore_{name}.npz", allow_pickle=False) as file:
-        hands, labels, signers = file["hands"], file["label"].tolist(), file["signer"].tolist()
-        sure = file["signer_sure"] if "signer_sure" in file else np.ones(len(labels), bool)
-    seen = (hands != 0).any(axis=(-1, -2))
-    for index, (label, signer) in enumerate(zip(labels, signers, strict=True)):
-        frames = range(1, hands.shape[1]) if label in MOVING else _STILL_FRAMES
-        hand = int(seen[index, :, 1].sum() >= seen[index, :, 0].sum())
-        chosen = [frame for frame in frames if seen[index, frame, hand]]
+    for one in sequences(root, f"traduttore_{name}"):
+        seen = np.asarray(one.hands.any(axis=(-1, -2)))
+        frames = range(len(seen)) if one.label in MOVING else _STILL_FRAMES
+        hand = int(seen[:, 1].sum() >= seen[:, 0].sum())
+        chosen = [frame for frame in frames if seen[frame, hand]]
         if chosen:
-            aspect = _ASPECTS[signer]
-            run = hands[index, chosen, hand].astype(np.float64) * [aspect, 1.0, aspect]
-            who = signer if sure[index] else f"{signer}_unsure"
-            yield Recorded(run if hand else mirror(run, None), label, who)
+            aspect = _ASPECTS[one.signer]
+            run = one.hands[chosen, hand].astype(np.float64) * [aspect, 1.0, aspect]
+            who = one.signer if one.sure else f"{one.signer}_unsure"
+            yield Recorded(run if hand else mirror(run, None), one.label, who)
+
+
+class Sequence(NamedTuple):
+    """Both hands ``(T, 2, 21, 3)`` of a webcam, left and right, as fractions of the picture, zeros
+    where none was found; ``aspect`` of the picture; ``sure``: the signer is known."""
+
+    hands: Floats
+    label: str
+    signer: str
+    aspect: float
+    sure: bool
+
+
+def sequences(root: Path, name: str) -> Iterator[Sequence]:
+    """All of a file of ``sequences``, but the traduttore's first frame, which is of another
+    moment. ``InputError`` if there is no such file."""
+    with np.load(collection_file(root, f"sequences/{name}.npz"), allow_pickle=False) as file:
+        hands, labels = file["hands"], file["label"].tolist()
+        signers = np.broadcast_to(file["signer"], len(labels)).tolist()
+        aspect = float(file["aspect"]) if "aspect" in file else 16 / 9
+        sure = file["signer_sure"] if "signer_sure" in file else np.ones(len(labels), bool)
+    first = int(name.startswith("traduttore"))
+    for own, label, signer, known in zip(hands, labels, signers, sure.tolist(), strict=True):
+        yield Sequence(own[first:], label, signer, aspect, known)
 
 
 def animations(root: Path) -> tuple[dict[str, Floats], dict[str, Floats]]:

@@ -14,14 +14,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chereme.datasets.letter_collections import collection_file
-from chereme.errors import InputError
-from chereme.formats.arrays import plain_arrays
+from chereme.datasets.letter_collections import WEBCAM_RATE, sequences
+from chereme.formats.arrays import expected_archive, plain_arrays, write_arrays
 from chereme.hands.skeleton import mirror
 from chereme.types import NUM_JOINTS, VECTOR_SIZE, HandTrack
 
@@ -29,7 +28,6 @@ Floats = NDArray[np.floating[Any]]
 _FIELDS = ("landmarks", "vectors", "times", "length", "text", "signer")
 # People whose signs are trained on; those of others are there to measure with.
 _SIGNERS = {"traduttore_words": ("alex", "danial"), "libras_signs": ("1 person",)}
-RATE = 20.0  # frames a second of webcam recordings that state none
 
 
 @dataclass(frozen=True)
@@ -39,6 +37,13 @@ class RecordedClip:
     track: HandTrack
     text: str
     signer: str
+
+
+def right_hand(landmarks: Floats, times: Floats, vectors: Floats | None = None) -> HandTrack:
+    """The track of a right hand that is seen where ``landmarks (T, 21, 3)`` are numbers; ``times
+    (T,)`` seconds, ``vectors (T, 1152)``."""
+    seen = np.asarray(np.isfinite(landmarks).all(axis=2), np.float32)
+    return HandTrack(landmarks, seen, times, 1, 1, "right", vectors=vectors)
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,8 @@ class Recordings:
     @classmethod
     def load(cls, path: str | Path) -> Recordings:
         """Read a file; ``InputError`` if it is missing, damaged or something else."""
-        try:
+        command = "chereme prepare recordings --root DATA -o recordings.npz"
+        with expected_archive(path, "a file of recordings", command):
             arrays = plain_arrays(path)
             found = cls(**{name: arrays[name] for name in _FIELDS})
             frames = int(found.length.sum())
@@ -90,24 +96,18 @@ class Recordings:
             for name, shape in shapes.items():
                 if arrays[name].shape != shape:
                     raise ValueError(f"{name} are {arrays[name].shape}, not {shape}")
-        except (InputError, KeyError, ValueError, TypeError) as error:
-            raise InputError(
-                f"{path}: expected a file of recordings (.npz), got {error!r}; make one with "
-                "'chereme prepare recordings --root DATA -o recordings.npz'"
-            ) from error
         return found
 
     def save(self, path: str | Path) -> Recordings:
         """Write a file, and return what was written."""
-        with Path(path).open("wb") as file:  # given a name, numpy would add .npz to one without
-            np.savez_compressed(file, **{name: getattr(self, name) for name in _FIELDS})
+        write_arrays(path, {name: getattr(self, name) for name in _FIELDS})
         return self
 
     def __len__(self) -> int:
         return len(self.length)
 
     def report(self) -> str:
-        """Clips and seconds, of spelling and of other hands, as lines of text."""
+        """How many clips of spelling there are, and of other hands, as lines of text."""
         count = Counter("spelling" if text else "nothing spelled" for text in self.text.tolist())
         return "\n".join(f"{kind}: {number:,} clips" for kind, number in sorted(count.items()))
 
@@ -118,39 +118,9 @@ class Recordings:
     def clip(self, index: int) -> RecordedClip:
         """The clip of that number; it has vectors if any of its frames has."""
         part = slice(self._starts[index], self._starts[index] + self.length[index])
-        seen = np.asarray(np.isfinite(self.landmarks[part]).all(axis=(1, 2)))
-        vectors = self.vectors[part]
-        track = HandTrack(
-            self.landmarks[part],
-            np.repeat(seen[:, None], NUM_JOINTS, axis=1).astype(np.float32),
-            self.times[part],
-            1,
-            1,
-            "right",
-            vectors=vectors if vectors.any() else None,
-        )
+        vectors = self.vectors[part] if self.vectors[part].any() else None
+        track = right_hand(self.landmarks[part], self.times[part], vectors)
         return RecordedClip(track, str(self.text[index]), str(self.signer[index]))
-
-
-class Sequence(NamedTuple):
-    """Both hands ``(T, 2, 21, 3)`` of a webcam, as fractions of the picture, zeros where none."""
-
-    hands: Floats
-    label: str
-    signer: str
-    aspect: float
-
-
-def sequences(root: Path, name: str) -> Iterator[Sequence]:
-    """All of a file of ``sequences``, but the traduttore's first frame, which is of another
-    moment. ``InputError`` if there is no such file."""
-    with np.load(collection_file(root, f"sequences/{name}.npz")) as file:
-        hands, label = file["hands"], file["label"].tolist()
-        signer = np.broadcast_to(file["signer"], len(label)).tolist()
-        aspect = float(file["aspect"]) if "aspect" in file else 16 / 9
-    first = int(name.startswith("traduttore"))
-    for frames, word, who in zip(hands, label, signer, strict=True):
-        yield Sequence(frames[first:], word, who, aspect)
 
 
 def signs(root: Path) -> Iterator[RecordedClip]:
@@ -161,16 +131,10 @@ def signs(root: Path) -> Iterator[RecordedClip]:
             if one.signer not in people or (len(one.label) == 1 and one.label != "-"):
                 continue
             for side, hand in enumerate(one.hands.swapaxes(0, 1)):
-                seen = hand.any(axis=(1, 2))
+                seen = hand.any(axis=(1, 2), keepdims=True)
                 if 2 * seen.sum() < len(seen):
                     continue
-                points = hand.astype(np.float64) * [one.aspect, 1.0, one.aspect]
-                track = HandTrack(
-                    points if side else mirror(points, None),
-                    np.repeat(seen[:, None], NUM_JOINTS, axis=1).astype(np.float32),
-                    np.arange(len(points)) / RATE,
-                    1,
-                    1,
-                    "right",
-                )
+                points = np.where(seen, hand * [one.aspect, 1.0, one.aspect], np.nan)
+                times = np.arange(len(points)) / WEBCAM_RATE
+                track = right_hand(points if side else mirror(points, None), times)
                 yield RecordedClip(track, "", one.signer)

@@ -143,48 +143,50 @@ def ctc_log_likelihoods(log_probs: ArrayLike, texts: Sequence[Sequence[int]]) ->
     alpha = np.full(every.shape, -np.inf)
     alpha[:, :2] = log_probs[0, every[:, :2]]
     for frame in log_probs[1:]:
-        before = alpha
-        alpha = before.copy()
-        alpha[:, 1:] = np.logaddexp(before[:, 1:], before[:, :-1])
-        alpha[:, 2:] = np.logaddexp(alpha[:, 2:], before[:, :-2] + may_skip[:, 2:])
-        alpha += frame[every]
+        alpha = _moved(alpha, may_skip) + frame[every]
     rows = np.arange(len(texts))
     silent = lengths == 1  # the empty text ends in its one state
     last, one_before = alpha[rows, lengths - 1], alpha[rows, np.maximum(lengths - 2, 0)]
     return np.where(silent, last, np.logaddexp(last, one_before))
 
 
-def log_likelihoods_of_changes(log_probs: ArrayLike, symbols: Sequence[int]) -> Log:
-    """ln p of ``symbols`` with one of the L changed: ``(L, V)``, a row for each place, a column for
-    each symbol that may stand there; in column 0 it is left out.
+def _moved(alpha: Log, may_skip: Log) -> Log:
+    """Of each state ``(..., S)`` the log-probability to be in it a frame later, its emission aside;
+    ``may_skip (..., S)`` is 0 where a blank may be skipped to it, else -inf."""
+    moved = alpha.copy()
+    moved[..., 1:] = np.logaddexp(alpha[..., 1:], alpha[..., :-1])
+    moved[..., 2:] = np.logaddexp(moved[..., 2:], alpha[..., :-2] + may_skip[..., 2:])
+    return moved
 
-    All in one pass forwards and one backwards (Graves 2006, Eq. 6 to 11): of the changed text the
-    states before and after the place are those of ``symbols``.
+
+def _forward(log_probs: Log, symbols: NDArray[np.intp]) -> Log:
+    """``(T, 2L+1)``: log-probability of all paths to each state of ``symbols`` in each frame."""
+    states, skips = _lattice(symbols)
+    may_skip = np.full(len(states), -np.inf)
+    may_skip[skips] = 0.0
+    forward = np.full((len(log_probs), len(states)), -np.inf)
+    forward[0, :2] = log_probs[0, states[:2]]
+    for t in range(1, len(log_probs)):
+        forward[t] = _moved(forward[t - 1], may_skip) + log_probs[t, states]
+    return forward
+
+
+def ctc_edit_log_likelihoods(log_probs: ArrayLike, symbols: Sequence[int]) -> Log:
+    """`ctc_log_likelihood` of ``symbols`` with one edit: ``(L, V)``, a row for each of the L
+    places, a column for each symbol that is put there; in column 0 the place is deleted.
+
+    All in one pass forwards and one backwards (Graves 2006, Eq. 6 to 11): the states before and
+    after the place are those of ``symbols``.
     """
     log_probs = check_log_probs(log_probs)
     text = check_symbols(symbols, log_probs.shape[1])
-    states, skips = _lattice(text)
     (frames, size), count = log_probs.shape, len(text)
     if not frames or not count:
         return np.full((count, size), -np.inf)
-    may_skip = np.full(len(states), -np.inf)
-    may_skip[skips] = 0.0
-    forward = np.full((frames, len(states)), -np.inf)
-    forward[0, :2] = log_probs[0, states[:2]]
-    for t in range(1, frames):
-        before, now = forward[t - 1], forward[t]
-        now[:] = before
-        now[1:] = np.logaddexp(before[1:], before[:-1])
-        now[2:] = np.logaddexp(now[2:], before[:-2] + may_skip[2:])
-        now += log_probs[t, states]
+    forward = _forward(log_probs, text)
     # From each state to the end, its own frame included; two states beyond the last are nowhere.
-    back = np.full((frames + 1, len(states) + 2), -np.inf)
-    back[frames - 1, len(states) - 2 : len(states)] = log_probs[-1, states[-2:]]
-    for t in range(frames - 2, -1, -1):
-        after = back[t + 1]
-        now = np.logaddexp(after[:-2], after[1:-1])
-        now[:-2] = np.logaddexp(now[:-2], after[2:-2] + may_skip[2:])
-        back[t, :-2] = now + log_probs[t, states]
+    back = np.full((frames + 1, 2 * count + 3), -np.inf)
+    back[:-1, :-2] = _forward(log_probs[::-1], text[::-1])[::-1, ::-1]
     blank = 2 * np.arange(count)  # the state before each place
     label_before = np.concatenate([[-1], text[:-1]])
     label_after = np.concatenate([text[1:], [-1]])
@@ -202,21 +204,19 @@ def log_likelihoods_of_changes(log_probs: ArrayLike, symbols: Sequence[int]) -> 
                 forward[t - 1, blank][:, None], before_labels[t - 1][:, None] + enters
             )
             within = np.logaddexp(within, enter) + log_probs[t]
-        last = t == frames - 1
         leave = np.logaddexp(
             back[t + 1, blank + 2][:, None], back[t + 1, blank + 3][:, None] + leaves
         )
-        if last:
-            leave[-1] = 0.0
         found = np.logaddexp(found, within + leave)
-    # Left out: from the blank before the place, or the symbol before it, to the symbol after it.
+    found[-1] = np.logaddexp(found[-1], within[-1])  # the last place may end with the last frame
+    # Deleted: from the blank before the place, or the symbol before it, to the symbol after it.
     onward = back[1:, blank + 3]
     straight = np.where(label_before == label_after, -np.inf, 0.0)
-    left_out = np.logaddexp(forward[:, blank] + onward, before_labels + onward + straight)
-    gone = np.logaddexp.reduce(left_out, axis=0)
-    gone[0] = np.logaddexp(gone[0], back[0, 3])
-    gone[-1] = np.logaddexp(gone[-1], np.logaddexp(forward[-1, blank[-1]], before_labels[-1, -1]))
-    found[:, BLANK] = gone
+    deleted = np.logaddexp(forward[:, blank] + onward, before_labels + onward + straight)
+    found[:, BLANK] = np.logaddexp.reduce(deleted, axis=0)
+    found[0, BLANK] = np.logaddexp(found[0, BLANK], back[0, 3])
+    ends = np.logaddexp(forward[-1, blank[-1]], before_labels[-1, -1])
+    found[-1, BLANK] = np.logaddexp(found[-1, BLANK], ends)
     return found
 
 

@@ -114,6 +114,24 @@ def plain_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
 
 
 @contextmanager
+def expected_archive(path: str | Path, what: str, command: str) -> Iterator[None]:
+    """Whatever is wrong with the arrays of ``path`` is told as an InputError: that ``what`` was
+    expected, and by which ``command`` it is made."""
+    try:
+        yield
+    except (InputError, KeyError, ValueError, TypeError) as error:
+        raise InputError(
+            f"{path}: expected {what} (.npz), got {error!r}; make one with '{command}'"
+        ) from error
+
+
+def write_arrays(path: str | Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """A compressed ``.npz`` of that very name: numpy itself would add .npz to one without."""
+    with Path(path).open("wb") as file:
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+
+
+@contextmanager
 def _as_value_errors() -> Iterator[None]:
     """The errors of zipfile, zlib, numpy and Python's parser have no common class."""
     try:

@@ -15,10 +15,10 @@ from chereme.decoding import (
     Scorer,
     align,
     beam_search,
+    ctc_edit_log_likelihoods,
     ctc_log_likelihoods,
     greedy,
     likeliest_texts,
-    log_likelihoods_of_changes,
     text_probabilities,
 )
 from chereme.recognition.config import Still
@@ -271,7 +271,7 @@ def _believed(
     Log-likelihoods of several networks are weighted means, as those of stills are.
     """
     likelihoods = np.average(
-        [log_likelihoods_of_changes(emissions.log_probs, symbols) for emissions in every],
+        [ctc_edit_log_likelihoods(emissions.log_probs, symbols) for emissions in every],
         axis=0,
         weights=[emissions.weight for emissions in every],
     )

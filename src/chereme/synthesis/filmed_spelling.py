@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from chereme.datasets.engine import generate
 from chereme.datasets.exemplars import LETTERS, MOVING
-from chereme.datasets.recordings import RecordedClip, Recordings, signs
+from chereme.datasets.recordings import RecordedClip, Recordings, right_hand, signs
 from chereme.datasets.registry import Kind, dataset
 from chereme.hands.detector import FILM_PRESENCE
 from chereme.hands.landmarks import LandmarkNetwork
@@ -94,10 +94,7 @@ def follow(rendered: RenderedClip, network: LandmarkNetwork, rng: np.random.Gene
         off = np.linalg.norm((hand - true[frame])[:, :2], axis=1).mean()
         if off < _AWAY * float(palm_size(true[frame])):
             points[frame], vectors[frame], last = hand, found.vector, hand
-    found_in = np.isfinite(points).all(axis=(1, 2))
-    confidence = np.repeat(found_in[:, None], NUM_JOINTS, axis=1).astype(np.float32)
-    size = seen.width, seen.height
-    return HandTrack(points, confidence, seen.timestamps, *size, "right", vectors=vectors)
+    return right_hand(points, seen.timestamps, vectors)
 
 
 def _trembling(points: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:

@@ -221,13 +221,18 @@ class PhotographClips:
         return self.clips
 
     @property
+    def photos(self) -> tuple[Photograph, ...]:
+        """What clips are made of."""
+        return photographs(self.root)
+
+    @property
     def _signers(self) -> list[str]:
         # Drawn by the root of how many pictures there are: neither one person nor one room rules.
-        return sorted({photo.signer for photo in photographs(self.root)})
+        return sorted({photo.signer for photo in self.photos})
 
     def _signer(self, index: int) -> str:
         signers = self._signers
-        counts = [sum(p.signer == s for p in photographs(self.root)) for s in signers]
+        counts = [sum(p.signer == s for p in self.photos) for s in signers]
         shares = np.sqrt(counts) / np.sqrt(counts).sum()
         return str(np.random.default_rng([self.seed, index, 1]).choice(signers, p=shares))
 
@@ -244,7 +249,7 @@ class PhotographClips:
         rng = np.random.default_rng([self.seed, index, 2])
         signer = self._signer(index)
         own: dict[str, list[Photograph]] = {}
-        for photo in photographs(self.root):
+        for photo in self.photos:
             if photo.signer == signer:
                 own.setdefault(photo.label, []).append(photo)
         text = _text(rng, "".join(own))

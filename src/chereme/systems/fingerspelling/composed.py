@@ -232,7 +232,7 @@ class ComposedData(DataModule):
         if self.recordings is not None:
             recordings = Recordings.load(self.recordings)
             if self.stream == "landmarks":
-                recordings = replace(recordings, vectors=recordings.vectors[:, :1] * 0)
+                recordings = replace(recordings, vectors=np.zeros_like(recordings.vectors[:, :1]))
             self.replayed = Replayed(recordings, self.held_out, self.speller.spread)
         others = exemplars.select(only=self.held_out) if self.held_out else exemplars
         self.dev = held_out_clips(others, self.dev_clips, self.rate, stream=self.stream)
