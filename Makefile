@@ -67,29 +67,27 @@ weights: weights-landmarks weights-rgb weights-report weights-letters
 
 # Of a checkpoint that is there a training goes on.
 resume = $(if $(wildcard $(1)/last.ckpt),--resume $(1)/last.ckpt)
-OTHERS := $(BIN)/python benchmarks/cross_validation.py spelling --exemplars runs/exemplars.npz \
-	--lm runs/lm/lm.onnx --lexicon runs/lexicon.txt --output runs/others --root $(DATA)
+SPELLING := runs/exemplars.npz runs/recordings.npz runs/lm/lm.onnx runs/lexicon.txt
 
-# How well people are read who are left out, and how to decode, comes before all are trained on.
-weights-landmarks: $(VENV)/.installed-all runs/exemplars.npz runs/recordings.npz runs/lexicon.txt
-	$(BIN)/chereme train --config configs/fingerspelling/lm.yaml
-	$(OTHERS)
+weights-landmarks: $(VENV)/.installed-all $(SPELLING)
 	$(BIN)/chereme train --config configs/fingerspelling/landmarks.yaml $(call resume,runs/landmarks)
 	$(BIN)/chereme export runs/landmarks/last.ckpt --half --lm runs/lm/lm.onnx \
 		--lexicon runs/lexicon.txt -o $(WEIGHTS)/fingerspelling \
 		--description configs/fingerspelling/landmarks_bundle.json \
 		--model-card configs/fingerspelling/MODEL_CARD.md
 
-weights-rgb: $(VENV)/.installed-all runs/exemplars.npz runs/recordings.npz runs/lexicon.txt
+weights-rgb: $(VENV)/.installed-all $(SPELLING)
 	$(BIN)/chereme train --config configs/fingerspelling/hand.yaml $(call resume,runs/hand)
 	$(BIN)/chereme export runs/hand/last.ckpt --half -o $(WEIGHTS)/fingerspelling_rgb \
-		--lm $(WEIGHTS)/fingerspelling/lm.onnx --lexicon runs/lexicon.txt \
+		--lm runs/lm/lm.onnx --lexicon runs/lexicon.txt \
 		--description configs/fingerspelling/rgb_bundle.json \
 		--model-card configs/fingerspelling/MODEL_CARD_RGB.md
 
 # The page of results, runs/others/report.md: people left out, and the bundles on strangers.
-weights-report: $(VENV)/.installed-all runs/lexicon.txt runs/exemplars_dev.npz runs/unseen/manifest.csv
-	$(OTHERS) --strangers runs/exemplars_dev.npz \
+weights-report: $(VENV)/.installed-all $(SPELLING) runs/exemplars_dev.npz runs/unseen/manifest.csv
+	$(BIN)/python benchmarks/cross_validation.py spelling --exemplars runs/exemplars.npz --folds 3 \
+		--lm runs/lm/lm.onnx --lexicon runs/lexicon.txt --output runs/others --root $(DATA) \
+		--strangers runs/exemplars_dev.npz \
 		--checkpoints '[runs/landmarks/last.ckpt, runs/hand/last.ckpt]' \
 		--rendered runs/unseen --bundles '[fingerspelling, fingerspelling_rgb]'
 
@@ -114,6 +112,9 @@ runs/exemplars_dev.npz: | $(VENV)/.installed-all
 
 runs/unseen/manifest.csv: | $(VENV)/.installed-all
 	$(BIN)/chereme synthesize --corpus 160 --signers 160 --seed 7 --workers 2 -o runs/unseen
+
+runs/lm/lm.onnx: | $(VENV)/.installed-all
+	$(BIN)/chereme train --config configs/fingerspelling/lm.yaml
 
 runs/lexicon.txt: | $(VENV)/.installed-all
 	$(BIN)/chereme prepare lexicon -o $@
