@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 # for it, unless they are told not to before they are imported, all of which happens after this.
 os.environ |= {
     "ORT_DISABLE_TELEMETRY": "1",  # onnxruntime, from 1.29 on
-    "HF_HUB_DISABLE_TELEMETRY": "1",  # transformers, diffusers
+    "HF_HUB_DISABLE_TELEMETRY": "1",  # huggingface_hub, transformers, diffusers
     "RAY_USAGE_STATS_ENABLED": "0",
 }
 
@@ -44,7 +44,8 @@ __all__ = [
 def load(
     model: str | Path = "fingerspelling", **options: Any
 ) -> Recognizer | IsolatedRecognizer | ContinuousRecognizer:
-    """A recogniser with the bundled model of that name, or with the bundle in that folder.
+    """A recogniser with the bundled model of that name, or with the bundle in that folder or at
+    that address of a hub (``hf://owner/name@revision``).
 
     What it recognises is what the model is for: letters, isolated signs, or continuous signing.
 

@@ -42,7 +42,7 @@ app.command(rich_help_panel=MAKE, cls=train.TrainCommand)(train.train)
 app.command(rich_help_panel=MAKE)(export.export)
 app.command(rich_help_panel=MAKE)(synthesize.synthesize)
 app.add_typer(hand_model.app, name="hand-model", rich_help_panel=MAKE)
-app.command(rich_help_panel=LOOK)(models.models)
+app.add_typer(models.app, name="models", rich_help_panel=LOOK)
 app.command(rich_help_panel=LOOK)(doctor.doctor)
 app.command(rich_help_panel=LOOK)(bench.bench)
 

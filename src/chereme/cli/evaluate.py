@@ -30,7 +30,7 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="A bundled model (see: chereme models), or a folder.",
+            help=options.MODEL,
             show_default="fingerspelling",
         ),
     ] = None,

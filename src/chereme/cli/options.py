@@ -50,9 +50,8 @@ class Form(StrEnum):
 
 
 ReportForm = Annotated[Form, typer.Option("--format", "-f", metavar="FORM", help="txt or json.")]
-Model = Annotated[
-    str, typer.Option(metavar="NAME", help="A bundled model (see: chereme models), or a folder.")
-]
+MODEL = "A bundled model (see: chereme models), a folder, or hf://OWNER/NAME@REVISION."
+Model = Annotated[str, typer.Option(metavar="NAME", help=MODEL)]
 ReadStream = Annotated[
     Stream,
     typer.Option(

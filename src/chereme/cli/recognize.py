@@ -48,7 +48,7 @@ def recognize(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="A bundled model (see: chereme models), or a folder.",
+            help=options.MODEL,
             show_default="of the task",
         ),
     ] = None,

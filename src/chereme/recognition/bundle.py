@@ -40,6 +40,8 @@ MODEL_CARD = "MODEL_CARD.md"
 KNOWN = (ENCODER, TRACKS, SEQUENCE, DECODER, CLASSIFIER, LANGUAGE_MODEL, LEXICON)
 MAX_BYTES = 1 << 30  # of a file
 MAX_CONFIG_BYTES = 16 << 20
+IGNORED = (".DS_Store", ".cache", ".git", ".gitattributes", "README.md")
+"""What systems, git and model hubs put into any folder; nothing of it is read."""
 PICKLE_SUFFIXES = (".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".bin", ".joblib")
 
 C = TypeVar("C", bound=Config)
@@ -149,7 +151,7 @@ def check_bundle(directory: str | Path) -> tuple[Any, str, dict[str, bytes]]:
                 f"{where / CONFIG}: 'files' does not list {name}, which each model has"
             )
     for path in sorted(where.iterdir()):
-        if path.name != CONFIG and path.name not in config.files:
+        if path.name not in (CONFIG, *IGNORED, *config.files):
             raise BundleError(
                 f"{path} is not listed in {CONFIG}: a bundle holds only the files that it hashes; "
                 "remove it, or fetch the bundle again"
@@ -171,7 +173,8 @@ def check_bundle(directory: str | Path) -> tuple[Any, str, dict[str, bytes]]:
 
 
 def _check_name(where: Path, name: str, allowed: Sequence[str]) -> None:
-    """Only known plain names, which lie in the folder itself even when links are followed."""
+    """Only known plain names, which lie in the folder itself even when links are followed, or
+    with the files of a hub's cache."""
     if Path(name).suffix.lower() in PICKLE_SUFFIXES:
         raise BundleError(
             f"{where / CONFIG} lists {name!r}: pickled files can run code and are refused; "
@@ -181,7 +184,11 @@ def _check_name(where: Path, name: str, allowed: Sequence[str]) -> None:
         raise BundleError(
             f"{where / CONFIG} lists {name!r}: expected only {', '.join(allowed)}, without folders"
         )
-    if (where / name).resolve().parent != where.resolve():
+    folder = where.resolve()
+    inside = [folder]
+    if folder.parent.name == "snapshots":  # of a model hub's cache, made of links
+        inside.append(folder.parents[1] / "blobs")
+    if (where / name).resolve().parent not in inside:
         raise BundleError(f"{where / name} is a link that leaves the bundle; copy the file instead")
 
 
@@ -249,6 +256,7 @@ def write_bundle(directory: str | Path, config: C, files: Mapping[str, bytes | P
     if where.exists() and not where.is_dir():
         raise BundleError(f"{where}: expected a folder to write the bundle to, found a file")
     present = {path.name for path in where.iterdir()} if where.exists() else set()
+    present -= set(IGNORED)
     foreign = sorted(present - {*KNOWN, CONFIG, MODEL_CARD})
     if foreign:
         raise BundleError(

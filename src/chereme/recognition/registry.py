@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from chereme.errors import BundleError, UsageError
+from chereme.recognition import hub
 from chereme.recognition.bundle import PICKLE_SUFFIXES, read_config
 from chereme.recognition.config import STREAM_OF, Input, SingleStream
 
@@ -75,10 +76,13 @@ MODELS = {
 
 
 def resolve(model: str | Path) -> Path:
-    """The folder of a bundled model's name, or of a bundle given by its path.
+    """The folder of a bundled model's name, or of a bundle given by its path or its address on a
+    hub (:func:`chereme.recognition.hub.fetch`, the one thing here that may use the network).
 
-    ``UsageError`` for a name that is neither; ``BundleError`` for a bundled model that is absent.
+    ``UsageError`` for a name that is none of them; ``BundleError`` for a model that is absent.
     """
+    if str(model).startswith(hub.PREFIX):
+        return hub.fetch(str(model))
     if str(model) in MODELS:
         directory = MODELS[str(model)].directory
         if not directory.is_dir():
@@ -92,7 +96,8 @@ def resolve(model: str | Path) -> Path:
     if path.is_dir() or (path.exists() and path.suffix.lower() in PICKLE_SUFFIXES):
         return path
     raise UsageError(
-        f"no model {str(model)!r}: expected one of {', '.join(MODELS)} or the folder of a bundle"
+        f"no model {str(model)!r}: expected one of {', '.join(MODELS)}, the folder of a bundle, "
+        f"or {hub.PREFIX}owner/name"
     )
 
 
