@@ -45,11 +45,13 @@ class Repository:
 
 @dataclass
 class FakeHub:
-    """``requests``: what was asked for, as method and path; ``down``: whether it fails."""
+    """``requests``: what was asked for, as method and path; ``large``: files that were uploaded
+    beside a commit, by SHA-256; ``down``: whether it fails."""
 
     url: str = ""
     repositories: dict[str, Repository] = field(default_factory=dict)
     requests: list[tuple[str, str]] = field(default_factory=list)
+    large: dict[str, bytes] = field(default_factory=dict)
     down: bool = False
 
     def add(self, name: str, folder: Path, **options: Any) -> Repository:
@@ -76,7 +78,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._answer()
 
-    do_HEAD = do_POST = do_GET
+    do_HEAD = do_POST = do_PUT = do_GET
 
     def _answer(self) -> None:
         path = unquote(urlsplit(self.path).path)
@@ -87,7 +89,12 @@ class _Handler(BaseHTTPRequestHandler):
             if self.hub.down:
                 raise Refused(503, message="down for repairs")
             parts = path.strip("/").split("/")
-            if parts[0] == "api":
+            if parts[-3:] == ["lfs", "objects", "batch"]:
+                content = json.dumps(self._large(json.loads(body))).encode()
+            elif parts[0] == "upload":
+                self.hub.large[hashlib.sha256(body).hexdigest()] = body
+                content = b""
+            elif parts[0] == "api":
                 content = json.dumps(self._api(parts[1:], body)).encode()
             else:
                 owner, name, _, revision, file = parts
@@ -139,7 +146,7 @@ class _Handler(BaseHTTPRequestHandler):
             asked = json.loads(body)["files"]
             return {
                 "files": [
-                    {"path": file["path"], "uploadMode": "regular", "shouldIgnore": False}
+                    {"path": file["path"], "uploadMode": self._mode(file), "shouldIgnore": False}
                     for file in asked
                 ]
             }
@@ -161,10 +168,26 @@ class _Handler(BaseHTTPRequestHandler):
                 repository.messages.append(value["summary"])
             elif change["key"] == "deletedFile":
                 del files[value["path"]]
+            elif change["key"] == "lfsFile":
+                files[value["path"]] = self.hub.large[value["oid"]]
             else:
                 files[value["path"]] = base64.b64decode(value["content"])
         commit = repository.commit(files)
         return {"commitUrl": f"{self.hub.url}/{name}/commit/{commit}", "commitOid": commit}
+
+    def _mode(self, file: dict[str, Any]) -> str:
+        return "lfs" if file["path"].endswith(".onnx") else "regular"
+
+    def _large(self, asked: dict[str, Any]) -> Any:
+        """Git LFS's batch: where each file is to be put."""
+        self._check_token()
+        return {
+            "transfer": "basic",
+            "objects": [
+                {**one, "actions": {"upload": {"href": f"{self.hub.url}/upload/{one['oid']}"}}}
+                for one in asked["objects"]
+            ],
+        }
 
     def _check_token(self) -> None:
         if self.headers.get("Authorization") != f"Bearer {TOKEN}":
@@ -208,5 +231,7 @@ def use(hub: FakeHub, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(cache / "token"))
+    # Large files by Git LFS: Xet, which the hub prefers, is a service of its own.
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
     for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
         monkeypatch.delenv(name, raising=False)

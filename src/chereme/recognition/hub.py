@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,14 +49,13 @@ def fetch(address: str) -> Path:
     """
     hub = _library()
     place = _parse(hub, address)
-    with _explaining(hub, address, BundleError):
+    with _asking(hub, address, BundleError):
         folder = hub.snapshot_download(
             place.id,
             revision=place.revision,
             allow_patterns=list(FILES),
             library_name="chereme",
             library_version=__version__,
-            tqdm_class=_bar(hub),
         )
     if not (Path(folder) / CONFIG).is_file():
         raise BundleError(
@@ -86,7 +86,7 @@ def push(
     changes = [hub.CommitOperationAdd(CARD, hub_card(bundle.config, card, address).encode())]
     changes += [hub.CommitOperationAdd(name, str(bundle.directory / name)) for name in names]
     api = hub.HfApi(library_name="chereme", library_version=__version__)
-    with _explaining(hub, address, OutputError):
+    with _asking(hub, address, OutputError):
         api.create_repo(place.id, private=private, exist_ok=True)
         found = api.model_info(place.id)
         if private and not found.private:
@@ -134,16 +134,6 @@ def _library() -> Any:
     return hub
 
 
-def _bar(hub: Any) -> Any:
-    """The library's progress bar, on a terminal alone, and gone when all is there."""
-
-    class Bar(hub.utils.tqdm):  # type: ignore[misc]
-        def __init__(self, *arguments: Any, **options: Any) -> None:
-            super().__init__(*arguments, **options | {"disable": None, "leave": False})
-
-    return Bar
-
-
 def _parse(hub: Any, address: str) -> Any:
     """The ``id`` and ``revision`` of an address of a model."""
     try:
@@ -159,9 +149,12 @@ def _parse(hub: Any, address: str) -> Any:
 
 
 @contextmanager
-def _explaining(hub: Any, address: str, kind: type[CheremeError]) -> Iterator[None]:
-    """What the hub or the way to it refuses, as errors of ``kind``."""
+def _asking(hub: Any, address: str, kind: type[CheremeError]) -> Iterator[None]:
+    """What the hub or the way to it refuses, as errors of ``kind``; progress on terminals alone."""
     errors = hub.errors
+    quiet = not (sys.stderr.isatty() or hub.utils.are_progress_bars_disabled())
+    if quiet:
+        hub.utils.disable_progress_bars()
     try:
         yield
     except errors.RevisionNotFoundError as error:
@@ -193,10 +186,13 @@ def _explaining(hub: Any, address: str, kind: type[CheremeError]) -> Iterator[No
             f"cannot be asked ({_short(error.__cause__ or error)}); connect, or give the folder "
             "of a bundle"
         ) from error
-    except (errors.HTTPError, OSError) as error:
+    except (errors.HTTPError, OSError, RuntimeError) as error:  # hf_xet raises RuntimeError
         raise kind(f"{address}: {_short(error)}; check the network and the disk") from error
     except ValueError as error:
         raise kind(f"{address}: {_short(error)}; mend what it names") from error
+    finally:
+        if quiet:
+            hub.utils.enable_progress_bars()
 
 
 def _short(error: BaseException) -> str:
