@@ -305,18 +305,14 @@ class ContinuousResult(Transcript):
 
 
 @dataclass(frozen=True, slots=True)
-class SigningEvent:
+class Event:
     """News of a stream of signing.
 
-    "final": glosses after all final ones before, which will not change; these together are what is
-    read of the whole. "partial": what seems to follow them, as far as it was seen; the next event
-    takes its place.
+    "final": what follows all final ones before, and will not change. "partial": what seems to
+    follow them, as far as it was seen; the next event takes its place. ``tokens`` are the letters
+    or glosses of ``text``, which has spaces between words, or glosses.
     """
 
     kind: Literal["partial", "final"]
+    text: str
     tokens: tuple[Token, ...]
-
-    @property
-    def text(self) -> str:
-        """The glosses with spaces between."""
-        return " ".join(token.text for token in self.tokens)

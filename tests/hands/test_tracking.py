@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from chereme.errors import InputError
-from chereme.hands import tracking
 from chereme.hands.detector import Detection
 from chereme.hands.tracking import HandTracker, follow_hands, track_hands
 from chereme.types import Frame, Landmarks
@@ -241,12 +240,8 @@ def with_vector(detection: Detection, value: float) -> Detection:
     return replace(detection, vector=np.full(1152, value, np.float32))
 
 
-@pytest.mark.parametrize("block", [7, 2**14])
-def test_vectors_go_with_their_hands(
-    detection: Make, block: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_vectors_go_with_their_hands(detection: Make) -> None:
     """Whatever the order; zero where the hand is not seen."""
-    monkeypatch.setattr(tracking, "_VECTORS", block)
     frames: list[list[Detection]] = []
     for number in range(40):
         pair = [

@@ -11,7 +11,9 @@ share the columns of ``Landmarks``: one after the other, far enough apart in tim
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
+from copy import copy
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,54 +45,77 @@ SURE_FRACTION = 0.8  # of the vote: hands that are sure to be of a side share no
 # low scores. Measured mean scores: hands 0.95 and more, ears 0.68.
 NO_SIDE_SCORE = 0.75
 NO_SIDE_FRACTION = 0.75
-# Vectors in a block of 38 MB. The system gives memory to it as it is written, and takes it back at
-# once when it is dropped, as of anything larger than 32 MB.
-_VECTORS = 2**14
+_SIGHTS = ("frames", "times", "landmarks", "world", "vectors")  # of a Fragment, one a frame
 
 
 class Fragment:
     """One trajectory without long gaps: ``frames`` in which the hand was seen, their ``times`` in
-    seconds, and its ``landmarks (21, 3)`` in each, in pixels; ``numbers`` of its vectors, if
-    they are kept. Keeps arrays of floats only."""
+    seconds, and its ``landmarks (21, 3)`` in each, in pixels; its ``vectors``, if they are kept.
+    ``seen``: the frames in which it was, with those that were taken away (:meth:`part`). Keeps
+    arrays of floats only."""
 
     def __init__(self, shot: int) -> None:
         self.shot = shot
+        self.seen = 0
         self.frames: list[int] = []
         self.times: list[float] = []
         self.landmarks: list[NDArray[np.float32]] = []
         self.world: list[NDArray[np.float32]] = []
-        self.numbers: list[int] = []
+        self.vectors: list[NDArray[np.float16] | None] = []
         self.right = 0.0
         self.left = 0.0
         self.velocity = np.zeros(2)
+        self.last_time = -np.inf
+        self.last = np.zeros((NUM_JOINTS, 3), np.float32)
 
-    def add(self, frame: int, time: float, detection: Detection) -> None:
-        centre = _centre(detection.landmarks)
-        if self.times and time - self.times[-1] <= 0.1:
-            step = (centre - self.centre) / (time - self.times[-1])
+    def add(self, frame: int, time: float, detection: Detection, *, vector: bool) -> None:
+        """The hand is seen in another frame; ``vector``: keep its vector too."""
+        if time - self.last_time <= 0.1:
+            step = (_centre(detection.landmarks) - self.centre) / (time - self.last_time)
             self.velocity = 0.5 * self.velocity + 0.5 * step
         else:
             self.velocity = np.zeros(2)
+        self.seen += 1
+        self.last_time, self.last = time, detection.landmarks
         self.frames.append(frame)
         self.times.append(time)
         self.landmarks.append(detection.landmarks)
         self.world.append(detection.world_landmarks)
+        if vector:
+            given = detection.vector
+            self.vectors.append(None if given is None else given.astype(np.float16))
         if detection.handedness == "right":
             self.right += detection.score
         else:
             self.left += detection.score
 
+    def part(self, first: int, stop: int) -> Fragment:
+        """What was seen of it from frame ``first`` up to ``stop``; the votes are those of all."""
+        part = copy(self)
+        chosen = slice(bisect_left(self.frames, first), bisect_left(self.frames, stop))
+        for name in _SIGHTS:
+            setattr(part, name, getattr(self, name)[chosen])
+        if part.times:
+            part.last_time, part.last = part.times[-1], part.landmarks[-1]
+        return part
+
+    def forget(self, stop: int) -> None:
+        """Let go what was seen before frame ``stop``, but for the votes and the last sight."""
+        count = bisect_left(self.frames, stop)
+        for name in _SIGHTS:
+            del getattr(self, name)[:count]
+
     @property
     def centre(self) -> NDArray[np.float64]:
-        return _centre(self.landmarks[-1])
+        return _centre(self.last)
 
     @property
     def size(self) -> float:
-        return float(palm_size(self.landmarks[-1]))
+        return float(palm_size(self.last))
 
     def expected(self, time: float) -> NDArray[np.float64]:
         """Where the palm should be: it goes on for a tenth of a second, then stays."""
-        return self.centre + self.velocity * min(time - self.times[-1], 0.1)
+        return self.centre + self.velocity * min(time - self.last_time, 0.1)
 
     def vote(self) -> Vote:
         """The side that it was taken for so far."""
@@ -102,12 +127,12 @@ class _Hand:
 
     def __init__(self, first: Fragment) -> None:
         self.fragments = [first]
-        self.seen = len(first.frames)
+        self.seen = first.seen
         self.right, self.left = first.right, first.left
 
     def join(self, later: Fragment) -> None:
         self.fragments.append(later)
-        self.seen += len(later.frames)
+        self.seen += later.seen
         self.right += later.right
         self.left += later.left
 
@@ -147,42 +172,6 @@ class _Column:
         )
 
 
-class _Vectors:
-    """The vectors of detections, one after the other, half precision, until they are laid out."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.known = False  # at least one
-        self._blocks: list[NDArray[np.float16]] = []
-
-    def add(self, vector: NDArray[np.float32] | None) -> int:
-        """The number of a detection, whose vector is kept."""
-        place = self.count % _VECTORS
-        if place == 0:
-            self._blocks.append(np.zeros((_VECTORS, VECTOR_SIZE), np.float16))
-        if vector is not None:
-            self._blocks[-1][place] = vector
-            self.known = True
-        self.count += 1
-        return self.count - 1
-
-    def lay_out(self, columns: Sequence[_Column], frames: int) -> NDArray[np.float16]:
-        """``(frames, H, 1152)``: those of what is in each of the columns; what was kept is dropped
-        meanwhile, so that they take their memory once."""
-        column_of, frame_of = np.full((2, self.count), -1)
-        for number, column in enumerate(columns):
-            for fragment in column.fragments:
-                column_of[fragment.numbers] = number
-                frame_of[fragment.numbers] = fragment.frames
-        # Column by column: where no hand is seen, zeros that nobody has written take no memory.
-        by_column = np.zeros((len(columns), frames, VECTOR_SIZE), np.float16)
-        for first in range(0, self.count, _VECTORS):
-            block, part = self._blocks.pop(0), slice(first, first + _VECTORS)
-            used = np.flatnonzero(column_of[part] >= 0)
-            by_column[column_of[part][used], frame_of[part][used]] = block[used]
-        return by_column.swapaxes(0, 1)
-
-
 class HandTracker:
     """Joins the detections of a recording, frame by frame, into hands.
 
@@ -198,16 +187,17 @@ class HandTracker:
         self._width = width
         self._height = height
         self._max_tracks = max_tracks
-        self._vectors = _Vectors() if vectors else None
+        self._vectors = vectors
         self._live: list[Fragment] = []
         self._finished: list[Fragment] = []
+        self._first = 0  # number of the first frame that is held
         self._timestamps: list[float] = []
         self._shot = 0
         self.begins = np.zeros((0, 0), bool)
 
     @property
     def timestamps(self) -> Sequence[float]:
-        """Seconds of the frames so far."""
+        """Seconds of the frames that are held: of all so far that were not taken."""
         return self._timestamps
 
     @property
@@ -223,10 +213,10 @@ class HandTracker:
 
     def update(self, detections: Sequence[Detection], timestamp: float) -> None:
         """The next frame's detections (none: ``[]``), at ``timestamp`` seconds."""
-        frame = len(self._timestamps)
+        frame = self._first + len(self._timestamps)
         self._timestamps.append(timestamp)
         hands = without_duplicates(detections)
-        past = [fragment for fragment in self._live if timestamp - fragment.times[-1] > MEMORY]
+        past = [fragment for fragment in self._live if timestamp - fragment.last_time > MEMORY]
         if past:
             self._finished += past
             self._live = [fragment for fragment in self._live if fragment not in past]
@@ -238,52 +228,109 @@ class HandTracker:
             if chosen is None:
                 self._live.append(Fragment(self._shot))
             fragment = self._live[-1] if chosen is None else live[chosen]
-            fragment.add(frame, timestamp, hand)
-            if self._vectors is not None:
-                fragment.numbers.append(self._vectors.add(hand.vector))
+            fragment.add(frame, timestamp, hand, vector=self._vectors)
 
     def finish(self) -> Landmarks:
-        """The hands seen, the longest-seen column first; ``H`` is 0 if there were none. For once:
-        the vectors are handed over.
+        """The hands of all frames that are held, as :meth:`take` gives them."""
+        landmarks, self.begins = self._laid_out(self._first, self._first + len(self._timestamps))
+        return landmarks
+
+    def take(self, frames: int) -> Landmarks:
+        """The hands seen in the first ``frames`` that are held, the longest-seen column first;
+        ``H`` is 0 if there were none. These frames are let go: what follows is another result, in
+        which a hand that goes on keeps the votes for its side.
 
         Left out as false alarms are those that were seen in very few frames (less than an eighth of
-        a short recording, four in a long one) and those that seem neither left nor right.
+        a short result, four in a long one) and those that seem neither left nor right.
         """
-        fewest = max(1, min(4, len(self._timestamps) // 8))
+        taken, _ = self._laid_out(self._first, self._first + frames)
+        self.forget(frames)
+        return taken
+
+    def forget(self, frames: int) -> None:
+        """Let go of what was seen in the first ``frames`` that are held, but for the votes."""
+        self._first += frames
+        self._timestamps = self._timestamps[frames:]
+        for fragment in (*self._finished, *self._live):
+            fragment.forget(self._first)
+        self._finished = [fragment for fragment in self._finished if fragment.frames]
+
+    def latest(self, since: float) -> Landmarks:
+        """The hands of the frames from ``since`` seconds on that are held, as :meth:`take` gives
+        them, which go on being held."""
+        first = self._first + bisect_left(self._timestamps, since)
+        return self._laid_out(first, self._first + len(self._timestamps))[0]
+
+    def _laid_out(self, first: int, stop: int) -> tuple[Landmarks, NDArray[np.bool_]]:
+        """The hands of the frames from ``first`` up to ``stop``, and where trajectories begin."""
+        count = stop - first
+        every = [fragment.part(first, stop) for fragment in (*self._finished, *self._live)]
         hands = [
             hand
-            for hand in _merged([*self._finished, *self._live])
-            if hand.seen >= fewest and hand.is_hand()
+            for hand in _merged([fragment for fragment in every if fragment.frames])
+            if hand.seen >= max(1, min(4, count // 8)) and hand.is_hand()
         ]
         columns = _columns(hands, self._max_tracks)
         columns.sort(key=lambda column: column.seen, reverse=True)
-        shape = (len(self._timestamps), len(columns), NUM_JOINTS)
+        shape = (count, len(columns), NUM_JOINTS)
         landmarks = np.full((*shape, 3), np.nan, np.float32)
         world = np.full((*shape, 3), np.nan, np.float32)
         confidence = np.zeros(shape, np.float32)
-        self.begins = np.zeros(shape[:2], bool)
-        vectors = None
-        if self._vectors is not None and self._vectors.known:
-            vectors = self._vectors.lay_out(columns, len(self._timestamps))
+        begins = np.zeros(shape[:2], bool)
+        # Column by column: where no hand is seen, zeros that nobody has written take no memory.
+        vectors = np.zeros((len(columns), count, VECTOR_SIZE), np.float16)
         for number, column in enumerate(columns):
             for fragment in column.fragments:
-                landmarks[fragment.frames, number] = fragment.landmarks
-                world[fragment.frames, number] = fragment.world
+                frames = [frame - first for frame in fragment.frames]
+                landmarks[frames, number] = fragment.landmarks
+                world[frames, number] = fragment.world
                 # Choice: the detector has no score per joint; a hand that it reports is seen.
-                confidence[fragment.frames, number] = 1.0
-                self.begins[fragment.frames[0], number] = True
+                confidence[frames, number] = 1.0
+                begins[frames[0], number] = True
+                for frame, vector in zip(frames, fragment.vectors, strict=False):
+                    if vector is not None:
+                        vectors[number, frame] = vector
+        known = any(vector is not None for fragment in every for vector in fragment.vectors)
         votes = [_vote(column.right, column.left) for column in columns]
-        return Landmarks(
+        laid_out = Landmarks(
             landmarks=landmarks,
             confidence=confidence,
-            timestamps=np.array(self._timestamps, np.float64),
+            timestamps=np.array(self._timestamps[first - self._first : stop - self._first]),
             width=self._width,
             height=self._height,
             handedness=tuple(side for side, _ in votes),
             handedness_score=tuple(fraction for _, fraction in votes),
             world_landmarks=world,
-            vectors=vectors,
+            vectors=vectors.swapaxes(0, 1) if known else None,
         )
+        return laid_out, begins
+
+
+class FrameTracker:
+    """Follows the hands of a film from picture to picture: ``detector`` finds them, and is reset
+    first and at cuts. ``max_tracks``, ``vectors``: of the tracker, ``hands``, which is there after
+    the first picture. Keeps no pictures."""
+
+    def __init__(
+        self, detector: HandDetector, *, max_tracks: int = 8, vectors: bool = False
+    ) -> None:
+        self.hands: HandTracker | None = None
+        self._detector, self._max_tracks, self._vectors = detector, max_tracks, vectors
+        self._cuts = CutFinder()
+        detector.reset()
+
+    def update(self, frame: Frame) -> HandTracker:
+        """The tracker, after it has seen the next frame."""
+        if self.hands is None:
+            height, width = frame.image.shape[:2]
+            self.hands = HandTracker(
+                width, height, max_tracks=self._max_tracks, vectors=self._vectors
+            )
+        if self._cuts.is_cut(frame.image):
+            self.hands.cut()
+            self._detector.reset()
+        self.hands.update(self._detector.detect(frame.image, frame.timestamp), frame.timestamp)
+        return self.hands
 
 
 Watch = Callable[[Frame, HandTracker], None]
@@ -297,27 +344,19 @@ def follow_hands(
     vectors: bool = False,
     watch: Watch | None = None,
 ) -> HandTracker:
-    """A tracker that has seen the hands of all ``frames``; first and at cuts ``detector`` is reset.
+    """A tracker that has seen the hands of all ``frames``, see :class:`FrameTracker`.
 
-    Keeps landmarks, and ``vectors`` if asked, never pictures. ``watch`` is given each frame after
-    the tracker has seen it. Raises ``InputError`` if there are no frames.
+    ``watch`` is given each frame after the tracker has seen it. Raises ``InputError`` if there are
+    no frames.
     """
-    tracker: HandTracker | None = None
-    cuts = CutFinder()
-    detector.reset()
+    tracker = FrameTracker(detector, max_tracks=max_tracks, vectors=vectors)
     for frame in frames:
-        if tracker is None:
-            height, width = frame.image.shape[:2]
-            tracker = HandTracker(width, height, max_tracks=max_tracks, vectors=vectors)
-        if cuts.is_cut(frame.image):
-            tracker.cut()
-            detector.reset()
-        tracker.update(detector.detect(frame.image, frame.timestamp), frame.timestamp)
+        hands = tracker.update(frame)
         if watch is not None:
-            watch(frame, tracker)
-    if tracker is None:
+            watch(frame, hands)
+    if tracker.hands is None:
         raise InputError("expected at least one frame to look for hands in, got none")
-    return tracker
+    return tracker.hands
 
 
 def track_hands(
@@ -336,14 +375,14 @@ def _distance(track: Fragment, hand: Detection, time: float) -> float:
     """Cost of a match: palm to expected palm in palm lengths; infinite where out of reach."""
     size = max(track.size, float(palm_size(hand.landmarks)))
     distance = float(np.linalg.norm(_centre(hand.landmarks) - track.expected(time))) / size
-    reach = min(REACH + REACH_PER_SECOND * (time - track.times[-1]), MAX_REACH)
+    reach = min(REACH + REACH_PER_SECOND * (time - track.last_time), MAX_REACH)
     if distance > reach:
         return np.inf
     side, fraction = track.vote()
     if side == hand.handedness:
         return distance
     certainty = (2 * fraction - 1) * (2 * hand.score - 1)
-    if certainty >= CERTAIN and time - track.times[-1] > ANOTHER_AFTER:
+    if certainty >= CERTAIN and time - track.last_time > ANOTHER_AFTER:
         return np.inf
     return distance + LABEL_COST * max(certainty, 0.0)
 
@@ -412,7 +451,7 @@ def _plausibly_same(hand: _Hand, later: Fragment) -> bool:
     if distance > MAX_REACH and later.times[0] - earlier.times[-1] < AT_ONCE:
         return False
     (side, fraction), (other_side, other_share) = hand.vote(), later.vote()
-    if min(fraction, other_share) >= SAME_HAND_FRACTION and min(hand.seen, len(later.frames)) > 2:
+    if min(fraction, other_share) >= SAME_HAND_FRACTION and min(hand.seen, later.seen) > 2:
         return side == other_side
     return distance <= MAX_REACH
 

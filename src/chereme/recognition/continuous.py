@@ -58,9 +58,9 @@ from chereme.text.glosses import BOS, SPECIAL, UNK
 from chereme.types import (
     Alternative,
     ContinuousResult,
+    Event,
     Frame,
     Landmarks,
-    SigningEvent,
     Token,
     Transcript,
 )
@@ -417,7 +417,7 @@ class ContinuousRecognizer(BaseRecognizer):
         return _Frames(encoded, rate, encoder.onnx_inputs, lambda frame: frame.time)
 
     # -- a stream ----------------------------------------------------------------------------------
-    def stream(self, frames: Iterable[Frame], *, every: float = EVERY) -> Iterator[SigningEvent]:
+    def stream(self, frames: Iterable[Frame], *, every: float = EVERY) -> Iterator[Event]:
         """Read frames as they come, in constant memory.
 
         A final event comes when a window is full and at the end, so no later than a window's length
@@ -431,7 +431,8 @@ class ContinuousRecognizer(BaseRecognizer):
         with ExitStack() as stack:
             encoded = self._encoded(self._frame_encoder(stack, stages), frames)
             for part in self._parts(encoded, stages, every):
-                yield SigningEvent("final" if part.final else "partial", part.glosses)
+                text = " ".join(gloss.text for gloss in part.glosses)
+                yield Event("final" if part.final else "partial", text, part.glosses)
 
     # -- windows -----------------------------------------------------------------------------------
     def _gather(

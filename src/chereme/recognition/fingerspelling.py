@@ -11,30 +11,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from chereme._version import __version__
 from chereme.errors import CheremeError, OutputError, UsageError
-from chereme.hands.signing import bridge_gaps, signing_hand, to_right_hand
-from chereme.hands.tracking import SURE_FRACTION
-from chereme.hands.turns import Turn, signing_columns, signing_turns, turn_tracks
+from chereme.hands.sections import Section
+from chereme.hands.signing import signing_hand
+from chereme.hands.turns import Turn, signing_columns
 from chereme.recognition.bundle import Bundle
 from chereme.recognition.config import LetterConfig
 from chereme.recognition.crops import pictures_of, read_crop_features
-from chereme.recognition.ctc_letters import (
-    LetterEmissions,
-    Search,
-    Segment,
-    join_alternatives,
-    read_segment,
-    read_segment_together,
-    read_still_together,
-)
+from chereme.recognition.ctc_letters import join_alternatives
 from chereme.recognition.decoding_options import SearchOptions, decoding_info, searches_of
 from chereme.recognition.hand_landmarks import HandLandmarks, Progress
-from chereme.recognition.letter_times import letter_times
-from chereme.recognition.networks import Encode, hand_encoder, landmark_encoder, log_probs_of
+from chereme.recognition.letter_reading import LetterReader, encoder_of_hands
+from chereme.recognition.letter_stream import EVERY, LetterStream
+from chereme.recognition.networks import Encode
 from chereme.recognition.orientation import (
     advice,
     is_turned,
@@ -44,7 +41,6 @@ from chereme.recognition.orientation import (
 )
 from chereme.recognition.overlay import check_overlay, write_overlay
 from chereme.recognition.passing_crops import PassingCrops
-from chereme.recognition.plausibility import judge
 from chereme.recognition.recognizer import BaseRecognizer, check_hand, with_timings
 from chereme.recognition.report import (
     Hand,
@@ -53,26 +49,23 @@ from chereme.recognition.report import (
     warnings_about,
     why_no_hand,
 )
-from chereme.recognition.segments import cut_as, hold, split
 from chereme.recognition.sources import Source, check_readable_twice, find_source
 from chereme.recognition.stages import Stages
 from chereme.recognition.streams import Readers, Stream, Streams, describe, load_streams
 from chereme.recognition.word_lists import expected_words
 from chereme.text.alphabet import Alphabet
-from chereme.types import Handedness, HandTrack, Landmarks, Transcript
-
-SegmentTracks = tuple[HandTrack, ...]
-"""The hand in one segment, as each of the bundles that read together is to see it."""
+from chereme.types import HandTrack, Landmarks, Transcript
 
 
 @dataclass(frozen=True)
 class _Input:
-    """One input while it is read. ``crops`` are those that have passed."""
+    """One input while it is read. ``turns``: of each of its sections; ``crops`` are those that
+    have passed."""
 
     source: Source
     hand: Hand
     readers: Readers
-    turns: Sequence[Turn]
+    turns: Sequence[Sequence[Turn]]
     mirrored: bool
     stages: Stages
     passes: _Passes
@@ -105,20 +98,6 @@ class _Passes:
         """The progress of a pass that was not expected."""
         self._count += 1
         return self.begin()
-
-
-@dataclass(frozen=True, slots=True)
-class _TurnResult:
-    """A turn as it is read, as one hand or the other."""
-
-    handedness: Handedness
-    segments: tuple[Segment, ...]
-    unsure: bool
-
-    @property
-    def rank(self) -> tuple[bool, float]:
-        """More is likelier. Letters come before silence, of which the wrong hand may be sure."""
-        return any(s.tokens for s in self.segments), sum(s.score for s in self.segments)
 
 
 class Recognizer(BaseRecognizer):
@@ -220,9 +199,7 @@ class Recognizer(BaseRecognizer):
         """
         source = find_source(source)
         chosen = check_hand(hand or self.hand)
-        search = self._search_options
-        if words is not None:
-            search = replace(search, words=expected_words(words, self.alphabet))
+        search = self._search(words)
         readers = self.streams.of(source)
         by_input = {bundle.config.input: bundle for bundle in readers.bundles}
         has_vectors = isinstance(source, Landmarks) and source.vectors is not None
@@ -251,15 +228,20 @@ class Recognizer(BaseRecognizer):
                 watch,
                 rate=rate,
                 vectors="hand" in by_input,
+                # Crops are of the whole, whose frames are read once more where some are missing.
+                sections=crops is None,
             )
             if crops is not None:
                 crops.finish()
             if "hand" in by_input:
-                readers = self._with_vectors(detected.landmarks, readers)
+                readers = self._with_vectors(_sections(detected), readers)
             with stages("hands"):
                 # Who signs when does not depend on which way is up.
-                max_gap = readers.bundles[0].config.segmentation.max_gap
-                turns = signing_turns(detected.landmarks, chosen, max_gap=max_gap)
+                reader = self._reader(readers, chosen, search)
+                turns = [
+                    [] if section.resting else reader.turns(section.landmarks)
+                    for section in _sections(detected)
+                ]
             inputs = _Input(
                 source, chosen, readers, turns, self.mirrored, stages, passes, crops, search
             )
@@ -273,10 +255,59 @@ class Recognizer(BaseRecognizer):
             raise OutputError(f"no film: {failure}", transcript) from failure
         return transcript
 
-    def _with_vectors(self, landmarks: Landmarks, readers: Readers) -> Readers:
+    def stream(
+        self,
+        *,
+        hand: Hand | None = None,
+        words: Iterable[str] | None = None,
+        every: float = EVERY,
+    ) -> LetterStream:
+        """Read frames, or landmarks, as they come: see :class:`LetterStream`.
+
+        ``hand`` and ``words`` take the place of the recogniser's own; ``every``: seconds between
+        partial texts. ``UsageError`` for a model that reads crops of the hand: which hand signs is
+        known too late for it.
+        """
+        readers = self.streams.for_recordings
+        if crops := [b.config.name for b in readers.bundles if b.config.input == "rgb"]:
+            raise UsageError(
+                f"the model {crops[0]!r} reads crops of the hand, which a stream does not cut; "
+                "take one that reads landmarks or the hand network's vectors"
+            )
+        chosen, search = check_hand(hand or self.hand), self._search(words)
+
+        def make_reader(landmarks: Landmarks, pictures: bool) -> LetterReader:
+            found = readers
+            if not pictures:
+                found = self.streams.of(landmarks)
+                if landmarks.vectors is None:
+                    for bundle in found.bundles:
+                        if bundle.config.input == "hand":
+                            pictures_of(landmarks, bundle.config)
+            one = Section(landmarks, resting=False)
+            return self._reader(self._with_vectors([one], found), chosen, search)
+
+        return LetterStream(
+            make_reader,
+            self.make_detector,
+            mirrored=self.mirrored,
+            rotate=self.rotate or 0,
+            every=every,
+        )
+
+    def _search(self, words: Iterable[str] | None) -> SearchOptions:
+        if words is None:
+            return self._search_options
+        return replace(self._search_options, words=expected_words(words, self.alphabet))
+
+    def _reader(self, readers: Readers, hand: Hand, search: SearchOptions) -> LetterReader:
+        return LetterReader(readers, searches_of(readers, search), hand, self.alphabet)
+
+    def _with_vectors(self, sections: Sequence[Section], readers: Readers) -> Readers:
         """``readers`` if the hands have the vectors that one of them reads; else those that need
         none, or ``UsageError``."""
-        if landmarks.vectors is not None or not landmarks.handedness:
+        hands = [one.landmarks for one in sections if one.landmarks.handedness]
+        if not hands or any(landmarks.vectors is not None for landmarks in hands):
             return readers
         why = "the hand detector has no vectors of hands, which the model of pictures reads"
         without = self.streams.without_pictures(f"{why}: read with landmarks alone")
@@ -314,7 +345,7 @@ class Recognizer(BaseRecognizer):
         return detected, transcript
 
     def _read(self, detected: HandLandmarks, inputs: _Input) -> Transcript:
-        landmarks, readers, turns = detected.landmarks, inputs.readers, inputs.turns
+        landmarks, readers = detected.landmarks, inputs.readers
         info: dict[str, Any] = {
             **detected.info,
             "hands": detected_hands(landmarks),
@@ -327,23 +358,26 @@ class Recognizer(BaseRecognizer):
         warnings = list(detected.warnings)
         if readers.warning is not None:
             warnings.append(readers.warning)
-        if not turns:
+        reader = self._reader(readers, inputs.hand, inputs.search)
+        hands = [
+            hand
+            for section, turns in zip(_sections(detected), inputs.turns, strict=True)
+            for hand in reader.hands(section.landmarks, turns)
+        ]
+        if not hands:
             warnings.append(why_no_hand(landmarks, inputs.hand))
             return Transcript(info=info, warnings=tuple(warnings))
-        tracks = turn_tracks(landmarks, turns)
-        if inputs.hand != "auto":
-            tracks = [replace(track, handedness=inputs.hand) for track in tracks]
-        results = self._read_turns(tracks, detected, inputs)
+        results = reader.read(
+            hands,
+            inputs.stages,
+            is_still=detected.is_still,
+            make_encoder=partial(_encoder, detected, inputs),
+        )
+        tracks = [hand.track for hand in hands]
         read = [segment for result in results for segment in result.segments]
-        least = readers.mean([b.config.decoding.min_mean_probability for b in readers.bundles])
-        doubts: set[str] = set()
-        for number, (result, track, turn) in enumerate(zip(results, tracks, turns, strict=True)):
-            rival = turn.rival_fraction(landmarks.timestamps)
-            kept, doubted = judge(result.segments, track, landmarks, least=least, rival=rival)
-            results[number] = replace(result, segments=kept)
-            doubts.update(doubted)
+        results = [reader.judged(one, hand) for one, hand in zip(results, hands, strict=True)]
         coverage = sum(int(track.present.sum()) for track in tracks) / len(landmarks.timestamps)
-        longest = max(range(len(turns)), key=lambda number: int(tracks[number].present.sum()))
+        longest = max(range(len(tracks)), key=lambda number: int(tracks[number].present.sum()))
         info |= {
             "hand_coverage": round(coverage, 4),
             "signing_hand": results[longest].handedness,
@@ -360,88 +394,39 @@ class Recognizer(BaseRecognizer):
                 for segment in result.segments
             ],
         }
-        rival = sum(turn.rival for turn in turns)
+        rival = sum(hand.turn.rival for hand in hands)
         warnings += warnings_about(coverage, read, rival=rival, palm=palm_fraction(tracks))
         spelled = [segment for result in results for segment in result.segments if segment.text]
         return Transcript(
             text=" ".join(segment.text for segment in spelled),
             tokens=tuple(token for segment in spelled for token in segment.tokens),
             info=info,
-            warnings=(*warnings, *sorted(doubts)),
+            warnings=(*warnings, *sorted({doubt for one in results for doubt in one.doubts})),
             alternatives=join_alternatives([segment.alternatives for segment in spelled], " "),
         )
 
-    def _read_turns(
-        self, tracks: Sequence[HandTrack], detected: HandLandmarks, inputs: _Input
-    ) -> list[_TurnResult]:
-        """The likeliest result of each of ``tracks``, as seen: as one hand or, if that is unsure,
-        as the other."""
-        still, readers, stages = detected.is_still, inputs.readers, inputs.stages
-        by_side = [
-            {side: _segment_tracks(side, track, still, readers) for side in _sides(track, inputs)}
-            for track in tracks
-        ]
-        every = [segment for turn in by_side for segments in turn.values() for segment in segments]
-        encodes = [
-            _encoder(bundle, detected, inputs, [segment[number] for segment in every])
-            for number, bundle in enumerate(readers.bundles)
-            if every
-        ]
-        searches = searches_of(readers, inputs.search)
-        results = []
-        for turn in by_side:
-            candidates = []
-            for side, segments in turn.items():
-                found = []
-                for segment in segments:
-                    with stages("network"):
-                        emissions = _emissions(segment, readers, encodes, searches)
-                    with stages("search"):
-                        found.append(self._decode(emissions, segment[0], still, readers))
-                candidates.append(_TurnResult(side, tuple(found), unsure=len(turn) > 1))
-            results.append(max(candidates, key=lambda result: result.rank))
-        return results
 
-    def _decode(
-        self,
-        emissions: Sequence[LetterEmissions],
-        track: HandTrack,
-        is_still: bool,
-        readers: Readers,
-    ) -> Segment:
-        if is_still:
-            stills = [bundle.config.still for bundle in readers.bundles]
-            return read_still_together(
-                [
-                    (h.log_probs, still, h.weight)
-                    for h, still in zip(emissions, stills, strict=True)
-                ],
-                self.alphabet,
-                float(emissions[0].times[0]),
-            )
-        if len(emissions) == 1:
-            segment = read_segment(emissions[0], self.alphabet)
-        else:
-            segment = read_segment_together(emissions, self.alphabet)
-        return replace(segment, tokens=letter_times(segment.tokens, track, segment.end))
+def _sections(detected: HandLandmarks) -> Sequence[Section]:
+    """What is read one after the other: all at once where nothing was parted."""
+    landmarks = detected.landmarks
+    whole = Section(landmarks, False, columns=tuple(range(len(landmarks.handedness))))
+    return detected.sections or (whole,)
 
 
 def _encoder(
-    bundle: Bundle[LetterConfig],
     detected: HandLandmarks,
     inputs: _Input,
+    bundle: Bundle[LetterConfig],
     segments: Sequence[HandTrack],
 ) -> Encode:
-    """What makes features of ``segments``: of their landmarks, their vectors, or their crops."""
-    if bundle.config.input == "landmarks":
-        return landmark_encoder(bundle)
-    if bundle.config.input == "hand":
-        return hand_encoder(bundle)
+    """What makes features of ``segments``: of the hands, or of crops of the whole recording."""
+    if bundle.config.input != "rgb":
+        return encoder_of_hands(bundle, segments)
     features = read_crop_features(
         bundle,
         pictures_of(inputs.source, bundle.config),
         detected,
-        inputs.turns,
+        inputs.turns[0],
         segments,
         inputs.stages,
         passed=inputs.crops,
@@ -449,46 +434,6 @@ def _encoder(
         progress=inputs.passes.begin_another,
     )
     return features.of
-
-
-def _segment_tracks(
-    side: Handedness, track: HandTrack, is_still: bool, readers: Readers
-) -> list[SegmentTracks]:
-    """The segments to read, as of a right hand, each with the gaps that its bundle bridges.
-
-    Choice: where two bundles read together, the first one's settings say where to cut.
-    """
-    right = to_right_hand(replace(track, handedness=side))
-    configs = [bundle.config for bundle in readers.bundles]
-    if is_still:
-        return [tuple(hold(right, c.still.duration, c.preprocessing.rate) for c in configs)]
-    bridged = [bridge_gaps(right, config.segmentation.bridge) for config in configs]
-    first = split(bridged[0], configs[0].segmentation)
-    return list(zip(first, *(cut_as(other, first) for other in bridged[1:]), strict=True))
-
-
-def _emissions(
-    segment: SegmentTracks,
-    readers: Readers,
-    encodes: Sequence[Encode],
-    searches: Sequence[Search],
-) -> list[LetterEmissions]:
-    emissions = []
-    for bundle, weight, track, encode, search in zip(
-        readers.bundles, readers.weights, segment, encodes, searches, strict=True
-    ):
-        features, times = encode(track)
-        log_probs = log_probs_of(bundle, features)
-        emissions.append(
-            LetterEmissions(log_probs, times, bundle.config.temporal_stride, search, weight)
-        )
-    return emissions
-
-
-def _sides(track: HandTrack, inputs: _Input) -> Sequence[Handedness]:
-    """The hands that ``track`` may be: the vote's, or both if it is unsure and none was chosen."""
-    unsure = track.handedness == "unknown" or track.handedness_score < SURE_FRACTION
-    return ("right", "left") if unsure and inputs.hand == "auto" else (track.handedness,)
 
 
 def _write_film(
@@ -506,7 +451,7 @@ def _write_film(
                 inputs.source,
                 landmarks,
                 transcript,
-                signing=signing_columns(inputs.turns, len(landmarks.timestamps)),
+                signing=_signing_columns(detected, inputs.turns),
                 mirrored=inputs.mirrored,
                 progress=inputs.passes.begin(),
                 **detected.reading,
@@ -514,3 +459,12 @@ def _write_film(
     except (CheremeError, OSError) as error:
         return error
     return None
+
+
+def _signing_columns(detected: HandLandmarks, turns: Sequence[Sequence[Turn]]) -> NDArray[np.intp]:
+    """``(T,)``: the column of the hand that signs in each frame, -1 where none does."""
+    parts = [
+        np.array([*section.columns, -1])[signing_columns(some, len(section.landmarks.timestamps))]
+        for section, some in zip(_sections(detected), turns, strict=True)
+    ]
+    return np.concatenate(parts)

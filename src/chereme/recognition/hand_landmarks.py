@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from chereme.errors import InputError
 from chereme.formats.poses import read_landmarks
 from chereme.hands.detector import Detection, HandDetector, find_detector
+from chereme.hands.sections import FrameSections, Section, cut, join
 from chereme.hands.skeleton import mirror, turn
 from chereme.hands.tracking import Watch, follow_hands
 from chereme.recognition.prefetch import prefetch
@@ -45,6 +46,7 @@ class HandLandmarks:
     detection overlap, so they may add up to more than the whole took). ``reading`` are the options
     with which its pictures were read, for :func:`read_again`, and ``begins (T, H)`` is where
     another trajectory begins in a column of ``landmarks``; of landmarks there are none.
+    ``sections``: what is to be read of it, one after the other, if it was to be parted.
     """
 
     landmarks: Landmarks
@@ -54,6 +56,12 @@ class HandLandmarks:
     timings: dict[str, float] = field(default_factory=dict)
     reading: dict[str, Any] = field(default_factory=dict)
     begins: NDArray[np.bool_] | None = None
+    sections: tuple[Section, ...] = ()
+
+    def with_landmarks(self, change: Callable[[Landmarks], Landmarks]) -> HandLandmarks:
+        """With what ``change`` makes of the landmarks, those of the sections too."""
+        sections = [replace(one, landmarks=change(one.landmarks)) for one in self.sections]
+        return replace(self, landmarks=change(self.landmarks), sections=tuple(sections))
 
 
 def detect_hands(
@@ -70,6 +78,7 @@ def detect_hands(
     detector: str = "onnx",
     make_detector: MakeDetector | None = None,
     vectors: bool = False,
+    sections: bool = False,
     progress: Progress | None = None,
     watch: Watch | None = None,
 ) -> HandLandmarks:
@@ -91,6 +100,8 @@ def detect_hands(
         detector: the name of a hand detector, see ``chereme.hands.detector.find_detector``.
         make_detector: makes the hand detector in the place of ``detector``.
         vectors: keep the hand network's vectors too, of a detector that has them.
+        sections: part it (``chereme.hands.sections``); of a video the sections have the vectors,
+            the whole has none, and there are no ``begins``.
         progress: called while a video is read.
         watch: is given each frame of a video, and the tracker that has seen it.
     """
@@ -123,10 +134,15 @@ def detect_hands(
             },
             make_detector=make_detector or find_detector(detector),
             vectors=vectors,
+            sections=sections,
             progress=progress,
             watch=watch,
         )
-    return replace(found, landmarks=unmirror(found.landmarks)) if mirrored else found
+    if mirrored:
+        found = found.with_landmarks(unmirror)
+    if sections and not found.sections:
+        return replace(found, sections=tuple(cut(found.landmarks)))
+    return found
 
 
 def is_landmark_file(source: Any) -> bool:
@@ -226,6 +242,7 @@ def _from_video(
     reading: dict[str, Any],
     make_detector: MakeDetector,
     vectors: bool,
+    sections: bool,
     progress: Progress | None,
     watch: Watch | None,
 ) -> HandLandmarks:
@@ -239,9 +256,16 @@ def _from_video(
                 prefetch(stages.iterate("read", frames_in(reader, str(source), span)))
             ) as frames,
         ):
-            tracker = follow_hands(frames, detector, vectors=vectors, watch=watch)
+            if sections:
+                parts = _sections(frames, detector, vectors)
+            else:
+                tracker = follow_hands(frames, detector, vectors=vectors, watch=watch)
         # A long film's landmarks take the memory that the detector has left.
-        landmarks = tracker.finish()
+        if sections:
+            landmarks, placed = join(parts)
+            begins = None
+        else:
+            landmarks, placed, begins = tracker.finish(), [], tracker.begins
         facts = reader.facts
         is_still = reader.is_still or facts.frames == 1
     info, damage = describe_recording(source, reader)
@@ -253,7 +277,15 @@ def _from_video(
         )
     timings = {**stages.seconds, "detect": detector.seconds}
     warnings = (*slow, *damage)
-    return HandLandmarks(landmarks, info, is_still, warnings, timings, reading, tracker.begins)
+    return HandLandmarks(
+        landmarks, info, is_still, warnings, timings, reading, begins, tuple(placed)
+    )
+
+
+def _sections(frames: Iterable[Frame], detector: _TimedDetector, vectors: bool) -> list[Section]:
+    sections = FrameSections(detector, vectors=vectors)
+    found = [sections.update(frame) for frame in frames]
+    return [section for section in (*found, sections.finish()) if section is not None]
 
 
 def describe_recording(

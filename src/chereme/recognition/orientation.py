@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -51,8 +52,9 @@ def turn_hands(detected: HandLandmarks, degrees: int, *, mirrored: bool) -> Hand
 
     ``mirrored``: it was flipped back after it was read, so its pictures turn the other way.
     """
-    landmarks = turned(detected.landmarks, degrees)
-    reading = dict(detected.reading)
+    found = detected.with_landmarks(partial(turned, degrees=degrees))
+    landmarks = found.landmarks
+    reading = dict(found.reading)
     pictures = -degrees if mirrored else degrees
     if reading:
         reading["rotate"] = (reading["rotate"] + pictures) % 360
@@ -62,7 +64,7 @@ def turn_hands(detected: HandLandmarks, degrees: int, *, mirrored: bool) -> Hand
         "height": landmarks.height,
         "rotation": (detected.info["rotation"] + pictures) % 360,
     }
-    return replace(detected, landmarks=landmarks, info=info, reading=reading)
+    return replace(found, info=info, reading=reading)
 
 
 def is_turned(as_it_is: Sequence[Token], when_turned: Sequence[Token]) -> bool:

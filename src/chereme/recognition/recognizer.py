@@ -134,6 +134,7 @@ class BaseRecognizer(ABC):
         *,
         rate: float | None = None,
         vectors: bool = False,
+        sections: bool = False,
     ) -> HandLandmarks:
         """The hands in a source of any kind, see ``detect_hands``; its seconds are added to
         ``stages``. A ``rate`` takes the place of the recogniser's own."""
@@ -146,6 +147,7 @@ class BaseRecognizer(ABC):
             progress=progress,
             watch=watch,
             vectors=vectors,
+            sections=sections,
             **self.reading(rate),
         )
         stages.add(detected.timings)
