@@ -70,7 +70,7 @@ def convert(
 def sheet(
     output: Annotated[
         Path,
-        typer.Option("--output", "-o", metavar="OUT", help="The picture to write: .jpg or .png."),
+        typer.Option("--output", "-o", metavar="OUT", help="What to write: .jpg, .png or .svg."),
     ],
     table: Annotated[
         Path | None,
@@ -84,7 +84,8 @@ def sheet(
 ) -> None:
     """Draw every handshape of a table as the hand model shows it to the camera.
 
-    Rows without angles are left out, so a table can be looked at while it is being filled.
+    Rows without angles are left out, so a table can be looked at while it is being filled. An .svg
+    has a line drawing of each letter's first row, as a symbol to be used in a page.
     """
     check_output(output, overwrite=overwrite)
     require("torch", extra="train")

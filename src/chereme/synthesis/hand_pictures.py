@@ -22,7 +22,7 @@ from chereme.recognition.caption import font
 from chereme.synthesis.rendering.arm import Arm, ArmShape
 from chereme.synthesis.rendering.film import Film, srgb_decode
 from chereme.synthesis.rendering.light import Light, Lighting
-from chereme.synthesis.rendering.mesh import SKIN, Mesh, plain_mesh
+from chereme.synthesis.rendering.mesh import PLAIN, SKIN, Mesh, plain_mesh
 from chereme.synthesis.rendering.renderer import Frame, Quality, render
 from chereme.synthesis.rendering.skin import SkinTone
 from chereme.synthesis.rendering.subdivision import Subdivision
@@ -52,7 +52,8 @@ _TONES = Film(contrast=0.25, shoulder=0.45)
 _FINE = Quality(samples=3, shadow_map=2.0)
 TILE = 110  # pixels of a detection
 _ROUND = 1.5  # and what it shows, in sizes of the hand
-_DISTANCE = 1.2  # metres from the camera to the hand: little distortion, as portraits have
+SPAN = 0.21  # metres that a picture of a handshape shows
+DISTANCE = 1.2  # metres from the camera to the hand: little distortion, as portraits have
 _LARGE, _SMALL = 22, 15  # pixels of the two lines of a label
 # Columns side (to the thumb), forward (to the fingers), normal (out of the palm) of a right hand.
 _PALM = np.array([[0.0, -1.0, 0.0], [0.0, 0.0, -1.0], [1.0, 0.0, 0.0]])
@@ -77,14 +78,31 @@ def mesh_picture(
         size: width and height in pixels.
         span: metres that the shorter side of the picture shows.
     """
+    frame = portrait(vertices, template, elbow, size=size, span=span)
+    return _over(np.full((size[1], size[0], 3), GROUND, np.uint8), frame, 1.0)
+
+
+def portrait(
+    vertices: Floats,
+    template: HandTemplate,
+    elbow: Floats,
+    *,
+    size: tuple[int, int],
+    span: float,
+    plain: bool = False,
+) -> Frame:
+    """What :func:`mesh_picture` shows, before nothing: its light, coverage and depth. The hand's
+    middle is ``DISTANCE`` metres from the camera. ``plain``: of clay, without the skin's colours
+    and lines."""
     meshes = _with_arm(_skinned(vertices, template), template, elbow)
+    if plain:
+        meshes = [m.replace(colour=np.full_like(m.colour, 0.5), material=PLAIN) for m in meshes]
     middle = (vertices.min(axis=0) + vertices.max(axis=0)) / 2
     width, height = size
-    focal = _DISTANCE * min(size) / span
+    focal = DISTANCE * min(size) / span
     camera = Camera(focal, focal, width / 2, height / 2, width, height)
-    shift = np.array([0.0, 0.0, _DISTANCE]) - middle
-    frame = render([m.transformed(shift=shift) for m in meshes], camera, _STUDIO, quality=_FINE)
-    return _over(np.full((height, width, 3), GROUND, np.uint8), frame, 1.0)
+    shift = np.array([0.0, 0.0, DISTANCE]) - middle
+    return render([m.transformed(shift=shift) for m in meshes], camera, _STUDIO, quality=_FINE)
 
 
 def mesh_overlay(

@@ -17,6 +17,7 @@ A row without angles is a letter that nobody has filled in yet: it cannot be spe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -30,7 +31,7 @@ from scipy.spatial.transform import Rotation
 from chereme.datasets.exemplars import Exemplars
 from chereme.errors import InputError
 from chereme.formats.tables import read_rows
-from chereme.hand_model import HandLayer
+from chereme.hand_model import HandLayer, HandOutput
 from chereme.hand_model.anatomy import DIGIT_JOINTS, angles_to_hand_pose
 from chereme.hands.skeleton import FINGERS
 from chereme.synthesis.retargeting import opposition
@@ -48,6 +49,7 @@ _TURNS = ("turn", "tilt", "roll")
 COLUMNS = ("letter", "variant", *_TURNS, *_ANGLES, "source")
 # The palm to the camera, fingers up: the model's fingers point to -x and its palm to -y.
 _UPRIGHT = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+_DOWN = np.array([0.0, 0.6, 0.0])  # how much the forearm hangs rather than goes on from the hand
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,12 @@ class Handshape:
         turned = Rotation.from_euler("xyz", [self.tilt, self.turn, self.roll], degrees=True)
         matrix: Floats = turned.as_matrix() @ _UPRIGHT
         return matrix
+
+    def elbow(self) -> Floats:
+        """``(3,)`` direction from the wrist to the elbow, in camera axes."""
+        # In the model's rest frame the fingers point to -x.
+        direction: Floats = self.orientation()[:, 0] + _DOWN
+        return direction
 
 
 def read_table(path: str | Path) -> list[Handshape]:
@@ -127,23 +135,28 @@ def bundled(name: str) -> tuple[Handshape, ...]:
     return tuple(read_table(Path(__file__).with_name("tables") / f"{name}.csv"))
 
 
+def posed(handshapes: Sequence[Handshape], layer: HandLayer) -> HandOutput:
+    """The handshapes shown by the hand model's mean hand, in metres and camera axes."""
+    angles = np.stack([h.joint_angles() for h in handshapes])
+    hand_pose = angles_to_hand_pose(angles, layer.template.extras["joint_axes"])
+    with torch.no_grad():
+        hands: HandOutput = layer(
+            torch.zeros(len(handshapes), layer.num_betas),
+            torch.from_numpy(hand_pose).float(),
+            torch.from_numpy(np.stack([h.orientation() for h in handshapes])).float(),
+        )
+    return hands
+
+
 def to_exemplars(handshapes: tuple[Handshape, ...], layer: HandLayer) -> Exemplars:
     """The handshapes shown by the hand model's mean hand, for ``Speller``.
 
     Each variant counts as a signer of its own, so that the variants of a letter come up equally
     often."""
-    angles = np.stack([h.joint_angles() for h in handshapes])
-    hand_pose = angles_to_hand_pose(angles, layer.template.extras["joint_axes"])
-    with torch.no_grad():
-        joints = layer(
-            torch.zeros(len(handshapes), 10),
-            torch.from_numpy(hand_pose).float(),
-            torch.from_numpy(np.stack([h.orientation() for h in handshapes])).float(),
-        ).joints
     moving = np.zeros((0, 24, 21, 3), np.float32)
     none = np.zeros(0, dtype=str)
     return Exemplars(
-        joints.numpy(),
+        posed(handshapes, layer).joints.numpy(),
         np.array([h.letter for h in handshapes]),
         np.array([h.variant for h in handshapes]),
         np.arange(len(handshapes)),
