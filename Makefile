@@ -55,7 +55,7 @@ $(VENV)/.installed: $(VENV)/.created pyproject.toml
 
 $(VENV)/.installed-all: $(VENV)/.created pyproject.toml
 	$(BIN)/python -m pip install --quiet $(TORCH)
-	$(BIN)/python -m pip install --quiet --editable '.[train,hub,test,dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[train,hub,web,test,dev]'
 	touch $@ $(VENV)/.installed
 
 # All of the bundled weights again, from the open collections in DATA (see docs/training.md).

@@ -22,7 +22,7 @@ from chereme.recognition import registry
 
 VERBS = (
     "recognize", "landmarks", "train", "evaluate", "export", "synthesize", "models", "doctor",
-    "prepare", "bench", "hand-model",
+    "prepare", "bench", "hand-model", "serve",
 )  # fmt: skip
 
 

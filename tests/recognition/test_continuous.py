@@ -57,6 +57,8 @@ def test_glosses_have_times_and_probabilities(
     write_tracks(sign(SENTENCE), tmp_path / "clip.npz")
     result = recognizer.recognize(tmp_path / "clip.npz")
     assert (result.text, result.warnings) == (SENTENCE, ())
+    with (tmp_path / "clip.npz").open("rb") as file:
+        assert recognizer.recognize(file).tokens == result.tokens
     for place, gloss in enumerate(result.tokens):
         assert (gloss.start, gloss.end) == pytest.approx(span(place))
         assert 0.99 < gloss.probability <= 1

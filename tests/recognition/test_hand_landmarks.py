@@ -14,6 +14,7 @@ import pytest
 
 import fakes
 from chereme.errors import InputError, LimitError, UsageError
+from chereme.formats.files import MemoryFile
 from chereme.formats.poses import write_landmarks
 from chereme.formats.tracks.mediapipe import mediapipe_of_landmarks
 from chereme.recognition.bundle import Bundle
@@ -149,6 +150,24 @@ def test_a_folder_of_frames_takes_the_rate_given(tmp_path: Path, bundle: Bundle)
     assert quick.info["kind"] == usual.info["kind"] == "frames"
     assert usual.info["duration"] == pytest.approx(2 * quick.info["duration"])
     assert quick.text == usual.text == "vail"
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".pose"])
+def test_the_content_of_a_landmark_file_is_read_as_the_file(
+    tmp_path: Path, bundle: Bundle, suffix: str
+) -> None:
+    path = tmp_path / f"clip{suffix}"
+    write_landmarks(fakes.spell("vail"), path)
+    recognizer = Recognizer(bundle)
+    whole = recognizer.recognize(path)
+    with path.open("rb") as file:
+        opened = recognizer.recognize(file)
+    named = recognizer.recognize(MemoryFile(path.read_bytes(), f"other{suffix.upper()}"))
+    assert whole.text == "vail"
+    assert opened.tokens == named.tokens == whole.tokens
+    assert (opened.info["source"], named.info["source"]) == (str(path), f"other{suffix.upper()}")
+    with pytest.raises(InputError, match=f"other{suffix}"):
+        recognizer.recognize(MemoryFile(b"damaged", f"other{suffix}"))
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".pose"])

@@ -15,6 +15,7 @@ from chereme.cli import (
     models,
     prepare,
     recognize,
+    serve,
     synthesize,
     train,
 )
@@ -36,6 +37,7 @@ LOOK = "Looking around"
 
 app.command(rich_help_panel=READ)(recognize.recognize)
 app.command(rich_help_panel=READ)(landmarks.landmarks)
+app.command(rich_help_panel=READ)(serve.serve)
 app.command(rich_help_panel=MAKE)(evaluate.evaluate)
 app.add_typer(prepare.app, name="prepare", rich_help_panel=MAKE)
 app.command(rich_help_panel=MAKE, cls=train.TrainCommand)(train.train)

@@ -19,7 +19,7 @@ from numpy.lib import format as npy
 from numpy.typing import DTypeLike, NDArray
 
 from chereme.errors import InputError, LimitError
-from chereme.formats.files import read_file
+from chereme.formats.files import File, read_file
 
 MAX_ARRAYS = 1000
 MAX_UNPACKED_BYTES = 1 << 30  # a quarter of an hour of all five tracks is 0.2 GiB
@@ -94,7 +94,7 @@ class ArrayFile:
         self._archive.close()
 
 
-def plain_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
+def plain_arrays(path: str | File) -> dict[str, NDArray[Any]]:
     """All arrays of an ``.npz``. InputError if it is no such, LimitError above 1 GiB of them."""
     try:
         with ArrayFile(read_file(path)) as file:

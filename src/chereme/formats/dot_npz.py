@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from chereme.errors import InputError, LimitError
 from chereme.formats.arrays import ArrayFile
+from chereme.formats.files import File
 from chereme.formats.landmark_units import (
     MAKE_ANEW,
     check_size,
@@ -28,7 +28,7 @@ _KNOWN = (*_NEEDED, *_NUMBERS, "timestamps", "fps", "handedness_score", "units")
 _MAX_OTHER_BYTES = 64 << 20  # of all arrays but the three with a row for each frame and hand
 
 
-def read_npz(path: Path, raw: bytes, fps: float | None) -> Landmarks:
+def read_npz(path: File, raw: bytes, fps: float | None) -> Landmarks:
     try:
         with ArrayFile(raw) as file:
             _check_headers(file)

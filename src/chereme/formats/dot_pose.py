@@ -8,13 +8,13 @@ import struct
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from chereme._imports import require
 from chereme.errors import InputError, LimitError, some
+from chereme.formats.files import File
 from chereme.formats.landmark_units import (
     MAKE_ANEW,
     Array,
@@ -65,7 +65,7 @@ class PoseFile:
     confidence: Array
 
 
-def read_pose(path: Path, raw: bytes, fps: float | None) -> Landmarks:
+def read_pose(path: File, raw: bytes, fps: float | None) -> Landmarks:
     pose = parse_pose(path, raw)
     frames = len(pose.data)
     if not frames:
@@ -109,7 +109,7 @@ def read_pose(path: Path, raw: bytes, fps: float | None) -> Landmarks:
     return Landmarks(xyz, scores, np.arange(frames) / rate, width, height, sides)
 
 
-def parse_pose(path: Path, raw: bytes) -> PoseFile:
+def parse_pose(path: File, raw: bytes) -> PoseFile:
     """All of a file. InputError for damage, or another file; what it claims costs no memory."""
     try:
         return _parse(raw)
@@ -217,7 +217,7 @@ def _body_v0_2(cursor: _Cursor, components: tuple[Component, ...], points: int, 
 
 
 def _hand_components(
-    path: Path, components: Sequence[Component]
+    path: File, components: Sequence[Component]
 ) -> list[tuple[Handedness, int, int]]:
     """The hands of a header: side, index of the first point, number of dimensions (2 or 3)."""
     found: list[tuple[Handedness, int, int]] = []

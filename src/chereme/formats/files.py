@@ -11,7 +11,7 @@ import io
 import os
 import stat
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import BinaryIO
 
 from chereme.errors import InputError, LimitError
@@ -30,8 +30,16 @@ class MemoryFile:
         """Its name in messages."""
         return self.name or "the file in memory"
 
+    @property
+    def suffix(self) -> str:
+        """That of its name, as of a path."""
+        return PurePath(self.name or "").suffix
 
-def open_file(path: str | Path | MemoryFile) -> BinaryIO:
+
+File = Path | MemoryFile
+
+
+def open_file(path: str | File) -> BinaryIO:
     """A regular file, to read from. Raises InputError for anything else, and for no access."""
     if isinstance(path, MemoryFile):
         return io.BytesIO(path.content)
@@ -58,7 +66,7 @@ def file_size(file: BinaryIO) -> int:
     return os.fstat(file.fileno()).st_size
 
 
-def read_file(path: str | Path | MemoryFile, max_bytes: int = MAX_BYTES) -> bytes:
+def read_file(path: str | File, max_bytes: int = MAX_BYTES) -> bytes:
     """The content of a regular file. Raises as `open_file`, and LimitError above ``max_bytes``."""
     with open_file(path) as file:
         try:

@@ -12,14 +12,14 @@ from pathlib import Path
 from chereme.errors import InputError, UsageError
 from chereme.formats.dot_npz import npz_bytes, read_npz
 from chereme.formats.dot_pose import pose_bytes, read_pose
-from chereme.formats.files import read_file
+from chereme.formats.files import File, read_file
 from chereme.formats.landmark_units import MAKE_ANEW, is_rate
 from chereme.formats.outputs import write_file
 from chereme.types import Landmarks
 
 
-def read_landmarks(path: str | Path, *, fps: float | None = None) -> Landmarks:
-    """Read the hands of a ``.pose`` or ``.npz`` file.
+def read_landmarks(path: str | File, *, fps: float | None = None) -> Landmarks:
+    """Read the hands of a ``.pose`` or ``.npz`` file, or of the content of one.
 
     ``.pose``: the 21-point components LEFT_HAND... and RIGHT_HAND... (MediaPipe Holistic, COCO
     whole body) or hand_left... and hand_right... (OpenPose); all others are ignored. H has one
@@ -40,7 +40,7 @@ def read_landmarks(path: str | Path, *, fps: float | None = None) -> Landmarks:
     camera has (1 to 240 frames/s); LimitError above 1,500,000 frames, of all hands together, or
     1000 hands.
     """
-    path = Path(path)
+    path = Path(path) if isinstance(path, str) else path
     readers = {".pose": read_pose, ".npz": read_npz}
     reader = readers.get(path.suffix.lower())
     if reader is None:

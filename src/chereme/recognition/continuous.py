@@ -22,6 +22,7 @@ import numpy as np
 from chereme._version import __version__
 from chereme.decoding import beam_search
 from chereme.errors import InputError, UsageError
+from chereme.formats.files import File
 from chereme.formats.tracks import PAPER_RATE, PoseTracks
 from chereme.formats.tracks.files import open_tracks
 from chereme.formats.tracks.mediapipe import mediapipe_of_landmarks
@@ -51,7 +52,7 @@ from chereme.recognition.sign_frames import (
     HandFollower,
     clip_frames,
 )
-from chereme.recognition.sources import Source, find_source
+from chereme.recognition.sources import Source, find_source, name_of
 from chereme.recognition.stages import Stages
 from chereme.recognition.windows import Window, seam, windows
 from chereme.text.glosses import BOS, SPECIAL, UNK
@@ -314,7 +315,7 @@ class ContinuousRecognizer(BaseRecognizer):
         )
         found = self._gather(frames, stages, progress, clip.frames)
         info = {
-            "source": str(source) if isinstance(source, Path) else None,
+            "source": name_of(source) if isinstance(source, File) else None,
             "kind": "tracks",
             "tracks": list(clip.values),
             "frames": whole.frames,
@@ -334,7 +335,7 @@ class ContinuousRecognizer(BaseRecognizer):
             return "tracks in memory", source
         if isinstance(source, Landmarks):
             return "landmarks in memory", mediapipe_of_landmarks(source)
-        assert isinstance(source, Path)  # a file of landmarks or tracks
+        assert isinstance(source, File)  # of landmarks or tracks
         return str(source), open_tracks(source, rate)
 
     def _usable(self, clip: PoseTracks, name: str) -> tuple[PoseTracks, list[str]]:

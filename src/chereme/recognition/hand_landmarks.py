@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chereme.errors import InputError
+from chereme.formats.files import File, MemoryFile
 from chereme.formats.poses import read_landmarks
 from chereme.hands.detector import Detection, HandDetector, find_detector
 from chereme.hands.sections import FrameSections, Section, cut, join
@@ -114,12 +115,12 @@ def detect_hands(
     if isinstance(source, Landmarks):
         source = turned(source, degrees)
         found = _from_landmarks(_between(source, "the landmarks", span), None)
-    elif isinstance(source, str | Path) and is_landmark_file(source):
+    elif isinstance(source, str | File) and is_landmark_file(source):
         began = time.perf_counter()
         whole = turned(read_landmarks(source, fps=rate), degrees)
         limits.check_frames(str(source), len(whole.timestamps))
         limits.check_seconds(str(source), float(whole.timestamps[-1] - whole.timestamps[0]))
-        found = _from_landmarks(_between(whole, str(source), span), str(source))
+        found = _from_landmarks(_between(whole, str(source), span), name_of(source))
         found.timings["read"] = time.perf_counter() - began
     else:
         found = _from_video(
@@ -146,11 +147,12 @@ def detect_hands(
 
 
 def is_landmark_file(source: Any) -> bool:
-    """Whether ``source`` names a file of landmarks, by its suffix."""
-    if not isinstance(source, str | Path):
+    """Whether ``source`` is a file of landmarks, by the suffix of its name."""
+    if isinstance(source, str):
+        source = Path(source)
+    if not isinstance(source, Path | MemoryFile) or source.suffix.lower() not in LANDMARK_SUFFIXES:
         return False
-    path = Path(source)
-    return path.suffix.lower() in LANDMARK_SUFFIXES and not os.path.isdir(path)
+    return isinstance(source, MemoryFile) or not os.path.isdir(source)
 
 
 def read_again(

@@ -55,11 +55,11 @@ def find_source(source: Any, *others: type[T]) -> Source | T:
     raise UsageError(f"source: expected {EXPECTED}; got {type(source).__name__}")
 
 
-def name_of(source: Recording) -> str | None:
+def name_of(source: str | Recording) -> str | None:
     """The path or file name of a recording, if it has one."""
     if isinstance(source, MemoryFile):
         return source.name
-    return str(source) if isinstance(source, Path) else None
+    return str(source) if isinstance(source, str | Path) else None
 
 
 def check_readable_twice(source: Source, why: str) -> None:

@@ -31,7 +31,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from chereme.errors import InputError, LimitError, UsageError
 from chereme.formats.arrays import ArrayFile, plain_arrays
-from chereme.formats.files import read_file
+from chereme.formats.files import File, read_file
 from chereme.types import in_span
 
 Floats = NDArray[np.float32]
@@ -333,7 +333,7 @@ def write_tracks(clip: PoseTracks, path: str | Path) -> None:
     path.write_bytes(buffer.getvalue())
 
 
-def is_tracks_file(path: str | Path) -> bool:
+def is_tracks_file(path: str | File) -> bool:
     """Whether an ``.npz`` says of itself that it holds tracks (and not, say, hand landmarks)."""
     try:
         with ArrayFile(read_file(path)) as file:
@@ -342,13 +342,12 @@ def is_tracks_file(path: str | Path) -> bool:
         return False
 
 
-def read_tracks(path: str | Path) -> PoseTracks:
+def read_tracks(path: str | File) -> PoseTracks:
     """Read a tracks file.
 
     Raises InputError for a file that is damaged, has unnamed (unordered) or unknown tracks, a track
     of another width, or no rate.
     """
-    path = Path(path)
     arrays = plain_arrays(path)
     if "tracks_version" not in arrays:
         held = ", ".join(f"{name} {array.shape}" for name, array in arrays.items()) or "nothing"

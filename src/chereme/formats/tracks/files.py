@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from chereme.errors import InputError, UsageError
 from chereme.formats.arrays import plain_arrays
-from chereme.formats.files import read_file
+from chereme.formats.files import File, read_file
 from chereme.formats.poses import read_landmarks
 from chereme.formats.tracks import (
     PAPER_RATE,
@@ -39,10 +39,10 @@ _NUMBERED = re.compile(r"^\D*(\d+)(?:_\d+)?(?:_seg)?$")
 _MAPS = {"primedepth": primedepth, "sapiens": sapiens}
 
 
-def open_tracks(path: str | Path, rate: float | None = None) -> PoseTracks:
-    """The tracks of a file: all of a tracks file, mediapipe of landmarks (``.npz``, ``.pose``).
-    ``rate``: frames a second of landmarks that state none."""
-    path = Path(path)
+def open_tracks(path: str | File, rate: float | None = None) -> PoseTracks:
+    """The tracks of a file or its content: all of a tracks file, mediapipe of landmarks (``.npz``,
+    ``.pose``). ``rate``: frames a second of landmarks that state none."""
+    path = Path(path) if isinstance(path, str) else path
     if path.suffix.lower() == ".npz" and is_tracks_file(path):
         return read_tracks(path)
     return import_track("mediapipe", path, rate=rate)
@@ -55,7 +55,7 @@ def import_tracks(sources: Mapping[str, str | Path], **options: Any) -> PoseTrac
 
 def import_track(
     name: str,
-    path: str | Path,
+    path: str | File,
     *,
     rate: float | None = None,
     frames: int | None = None,
@@ -83,12 +83,11 @@ def import_track(
     Raises InputError for a file of another layout or width, UsageError for a track that has no
     importer for such a file.
     """
-    path, spec = Path(path), track_spec(name)
+    path, spec = Path(path) if isinstance(path, str) else path, track_spec(name)
     stated = PAPER_RATE if rate is None else rate
-    kind = "folder" if path.is_dir() else path.suffix.lower()
-    match name, kind:
-        case _, "folder":
-            return _of_folder(name, path, stated, frames, first)
+    if isinstance(path, Path) and path.is_dir():
+        return _of_folder(name, path, stated, frames, first)
+    match name, path.suffix.lower():
         case _, ".npy":
             values = _array(path)
             if name in _MAPS and values.ndim == 3:
@@ -116,7 +115,7 @@ def import_track(
             return dwpose_of_frames(_json_frames(path), stated)
         case "smplerx", ".npz":
             return smplerx(_by_frame(plain_arrays(path)), stated)
-    raise UsageError(f"track {name!r}: there is no importer for a file like {path.name}")
+    raise UsageError(f"track {name!r}: there is no importer for a file like {path}")
 
 
 def _of_rows(name: str, rows: NDArray[Any], rate: float) -> PoseTracks:
@@ -163,7 +162,7 @@ def _by_frame(arrays: Mapping[str, NDArray[Any]]) -> list[dict[str, NDArray[Any]
     return [{name: array[i] for name, array in of_frames.items()} for i in range(length)]
 
 
-def _array(path: Path) -> NDArray[Any]:
+def _array(path: File) -> NDArray[Any]:
     try:
         loaded: NDArray[Any] = np.load(io.BytesIO(read_file(path)), allow_pickle=False)
         return loaded.astype(np.float32)
@@ -174,7 +173,7 @@ def _array(path: Path) -> NDArray[Any]:
         ) from error
 
 
-def _json_frames(path: Path) -> list[Mapping[str, Any] | None]:
+def _json_frames(path: File) -> list[Mapping[str, Any] | None]:
     try:
         content = json.loads(read_file(path))
     except ValueError as error:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from chereme.errors import InputError
 from chereme.formats.dot_pose import held, parse_pose
-from chereme.formats.files import read_file
+from chereme.formats.files import File, read_file
 from chereme.formats.landmark_units import check_size, rate_of
 from chereme.formats.tracks import PAPER_RATE, PoseTracks, one_track, track_spec
 from chereme.types import Landmarks
@@ -57,7 +57,7 @@ def mediapipe_of_landmarks(seen: Landmarks, rate: float = PAPER_RATE) -> PoseTra
     return replace(clip, start=float(seen.timestamps[0]) if frames else 0.0)
 
 
-def mediapipe_of_pose(path: str | Path, rate: float | None = None) -> PoseTracks:
+def mediapipe_of_pose(path: str | File, rate: float | None = None) -> PoseTracks:
     """A ``.pose`` file of MediaPipe Holistic: the components POSE_LANDMARKS (33 points; the
     confidence is taken for the visibility), LEFT_HAND_LANDMARKS and RIGHT_HAND_LANDMARKS (21), any
     of which may be missing.
@@ -66,7 +66,7 @@ def mediapipe_of_pose(path: str | Path, rate: float | None = None) -> PoseTracks
     in the place of what the file says. Raises InputError for a damaged file, or one with none of
     the components.
     """
-    path = Path(path)
+    path = Path(path) if isinstance(path, str) else path
     raw = read_file(path)
     pose = parse_pose(path, raw)
     if not pose.data.shape[1]:

@@ -1,0 +1,1 @@
+"""The server behind ``chereme serve``. What comes from outside is decoded in other processes."""

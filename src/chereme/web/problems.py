@@ -1,0 +1,103 @@
+"""Errors as clients get them: problem details as of RFC 9457, whatever went wrong."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Literal
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+
+from chereme.web.children import ChildError
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_SECONDS = 2
+LOG = logging.getLogger("chereme.web")
+
+
+class Problem(BaseModel):
+    """Why a request was not answered."""
+
+    type: Literal["about:blank"] = "about:blank"
+    title: str = Field(description="the status in words")
+    status: int
+    detail: str = Field(description="what was expected, what came, and what to do")
+
+
+def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """For the OpenAPI document: these statuses are answered with a problem."""
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {
+        status: {
+            "description": HTTPStatus(status).phrase,
+            "content": {MEDIA_TYPE: {"schema": schema}},
+            "model": Problem,
+        }
+        for status in statuses
+    }
+
+
+def busy(what: str) -> HTTPException:
+    """503: all of what there is is taken."""
+    return HTTPException(
+        503, f"{what}; try again in a few seconds", {"Retry-After": str(RETRY_SECONDS)}
+    )
+
+
+def body_of(status: int, detail: str) -> bytes:
+    """The problem as it is sent."""
+    problem = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail)
+    return json.dumps(problem.model_dump(), ensure_ascii=False).encode("utf-8", "replace")
+
+
+def response(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+    """The problem as a response."""
+    return Response(body_of(status, detail), status, headers, MEDIA_TYPE)
+
+
+def of_child(error: ChildError) -> HTTPException:
+    """What the error of a child means to the client whose upload it was given."""
+    if error.kind == "LimitError":
+        return HTTPException(413, str(error))
+    if error.kind in ("InputError", "UsageError"):
+        return HTTPException(422, str(error))
+    if error.kind in ("MemoryError", "died"):
+        LOG.warning("decoding ended: %s %s", error.kind, error)
+        return HTTPException(
+            422,
+            "the process that decoded this has ended: it is damaged, or needs more memory than "
+            "there is for one; make the picture smaller, or convert it",
+        )
+    LOG.error("reading failed: %s", error)
+    return HTTPException(500, "the server could not read this, its log says why; tell who runs it")
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Make ``app`` answer with problems."""
+
+    @app.exception_handler(HTTPException)
+    async def _(request: Request, error: HTTPException) -> Response:
+        return response(error.status_code, str(error.detail), error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def _(request: Request, error: RequestValidationError) -> Response:
+        # Not what came: it may be long, or not be meant to be shown.
+        faults = [
+            f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()[:5]
+        ]
+        return response(422, "; ".join(faults))
+
+    @app.exception_handler(ClientDisconnect)
+    async def _(request: Request, error: ClientDisconnect) -> Response:
+        return response(400, "the client has gone before its request had come")
+
+    @app.exception_handler(Exception)
+    async def _(request: Request, error: Exception) -> Response:
+        return response(500, "the server failed, its log says why; tell who runs it")
