@@ -199,6 +199,12 @@ def test_only_a_snapshot_has_blobs(snapshot: Path) -> None:
         Bundle.load(elsewhere)
 
 
+@pytest.mark.parametrize("name", [".git", ".cache"])  # of git clone; of hf download --local-dir
+def test_what_a_download_leaves_beside(folder: Path, name: str) -> None:
+    (folder / name / "objects").mkdir(parents=True)
+    assert chereme.recognize(fakes.spell("vail"), model=folder).text == "vail"
+
+
 def test_what_a_mac_puts_there_stays_when_a_bundle_is_replaced(folder: Path) -> None:
     (folder / ".DS_Store").write_bytes(b"icons")
     bundle = Bundle.load(folder)
