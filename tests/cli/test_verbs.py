@@ -19,6 +19,7 @@ import fakes
 from chereme.cli import app
 from chereme.formats.poses import read_landmarks, write_landmarks
 from chereme.recognition import registry
+from chereme.video import write_video
 
 VERBS = (
     "recognize", "landmarks", "train", "evaluate", "export", "synthesize", "models", "doctor",
@@ -206,6 +207,23 @@ def test_bench_measures_every_stage(weights: Path) -> None:
     assert report["stages"]["whole"]["ms"] > 0.8 * parts
     assert "crop" not in report["stages"]
     assert "whole" in run("bench", "--frames", "20").stdout
+
+
+@pytest.mark.slow
+def test_bench_of_a_stream(weights: Path, tmp_path: Path) -> None:
+    clip = tmp_path / "clip.mp4"
+    write_video(clip, [np.zeros((48, 64, 3), np.uint8)] * 3, 30.0)
+    result = run("bench", clip, "--live", "--minutes", "0.02", "--format", "json")
+    assert result.exit_code == 0, result.stderr
+    report = json.loads(result.stdout)
+    assert (report["letters"], report["corrected"], report["delay"]) == (0, 0, {})
+    assert report["frame_ms"]["cpu"] > 0
+    text = run("bench", clip, "--live", "--minutes", "0").stdout
+    assert "0 letters, 0 by the final text alone" in text
+    fake_signs.make_signs(tmp_path / "signs")
+    refused = run("bench", "--live", "--model", tmp_path / "signs")
+    assert refused.exit_code == 2
+    assert "--live is of fingerspelling" in refused.stderr
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ begins where a hand comes or moves. A letter that is held until then belongs to 
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -30,6 +31,7 @@ MOVED = 0.3
 # but by beginners; who spells on and on is parted in ever shorter pauses, and in the end anywhere.
 RESTS = ((20.0, 3.0), (40.0, 1.0), (60.0, 0.4))
 _BY_FRAME = ("landmarks", "confidence", "timestamps", "world_landmarks", "vectors")
+SETTLED = 1.0  # seconds of rest after which a hand shows nothing new
 STEPS = 30  # frames that tell what the usual time from one to the next is
 
 
@@ -66,6 +68,12 @@ class SectionFinder:
         self._steps: deque[float] = deque(maxlen=STEPS)
         self._time: float | None = None
         self._began = 0.0
+
+    @property
+    def news(self) -> float:
+        """The seconds at which a hand was last seen that had not rested for a second by then."""
+        times = [min(pose.seen, pose.since + SETTLED) for pose in self._poses.values()]
+        return max(times, default=-math.inf)
 
     def update(self, hands: Mapping[Any, FloatArray], time: float) -> bool:
         """Whether another section begins with the next frame, at ``time`` seconds, in which these
@@ -105,30 +113,25 @@ class SectionFinder:
 class FrameSections:
     """The sections of pictures, one after the other: hands are looked for by ``detector`` and
     followed. ``vectors``: keep those of the detections; ``rests``: keep what is seen of hands that
-    rest, else of these there are no sections."""
+    rest, else of these there are no sections. ``finder`` tells of the section that goes on."""
 
     def __init__(
         self, detector: HandDetector, *, vectors: bool = False, rests: bool = True
     ) -> None:
         self._tracker = FrameTracker(detector, vectors=vectors)
-        self._finder = SectionFinder()
+        self.finder = SectionFinder()
         self._rests = rests
-
-    @property
-    def resting(self) -> bool:
-        """Whether no hand spells at present."""
-        return self._finder.resting
 
     def update(self, frame: Frame) -> Section | None:
         """The section that ended before ``frame``, if one did."""
         hands = self._tracker.update(frame)
-        time, resting = frame.timestamp, self.resting
+        time, resting = frame.timestamp, self.finder.resting
         seen = {fragment: fragment.last for fragment in hands.live if fragment.last_time == time}
         before = len(hands.timestamps) - 1
         ended = None
-        if self._finder.update(seen, time) and before:
+        if self.finder.update(seen, time) and before:
             ended = Section(hands.take(before), resting)
-        if self.resting and not self._rests:
+        if self.finder.resting and not self._rests:
             hands.forget(len(hands.timestamps))
         return ended
 
@@ -137,7 +140,7 @@ class FrameSections:
         hands = self._tracker.hands
         if hands is None or not hands.timestamps:
             return None
-        return Section(hands.take(len(hands.timestamps)), self.resting)
+        return Section(hands.take(len(hands.timestamps)), self.finder.resting)
 
     def latest(self, seconds: float) -> Landmarks:
         """The hands in the last ``seconds`` of the section that goes on."""
@@ -147,18 +150,13 @@ class FrameSections:
 
 class LandmarkSections:
     """The sections of landmarks that come in pieces: of one frame, of several, or of all.
-    ``rests``: as of :class:`FrameSections`."""
+    ``rests``, ``finder``: as of :class:`FrameSections`."""
 
     def __init__(self, *, rests: bool = True) -> None:
-        self._finder = SectionFinder()
+        self.finder = SectionFinder()
         self._held: list[Landmarks] = []
         self._rests = rests
         self._before: Landmarks | None = None
-
-    @property
-    def resting(self) -> bool:
-        """Whether no hand spells at present."""
-        return self._finder.resting
 
     def update(self, landmarks: Landmarks) -> list[Section]:
         """The sections that ended in the next piece. InputError unless it has the columns and the
@@ -167,19 +165,19 @@ class LandmarkSections:
             _check_goes_on(self._before, landmarks)
         found, begin = [], 0
         for number, time in enumerate(landmarks.timestamps.tolist()):
-            resting = self.resting
-            if self._finder.update(_seen(landmarks, number), time):
+            resting = self.finder.resting
+            if self.finder.update(_seen(landmarks, number), time):
                 self._hold(landmarks, begin, number)
                 found += self._section(resting)
                 begin = number
         self._hold(landmarks, begin, len(landmarks.timestamps))
-        if self.resting and not self._rests:
+        if self.finder.resting and not self._rests:
             self._held = []
         return [section for section in found if self._rests or not section.resting]
 
     def finish(self) -> Section | None:
         """The last section; None if there is none."""
-        return next(iter(self._section(self.resting)), None)
+        return next(iter(self._section(self.finder.resting)), None)
 
     def latest(self, seconds: float) -> Landmarks:
         """The hands in the last ``seconds`` of the section that goes on."""

@@ -7,6 +7,7 @@ are looked for once in each frame.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -72,6 +73,7 @@ class LetterStream(EventStream):
         self._size: tuple[int, ...] | None = None
         self._frames = 0
         self._now = self._due = 0.0
+        self._news = -math.inf
         self._shown: list[_Letter] = []
 
     def _push(self, item: Item) -> Iterable[Event]:
@@ -111,7 +113,10 @@ class LetterStream(EventStream):
         return Frame(UPRIGHT.turned(self._rotate).apply(frame.image), frame.timestamp)
 
     def _partial(self) -> list[Event]:
-        if self._sections is None or self._sections.resting or self._now < self._due:
+        if self._sections is None or self._sections.finder.resting or self._now < self._due:
+            return []
+        news, self._news = self._news, self._sections.finder.news
+        if self._news == news:
             return []
         self._due = self._now + self._every
         before = _text(self._shown)

@@ -80,13 +80,18 @@ def example_frames() -> list[np.ndarray]:
 def enlarged_example(frames: int) -> Iterator[np.ndarray]:
     """So many pictures of 720p: the example clip, to and fro, in a grey border."""
     pictures = example_frames()
-    height, width, _ = pictures[0].shape
+    for picture in islice(cycle(chain(pictures, reversed(pictures))), frames):
+        yield enlarged(picture)
+
+
+def enlarged(picture: np.ndarray) -> np.ndarray:
+    """A picture of the example in a grey border of 720p."""
+    height, width, _ = picture.shape
     width = width * HEIGHT // height
     left = (WIDTH - width) // 2
-    for picture in islice(cycle(chain(pictures, reversed(pictures))), frames):
-        film = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
-        film[:, left : left + width] = resized(picture, width, HEIGHT)
-        yield film
+    film = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
+    film[:, left : left + width] = resized(picture, width, HEIGHT)
+    return film
 
 
 def threads(network: int | None) -> dict[str, int | None]:
