@@ -15,7 +15,8 @@ from serving import Server
 @pytest.fixture(scope="package")
 def server() -> Iterator[Server]:
     """One that many tests ask; small caps, so that they are quickly met."""
-    with Server("--max-bytes", 2 << 20, "--max-seconds", 20, "--max-pixels", 640 * 480) as running:
+    caps = ("--max-bytes", 2 << 20, "--max-seconds", 20, "--max-pixels", 640 * 480)
+    with Server(*caps, "--sessions", 4) as running:
         yield running
 
 

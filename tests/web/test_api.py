@@ -178,6 +178,18 @@ def test_two_files_are_refused(server: Server) -> None:
     assert "files" in answer.detail
 
 
+def test_the_page_needs_nothing_from_elsewhere(server: Server) -> None:
+    page = server.ask("GET", "/")
+    assert (page.status, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert page.headers["cache-control"] == "no-cache"
+    wanted = re.findall(r'(?:src|href)="(?!#)([^"]+)"', page.body.decode())
+    assert any(path.endswith(".js") for path in wanted)
+    for path in wanted:
+        assert server.ask("GET", f"/{path}").status == 200, path
+    for path in ("/page/../api.py", "/page/%2e%2e/api.py", "/page//etc/passwd"):
+        assert server.ask("GET", path).status == 404
+
+
 def test_models_say_what_they_take(server: Server) -> None:
     listed = {model["name"]: model for model in server.ask("GET", "/v1/models").json}
     assert next(iter(listed)) == "fingerspelling"

@@ -69,8 +69,8 @@ def test_what_libraries_print_is_no_answer(hello: bytes) -> None:
 def test_limits_hold_while_it_works(tmp_path: Path, does: str, kind: str, told: str) -> None:
     path = tmp_path / "written"
     code = (
-        f"from chereme.web import child\nPATH = {str(path)!r}\n"
-        f"child.JOBS['recognize'] = lambda receive, send: {does}"
+        f"from chereme.web import jobs\nPATH = {str(path)!r}\n"
+        f"jobs.JOBS['recognize'] = lambda receive, send: {does}"
     )
     (answer,) = answers(start(code=code), b'{"kind": "recognize"}')
     error = json.loads(answer)["error"]
@@ -102,8 +102,8 @@ def test_errors_are_told_by_kind(
 @NEEDS_PROC
 def test_it_ends_when_nobody_listens() -> None:
     process = start(
-        code="import time\nfrom chereme.web import child\n"
-        "child.JOBS['recognize'] = lambda receive, send: time.sleep(600)"
+        code="import time\nfrom chereme.web import jobs\n"
+        "jobs.JOBS['recognize'] = lambda receive, send: time.sleep(600)"
     )
     assert process.stdin is not None
     process.stdin.write(messages.pack(b'{"kind": "recognize"}'))

@@ -25,6 +25,8 @@ FORM_BYTES = 5 << 20
 """Of a form beside its file: the list of words."""
 DOCUMENT_BYTES = 4 << 20
 """Of a body that holds no file."""
+FRAME_BYTES = 4 << 20
+"""Of a message on a socket."""
 FIRST_SECONDS = 10.0
 LEAST_RATE = 16 << 10
 """Bytes a second that a body must bring on average, after FIRST_SECONDS."""
@@ -78,8 +80,8 @@ class Guard:
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
-                if scope["path"].startswith(PROTECTED):
-                    headers.setdefault("Cache-Control", "no-store")
+                kept = "no-store" if scope["path"].startswith(PROTECTED) else "no-cache"
+                headers.setdefault("Cache-Control", kept)
             elif message["type"] == "websocket.accept":
                 statuses.append(101)
             # A client that does not take its answer must not hold what made it.

@@ -11,6 +11,10 @@ from typing import BinaryIO
 _LENGTH = struct.Struct(">I")
 MAX_BYTES = 64 << 20
 """Of one message."""
+SECONDS = struct.Struct("<d")
+"""Before the JPEG of a frame: when it was shown."""
+PICTURE, LANDMARKS = b"P", b"L"
+"""The first byte of a frame that a child is given, before its seconds and JPEG, or its JSON."""
 
 
 def pack(message: bytes) -> bytes:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
@@ -44,6 +44,16 @@ def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
+def faults(error: RequestValidationError | ValidationError) -> str:
+    """Where what came is not what was expected, in one line.
+
+    Not what it was: that may be long, or not be meant to be shown.
+    """
+    return "; ".join(
+        f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()[:5]
+    )
+
+
 def busy(what: str) -> HTTPException:
     """503: all of what there is is taken."""
     return HTTPException(
@@ -51,10 +61,14 @@ def busy(what: str) -> HTTPException:
     )
 
 
+def problem_of(status: int, detail: str) -> dict[str, Any]:
+    """The problem as an object."""
+    return Problem(title=HTTPStatus(status).phrase, status=status, detail=detail).model_dump()
+
+
 def body_of(status: int, detail: str) -> bytes:
     """The problem as it is sent."""
-    problem = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail)
-    return json.dumps(problem.model_dump(), ensure_ascii=False).encode("utf-8", "replace")
+    return json.dumps(problem_of(status, detail), ensure_ascii=False).encode("utf-8", "replace")
 
 
 def response(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
@@ -88,11 +102,7 @@ def add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _(request: Request, error: RequestValidationError) -> Response:
-        # Not what came: it may be long, or not be meant to be shown.
-        faults = [
-            f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()[:5]
-        ]
-        return response(422, "; ".join(faults))
+        return response(422, faults(error))
 
     @app.exception_handler(ClientDisconnect)
     async def _(request: Request, error: ClientDisconnect) -> Response:
