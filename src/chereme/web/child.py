@@ -31,6 +31,11 @@ def main() -> None:
         answers.flush()
 
     try:
+        # All that a job needs is imported while there is none.
+        import av  # noqa: F401
+        import onnxruntime  # noqa: F401
+
+        from chereme.recognition import fingerspelling, isolated  # noqa: F401
         from chereme.web.jobs import JOBS
 
         job = json.loads(inbox.get())

@@ -11,7 +11,6 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal
 
-import av  # noqa: F401  imported while there is nothing to do, as the rest
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,7 +18,6 @@ from chereme.errors import InputError
 from chereme.formats.files import MemoryFile
 from chereme.formats.transcripts import check_format
 from chereme.hands.detector import Detection, HandDetector, find_detector
-from chereme.recognition import fingerspelling, isolated  # noqa: F401
 from chereme.recognition.registry import task_of
 from chereme.recognition.tasks import TASKS
 from chereme.types import NUM_JOINTS, Event, Frame, Landmarks, Token
