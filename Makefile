@@ -72,13 +72,13 @@ SPELLING := runs/exemplars.npz runs/recordings.npz runs/lm/lm.onnx runs/lexicon.
 weights-landmarks: $(VENV)/.installed-all $(SPELLING)
 	$(BIN)/chereme train --config configs/fingerspelling/landmarks.yaml $(call resume,runs/landmarks)
 	$(BIN)/chereme export runs/landmarks/last.ckpt --half --lm runs/lm/lm.onnx \
-		--lexicon runs/lexicon.txt -o $(WEIGHTS)/fingerspelling \
+		--lexicon runs/lexicon.txt --overwrite -o $(WEIGHTS)/fingerspelling \
 		--description configs/fingerspelling/landmarks_bundle.json \
 		--model-card configs/fingerspelling/MODEL_CARD.md
 
 weights-rgb: $(VENV)/.installed-all $(SPELLING)
 	$(BIN)/chereme train --config configs/fingerspelling/hand.yaml $(call resume,runs/hand)
-	$(BIN)/chereme export runs/hand/last.ckpt --half -o $(WEIGHTS)/fingerspelling_rgb \
+	$(BIN)/chereme export runs/hand/last.ckpt --half --overwrite -o $(WEIGHTS)/fingerspelling_rgb \
 		--lm runs/lm/lm.onnx --lexicon runs/lexicon.txt \
 		--description configs/fingerspelling/rgb_bundle.json \
 		--model-card configs/fingerspelling/MODEL_CARD_RGB.md
@@ -97,7 +97,7 @@ weights-letters: $(VENV)/.installed-all runs/exemplars.npz runs/digits.npz runs/
 		--exemplars '[runs/exemplars.npz, runs/digits.npz]' --output runs/letters/others
 	$(BIN)/chereme train --config configs/signbert/letters.yaml \
 		$(call resume,runs/letters/run)
-	$(BIN)/chereme export runs/letters/run/last.ckpt -o $(WEIGHTS)/fingerspelled_letters \
+	$(BIN)/chereme export runs/letters/run/last.ckpt --overwrite -o $(WEIGHTS)/fingerspelled_letters \
 		--description configs/signbert/letters_bundle.json \
 		--model-card configs/signbert/MODEL_CARD_LETTERS.md
 
