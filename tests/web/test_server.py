@@ -141,8 +141,8 @@ def test_a_body_without_a_length_is_cut_at_the_limit(server: Server) -> None:
 
 def test_where_all_is_taken_others_are_told_when_to_come_again() -> None:
     with Server("--model", "fingerspelling", "--readers", 1) as server:
-        waiting = [begin_upload(server, bytes(1000), 5000) for _ in range(4)]
-        server.until(lambda: server.metric("chereme_uploads") == 4)
+        waiting = [begin_upload(server, bytes(1000), 5000) for _ in range(32)]
+        server.until(lambda: server.metric("chereme_uploads") == 32)
         answer = server.recognize(b"x")
         assert (answer.status, answer.headers["retry-after"]) == (503, "2")
         assert "try again" in answer.detail
@@ -150,6 +150,20 @@ def test_where_all_is_taken_others_are_told_when_to_come_again() -> None:
             connection.close()
         server.until(lambda: server.metric("chereme_uploads") == 0)
         assert server.recognize(b"x").status == 422
+
+
+def test_a_line_that_is_too_long_is_not_joined() -> None:
+    with Server("--model", "fingerspelling", "--readers", 1) as server:
+        content, answers = film(320, 240, 100), list[Answer]()
+        clients = [
+            threading.Thread(target=lambda: answers.append(server.recognize(content)))
+            for _ in range(6)
+        ]
+        for client in clients:
+            client.start()
+        for client in clients:
+            client.join()
+        assert sorted(answer.status for answer in answers) == [200] * 4 + [503] * 2
 
 
 @NEEDS_PROC

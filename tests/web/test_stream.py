@@ -240,8 +240,7 @@ def test_a_token_is_shown_as_a_subprotocol() -> None:
             assert caught.value.response.status_code == 401
         with socket(server, subprotocols=["chereme.stream", f"bearer.{token}"]) as connection:
             assert connection.subprotocol == "chereme.stream"
-            # There is place for one.
-            with pytest.raises(InvalidStatus) as caught:
-                socket(server, subprotocols=[f"bearer.{token}"])
-            assert caught.value.response.status_code == 503
-            assert caught.value.response.headers["retry-after"] == "2"
+            with socket(server, subprotocols=[f"bearer.{token}"]) as second:  # place is for one
+                (event,) = told(second)
+                assert (event["type"], event["status"], second.close_code) == ("error", 503, 1013)
+                assert "try again" in event["detail"]

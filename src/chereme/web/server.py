@@ -91,7 +91,7 @@ def run(settings: Settings, listener: socket.socket) -> None:
         ws="websockets-sansio",
         loop="asyncio",
         lifespan="on",
-        log_level=logging.WARNING,
+        log_level=logging.ERROR,  # it warns of every request that is none
         access_log=False,
         server_header=False,
         proxy_headers=False,

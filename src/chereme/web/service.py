@@ -24,6 +24,8 @@ from chereme.web.metrics import Metrics
 from chereme.web.settings import Settings
 
 PART = 1 << 20  # bytes of an upload that a child is given at once
+UPLOADS = 32
+"""That may come in at once. More than can be read: many come slowly."""
 
 
 class Service:
@@ -34,19 +36,34 @@ class Service:
         self.children = Children(settings.memory)
         self.models = {model.name: model for model in _describe(settings)}
         self._readers = asyncio.Semaphore(settings.readers)
-        self._uploads = self._sessions = 0
+        self._uploads = self._waiting = self._sessions = 0
 
     @contextmanager
     def admitted(self) -> Iterator[None]:
         """A place for an upload, from its first byte on; ``HTTPException`` 503 if there is none."""
-        if self._uploads >= self.settings.uploads:
-            raise problems.busy("as many recordings are being read and wait as may")
+        if self._uploads >= UPLOADS:
+            raise problems.busy("as many recordings come in as may")
+        self._check_waiting()
         self._uploads += 1
         try:
             with self.metrics.uploads.track_inprogress():
                 yield
         finally:
             self._uploads -= 1
+
+    @contextmanager
+    def _in_line(self) -> Iterator[None]:
+        """A place among those that are read or wait to be."""
+        self._check_waiting()
+        self._waiting += 1
+        try:
+            yield
+        finally:
+            self._waiting -= 1
+
+    def _check_waiting(self) -> None:
+        if self._waiting >= self.settings.waiting:
+            raise problems.busy("as many recordings are being read, or wait to be, as may")
 
     @contextmanager
     def session(self) -> Iterator[None]:
@@ -82,16 +99,17 @@ class Service:
         job = self.job("recognize", self.model(form.model), form.options())
         job |= {"name": label(form.file.filename), "form": form.format.value, "top": form.top}
         seconds = self.settings.job_seconds
-        async with self._readers, self.children.take() as child:
-            try:
-                async with asyncio.timeout(seconds):
-                    return await self._ask(child, job, form.file)
-            except TimeoutError:
-                raise HTTPException(
-                    413, f"reading this takes more than {seconds:g} s here; cut it into parts"
-                ) from None
-            except ChildError as error:
-                raise problems.of_child(error) from error
+        with self._in_line():
+            async with self._readers, self.children.take() as child:
+                try:
+                    async with asyncio.timeout(seconds):
+                        return await self._ask(child, job, form.file)
+                except TimeoutError:
+                    raise HTTPException(
+                        413, f"reading this takes more than {seconds:g} s here; cut it into parts"
+                    ) from None
+                except ChildError as error:
+                    raise problems.of_child(error) from error
 
     async def _ask(self, child: Child, job: dict[str, Any], file: UploadFile) -> bytes:
         await child.send_json(job)

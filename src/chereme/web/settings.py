@@ -76,8 +76,8 @@ class Settings:
         )
 
     @property
-    def uploads(self) -> int:
-        """Uploads that are taken at once: those that are read, and some that wait behind each."""
+    def waiting(self) -> int:
+        """Uploads that have come and are read, or wait to be."""
         return 4 * self.readers
 
 

@@ -30,20 +30,17 @@ IDLE_SECONDS = 30.0
 FRAME_SECONDS = 30.0
 """That reading one frame may take, or loading the model."""
 SESSION_SECONDS = 3600.0
+CLOSES = {500: 1011, 503: 1013}
+"""Codes that a socket is closed with after a problem; 1008 after others."""
 MESSAGES = 4 * MAX_FPS
 """That may come in a second: more is no stream, but a flood."""
 
 
 async def serve_stream(socket: WebSocket, service: Service) -> None:
     """Read a client's stream from its first message to its end."""
-    try:
-        with service.session():
-            offered = SUBPROTOCOL in socket.scope["subprotocols"]
-            await socket.accept(SUBPROTOCOL if offered else None)
-            await _Session(socket, service).run()
-    except HTTPException as error:  # there is no place
-        told = problems.response(error.status_code, error.detail, error.headers)
-        await socket.send_denial_response(told)
+    # Accepted also where there is no place for it: of a refusal browsers do not tell the reason.
+    await socket.accept(SUBPROTOCOL if SUBPROTOCOL in socket.scope["subprotocols"] else None)
+    await _Session(socket, service).run()
 
 
 class _Session:
@@ -58,8 +55,9 @@ class _Session:
     async def run(self) -> None:
         """All of it. Whatever goes wrong is told, and ends the stream."""
         try:
-            async with asyncio.timeout(SESSION_SECONDS):
-                await self._follow()
+            with self._service.session():
+                async with asyncio.timeout(SESSION_SECONDS):
+                    await self._follow()
         except WebSocketDisconnect:
             return
         except TimeoutError:
@@ -172,7 +170,7 @@ class _Session:
         try:
             problem = problems.problem_of(error.status_code, error.detail)
             await self._tell(problem | {"type": "error"})
-            await self._socket.close(1011 if error.status_code == 500 else 1008)
+            await self._socket.close(CLOSES.get(error.status_code, 1008))
         except (WebSocketDisconnect, RuntimeError):  # it has gone meanwhile
             pass
 
