@@ -92,6 +92,8 @@ async function readCamera(signal) {
       frames.stop();
       stream.finish();
     });
+    // A phone was turned; the pictures of one stream have one size.
+    video.addEventListener("resize", () => run("Stop", readCamera), { signal });
     practice.start(stream.alphabet);
     tell("Show a hand, and spell");
     await follow(stream, frames);
@@ -123,10 +125,10 @@ async function follow(stream, frames) {
       tell(lost ? "No hand in view" : "Reading");
       practice.frame(event);
     } else if (event.type === "partial") {
-      letters.partial(event.tokens);
+      letters.partial(event);
       practice.read([...signed(), ...event.tokens]);
     } else if (event.type === "final") {
-      letters.final(event.tokens);
+      letters.final(event);
       if (!event.text) continue;
       finals.push(event);
       entry ??= history.add("Camera");
@@ -140,16 +142,15 @@ async function follow(stream, frames) {
 
 async function openFile(file, signal) {
   URL.revokeObjectURL(video.src || video.poster);
-  const address = URL.createObjectURL(file);
+  video.removeAttribute("src");
+  video.removeAttribute("poster");
   // A picture is no video, but may stand in its place; landmarks show nothing.
-  const isPicture = file.type.startsWith("image/");
-  video.poster = isPicture ? address : "";
-  video.src = isPicture ? "" : address;
+  video[file.type.startsWith("image/") ? "poster" : "src"] = URL.createObjectURL(file);
   show("file");
   tell(`Reading ${file.name}`);
   const options = { model: byId("model").value, words: expectedWords(), signal };
   const transcript = await readFile(file, options);
-  letters.final(transcript.tokens);
+  letters.final(transcript);
   history.add(file.name).update(transcript);
   tell([`${file.name}: ${transcript.text || "nothing read"}`, ...transcript.warnings].join(". "));
 }
@@ -173,7 +174,7 @@ byId("file").addEventListener("change", ({ target }) => {
   if (file) run("Cancel", (signal) => openFile(file, signal));
 });
 video.addEventListener("error", () => {
-  if (!video.poster) show("nothing"); // a format that this browser does not play
+  if (video.getAttribute("src")) show("nothing"); // a format that this browser does not play
 });
 byId("mirror").addEventListener("change", () => {
   view.classList.toggle("mirrored", view.dataset.shows === "camera" && byId("mirror").checked);

@@ -29,16 +29,17 @@ export class Frames {
 
   constructor(video, { fps = 30 }, send) {
     let last = -Infinity;
-    const start = performance.now();
+    let start = null;
     const next = async (now) => {
       if (!this.#running) return;
+      start ??= now;
       const seconds = (now - start) / 1000;
       // A quarter of a step early is in time: cameras are not that regular.
       if (this.#sent.length < ON_THE_WAY && seconds - last > 0.75 / fps) {
         last = seconds;
         this.#sent.push(seconds);
         const jpeg = await this.#jpeg(video);
-        if (this.#running) send(jpeg, seconds);
+        if (this.#running) send(await jpeg.arrayBuffer(), seconds);
       }
       if (this.#running) video.requestVideoFrameCallback(next);
     };

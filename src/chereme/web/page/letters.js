@@ -9,7 +9,7 @@ export class Letters {
   #list;
   #spoken;
   #words = []; // lists of final tokens
-  #said = 0; // letters of the partial text that were spoken
+  #said = []; // texts of the letters that were spoken since the last final ones
 
   /** `list` shows them, word by word; `spoken` is a live region for screen readers. */
   constructor(list, spoken) {
@@ -19,22 +19,26 @@ export class Letters {
 
   clear() {
     this.#words = [];
-    this.#said = 0;
+    this.#said = [];
     this.#spoken.replaceChildren();
     this.#show([]);
   }
 
-  /** `tokens` seem to follow the final ones. */
-  partial(tokens) {
+  /** What seems to follow the final letters; takes the place of what seemed so before. */
+  partial({ text, tokens }) {
     this.#say(tokens.slice(0, -TAKEN_BACK));
-    this.#show(tokens);
+    this.#show(wordsOf(text, tokens));
   }
 
-  /** `tokens` follow the final ones, and will not change. */
-  final(tokens) {
+  /** What follows the final letters, and will not change. */
+  final({ text, tokens }) {
+    if (this.#said.some((letter, index) => letter !== tokens[index]?.text)) {
+      this.#speak("corrected:");
+      this.#said = [];
+    }
     this.#say(tokens);
-    this.#said = 0;
-    if (tokens.length) this.#words = [...this.#words, tokens].slice(-SHOWN);
+    this.#said = [];
+    this.#words = [...this.#words, ...wordsOf(text, tokens)].slice(-SHOWN);
     this.#show([]);
   }
 
@@ -47,18 +51,24 @@ export class Letters {
   }
 
   #say(tokens) {
-    for (const { text } of tokens.slice(this.#said)) {
-      const letter = document.createElement("span");
-      letter.textContent = `${text} `;
-      this.#spoken.append(letter);
+    for (const { text } of tokens.slice(this.#said.length)) {
+      this.#speak(text);
+      this.#said.push(text);
     }
     while (this.#spoken.children.length > SPOKEN) this.#spoken.firstChild.remove();
-    this.#said = Math.max(this.#said, tokens.length);
+  }
+
+  #speak(text) {
+    const part = document.createElement("span");
+    part.textContent = `${text} `;
+    this.#spoken.append(part);
   }
 
   #show(partial) {
-    const words = this.#words.map((tokens) => word(tokens, true));
-    if (partial.length) words.push(word(partial, false));
+    const words = [
+      ...this.#words.map((tokens) => word(tokens, true)),
+      ...partial.map((tokens) => word(tokens, false)),
+    ];
     // Those that stay as they are keep their elements, so that only new letters move.
     renew(this.#list, words, (old, fresh) => renew(old, [...fresh.children]));
     this.#list.parentElement.scrollTop = this.#list.parentElement.scrollHeight;
@@ -76,6 +86,19 @@ function renew(parent, fresh, change) {
     else before.replaceWith(one);
   });
   old.slice(fresh.length).forEach((one) => one.remove());
+}
+
+/** The tokens of each word of `text`. */
+function wordsOf(text, tokens) {
+  const words = [];
+  let end = 0;
+  for (const token of tokens) {
+    const start = text.indexOf(token.text, end);
+    if (!words.length || start > end) words.push([]);
+    words.at(-1).push(token);
+    end = start + token.text.length;
+  }
+  return words;
 }
 
 function word(tokens, isFinal) {

@@ -1,10 +1,8 @@
 // What the page asks of the server that it came from, and nothing of any other.
 
 const LAST_WORDS = 20; // seconds that the server has to read the rest
-const ENDINGS = {
-  1006: "The connection to the server was lost. Start again when it is there.",
-  1013: "The server is busy. Try again in a moment.",
-};
+const LOST = "The connection to the server was lost. Start again when it is there.";
+const REFUSED = "The server takes no stream: it is busy, or has stopped. Try again in a moment.";
 
 /** A failure that the user can be told as it is. */
 export class Problem extends Error {}
@@ -58,7 +56,8 @@ export class Stream {
   #socket;
   #waiting = []; // events that nobody has taken yet
   #wake = () => {};
-  #end = null; // once closed: a Problem, or undefined
+  #ready = false;
+  #end = null; // a Problem, if the server closed the socket for one
 
   /** Resolves when the server is ready for frames. */
   static async open({ model, words }) {
@@ -68,10 +67,8 @@ export class Stream {
       stream.#socket.send(JSON.stringify(start));
     });
     const { value: ready } = await stream.events().next();
-    stream.unit = ready.unit;
-    stream.alphabet = ready.alphabet;
-    stream.limits = ready.limits;
-    return stream;
+    stream.#ready = true;
+    return Object.assign(stream, { unit: ready.unit, alphabet: ready.alphabet, limits: ready.limits });
   }
 
   constructor() {
@@ -85,8 +82,7 @@ export class Stream {
       this.#wake();
     });
     this.#socket.addEventListener("close", ({ code, reason }) => {
-      this.#end =
-        code === 1000 ? undefined : new Problem(ENDINGS[code] ?? (reason || ENDINGS[1006]));
+      if (code !== 1000) this.#end = new Problem(this.#ready ? reason || LOST : REFUSED);
       this.#socket = null;
       this.#wake();
     });
@@ -108,11 +104,12 @@ export class Stream {
     }
   }
 
-  /** Send a picture: a Blob of JPEG, shown at so many seconds. */
+  /** Send a picture: the bytes of a JPEG, shown at so many seconds. */
   send(jpeg, seconds) {
-    const time = new DataView(new ArrayBuffer(8));
-    time.setFloat64(0, seconds, true);
-    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(new Blob([time, jpeg]));
+    const message = new Uint8Array(8 + jpeg.byteLength);
+    new DataView(message.buffer).setFloat64(0, seconds, true);
+    message.set(new Uint8Array(jpeg), 8);
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(message);
   }
 
   /** Say that there are no more frames; the last events and the end follow. */
