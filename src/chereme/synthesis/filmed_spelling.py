@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from chereme.datasets.engine import generate
 from chereme.datasets.exemplars import LETTERS, MOVING
-from chereme.datasets.recordings import RecordedClip, Recordings, letters, right_hand, signs
+from chereme.datasets.recordings import RecordedClip, Recordings, right_hand, signs
 from chereme.datasets.registry import Kind, dataset
 from chereme.hands.detector import FILM_PRESENCE
 from chereme.hands.landmarks import LandmarkNetwork
@@ -25,7 +25,6 @@ from chereme.hands.skeleton import mirror, palm_size
 from chereme.synthesis.corpus import Pictures, compose, signer, word
 from chereme.synthesis.rendered_clips import RenderedClip
 from chereme.synthesis.rendering.film import compress
-from chereme.synthesis.signers import Signer
 from chereme.types import NUM_JOINTS, VECTOR_SIZE, HandTrack
 
 _RATES = (15.0, 20.0, 24.0, 25.0, 30.0, 30.0)
@@ -50,16 +49,10 @@ def film(index: int, seed: int) -> RecordedClip:
     """The clip of that number, of a signer of its own."""
     rng = np.random.default_rng([seed, index])
     height = 2 * round(float(np.exp(rng.uniform(*np.log(_HEIGHTS)))) / 2)
-    who, text = _signer(index, seed), text_of(index, seed)
+    who, text = signer(index, seed), text_of(index, seed)
     pictures = Pictures(2 * round(height * 2 / 3), height)
     rendered = compose(text, who, rng, pictures, float(rng.choice(_RATES)))
     return RecordedClip(follow(rendered, _network(), rng), text, who.name)
-
-
-def _signer(index: int, seed: int) -> Signer:
-    """Somebody new; every other time the darker of two, whose hands are harder to follow."""
-    two = (signer(2 * index + other, seed) for other in range(1 + index % 2))
-    return min(two, key=lambda who: who.skin.lightness)
 
 
 @cache
@@ -114,12 +107,12 @@ def _trembling(points: NDArray[np.float64], rng: np.random.Generator) -> NDArray
 def recordings(
     root: Path,
     *,
-    clips: int = 1000,
+    clips: int = 700,
     seed: int = 1,
     workers: int = 2,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> Recordings:
-    """Hands followed through clips: rendered spelling, real letters, and real signs that are none.
+    """Hands followed through clips: rendered spelling, and real signs that are no letters.
 
     Args:
         root: the folder of the collections (docs/training.md).
@@ -127,7 +120,7 @@ def recordings(
         seed: the same seed gives the same file.
         workers: processes that render.
     """
-    found = [*signs(root), *letters(root)]
+    found = list(signs(root))
     for number, clip in enumerate(generate(partial(film, seed=seed), range(clips), workers), 1):
         if clip.track.present.mean() > 0.5:  # else it left the picture
             found.append(clip)

@@ -65,7 +65,7 @@ class ClipMix:
     idle: float = 0.07
     alone: float = 0.10
     holds: float = 0.13
-    spelled: float = 0.28
+    spelled: float = 0.20
     silent: float = 0.06
 
 
