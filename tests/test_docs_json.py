@@ -144,6 +144,12 @@ def test_evaluate(inputs: dict[str, list[list[Any]]], task: str, tmp_path: Path)
     check("evaluate --predictions", task, read)
 
 
+def test_live(tmp_path: Path) -> None:
+    run_saved = CliRunner().invoke(app, ["live", str(HELLO), "--save", str(tmp_path / "said.json")])
+    assert run_saved.exit_code == 0, run_saved.output
+    check("live", "letters", [json.loads((tmp_path / "said.json").read_text())])
+
+
 @pytest.mark.parametrize("task", TASKS.values())
 def test_bench(inputs: dict[str, list[list[Any]]], task: str) -> None:
     _, *model = inputs[task][-1]

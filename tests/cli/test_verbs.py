@@ -23,7 +23,7 @@ from chereme.video import write_video
 
 VERBS = (
     "recognize", "landmarks", "train", "evaluate", "export", "synthesize", "models", "doctor",
-    "prepare", "bench", "hand-model", "serve",
+    "prepare", "bench", "live", "hand-model", "serve",
 )  # fmt: skip
 
 

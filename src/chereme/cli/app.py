@@ -12,6 +12,7 @@ from chereme.cli import (
     export,
     hand_model,
     landmarks,
+    live,
     models,
     prepare,
     recognize,
@@ -37,6 +38,7 @@ LOOK = "Looking around"
 
 app.command(rich_help_panel=READ)(recognize.recognize)
 app.command(rich_help_panel=READ)(landmarks.landmarks)
+app.command(rich_help_panel=READ)(live.live)
 app.command(rich_help_panel=READ)(serve.serve)
 app.command(rich_help_panel=MAKE)(evaluate.evaluate)
 app.add_typer(prepare.app, name="prepare", rich_help_panel=MAKE)

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chereme.errors import InputError
-from chereme.hands.detector import HandDetector
+from chereme.hands.detector import Detection, HandDetector
 from chereme.hands.skeleton import palm_size
 from chereme.hands.tracking import MEMORY, SURE_FRACTION, FrameTracker
 from chereme.types import NUM_JOINTS, FloatArray, Frame, Handedness, Landmarks, frames_of
@@ -121,6 +121,11 @@ class FrameSections:
         self._tracker = FrameTracker(detector, vectors=vectors)
         self.finder = SectionFinder()
         self._rests = rests
+
+    @property
+    def detections(self) -> list[Detection]:
+        """The hands in the last picture."""
+        return self._tracker.detections
 
     def update(self, frame: Frame) -> Section | None:
         """The section that ended before ``frame``, if one did."""

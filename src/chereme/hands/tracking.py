@@ -309,12 +309,13 @@ class HandTracker:
 class FrameTracker:
     """Follows the hands of a film from picture to picture: ``detector`` finds them, and is reset
     first and at cuts. ``max_tracks``, ``vectors``: of the tracker, ``hands``, which is there after
-    the first picture. Keeps no pictures."""
+    the first picture. ``detections`` are those of the last one. Keeps no pictures."""
 
     def __init__(
         self, detector: HandDetector, *, max_tracks: int = 8, vectors: bool = False
     ) -> None:
         self.hands: HandTracker | None = None
+        self.detections: list[Detection] = []
         self._detector, self._max_tracks, self._vectors = detector, max_tracks, vectors
         self._cuts = CutFinder()
         detector.reset()
@@ -329,7 +330,8 @@ class FrameTracker:
         if self._cuts.is_cut(frame.image):
             self.hands.cut()
             self._detector.reset()
-        self.hands.update(self._detector.detect(frame.image, frame.timestamp), frame.timestamp)
+        self.detections = self._detector.detect(frame.image, frame.timestamp)
+        self.hands.update(self.detections, frame.timestamp)
         return self.hands
 
 

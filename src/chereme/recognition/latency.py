@@ -40,6 +40,12 @@ def example_film(words: int) -> Iterator[Frame]:
         yield Frame(image, number / FPS)
 
 
+def warm_up(recognizer: Recognizer, picture: NDArray[np.uint8]) -> None:
+    """Look at a picture, so that the first frame of a stream takes no longer than others."""
+    with recognizer.stream() as stream:
+        stream.push(picture, 0.0)
+
+
 def measure_delays(recognizer: Recognizer, frames: Iterable[Frame]) -> dict[str, Any]:
     """Frames pushed to a stream as if they came from a camera, and when letters are shown.
 
@@ -55,7 +61,7 @@ def measure_delays(recognizer: Recognizer, frames: Iterable[Frame]) -> dict[str,
     warmed = False
     for frame in frames:
         if not warmed:
-            _warm_up(recognizer, frame)
+            warm_up(recognizer, frame.image)
             warmed = True
         began = time.perf_counter(), time.process_time()
         events = stream.push(frame)
@@ -127,11 +133,6 @@ class _Replaying:
 
     def close(self) -> None:
         self._detector.close()
-
-
-def _warm_up(recognizer: Recognizer, frame: Frame) -> None:
-    with recognizer.stream() as stream:
-        stream.push(frame)
 
 
 def _delays(shown: Sequence[_Shown]) -> Iterator[tuple[float, float] | None]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from chereme.errors import InputError, UsageError
-from chereme.hands.detector import HandDetector
+from chereme.hands.detector import Detection, HandDetector
 from chereme.hands.sections import FrameSections, LandmarkSections, Section
 from chereme.recognition.event_stream import EventStream, Item
 from chereme.recognition.hand_landmarks import turned, unmirror
@@ -75,6 +75,11 @@ class LetterStream(EventStream):
         self._now = self._due = 0.0
         self._news = -math.inf
         self._shown: list[_Letter] = []
+
+    @property
+    def detections(self) -> list[Detection]:
+        """The hands in the last picture that was pushed, in pixels of it when it is upright."""
+        return self._sections.detections if isinstance(self._sections, FrameSections) else []
 
     def _push(self, item: Item) -> Iterable[Event]:
         if isinstance(item, Landmarks):

@@ -1,0 +1,1 @@
+"""Reading what happens now: cameras, and recordings in their own time."""
