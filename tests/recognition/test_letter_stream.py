@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import chereme
+import fake_signs
 import fakes
 from chereme.errors import InputError, UsageError
 from chereme.hands.skeleton import turn
@@ -225,6 +226,9 @@ def test_what_a_stream_cannot_be(both: Streams, tmp_path: Path) -> None:
     views = fakes.make_bundle(tmp_path / "views", stream="rgb")
     with pytest.raises(UsageError, match="reads crops of the hand, which a stream does not cut"):
         Recognizer(views).stream()
+    signs = chereme.load(fake_signs.make_signs(tmp_path / "signs").directory)
+    with pytest.raises(UsageError, match="a model for isolated reads whole clips"):
+        signs.stream()
     stream = Recognizer(both).stream()
     stream.push(fakes.spell("a"))
     with pytest.raises(UsageError, match="expected landmarks, as before, got a picture"):

@@ -108,6 +108,13 @@ class BaseRecognizer(ABC):
         the part from ``start`` to ``end`` (seconds) of it. A ``rate`` takes the place of the
         recogniser's own."""
 
+    def stream(self, *given: Any, **options: Any) -> Any:
+        """What reads signing while it comes; ``UsageError`` where a model reads whole clips."""
+        raise UsageError(
+            f"a model for {self.task} reads whole clips: give each to recognize; streams are of "
+            "fingerspelling and continuous signing"
+        )
+
     @property
     def reads_video(self) -> bool:
         """Whether the model can be given a video."""
