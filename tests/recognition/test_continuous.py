@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import gc
+import threading
 import weakref
 from dataclasses import replace
+from itertools import islice, pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import fake_signing
+import fake_signs
 import fakes
 from chereme.errors import BundleError, InputError, UsageError
 from chereme.formats.poses import write_landmarks
 from chereme.formats.tracks import PoseTracks, one_track, together, track_spec, write_tracks
+from chereme.hands.detector import Detection
 from chereme.recognition.bundle import Bundle
 from chereme.recognition.config import SigningPreprocessing, Windows
 from chereme.recognition.continuous import ContinuousRecognizer, load_continuous
@@ -347,7 +351,7 @@ def test_a_stream_ends_as_the_recording_is_read(video_bundle: Bundle) -> None:
 
     gc.collect()
     final, delays, partial = [], [], 0
-    for event in recognizer.stream(frames(), every=1.0):
+    for event in recognizer.stream(every=1.0).read(frames()):
         if event.kind == "final":
             final += event.tokens
             delays += [given[0] / RATE - one.end for one in event.tokens]
@@ -364,21 +368,65 @@ def test_a_stream_ends_as_the_recording_is_read(video_bundle: Bundle) -> None:
 
 def test_a_partial_event_tells_what_follows_the_final_ones(video_bundle: Bundle) -> None:
     recognizer = ContinuousRecognizer(video_bundle, make_detector=Hands())
-    events = list(recognizer.stream(film(SENTENCE + " JOHN BUY JOHN"), every=1.1))
+    events = list(recognizer.stream(every=1.1).read(film(SENTENCE + " JOHN BUY JOHN")))
     kinds = [event.kind for event in events]
     assert kinds[-1] == "final"
     assert kinds.count("final") == 2
-    assert events[0].kind == "partial"
-    assert events[0].text == "JOHN"
-    assert [event.text for event in events[:3]] == ["JOHN", "JOHN BUY", SENTENCE]
+    before = [event.text for event in events[: kinds.index("final")]]
+    assert before[:2] == ["JOHN", "JOHN BUY"]
+    assert all(later.startswith(text) for text, later in pairwise(before))
+
+
+@pytest.mark.parametrize("pushed", [7, 1000])
+def test_however_many_frames_are_pushed_the_final_events_are_the_same(
+    video_bundle: Bundle, pushed: int
+) -> None:
+    recognizer = ContinuousRecognizer(video_bundle, make_detector=Hands())
+    frames = list(film(LONG))
+    one_by_one = list(recognizer.stream().read(frames))
+    with recognizer.stream() as stream:
+        events = []
+        for start in range(0, len(frames), pushed):
+            some = frames[start : start + pushed]
+            times = [frame.timestamp for frame in some]
+            events += stream.push(np.stack([frame.image for frame in some]), times)
+        events += stream.finish()
+    final = [[e for e in every if e.kind == "final"] for every in (one_by_one, events)]
+    assert final[0] == final[1]
+
+
+def test_a_stream_that_is_left_ends_its_thread_and_errors_reach_who_pushes(
+    video_bundle: Bundle,
+) -> None:
+    recognizer = ContinuousRecognizer(video_bundle, make_detector=Hands())
+    threads = threading.active_count()
+    with recognizer.stream() as stream:
+        for frame in islice(film(LONG), 20):
+            stream.push(frame)
+        assert threading.active_count() == threads + 1
+    assert threading.active_count() == threads
+    with pytest.raises(UsageError, match="the stream has ended"):
+        stream.push(frame)
+    assert recognizer.stream().finish() == []
+    with pytest.raises(UsageError, match="expected a picture"):
+        recognizer.stream().push(fake_signs.wandering(3))
+
+    class Broken(Hands):
+        def detect(self, image: np.ndarray, timestamp: float) -> list[Detection]:
+            raise OSError("no detector")
+
+    stream = ContinuousRecognizer(video_bundle, make_detector=Broken()).stream()
+    with pytest.raises(OSError, match="no detector"):
+        list(stream.read(film(LONG)))
+    assert threading.active_count() == threads
 
 
 def test_what_a_stream_cannot_be(bundle: Bundle) -> None:
     recognizer = ContinuousRecognizer(bundle)
     with pytest.raises(UsageError, match="not video"):
-        next(recognizer.stream(film("JOHN")))
+        recognizer.stream()
     with pytest.raises(UsageError, match="every: expected more than 0"):
-        next(recognizer.stream(film("JOHN"), every=0))
+        recognizer.stream(every=0)
 
 
 def test_frames_are_sampled_by_their_times() -> None:

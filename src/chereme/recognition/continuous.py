@@ -35,6 +35,7 @@ from chereme.recognition.gloss_decoding import (
     GlossOptions,
     OnnxInputs,
 )
+from chereme.recognition.gloss_stream import GlossStream
 from chereme.recognition.hand_landmarks import (
     Progress,
     describe_recording,
@@ -418,16 +419,17 @@ class ContinuousRecognizer(BaseRecognizer):
         return _Frames(encoded, rate, encoder.onnx_inputs, lambda frame: frame.time)
 
     # -- a stream ----------------------------------------------------------------------------------
-    def stream(self, frames: Iterable[Frame], *, every: float = EVERY) -> Iterator[Event]:
-        """Read frames as they come, in constant memory.
+    def stream(self, *, every: float = EVERY) -> GlossStream:
+        """What reads frames as they come, with a partial event after ``every`` seconds.
 
-        A final event comes when a window is full and at the end, so no later than a window's length
-        after its glosses; a partial one after ``every`` seconds in between. The final glosses are
-        those that `recognize` gives for the same frames. ``UsageError`` as of `recognize`.
+        ``UsageError`` for a model that reads no video.
         """
         if not every > 0:
             raise UsageError(f"every: expected more than 0 seconds, got {every}")
         self._check_video("the stream")
+        return GlossStream(partial(self._events, every=every))
+
+    def _events(self, frames: Iterator[Frame], *, every: float) -> Iterator[Event]:
         stages = Stages()
         with ExitStack() as stack:
             encoded = self._encoded(self._frame_encoder(stack, stages), frames)
