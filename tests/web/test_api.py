@@ -10,10 +10,14 @@ from typing import Any
 import pytest
 
 import chereme
+import fake_signing
+import fakes
 from chereme.formats.poses import write_landmarks
 from chereme.formats.transcripts import WRITERS, write
 from chereme.recognition.hand_landmarks import detect_hands
 from chereme.types import Token, Transcript
+from chereme.web.service import Service
+from chereme.web.settings import Settings, served_models
 from serving import BOUNDARY, Server, film, multipart
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "hello.mp4"
@@ -197,6 +201,17 @@ def test_models_say_what_they_take(server: Server) -> None:
     assert "words" in listed["fingerspelling"]["options"]
     assert "words" not in listed["fingerspelled_letters"]["options"]
     assert listed["fingerspelled_letters"]["unit"] == "sign"
+    assert {name: model["live"] for name, model in listed.items()} == {
+        "fingerspelling": True,
+        "fingerspelled_letters": False,
+    }
+
+
+def test_models_of_crops_and_of_sentences_read_no_streams(tmp_path: Path) -> None:
+    fakes.make_bundle(tmp_path / "crops", stream="rgb", name="crops")
+    fake_signing.make_signing(tmp_path / "sentences", input="rgb")
+    models = served_models([str(path) for path in tmp_path.iterdir()])
+    assert [model.live for model in Service(Settings(models)).models.values()] == [False, False]
 
 
 def test_metrics_count_what_was_asked(server: Server) -> None:

@@ -173,8 +173,6 @@ def test_of_frames_that_come_too_fast_the_newest_is_read(
 def test_what_is_no_stream_is_told_and_closed(
     server: Server, start: dict[str, Any], messages: list[Any], status: int, detail: str
 ) -> None:
-    if detail == "no streams" and _lives(server, "fingerspelled_letters"):
-        pytest.skip("the model reads streams")
     with socket(server) as connection:
         connection.send(json.dumps(start))
         for message in messages:
@@ -190,10 +188,6 @@ def test_pictures_of_one_stream_have_one_size(server: Server) -> None:
     last = events_of(server, START, sizes)[-1]
     assert (last["type"], last["status"]) == ("error", 422)
     assert "begin another stream" in last["detail"]
-
-
-def _lives(server: Server, name: str) -> bool:
-    return any(m["live"] for m in server.ask("GET", "/v1/models").json if m["name"] == name)
 
 
 def test_a_flood_of_messages_is_ended(server: Server) -> None:

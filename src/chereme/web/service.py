@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from chereme._imports import find
 from chereme.recognition.bundle import read_config
+from chereme.recognition.fingerspelling import Recognizer
 from chereme.recognition.registry import DEFAULT_STREAM, bundled_streams, resolve
 from chereme.recognition.tasks import TASKS, option_names
 from chereme.web import problems
@@ -84,7 +85,14 @@ class Service:
         return self.models[name or next(iter(self.models))]
 
     def job(self, kind: str, model: ModelDocument, options: Mapping[str, Any]) -> dict[str, Any]:
-        """What a child is told to do, see ``chereme.web.jobs``."""
+        """What a child is told to do, see ``chereme.web.jobs``; ``HTTPException`` 422 for an option
+        that the model does not have."""
+        if unknown := sorted(options.keys() - set(model.options)):
+            raise HTTPException(
+                422,
+                f"{unknown[0]}: {model.name} has no such option; expected some of "
+                f"{', '.join(model.options)}, or another model",
+            )
         return {
             "kind": kind,
             "model": self.settings.models[model.name],
@@ -140,7 +148,8 @@ def _describe(settings: Settings) -> Iterator[ModelDocument]:
             unit=kind.result.unit,
             streams=streams,
             options=sorted(asked & option_names(kind)),
-            live=hasattr(kind, "stream"),
+            # Those whose ``stream`` takes frames one by one, and cuts no crops.
+            live=issubclass(kind, Recognizer) and config.input != "rgb",
             sha256=sha256,
             licence=asdict(config.licence),
         )
