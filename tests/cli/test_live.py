@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,9 @@ from typer.testing import CliRunner, Result
 import fake_signs
 import fakes
 from chereme.cli import app
+from chereme.errors import InputError
 from chereme.live import sources
+from chereme.types import Frame
 from chereme.video import write_video
 
 STORY = "dab" + "_" * 5 + "lid"
@@ -53,6 +56,20 @@ def test_the_words_of_a_recording_come_line_by_line(clip: list[object], tmp_path
     assert run(*clip, "--save", tmp_path / "said.json", "--overwrite").exit_code == 0
 
 
+def test_what_was_read_of_a_camera_that_goes_is_kept(
+    clip: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def goes(frames: Iterable[Frame]) -> Iterator[Frame]:
+        yield from frames
+        raise InputError("the camera gives no more pictures")
+
+    monkeypatch.setattr(sources, "in_real_time", goes)
+    result = run(*clip, "--save", tmp_path / "said.txt")
+    assert (result.exit_code, result.stdout) == (1, "dab\nlid\n")
+    assert "gives no more pictures" in result.stderr
+    assert (tmp_path / "said.txt").read_text() == "dab lid\n"
+
+
 def test_a_slow_machine_says_what_it_skips(
     clip: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -64,7 +81,7 @@ def test_a_slow_machine_says_what_it_skips(
 
 
 def test_what_cannot_be_read_live(clip: list[object], tmp_path: Path) -> None:
-    assert "expected a camera" in run("no_such_camera").stderr
+    assert "no_such_camera: no file, nor a camera" in run("no_such_camera").stderr
     wrong = run(*clip, "--save", tmp_path / "said.doc")
     assert wrong.exit_code == 2
     fake_signs.make_signs(tmp_path / "signs")

@@ -127,9 +127,27 @@ def test_the_first_camera_of_each_system(
         assert opened[-1][0] == "video=other"
 
 
+def test_a_camera_that_goes_is_told_and_other_errors_are_not_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Unplugged(Camera):
+        def decode(self, video: int) -> Iterator[Any]:
+            yield from super().decode(video)
+            raise av.error.OSError(19, "No such device")
+
+    monkeypatch.setattr(av, "open", lambda *given, **options: Unplugged())
+    with (
+        pytest.raises(InputError, match="cam: the camera gives no more pictures"),
+        open_camera("cam") as frames,
+    ):
+        list(frames)
+    with pytest.raises(BrokenPipeError), open_camera("cam"):
+        raise BrokenPipeError
+
+
 def test_a_camera_that_is_not_there() -> None:
     with (
-        pytest.raises(InputError, match="no_such_camera: expected a camera that"),
+        pytest.raises(InputError, match="no_such_camera: no file, nor a camera that"),
         open_camera("no_such_camera"),
     ):
         pass

@@ -12,7 +12,7 @@ import typer
 
 from chereme.cli import options
 from chereme.cli.console import tell, warn
-from chereme.errors import OutputError, UsageError
+from chereme.errors import UsageError
 from chereme.formats.escapes import escape
 from chereme.recognition.tasks import TASKS
 
@@ -80,25 +80,33 @@ def live(
         stack.enter_context(session.stream)
         shown = stack.enter_context(_show(session, window))
         try:
-            for update in session:
-                if not shown(update):
-                    break
-        except KeyboardInterrupt:  # ends the reading, not the last word
-            pass
+            _read(session, shown)
+        finally:  # a camera that is unplugged ends the reading, and takes nothing with it
+            transcript = session.transcript(source)
+            for message in transcript.warnings:
+                warn(source or CAMERA, message)
+            if save is not None and transcript.info["frames"]:
+                transcript.save(save, overwrite=overwrite)
+
+
+def _read(session: Session, shown: Any) -> None:
+    """Until the end, or until the user has enough; the last word is read also after an error."""
+    try:
+        for update in session:
+            if not shown(update):
+                break
+    except KeyboardInterrupt:
+        pass
+    finally:
         shown(session.finish())
-    transcript = session.transcript(source)
-    for message in transcript.warnings:
-        warn(source or CAMERA, message)
-    if save is not None:
-        transcript.save(save, overwrite=overwrite)
 
 
 def _check(save: Path, overwrite: bool) -> None:
+    from chereme.formats.outputs import check_output
     from chereme.formats.transcripts import check_format
 
     check_format(save.suffix.lower().removeprefix("."), timed=True)
-    if save.exists() and not overwrite:
-        raise OutputError(f"{save} is there already: give --overwrite, or another name")
+    check_output(save, overwrite=overwrite)
 
 
 @contextmanager

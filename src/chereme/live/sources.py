@@ -31,20 +31,24 @@ def open_camera(name: str | None = None) -> Generator[Iterator[Frame], None, Non
     """The frames of a camera, their times from 0 on; ``name``: as its system calls it (None: the
     first one).
 
-    Raises ``InputError`` where there is none or it cannot be read.
+    Raises ``InputError`` where there is none or it cannot be read; so do its frames where it goes.
     """
     import av
 
     form = DEVICES.get(sys.platform, "v4l2")
     try:
         camera = name or _first_camera(form)
-        with av.open(camera, format=form, options={"framerate": str(RATE)}) as container:
-            yield _frames(container)
+        container = av.open(camera, format=form, options={"framerate": str(RATE)})
     except (av.FFmpegError, OSError, ValueError) as error:
+        none = (
+            "the first camera: there is none" if name is None else f"{name}: no file, nor a camera"
+        )
         raise InputError(
-            f"{name or 'the first camera'}: expected a camera that {form} can read, but it cannot "
-            f"({error}); connect one, let this program use it, or name another"
+            f"{none} that {form} can read ({error}); connect one, let this program use it, or "
+            "check the name"
         ) from error
+    with container:
+        yield _frames(container, camera)
 
 
 def _first_camera(form: str) -> str:
@@ -56,15 +60,22 @@ def _first_camera(form: str) -> str:
     return f"video={devices[0].name}" if form == "dshow" else str(devices[0].name)
 
 
-def _frames(container: object) -> Iterator[Frame]:
+def _frames(container: object, camera: str) -> Iterator[Frame]:
+    import av
+
     first: float | None = None
     last = -1.0
-    for frame in container.decode(video=0):  # type: ignore[attr-defined]
-        seconds = time.monotonic() if frame.time is None else frame.time
-        first = seconds if first is None else first
-        if seconds - first > last:  # some cameras give two frames one time
-            last = seconds - first
-            yield Frame(frame.to_ndarray(format="rgb24"), last)
+    try:
+        for frame in container.decode(video=0):  # type: ignore[attr-defined]
+            seconds = time.monotonic() if frame.time is None else frame.time
+            first = seconds if first is None else first
+            if seconds - first > last:  # some cameras give two frames one time
+                last = seconds - first
+                yield Frame(frame.to_ndarray(format="rgb24"), last)
+    except (av.FFmpegError, OSError) as error:
+        raise InputError(
+            f"{camera}: the camera gives no more pictures ({error}); connect it, and start again"
+        ) from error
 
 
 def in_real_time(frames: Iterable[Frame]) -> Iterator[Frame]:
