@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import chereme
 import fake_signing
 import fakes
+from chereme.errors import UsageError
 from chereme.formats.poses import write_landmarks
 from chereme.formats.transcripts import WRITERS, write
 from chereme.recognition.hand_landmarks import detect_hands
@@ -207,11 +209,17 @@ def test_models_say_what_they_take(server: Server) -> None:
     }
 
 
-def test_models_of_crops_and_of_sentences_read_no_streams(tmp_path: Path) -> None:
-    fakes.make_bundle(tmp_path / "crops", stream="rgb", name="crops")
-    fake_signing.make_signing(tmp_path / "sentences", input="rgb")
-    models = served_models([str(path) for path in tmp_path.iterdir()])
-    assert [model.live for model in Service(Settings(models)).models.values()] == [False, False]
+def test_models_that_cannot_read_a_stream_of_pictures_say_so(tmp_path: Path) -> None:
+    fakes.make_bundle(tmp_path / "1", name="hands")
+    fakes.make_bundle(tmp_path / "2", stream="rgb", name="crops")
+    fake_signing.make_signing(tmp_path / "3", input="rgb", name="pictures")
+    fake_signing.make_signing(tmp_path / "4", name="tracks")
+    models = Service(Settings(served_models([str(tmp_path / n) for n in "1234"]))).models
+    assert [name for name, model in models.items() if model.live] == ["hands", "pictures"]
+    for name, model in models.items():
+        recognizer = chereme.load(tmp_path / str(1 + list(models).index(name)))
+        with nullcontext() if model.live else pytest.raises(UsageError):
+            recognizer.stream().close()
 
 
 def test_metrics_count_what_was_asked(server: Server) -> None:

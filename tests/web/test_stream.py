@@ -7,6 +7,7 @@ import json
 import struct
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,14 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 import chereme
+import fake_signing
 from chereme.formats.files import MemoryFile
 from chereme.recognition.hand_landmarks import detect_hands
 from chereme.types import Frame
 from chereme.video import open_video
+from chereme.web import jobs
+from chereme.web.messages import PICTURE
+from chereme.web.settings import Settings
 from serving import Server
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "hello.mp4"
@@ -135,6 +140,29 @@ def test_landmarks_are_read_in_the_place_of_pictures(server: Server) -> None:
         messages.append(json.dumps(message))
     end = events_of(server, START, messages)[-1]
     assert end["transcript"]["text"] == chereme.recognize(found, stream="landmarks").text == "hello"
+
+
+def test_sentences_are_read_as_glosses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hands = fake_signing.Hands()
+    monkeypatch.setattr(jobs, "find_detector", lambda name: hands)
+    fake_signing.make_signing(tmp_path / "model", input="rgb")
+    inbox = [
+        PICTURE + packed(frame.timestamp, jpeg(frame.image))
+        for frame in fake_signing.film(fake_signing.SENTENCE)
+    ]
+    outbox = list[bytes]()
+    jobs.stream(
+        iter([*inbox, b""]).__next__,
+        outbox.append,
+        model=str(tmp_path / "model"),
+        options={},
+        limits=asdict(Settings({}).limits),
+    )
+    ready, *answers, end = map(json.loads, outbox)
+    assert (ready["unit"], "alphabet" in ready) == ("gloss", False)
+    assert len(answers) == len(inbox)
+    assert end["transcript"]["text"] == fake_signing.SENTENCE
+    assert (end["transcript"]["unit"], hands.closed) == ("gloss", 1)
 
 
 def test_of_frames_that_come_too_fast_the_newest_is_read(

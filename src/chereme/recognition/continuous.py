@@ -197,7 +197,11 @@ class ContinuousRecognizer(BaseRecognizer):
     @property
     def reads_video(self) -> bool:
         """Whether the model can be given a video: one of tracks only if it reads hands."""
-        config = self.bundle.config
+        return self.is_live(self.bundle.config)
+
+    @classmethod
+    def is_live(cls, config: ContinuousConfig) -> bool:
+        """Whether ``stream`` reads pictures with a model of this ``config``: as ``reads_video``."""
         return config.input == "rgb" or "mediapipe" in [track.name for track in config.tracks]
 
     def parts(self, rng: np.random.Generator) -> dict[str, tuple[Callable[[], Any], int]]:

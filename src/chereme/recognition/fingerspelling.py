@@ -255,6 +255,11 @@ class Recognizer(BaseRecognizer):
             raise OutputError(f"no film: {failure}", transcript) from failure
         return transcript
 
+    @classmethod
+    def is_live(cls, config: LetterConfig) -> bool:
+        """Whether ``stream`` reads pictures with a model of this ``config``."""
+        return config.input != "rgb"
+
     def stream(
         self,
         *,

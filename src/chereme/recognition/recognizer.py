@@ -115,6 +115,11 @@ class BaseRecognizer(ABC):
             "fingerspelling and continuous signing"
         )
 
+    @classmethod
+    def is_live(cls, config: Any) -> bool:
+        """Whether ``stream`` reads pictures with a model of this ``config``."""
+        return False
+
     @property
     def reads_video(self) -> bool:
         """Whether the model can be given a video."""

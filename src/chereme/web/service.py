@@ -14,7 +14,6 @@ from starlette.exceptions import HTTPException
 
 from chereme._imports import find
 from chereme.recognition.bundle import read_config
-from chereme.recognition.fingerspelling import Recognizer
 from chereme.recognition.registry import DEFAULT_STREAM, bundled_streams, resolve
 from chereme.recognition.tasks import TASKS, option_names
 from chereme.web import problems
@@ -148,8 +147,7 @@ def _describe(settings: Settings) -> Iterator[ModelDocument]:
             unit=kind.result.unit,
             streams=streams,
             options=sorted(asked & option_names(kind)),
-            # Those whose ``stream`` takes frames one by one, and cuts no crops.
-            live=issubclass(kind, Recognizer) and config.input != "rgb",
+            live=kind.is_live(config),
             sha256=sha256,
             licence=asdict(config.licence),
         )
