@@ -90,6 +90,14 @@ def test_a_format_of_times_needs_times(server: Server) -> None:
     assert "srt" in answer.detail
 
 
+def test_a_transcript_of_very_deep_objects_is_refused(server: Server) -> None:
+    body = '{"info": {"deep": ' + "[" * 900 + "]" * 900 + "}}"
+    headers = {"Content-Type": "application/json"}
+    answer = server.ask("POST", "/v1/transcripts?format=json", body, headers)
+    assert answer.status == 422
+    assert "objects within objects" in answer.detail
+
+
 @pytest.mark.parametrize(
     ("content", "fields", "status", "told"),
     [

@@ -125,6 +125,18 @@ def test_what_is_no_request_is_refused(server: Server, request_bytes: bytes) -> 
     assert server.ask("GET", "/healthz").status == 200
 
 
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [("/healthz", {"X": "a" * 17_000}), ("/" + "a" * 17_000, {}), ("/?" + "a" * 17_000, {})],
+)
+def test_a_long_head_is_refused_also_where_it_comes_at_once(
+    server: Server, path: str, headers: dict[str, str]
+) -> None:
+    answer = server.ask("GET", path, headers=headers)
+    assert answer.status in (400, 431)  # 400: it came in parts
+    assert "head" in answer.detail
+
+
 def test_a_body_without_a_length_is_cut_at_the_limit(server: Server) -> None:
     _, headers = multipart(b"")
     head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'

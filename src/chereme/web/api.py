@@ -122,6 +122,8 @@ def convert(
         text = render(document.transcript(), label(document.source), format.value)
     except UsageError as error:
         raise HTTPException(422, str(error)) from error
+    except RecursionError as error:
+        raise HTTPException(422, "info: expected fewer objects within objects") from error
     return _file(text, format.value)
 
 

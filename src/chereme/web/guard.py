@@ -27,6 +27,8 @@ DOCUMENT_BYTES = 4 << 20
 """Of a body that holds no file."""
 FRAME_BYTES = 4 << 20
 """Of a message on a socket."""
+HEAD_BYTES = 16 << 10
+"""Of the head of a request."""
 FIRST_SECONDS = 10.0
 LEAST_RATE = 16 << 10
 """Bytes a second that a body must bring on average, after FIRST_SECONDS."""
@@ -112,6 +114,11 @@ class Guard:
         return self._settings.max_bytes + FORM_BYTES if is_upload else DOCUMENT_BYTES
 
     def _refuse(self, scope: Scope) -> HTTPException | None:
+        # The protocol refuses those alone that do not come at once.
+        size = len(scope["raw_path"]) + len(scope["query_string"])
+        size += sum(len(name) + len(value) for name, value in scope["headers"])
+        if size > HEAD_BYTES:
+            return HTTPException(431, f"expected a head of at most {HEAD_BYTES:,} bytes")
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         if not self._is_ours(host):

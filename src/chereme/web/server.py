@@ -13,12 +13,10 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from chereme.errors import UsageError
 from chereme.web import problems
 from chereme.web.api import make_app
-from chereme.web.guard import FIRST_SECONDS, FRAME_BYTES
+from chereme.web.guard import FIRST_SECONDS, FRAME_BYTES, HEAD_BYTES
 from chereme.web.settings import Settings
 
 MAX_CONNECTIONS = 256
-HEAD_BYTES = 16 << 10
-"""Of the head of a request."""
 STOP_SECONDS = 10
 """For requests to end in, when the server is told to stop."""
 
