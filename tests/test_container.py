@@ -72,11 +72,10 @@ def test_the_service_is_closed() -> None:
 
 
 def test_the_uploads_that_may_come_have_room() -> None:
-    settings = pytest.importorskip("chereme.web.settings")
-    readers = check_command(COMPOSE["command"])["readers"]
-    served = settings.Settings(models={}, readers=readers)
+    service = pytest.importorskip("chereme.web.service")
+    most = service.UPLOADS * service.Settings(models={}).max_bytes
     (size,) = re.findall(r"/tmp:size=(\d+)m", COMPOSE["tmpfs"][0])
-    assert int(size) << 20 > served.uploads * served.max_bytes
+    assert int(size) << 20 > most
 
 
 def test_the_image_gets_the_wheel_that_a_clone_gives(tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ def test_files_of_no_use(tmp_path):
     np.save(tmp_path / "pickled.npy", np.array([{}], dtype=object), allow_pickle=True)
     with pytest.raises(InputError, match="pickled"):
         import_track("mediapipe", tmp_path / "pickled.npy")
-    with pytest.raises(UsageError, match=r"no importer for a file like clip.mp4"):
+    with pytest.raises(UsageError, match=r"no importer for a file like .*clip\.mp4"):
         import_track("mediapipe", tmp_path / "clip.mp4")
     with pytest.raises(InputError, match="got 'openpose'"):
         import_track("openpose", wrong)
