@@ -252,6 +252,19 @@ def hand_encoder_network() -> bytes:
     return products_network(weights, bias)
 
 
+def seen_hands(points: np.ndarray, rate: float, sides: Sequence[Handedness]) -> Landmarks:
+    """What a detector says of ``points (T, H, 21, 3)``, NaN where a hand is away, in a picture of
+    1280 x 720 pixels."""
+    return Landmarks(
+        landmarks=points,
+        confidence=np.isfinite(points).all(axis=-1).astype(np.float32),
+        timestamps=np.arange(len(points)) / rate,
+        width=1280,
+        height=720,
+        handedness=tuple(sides),
+    )
+
+
 def with_vectors(landmarks: Landmarks, text: str) -> Landmarks:
     """What ``spell`` made of ``text``, with vectors by which each letter is known."""
     frames, hands = landmarks.confidence.shape[:2]

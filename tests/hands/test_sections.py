@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import fakes
 from chereme.errors import InputError
 from chereme.hands.detector import Detection
 from chereme.hands.sections import (
@@ -39,14 +40,7 @@ def film(hand: MakeHand) -> Callable[..., Landmarks]:
                 if what != "_":
                     points[frame, column] = hand(300 + 500 * column, 400, bend=bend)
         points += rng.normal(0, 1.7, points.shape) * [1, 1, 0]
-        return Landmarks(
-            landmarks=points,
-            confidence=np.isfinite(points).all(axis=-1).astype(np.float32),
-            timestamps=np.arange(frames) / RATE,
-            width=1280,
-            height=720,
-            handedness=("right", "left")[: len(hands)],
-        )
+        return fakes.seen_hands(points, RATE, ("right", "left")[: len(hands)])
 
     return make
 

@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+import fakes
 from chereme.errors import UsageError
 from chereme.hands.turns import Turn, signing_columns, signing_turns, turn_tracks
 from chereme.types import Landmarks
@@ -33,14 +34,7 @@ def film(hand: MakeHand) -> Callable[..., Landmarks]:
                     bend = swing * np.sin(2 * np.pi * speed * time)
                     points[frame, column] = hand(300 + 500 * column, 400, bend=bend)
         points += rng.normal(0, 0.5, points.shape) * [1, 1, 0]
-        return Landmarks(
-            landmarks=points,
-            confidence=np.isfinite(points).all(axis=-1).astype(np.float32),
-            timestamps=np.arange(frames) / RATE,
-            width=1280,
-            height=720,
-            handedness=sides[: len(hands)],  # type: ignore[arg-type]
-        )
+        return fakes.seen_hands(points, RATE, sides[: len(hands)])
 
     return make
 

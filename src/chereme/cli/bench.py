@@ -14,7 +14,6 @@ from chereme.errors import UsageError
 from chereme.recognition.tasks import TASKS
 
 EXAMPLE = "the example, enlarged"
-STREAM_THREADS = 1  # more wait for each other on so little work
 WORDS = 8  # of the example whose letters are waited for
 
 
@@ -60,7 +59,7 @@ def bench(
     task = TASKS[task_of(model)]
     chosen = options.task_options(task, model, {"stream": stream})
     if live:
-        threads = threads or STREAM_THREADS
+        threads = threads or options.STREAM_THREADS
     recognizer = task.load(model, threads=threads, **chosen)
     if clip is not None and not recognizer.reads_video:
         raise UsageError(

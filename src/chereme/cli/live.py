@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from chereme.live.session import Session, Update
     from chereme.types import Frame
 
-THREADS = 1  # more wait for each other on so little work
 CAMERA = "the camera"
 
 
@@ -50,7 +49,7 @@ def live(
         ),
     ] = None,
     overwrite: options.Overwrite = False,
-    threads: options.Threads = THREADS,
+    threads: options.Threads = options.STREAM_THREADS,
 ) -> None:
     """Read fingerspelling while it is signed; Ctrl-C ends it.
 

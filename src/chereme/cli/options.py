@@ -153,6 +153,7 @@ Threads = Annotated[
     int | None,
     typer.Option(metavar="N", help="Threads of the network.", show_default="all cores"),
 ]
+STREAM_THREADS = 1  # of a live stream, by default: more wait for each other on so little work
 OutputFile = Annotated[
     Path, typer.Option("--output", "-o", metavar="OUT", help="The file to write: .pose or .npz.")
 ]

@@ -16,7 +16,7 @@ def serve(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="A bundled model or a folder; may be given again. The first is the default.",
+            help=f"{options.MODEL} May be given again; the first is the default.",
             show_default="all bundled ones",
         ),
     ] = None,

@@ -140,18 +140,28 @@ def _txt(transcript: Transcript, target: Target) -> str:
     return escape(transcript.text) + "\n"
 
 
+def document(
+    transcript: Transcript, source: str | Path | None = None, top: int | None = None
+) -> dict[str, Any]:
+    """What ``json`` writes of a result, in the types that JSON has (docs/json.md)."""
+    found: dict[str, Any] = plain(
+        {
+            "schema_version": JSON_SCHEMA_VERSION,
+            "source": None if source is None else str(source),
+            "unit": transcript.unit,
+            "text": transcript.text,
+            "tokens": transcript.tokens,
+            "alternatives": [one._asdict() for one in transcript.alternatives[:top]],
+            "info": transcript.info,
+            "warnings": transcript.warnings,
+        }
+    )
+    return found
+
+
 def _json(transcript: Transcript, target: Target) -> str:
-    document = {
-        "schema_version": JSON_SCHEMA_VERSION,
-        "source": None if target.source is None else str(target.source),
-        "unit": transcript.unit,
-        "text": transcript.text,
-        "tokens": transcript.tokens,
-        "alternatives": [one._asdict() for one in transcript.alternatives[: target.top]],
-        "info": transcript.info,
-        "warnings": transcript.warnings,
-    }
-    return json.dumps(_plain(document), ensure_ascii=False, allow_nan=False, indent=2) + "\n"
+    found = document(transcript, target.source, target.top)
+    return json.dumps(found, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
 
 
 def _srt(transcript: Transcript, target: Target) -> str:
@@ -233,16 +243,16 @@ def _escape_vtt(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """``value`` in the types that JSON has; NaN and infinity become null."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         value = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
     if isinstance(value, Mapping):
-        return {str(key): _plain(entry) for key, entry in value.items()}
+        return {str(key): plain(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(entry) for entry in value]
+        return [plain(entry) for entry in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return str(value) if isinstance(value, os.PathLike) else value

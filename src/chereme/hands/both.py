@@ -10,11 +10,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from chereme.types import NUM_JOINTS, FloatArray, Landmarks
+from chereme.types import NUM_JOINTS, FloatArray, Handedness, Landmarks
 
 Sampling = Literal["window", "spread"]
 
-SIDES = ("left", "right")
+SIDES: tuple[Handedness, Handedness] = ("left", "right")
 """The hands of a clip, in their order."""
 
 

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from chereme.live.sources import Newest
+from chereme.recognition.event_stream import joined
 from chereme.recognition.fingerspelling import Recognizer
 from chereme.recognition.latency import warm_up
 from chereme.recognition.letter_stream import LetterStream
 from chereme.recognition.profiling import HEIGHT, WIDTH
-from chereme.types import Event, Frame, Token, Transcript
+from chereme.types import Event, Frame, Transcript
 
 RECENT = 5.0  # seconds that the figures are of
 
@@ -81,8 +82,6 @@ class Session:
 
     def transcript(self, source: str | None) -> Transcript:
         """All final texts so far, in one."""
-        finals = [event for event in self._finals if event.text]
-        tokens: tuple[Token, ...] = tuple(token for event in finals for token in event.tokens)
         coverage = self._seen / self._frames if self._frames else 0.0
         skipped = self._newest.skipped
         info = {
@@ -96,8 +95,7 @@ class Session:
             "hand_coverage": round(coverage, 4),
         }
         warnings = (f"the machine was too slow: {skipped} frames were skipped",) if skipped else ()
-        text = " ".join(event.text for event in finals)
-        return Transcript(text, tokens, info, warnings)
+        return Transcript(*joined(self._finals), info, warnings)
 
     def _took(self, events: list[Event]) -> list[Event]:
         for event in events:

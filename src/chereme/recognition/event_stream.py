@@ -10,11 +10,18 @@ from typing import Any, Self
 import numpy as np
 
 from chereme.errors import InputError, UsageError
-from chereme.types import Event, Frame, Landmarks
+from chereme.types import Event, Frame, Landmarks, Token
 from chereme.video.frames import check_picture, check_seconds
 
 Item = Frame | Landmarks
 """What is read one after the other."""
+
+
+def joined(events: Iterable[Event]) -> tuple[str, tuple[Token, ...]]:
+    """The text of a whole stream and its tokens: those of the final ones among its ``events``."""
+    final = [event for event in events if event.kind == "final" and event.text]
+    tokens = tuple(token for event in final for token in event.tokens)
+    return " ".join(event.text for event in final), tokens
 
 
 class EventStream(ABC):

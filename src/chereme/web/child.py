@@ -35,8 +35,12 @@ def main() -> None:
         import av  # noqa: F401
         import onnxruntime  # noqa: F401
 
-        from chereme.recognition import fingerspelling, isolated  # noqa: F401
+        from chereme._imports import find
+        from chereme.recognition.tasks import TASKS
         from chereme.web.jobs import JOBS
+
+        for task in TASKS.values():
+            find(task.recognizer)
 
         job = json.loads(inbox.get())
         JOBS[job.pop("kind")](inbox.get, send, **job)

@@ -9,18 +9,20 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chereme.errors import InputError
 from chereme.formats.files import MemoryFile
-from chereme.formats.transcripts import check_format
+from chereme.formats.transcripts import check_format, document, plain
+from chereme.hands.both import SIDES
 from chereme.hands.detector import Detection, HandDetector, find_detector
+from chereme.recognition.event_stream import joined
 from chereme.recognition.registry import task_of
 from chereme.recognition.tasks import TASKS
-from chereme.types import NUM_JOINTS, Event, Frame, Landmarks, Token
+from chereme.types import NUM_JOINTS, Event, Frame, Landmarks
 from chereme.video import Limits, open_video
 from chereme.web.messages import PICTURE, SECONDS
 from chereme.web.rendering import render
@@ -29,7 +31,6 @@ Send = Callable[[bytes], None]
 Receive = Callable[[], bytes]
 
 JPEG = b"\xff\xd8\xff"
-SIDES: tuple[Literal["left", "right"], ...] = ("left", "right")
 
 
 def recognize(
@@ -79,9 +80,9 @@ def stream(
 
     def news(events: Iterable[Event]) -> list[dict[str, Any]]:
         told = list(events)
-        finals.extend(event for event in told if event.kind == "final" and event.text)
+        finals.extend(event for event in told if event.kind == "final")
         return [
-            {"type": event.kind, "text": event.text, "tokens": list(map(_token, event.tokens))}
+            {"type": event.kind, "text": event.text, "tokens": plain(event.tokens)}
             for event in told
         ]
 
@@ -94,13 +95,8 @@ def stream(
             events = news(reading.push(frame))
             _send_json(send, {"events": events, "hands": seen.hands(frame, recognizer.mirrored)})
         events = news(reading.finish())
-    transcript = kind(
-        " ".join(event.text for event in finals),
-        tuple(token for event in finals for token in event.tokens),
-        recognizer.info,
-    )
-    document = json.loads(render(transcript, None, "json"))
-    _send_json(send, {"events": events, "transcript": document})
+    transcript = kind(*joined(finals), recognizer.info)
+    _send_json(send, {"events": events, "transcript": document(transcript)})
 
 
 JOBS: Mapping[str, Callable[..., None]] = {"recognize": recognize, "stream": stream}
@@ -117,16 +113,6 @@ def _until_empty(receive: Receive) -> Iterator[bytes]:
 
 def _send_json(send: Send, value: Any) -> None:
     send(json.dumps(value, ensure_ascii=False, allow_nan=False).encode())
-
-
-def _token(token: Token) -> dict[str, Any]:
-    times = (token.start, token.end) if token.is_timed else (None, None)
-    return {
-        "text": token.text,
-        "start": times[0],
-        "end": times[1],
-        "probability": float(token.probability),
-    }
 
 
 class _Seen:
