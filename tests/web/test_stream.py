@@ -219,12 +219,13 @@ def test_pictures_of_one_stream_have_one_size(server: Server) -> None:
 
 
 def test_a_flood_of_messages_is_ended(server: Server) -> None:
+    picture = jpeg(np.zeros((32, 32, 3), np.uint8))  # a fault in it could be told first
     with socket(server) as connection:
         connection.send(json.dumps(START))
         connection.recv(timeout=60)
         with suppress(ConnectionClosed):
-            for _ in range(100_000):
-                connection.send(bytes(9))
+            for number in range(100_000):
+                connection.send(packed(number / 1000, picture))
         *_, last = told(connection)
         assert (last["type"], last["status"]) == ("error", 429)
     server.until(lambda: server.metric("chereme_sessions") == 0)
