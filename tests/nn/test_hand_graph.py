@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -78,8 +79,32 @@ def test_normalisations_of_a_path_by_hand() -> None:
     assert normalised(subsets)[0, 1, 0] == pytest.approx(1 / 2)
     low, high = 2.001, 3.001
     assert normalised(subsets, "symmetric")[0, 0, 1] == pytest.approx(1 / math.sqrt(low * high))
-    assert normalised(subsets, "printed")[0, 0, 1] == pytest.approx(math.sqrt(high / low))
-    assert normalised(subsets, "printed")[0, 1, 0] == pytest.approx(math.sqrt(low / high))
+    assert normalised(subsets, "printed")[0, 0, 1] == pytest.approx(math.sqrt(low / high))
+    assert normalised(subsets, "printed")[0, 1, 0] == pytest.approx(math.sqrt(high / low))
+
+
+def test_equation_4_of_the_hand_model_aware_paper_as_it_is_printed() -> None:
+    """``Z = sum_k D_k^-1/2 (A_k o M) D_k^1/2 J W_k`` with ``D_k^ii = sum_j T_k^ij``, in numpy."""
+    rng = np.random.default_rng(0)
+    subsets = adjacency("spatial")
+    layer = GraphConvolution(3, 5, subsets, normalisation="printed", learnable=True)
+    assert layer.mask is not None
+    with torch.no_grad():
+        layer.weights.bias.zero_()
+        layer.mask.copy_(torch.from_numpy(rng.uniform(0.5, 1.5, subsets.shape)))
+    joints, weight = rng.normal(size=(21, 3)), layer.weights.weight.detach().view(3, 5, 3).numpy()
+    wanted = np.zeros((21, 5))
+    for k in range(3):
+        masked = (subsets[k] * layer.mask.detach()[k]).numpy().T  # rows are targets, as printed
+        degrees = np.diag(masked.sum(axis=1) + 1e-3)
+        left, right = np.linalg.inv(np.sqrt(degrees)), np.sqrt(degrees)
+        wanted += left @ masked @ right @ joints @ weight[k].T
+    found = layer(torch.from_numpy(joints).float())
+    np.testing.assert_allclose(found.detach().numpy(), wanted, rtol=1e-4, atol=1e-5)
+    # The third subset of a fingertip is the joint before it, which takes in one joint itself.
+    assert normalised(subsets, "printed")[2, 3, 4] == pytest.approx(1.0)
+    # The wrist takes in none there: what it sends to a knuckle hardly counts.
+    assert normalised(subsets, "printed")[2, 0, 5] == pytest.approx(math.sqrt(1e-3), rel=1e-3)
 
 
 def test_a_joint_without_sources_stays_finite() -> None:

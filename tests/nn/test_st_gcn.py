@@ -57,12 +57,12 @@ def test_masks_start_at_one_and_belong_to_each_layer() -> None:
 
 # -- the network ----------------------------------------------------------------------------------
 def printed(a: Tensor) -> Tensor:
-    """Eq. 4 of paper B, one subset at a time."""
+    """Eq. 4 of paper B, one subset at a time; the published network has sources in rows."""
     out = []
-    for subset in a:
+    for subset in a.transpose(1, 2):
         degree = subset.sum(1)
         degree = degree + 1e-3  # ST-GCN's alpha
-        out.append(torch.diag(degree**-0.5) @ subset @ torch.diag(degree**0.5))
+        out.append((torch.diag(degree**-0.5) @ subset @ torch.diag(degree**0.5)).T)
     return torch.stack(out)
 
 

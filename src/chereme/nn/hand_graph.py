@@ -41,7 +41,8 @@ CLUSTERS: tuple[tuple[int, ...], ...] = (
     (0, 1, 5, 9, 13, 17),
     *((base + 1, base + 2, base + 3) for base in (1, 5, 9, 13, 17)),
 )
-# Added to degrees of empty rows of a subset (ST-GCN, section 3.4: alpha).
+# Added to degrees, of which a joint without sources in a subset has none (ST-GCN, section 3.4:
+# alpha).
 _ALPHA = 1e-3
 
 
@@ -96,9 +97,10 @@ def normalised(subsets: Tensor, kind: Normalisation = "column") -> Tensor:
         subsets: of ``adjacency``, or their product with a learnable mask.
         kind: "column": ``A D^-1``, D the number of sources of each target over all subsets, so that
             every target takes a mean over its neighbourhood: what the published code of ST-GCN
-            does. "symmetric": ``D_k^-1/2 A_k D_k^-1/2`` (ST-GCN, section 3.4), D_k of the rows of
-            each subset. "printed": ``D_k^-1/2 A_k D_k^1/2`` (paper B, Eq. 4, whose second exponent
-            lacks its sign).
+            does. "symmetric": ``D_k^-1/2 A_k D_k^-1/2`` (ST-GCN, section 3.4). "printed":
+            ``D_k^-1/2 A_k D_k^1/2`` (paper B, Eq. 4, whose second exponent lacks its sign). In
+            both the rows of A_k are targets, as it stands left of the joints that it takes in, so
+            that D_k is the number of sources of each target in the subset.
 
     Raises:
         UsageError: an unknown kind.
@@ -108,10 +110,10 @@ def normalised(subsets: Tensor, kind: Normalisation = "column") -> Tensor:
         return subsets / torch.where(degree == 0, torch.ones_like(degree), degree)
     if kind not in ("symmetric", "printed"):
         raise UsageError(f"normalisation: expected column, symmetric or printed, got {kind!r}")
-    # A learnable mask may make a row's sum negative; its root is kept real.
-    degree = subsets.sum(2).clamp_min(0.0) + _ALPHA
-    right = degree**0.5 if kind == "printed" else degree**-0.5
-    return degree[:, :, None] ** -0.5 * subsets * right[:, None, :]
+    # A learnable mask may make a sum negative; its root is kept real.
+    degree = subsets.sum(1).clamp_min(0.0) + _ALPHA
+    of_source = degree**0.5 if kind == "printed" else degree**-0.5
+    return of_source[:, :, None] * subsets * degree[:, None, :] ** -0.5
 
 
 class GraphConvolution(nn.Module):
