@@ -109,7 +109,7 @@ def test_masked_joints_are_infinitely_wrong_in_the_input_and_no_others_are() -> 
 
 
 def test_disturbed_joints_count_as_masked() -> None:
-    masking = MaskingConfig(operations=("joint",), share=1.0, max_joints=3)
+    masking = MaskingConfig(operations=("joint",), share=1.0, max_joints=3, count="up_to")
     model = restorer(masking)
     joints = np.random.default_rng(0).normal(100, 20, (8, 2, 21, 2)).astype(np.float32)
     confidence = np.ones((8, 2, 21), np.float32)
