@@ -84,7 +84,16 @@ def test_what_cannot_be_read_live(clip: list[object], tmp_path: Path) -> None:
     assert "no_such_camera: no file, nor a camera" in run("no_such_camera").stderr
     wrong = run(*clip, "--save", tmp_path / "said.doc")
     assert wrong.exit_code == 2
+
+
+def test_signs_and_what_a_stream_does_not_read(clip: list[object], tmp_path: Path) -> None:
     fake_signs.make_signs(tmp_path / "signs")
-    refused = run(clip[0], "--model", tmp_path / "signs")
+    result = run(
+        clip[0], "--model", tmp_path / "signs", *clip[3:], "--save", tmp_path / "said.json"
+    )
+    assert (result.exit_code, result.stdout) == (0, "RIGHT\nRIGHT\n"), result.stderr
+    assert json.loads((tmp_path / "said.json").read_text())["unit"] == "sign"
+    fakes.make_bundle(tmp_path / "views", stream="rgb")
+    refused = run(clip[0], "--model", tmp_path / "views")
     assert refused.exit_code == 2
-    assert "live is of fingerspelling" in refused.stderr
+    assert "reads crops of the hand" in refused.stderr

@@ -407,6 +407,12 @@ def test_a_stream_that_is_left_ends_its_thread_and_errors_reach_who_pushes(
     assert threading.active_count() == threads
     with pytest.raises(UsageError, match="the stream has ended"):
         stream.push(frame)
+    dropped = recognizer.stream()
+    dropped.push(frame)
+    (thread,) = (one for one in threading.enumerate() if one.name == "chereme-glosses")
+    del dropped
+    thread.join(10)
+    assert not thread.is_alive()
     assert recognizer.stream().finish() == []
     with pytest.raises(UsageError, match="expected a picture"):
         recognizer.stream().push(fake_signs.wandering(3))

@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 import chereme
-import fake_signs
 import fakes
 from chereme.errors import InputError, UsageError
 from chereme.hands.skeleton import turn
@@ -21,7 +21,7 @@ from chereme.recognition.bundle import Bundle
 from chereme.recognition.fingerspelling import Recognizer
 from chereme.recognition.letter_stream import LetterStream
 from chereme.recognition.streams import Streams
-from chereme.types import Event, Frame, Landmarks, frames_of
+from chereme.types import Event, Frame, Landmarks, Token, frames_of
 from chereme.video import open_video
 
 # A word, a second and more away, words between which the hand hangs down for 4 s, a letter that is
@@ -101,9 +101,8 @@ def test_what_is_shown_is_kept_but_for_two_letters() -> None:
     from chereme.recognition.letter_stream import _joined, _Letter, _text
 
     def letters(shown: str, start: float = 0.0, step: float = 0.3) -> list[_Letter]:
-        token = chereme.types.Token
         return [
-            _Letter(token(one, start + step * n, start + step * (n + 1), 0.9), first=n == 0)
+            _Letter(Token(one, start + step * n, start + step * (n + 1), 0.9), first=n == 0)
             for n, one in enumerate(shown)
         ]
 
@@ -113,6 +112,40 @@ def test_what_is_shown_is_kept_but_for_two_letters() -> None:
     assert _text(_joined(letters("abcd"), [], 0.0)) == "ab"
     # What lies before the window stays, although it is read no more.
     assert _text(_joined(letters("ab"), letters("d", 5.0), 4.0)) == "ab d"
+
+
+class Hesitant:
+    """Takes the second letter for an O until it has seen three."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds  # of a letter
+
+    def hands(self, landmarks: Landmarks, turns: object) -> list[Landmarks]:
+        return [landmarks]
+
+    def turns(self, landmarks: Landmarks) -> None:
+        pass
+
+    def read(self, hands: list[Landmarks], *_: object, is_still: bool) -> list[str]:
+        seen = round(hands[0].timestamps[-1] / self.seconds)
+        return [("hello" if seen > 2 else "ho")[:seen]]
+
+    def judged(self, text: str, hand: Landmarks) -> Any:
+        tokens = tuple(
+            Token(one, n * self.seconds, (n + 1) * self.seconds, 0.9) for n, one in enumerate(text)
+        )
+        return SimpleNamespace(segments=[SimpleNamespace(tokens=tokens)])
+
+
+def test_the_first_letters_of_a_word_are_corrected_too() -> None:
+    def make_reader(landmarks: Landmarks, pictures: bool) -> Any:
+        return Hesitant(0.1)
+
+    stream = LetterStream(make_reader, fakes.Detectors(fakes.spell("a")), every=0.1)
+    texts = [event.text for event in pushed(stream, fakes.spell("dab"), 1, False)]
+    assert "ho" in texts
+    assert texts[texts.index("ho") + 1].startswith("hel")
+    assert texts[-1] == "hello"
 
 
 def test_one_picture_is_read_as_a_still(bundle: Bundle) -> None:
@@ -226,9 +259,6 @@ def test_what_a_stream_cannot_be(both: Streams, tmp_path: Path) -> None:
     views = fakes.make_bundle(tmp_path / "views", stream="rgb")
     with pytest.raises(UsageError, match="reads crops of the hand, which a stream does not cut"):
         Recognizer(views).stream()
-    signs = chereme.load(fake_signs.make_signs(tmp_path / "signs").directory)
-    with pytest.raises(UsageError, match="a model for isolated reads whole clips"):
-        signs.stream()
     stream = Recognizer(both).stream()
     stream.push(fakes.spell("a"))
     with pytest.raises(UsageError, match="expected landmarks, as before, got a picture"):

@@ -1,4 +1,4 @@
-"""``chereme live``: letters as they are spelled, before a camera or in a recording."""
+"""``chereme live``: signing read as it comes, before a camera or in a recording."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import typer
 
 from chereme.cli import options
 from chereme.cli.console import tell, warn
-from chereme.errors import UsageError
 from chereme.formats.escapes import escape
 from chereme.recognition.tasks import TASKS
 
@@ -51,14 +50,13 @@ def live(
     overwrite: options.Overwrite = False,
     threads: options.Threads = options.STREAM_THREADS,
 ) -> None:
-    """Read fingerspelling while it is signed; Ctrl-C ends it.
+    """Read signing as it comes, letters, single signs or glosses; Ctrl-C ends it.
 
-    On a terminal the last line is what is being spelled, and how the machine keeps up; else each
+    On a terminal the last line is what is being signed, and how the machine keeps up; else each
     text is printed when it is final. Where the machine is too slow, frames are skipped.
     """
     from chereme.live.session import Session
     from chereme.live.sources import Newest
-    from chereme.recognition.fingerspelling import Recognizer
     from chereme.recognition.registry import task_of
     from chereme.recognition.word_lists import read_words
 
@@ -68,11 +66,6 @@ def live(
     given = {"stream": stream, "hand": hand, "words": words and read_words(words)}
     chosen = options.task_options(task, model, given)
     recognizer = task.load(model, threads=threads, mirrored=mirrored, detector=detector, **chosen)
-    if not isinstance(recognizer, Recognizer):
-        raise UsageError(
-            f"live is of fingerspelling, but the model {model!r} is for {task.reads}; give a model "
-            "of fingerspelling"
-        )
     with ExitStack() as stack:
         frames = stack.enter_context(_frames(source))
         session = Session(recognizer, Newest(frames))
@@ -148,7 +141,7 @@ def _show(session: Session, window: bool) -> Iterator[Any]:
             if line is not None:
                 line.update(Text(f"{escape(session.partial)}\n{session.status}"))
             if picture is not None and update.frame is not None:
-                hands = session.stream.detections
+                hands = session.stream.detections or []
                 picture.show(update.frame, hands, session.partial, str(session.status))
             return picture is None or not picture.closed
 

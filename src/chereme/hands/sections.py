@@ -60,14 +60,14 @@ class _Pose:
 
 
 class SectionFinder:
-    """Tells, frame by frame, where sections begin."""
+    """Tells, frame by frame, where sections begin. ``began``: the seconds where this one did."""
 
     def __init__(self) -> None:
         self.resting = True
         self._poses: dict[Any, _Pose] = {}
         self._steps: deque[float] = deque(maxlen=STEPS)
         self._time: float | None = None
-        self._began = 0.0
+        self.began = 0.0
 
     @property
     def news(self) -> float:
@@ -98,7 +98,7 @@ class SectionFinder:
             resting = self.resting and not moved
             if not self.resting:
                 still = time - max(pose.since for pose in self._poses.values())
-                needed = [rest for length, rest in RESTS if time - self._began <= length]
+                needed = [rest for length, rest in RESTS if time - self.began <= length]
                 resting = bool(needed) and still > needed[0]
                 begins = not needed
         elif self._poses:
@@ -106,7 +106,7 @@ class SectionFinder:
         begins |= resting != self.resting
         self.resting = resting
         if begins:
-            self._began = time
+            self.began = time
         return begins
 
 

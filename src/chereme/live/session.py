@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 
 from chereme.live.sources import Newest
-from chereme.recognition.event_stream import joined
-from chereme.recognition.fingerspelling import Recognizer
+from chereme.recognition.event_stream import EventStream, joined
 from chereme.recognition.latency import warm_up
-from chereme.recognition.letter_stream import LetterStream
 from chereme.recognition.profiling import HEIGHT, WIDTH
+from chereme.recognition.recognizer import BaseRecognizer
 from chereme.types import Event, Frame, Transcript
 
 RECENT = 5.0  # seconds that the figures are of
@@ -26,21 +25,19 @@ class Status:
     """How it goes, of the last seconds.
 
     ``fps``: frames read a second; ``delay``: seconds from a frame's arrival until it was read;
-    ``coverage``: fraction of the frames with a hand; ``skipped``: frames that were not read, of
-    all.
+    ``coverage``: fraction of the frames with a hand, None where the stream does not tell;
+    ``skipped``: frames that were not read, of all.
     """
 
     fps: float = 0.0
     delay: float = 0.0
-    coverage: float = 0.0
+    coverage: float | None = None
     skipped: int = 0
 
     def __str__(self) -> str:
+        hand = "" if self.coverage is None else f" · hand in {self.coverage:.0%}"
         slow = f" · too slow: {self.skipped} frames skipped" if self.skipped else ""
-        return (
-            f"{self.fps:.0f} frames/s · delay {self.delay:.2f} s · hand in {self.coverage:.0%}"
-            f"{slow}"
-        )
+        return f"{self.fps:.0f} frames/s · delay {self.delay:.2f} s{hand}{slow}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +51,12 @@ class Update:
 class Session:
     """Reads the frames of ``newest`` with a stream of ``recognizer``.
 
-    ``stream`` is that stream, ``status`` and ``partial``, the text that is being spelled, are those
+    ``stream`` is that stream, ``status`` and ``partial``, the text that is being signed, are those
     of the last frame; ``options`` of the stream.
     """
 
-    def __init__(self, recognizer: Recognizer, newest: Newest, **options: Any) -> None:
-        self.stream: LetterStream = recognizer.stream(**options)
+    def __init__(self, recognizer: BaseRecognizer, newest: Newest, **options: Any) -> None:
+        self.stream: EventStream = recognizer.stream(**options)
         self.status, self.partial = Status(), ""
         self._recognizer, self._newest = recognizer, newest
         self._recent: deque[tuple[float, float, bool]] = deque()
@@ -82,7 +79,6 @@ class Session:
 
     def transcript(self, source: str | None) -> Transcript:
         """All final texts so far, in one."""
-        coverage = self._seen / self._frames if self._frames else 0.0
         skipped = self._newest.skipped
         info = {
             **self._recognizer.info,
@@ -92,10 +88,12 @@ class Session:
             "skipped": skipped,
             "start": self._first,
             "duration": round(self._last - self._first, 4),
-            "hand_coverage": round(coverage, 4),
         }
+        if self.stream.detections is not None:
+            coverage = self._seen / self._frames if self._frames else 0.0
+            info["hand_coverage"] = round(coverage, 4)
         warnings = (f"the machine was too slow: {skipped} frames were skipped",) if skipped else ()
-        return Transcript(*joined(self._finals), info, warnings)
+        return self._recognizer.result(*joined(self._finals), info, warnings)
 
     def _took(self, events: list[Event]) -> list[Event]:
         for event in events:
@@ -104,7 +102,8 @@ class Session:
         return events
 
     def _count(self, frame: Frame, at: float) -> None:
-        now, seen = time.monotonic(), bool(self.stream.detections)
+        now, hands = time.monotonic(), self.stream.detections
+        seen = bool(hands)
         if not self._frames:
             self._first = frame.timestamp
         self._last = frame.timestamp
@@ -119,6 +118,6 @@ class Session:
             self.status,
             fps=(count - 1) / passed if passed > 0 else 0.0,
             delay=sum(delay for _, delay, _ in self._recent) / count,
-            coverage=sum(one for *_, one in self._recent) / count,
+            coverage=None if hands is None else sum(one for *_, one in self._recent) / count,
             skipped=self._newest.skipped,
         )

@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from chereme.errors import InputError, UsageError
+from chereme.hands.detector import Detection
 from chereme.types import Event, Frame, Landmarks, Token
 from chereme.video.frames import check_picture, check_seconds
 
@@ -35,6 +36,12 @@ class EventStream(ABC):
     def __init__(self) -> None:
         self._last: float | None = None
         self._ended = False
+
+    @property
+    def detections(self) -> list[Detection] | None:
+        """The hands in the last picture that was pushed, in pixels of it when it is upright; None
+        where a stream does not tell."""
+        return None
 
     def push(self, frame: Any, timestamp: float | Sequence[float] | None = None) -> list[Event]:
         """The news after the next frame, or several.

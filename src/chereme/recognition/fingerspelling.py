@@ -49,6 +49,7 @@ from chereme.recognition.report import (
     warnings_about,
     why_no_hand,
 )
+from chereme.recognition.section_stream import check_no_crops
 from chereme.recognition.sources import Source, check_readable_twice, find_source
 from chereme.recognition.stages import Stages
 from chereme.recognition.streams import Readers, Stream, Streams, describe, load_streams
@@ -274,11 +275,7 @@ class Recognizer(BaseRecognizer):
         known too late for it.
         """
         readers = self.streams.for_recordings
-        if crops := [b.config.name for b in readers.bundles if b.config.input == "rgb"]:
-            raise UsageError(
-                f"the model {crops[0]!r} reads crops of the hand, which a stream does not cut; "
-                "take one that reads landmarks or the hand network's vectors"
-            )
+        check_no_crops(readers.bundles)
         chosen, search = check_hand(hand or self.hand), self._search(words)
 
         def make_reader(landmarks: Landmarks, pictures: bool) -> LetterReader:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 
 from chereme.errors import UsageError
@@ -22,6 +23,44 @@ class _Abandoned(Exception):
     """Ends the reading of a stream that is closed before its end."""
 
 
+class _Reading:
+    """A thread that reads, and what it and the stream tell each other. It knows nothing of the
+    stream, so one that is dropped ends it."""
+
+    def __init__(self, read: Read) -> None:
+        self.given: queue.SimpleQueue[Frame | BaseException | None] = queue.SimpleQueue()
+        self.waits: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+        self.final: list[Event] = []
+        self.latest: list[Event] = []
+        self._read = read
+        self.thread = threading.Thread(target=self._work, name="chereme-glosses", daemon=True)
+        self.thread.start()
+
+    def _work(self) -> None:
+        try:
+            for event in self._read(self._frames()):
+                if event.kind == "final":
+                    self.final.append(event)
+                    self.latest = []
+                else:
+                    self.latest = [event]
+            self.waits.put(None)
+        except _Abandoned:
+            pass
+        except BaseException as error:  # handed to who pushes, which raises it
+            self.waits.put(error)
+
+    def _frames(self) -> Iterator[Frame]:
+        while True:
+            self.waits.put(None)
+            given = self.given.get()
+            if given is None:
+                return
+            if isinstance(given, BaseException):
+                raise given
+            yield given
+
+
 class GlossStream(EventStream):
     """Reads glosses as they come, see :class:`EventStream`; of pictures alone.
 
@@ -32,11 +71,7 @@ class GlossStream(EventStream):
     def __init__(self, read: Read) -> None:
         super().__init__()
         self._read = read
-        self._given: queue.SimpleQueue[Frame | BaseException | None] = queue.SimpleQueue()
-        self._waits: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
-        self._final: list[Event] = []
-        self._latest: list[Event] = []
+        self._reading: _Reading | None = None
 
     def _push(self, item: Item) -> Iterable[Event]:
         if isinstance(item, Landmarks):
@@ -47,55 +82,34 @@ class GlossStream(EventStream):
         return self._go_on(item)
 
     def _partial(self) -> list[Event]:
-        latest, self._latest = self._latest, []
+        if self._reading is None:
+            return []
+        latest, self._reading.latest = self._reading.latest, []
         return latest
 
     def _finish(self) -> list[Event]:
         return self._go_on(None)
 
     def _close(self) -> None:
-        if self._thread is not None:
-            self._given.put(_Abandoned())
-            self._thread.join()
+        if self._reading is not None:
+            self._end()
+            self._reading.thread.join()
 
     def _go_on(self, frame: Frame | None) -> list[Event]:
         """The final events that another frame brings, or None: the end."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="chereme-glosses", daemon=True)
-            self._thread.start()
-            self._wait()
-        self._given.put(frame)
-        self._wait()
-        final, self._final = self._final, []
+        reading = self._reading
+        if reading is None:
+            reading = self._reading = _Reading(self._read)
+            self._end = weakref.finalize(self, reading.given.put, _Abandoned())
+            self._wait(reading)
+        reading.given.put(frame)
+        self._wait(reading)
+        final, reading.final = reading.final, []
         return final
 
-    def _wait(self) -> None:
+    def _wait(self, reading: _Reading) -> None:
         """Until the thread wants a frame, or has ended."""
-        error = self._waits.get()
+        error = reading.waits.get()
         if error is not None:
             self.close()
             raise error
-
-    def _work(self) -> None:
-        try:
-            for event in self._read(self._frames()):
-                if event.kind == "final":
-                    self._final.append(event)
-                    self._latest = []
-                else:
-                    self._latest = [event]
-            self._waits.put(None)
-        except _Abandoned:
-            pass
-        except BaseException as error:  # handed to who pushes, which raises it
-            self._waits.put(error)
-
-    def _frames(self) -> Iterator[Frame]:
-        while True:
-            self._waits.put(None)
-            given = self._given.get()
-            if given is None:
-                return
-            if isinstance(given, BaseException):
-                raise given
-            yield given

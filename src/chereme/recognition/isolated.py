@@ -25,11 +25,20 @@ from chereme.recognition.hand_landmarks import HandLandmarks, Progress
 from chereme.recognition.recognizer import BaseRecognizer, check_hand, with_timings
 from chereme.recognition.registry import resolve
 from chereme.recognition.report import LOW_COVERAGE, Hand, detected_hands, why_no_hand
+from chereme.recognition.section_stream import check_no_crops
 from chereme.recognition.sign_crops import HandJoints, encode_crops, read_joints
+from chereme.recognition.sign_stream import EVERY, SignStream
 from chereme.recognition.sources import Source, check_readable_twice, find_source
 from chereme.recognition.stages import Stages
 from chereme.recognition.streams import Stream, describe
-from chereme.types import Alternative, FloatArray, IsolatedResult, Token, Transcript
+from chereme.types import (
+    Alternative,
+    FloatArray,
+    IsolatedResult,
+    Landmarks,
+    Token,
+    Transcript,
+)
 
 OTHER_RATE = 1.5  # times as many frames a second as in training, or as few: worth a warning
 MUCH_LONGER = 2.0  # times as long as the window that is read: worth a warning
@@ -168,6 +177,32 @@ class IsolatedRecognizer(BaseRecognizer):
             detected = self.detect(source, start, end, progress, stages, rate=rate)
             result = self._read(source, detected, chosen, stages)
         return with_timings(result, stages)
+
+    @classmethod
+    def is_live(cls, config: IsolatedConfig) -> bool:
+        return config.input == "landmarks"
+
+    def stream(self, *, hand: Hand | None = None, every: float = EVERY) -> SignStream:
+        """Read frames, or landmarks, as they come, one sign after the other: see
+        :class:`SignStream`.
+
+        ``hand`` takes the place of the recogniser's own; ``every``: seconds between partial texts.
+        ``UsageError`` for a model that reads crops of the hands.
+        """
+        check_no_crops(self.bundles)
+        chosen = check_hand(hand or self.hand)
+
+        def read(landmarks: Landmarks) -> IsolatedResult:
+            detected = HandLandmarks(landmarks, {"fps": None})
+            return self._read(landmarks, detected, chosen, Stages())
+
+        return SignStream(
+            read,
+            self.make_detector,
+            mirrored=self.mirrored,
+            rotate=self.rotate or 0,
+            every=every,
+        )
 
     def _read(
         self,

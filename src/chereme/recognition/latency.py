@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from chereme.hands.detector import Detection, HandDetector
 from chereme.recognition.fingerspelling import Recognizer
 from chereme.recognition.profiling import FPS, enlarged, example_frames
+from chereme.recognition.recognizer import BaseRecognizer
 from chereme.types import Event, Frame, Token
 
 PAUSE = 1.5  # seconds without a hand after each word of the example
@@ -40,7 +41,7 @@ def example_film(words: int) -> Iterator[Frame]:
         yield Frame(image, number / FPS)
 
 
-def warm_up(recognizer: Recognizer, picture: NDArray[np.uint8]) -> None:
+def warm_up(recognizer: BaseRecognizer, picture: NDArray[np.uint8]) -> None:
     """Look at a picture, so that the first frame of a stream takes no longer than others."""
     with recognizer.stream() as stream:
         stream.push(picture, 0.0)

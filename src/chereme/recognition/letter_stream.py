@@ -1,25 +1,16 @@
-"""Fingerspelling while it comes.
-
-A section (``chereme.hands.sections``) is read when it has ended, as ``recognize`` reads it: that is
-its final text. Meanwhile its last seconds are read again and again: that is the partial one. Hands
-are looked for once in each frame.
-"""
+"""Fingerspelling while it comes: a section is read as ``recognize`` reads it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from chereme.errors import InputError, UsageError
-from chereme.hands.detector import Detection, HandDetector
-from chereme.hands.sections import FrameSections, LandmarkSections, Section
-from chereme.recognition.event_stream import EventStream, Item
-from chereme.recognition.hand_landmarks import turned, unmirror
+from chereme.hands.detector import HandDetector
 from chereme.recognition.letter_reading import LetterReader
+from chereme.recognition.section_stream import SectionStream
 from chereme.recognition.stages import Stages
-from chereme.types import Event, Frame, Landmarks, Token
-from chereme.video.upright import UPRIGHT
+from chereme.types import Event, Landmarks, Token
 
 EVERY = 0.2  # seconds between partial readings
 WINDOW = 4.0  # seconds that a partial reading looks at
@@ -36,21 +27,16 @@ class _Letter:
     first: bool  # of a word
 
 
-class LetterStream(EventStream):
-    """Reads fingerspelling as it comes, see :class:`EventStream`.
+class LetterStream(SectionStream):
+    """Reads fingerspelling as it comes, see :class:`SectionStream`.
 
-    A final event comes when the hand has been away for a second or has rested for three, sooner
-    where somebody spells on for more than 20 seconds; 60 seconds of spelling at most are one event.
-    A partial one tells what the hand has spelled since, about ``every`` seconds, if that is news:
-    of the letters of the one before it takes back two at most. The final text may correct more.
-
-    A recording that lies on its side is not noticed: give ``rotate``.
+    A partial event tells what the hand has spelled since the last final one, about ``every``
+    seconds, if that is news: of the letters of the one before it takes back two at most. The final
+    text may correct more.
 
     Args:
         make_reader: makes what reads landmarks.
-        make_detector: makes the detector of hands in pictures.
-        mirrored, rotate: as of the recogniser.
-        every: seconds of the stream between partial readings.
+        make_detector, mirrored, rotate, every: as of :class:`SectionStream`.
     """
 
     def __init__(
@@ -62,90 +48,34 @@ class LetterStream(EventStream):
         rotate: int = 0,
         every: float = EVERY,
     ) -> None:
-        super().__init__()
-        if not every > 0:
-            raise UsageError(f"every: expected more than 0 seconds, got {every}")
-        self._make_reader, self._make_detector = make_reader, make_detector
-        self._mirrored, self._rotate, self._every = mirrored, rotate, every
+        super().__init__(
+            make_detector,
+            vectors=True,
+            window=WINDOW,
+            mirrored=mirrored,
+            rotate=rotate,
+            every=every,
+        )
+        self._make_reader = make_reader
         self._readers: dict[bool, LetterReader] = {}
-        self._sections: FrameSections | LandmarkSections | None = None
-        self._detector: HandDetector | None = None
-        self._size: tuple[int, ...] | None = None
-        self._frames = 0
-        self._now = self._due = 0.0
-        self._news = -math.inf
         self._shown: list[_Letter] = []
 
-    @property
-    def detections(self) -> list[Detection]:
-        """The hands in the last picture that was pushed, in pixels of it when it is upright."""
-        return self._sections.detections if isinstance(self._sections, FrameSections) else []
-
-    def _push(self, item: Item) -> Iterable[Event]:
-        if isinstance(item, Landmarks):
-            ended = self._of_landmarks().update(turned(item, self._rotate))
-            self._frames += len(item.timestamps)
-            self._now = float(item.timestamps[-1]) if len(item.timestamps) else self._now
-        else:
-            section = self._of_frames().update(self._upright(item))
-            ended = [] if section is None else [section]
-            self._frames += 1
-            self._now = item.timestamp
-        return [event for section in ended for event in self._final(section)]
-
-    def _of_frames(self) -> FrameSections:
-        if self._sections is None:
-            self._detector = self._make_detector(False)
-            self._sections = FrameSections(self._detector, vectors=True, rests=False)
-        if not isinstance(self._sections, FrameSections):
-            raise UsageError("frame: expected landmarks, as before, got a picture")
-        return self._sections
-
-    def _of_landmarks(self) -> LandmarkSections:
-        if self._sections is None:
-            self._sections = LandmarkSections(rests=False)
-        if not isinstance(self._sections, LandmarkSections):
-            raise UsageError("frame: expected a picture, as before, got landmarks")
-        return self._sections
-
-    def _upright(self, frame: Frame) -> Frame:
-        self._size = self._size or frame.image.shape
-        if frame.image.shape != self._size:
-            raise InputError(
-                f"frame: expected a picture of {self._size[:2]}, as before, got "
-                f"{frame.image.shape[:2]} (height, width); begin another stream for it"
-            )
-        return Frame(UPRIGHT.turned(self._rotate).apply(frame.image), frame.timestamp)
-
-    def _partial(self) -> list[Event]:
-        if self._sections is None or self._sections.finder.resting or self._now < self._due:
-            return []
-        news, self._news = self._news, self._sections.finder.news
-        if self._news == news:
-            return []
-        self._due = self._now + self._every
+    def _so_far(self, landmarks: Landmarks, *, cut: bool) -> list[Event]:
         before = _text(self._shown)
-        landmarks = self._sections.latest(WINDOW)
-        self._shown = _joined(self._shown, self._letters(landmarks), landmarks.timestamps[0])
+        whole_from = float(landmarks.timestamps[0]) + EDGE if cut else -math.inf
+        self._shown = _joined(self._shown, self._letters(landmarks), whole_from)
         text = _text(self._shown)
         return [] if text == before else [Event("partial", text, _tokens(self._shown))]
 
-    def _finish(self) -> list[Event]:
-        section = None if self._sections is None else self._sections.finish()
-        return [] if section is None else self._final(section, is_still=self._frames == 1)
-
-    def _final(self, section: Section, *, is_still: bool = False) -> list[Event]:
+    def _whole(self, landmarks: Landmarks, *, is_still: bool) -> list[Event]:
         shown, self._shown = self._shown, []
-        letters = self._letters(section.landmarks, is_still=is_still)
+        letters = self._letters(landmarks, is_still=is_still)
         return [Event("final", _text(letters), _tokens(letters))] if letters or shown else []
 
     def _letters(self, landmarks: Landmarks, *, is_still: bool = False) -> list[_Letter]:
-        if self._mirrored:
-            landmarks = unmirror(landmarks)
         known = landmarks.vectors is not None or not landmarks.handedness
         if known not in self._readers:
-            pictures = isinstance(self._sections, FrameSections)
-            self._readers[known] = self._make_reader(landmarks, pictures)
+            self._readers[known] = self._make_reader(landmarks, self._reads_pictures)
         reader = self._readers[known]
         hands = reader.hands(landmarks, reader.turns(landmarks))
         letters = reader.read(hands, Stages(), is_still=is_still)
@@ -157,15 +87,12 @@ class LetterStream(EventStream):
             for number, token in enumerate(segment.tokens)
         ]
 
-    def _close(self) -> None:
-        if self._detector is not None:
-            self._detector.close()
 
-
-def _joined(shown: Sequence[_Letter], read: Sequence[_Letter], start: float) -> list[_Letter]:
-    """What is shown next: of the letters ``shown`` all but the last two stay, and those before the
-    window, which begins at ``start``; after them comes what was ``read`` there."""
-    settled = sum(letter.token.end < start + EDGE for letter in shown)
+def _joined(shown: Sequence[_Letter], read: Sequence[_Letter], whole_from: float) -> list[_Letter]:
+    """What is shown next: of the letters ``shown`` all but the last two stay, and those that end
+    before ``whole_from`` seconds, which the window may not show whole; after them comes what was
+    ``read`` there."""
+    settled = sum(letter.token.end < whole_from for letter in shown)
     kept = list(shown[: max(settled, len(shown) - TAKEN_BACK)])
     if not kept:
         return list(read)

@@ -110,10 +110,7 @@ class BaseRecognizer(ABC):
 
     def stream(self, *given: Any, **options: Any) -> Any:
         """What reads signing while it comes; ``UsageError`` where a model reads whole clips."""
-        raise UsageError(
-            f"a model for {self.task} reads whole clips: give each to recognize; streams are of "
-            "fingerspelling and continuous signing"
-        )
+        raise UsageError(f"a model for {self.task} reads whole clips: give each to recognize")
 
     @classmethod
     def is_live(cls, config: Any) -> bool:
