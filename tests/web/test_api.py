@@ -12,6 +12,7 @@ import pytest
 
 import chereme
 import fake_signing
+import fake_signs
 import fakes
 from chereme.errors import UsageError
 from chereme.formats.poses import write_landmarks
@@ -127,6 +128,15 @@ def test_what_cannot_be_read_is_refused_with_the_reason(
     assert "/" not in answer.detail.replace("and/or", "").replace("application/", "")
 
 
+def test_a_form_without_its_file_is_told_how_to_send_one(server: Server) -> None:
+    kind = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+    for name in ("file", "model"):
+        body = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\nx\r\n'
+        answer = server.ask("POST", "/v1/recognize", f"{body}--{BOUNDARY}--\r\n", kind)
+        assert answer.status == 422
+        assert "file: expected a file with its name, as curl -F" in answer.detail
+
+
 @pytest.mark.parametrize(
     ("name", "label"),
     [
@@ -211,10 +221,7 @@ def test_models_say_what_they_take(server: Server) -> None:
     assert "words" in listed["fingerspelling"]["options"]
     assert "words" not in listed["fingerspelled_letters"]["options"]
     assert listed["fingerspelled_letters"]["unit"] == "sign"
-    assert {name: model["live"] for name, model in listed.items()} == {
-        "fingerspelling": True,
-        "fingerspelled_letters": False,
-    }
+    assert all(model["live"] for model in listed.values())
 
 
 def test_models_that_cannot_read_a_stream_of_pictures_say_so(tmp_path: Path) -> None:
@@ -222,8 +229,9 @@ def test_models_that_cannot_read_a_stream_of_pictures_say_so(tmp_path: Path) -> 
     fakes.make_bundle(tmp_path / "2", stream="rgb", name="crops")
     fake_signing.make_signing(tmp_path / "3", input="rgb", name="pictures")
     fake_signing.make_signing(tmp_path / "4", name="tracks")
-    models = Service(Settings(served_models([str(tmp_path / n) for n in "1234"]))).models
-    assert [name for name, model in models.items() if model.live] == ["hands", "pictures"]
+    fake_signs.make_signs(tmp_path / "5", name="signs")
+    models = Service(Settings(served_models([str(tmp_path / n) for n in "12345"]))).models
+    assert [name for name, model in models.items() if model.live] == ["hands", "pictures", "signs"]
     for name, model in models.items():
         recognizer = chereme.load(tmp_path / str(1 + list(models).index(name)))
         with nullcontext() if model.live else pytest.raises(UsageError):

@@ -276,6 +276,16 @@ def test_words_that_are_expected_go_to_the_server(opened: Opening) -> None:
     assert expected != chereme.recognize(EXAMPLE).info["decoding"]
 
 
+def test_no_words_go_to_a_model_that_reads_none(opened: Opening) -> None:
+    page = opened()
+    page.get_by_label("Words, one a line").fill("Hello")
+    page.get_by_label("Model").select_option("fingerspelled_letters")
+    expect(page.get_by_label("Words, one a line")).to_be_disabled()
+    read_example(page)
+    page.get_by_label("Model").select_option("fingerspelling")
+    expect(page.get_by_label("Words, one a line")).to_be_enabled()
+
+
 def test_a_camera_that_may_not_be_used(opened: Opening) -> None:
     page = opened(
         before="""navigator.mediaDevices.getUserMedia = async () => {

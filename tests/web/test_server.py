@@ -68,6 +68,14 @@ def test_a_token_is_asked_of_everything_but_the_page_and_health() -> None:
         assert server.ask("GET", "/v1/models", headers=shown).status == 200
 
 
+@NEEDS_PROC
+def test_what_decodes_uploads_does_not_know_the_token() -> None:
+    with Server("--model", "fingerspelling", CHEREME_TOKEN=TOKEN) as server:
+        server.until(lambda: len(server.children()) == 1)
+        (child,) = server.children()
+        assert TOKEN.encode() not in Path(f"/proc/{child}/environ").read_bytes()
+
+
 def test_beyond_this_machine_a_token_is_made() -> None:
     with Server("--host", "0.0.0.0", "--allow-host", "Signs.example") as server:
         _, _, token = server.url.partition("#token=")

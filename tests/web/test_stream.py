@@ -19,6 +19,7 @@ from websockets.sync.client import ClientConnection, connect
 
 import chereme
 import fake_signing
+import fakes
 from chereme.formats.files import MemoryFile
 from chereme.recognition.hand_landmarks import detect_hands
 from chereme.types import Frame
@@ -186,7 +187,6 @@ def test_of_frames_that_come_too_fast_the_newest_is_read(
         ({"type": "begin"}, [], 422, "start message: type"),
         ({**START, "strem": 1}, [], 422, "strem"),
         ({**START, "model": "/etc"}, [], 422, "model: expected one of fingerspelling"),
-        ({**START, "model": "fingerspelled_letters"}, [], 422, "no streams"),
         ({**START, "words": ["?"]}, [], 422, "words"),
         (START, [packed(0, b"not a JPEG")], 422, "a JPEG"),
         (START, [packed(0, b"\xff\xd8\xff damaged")], 422, "frame"),
@@ -209,6 +209,15 @@ def test_what_is_no_stream_is_told_and_closed(
         assert (last["type"], last["status"]) == ("error", status), last
         assert detail in last["detail"]
         assert connection.close_code == 1008
+
+
+def test_a_model_that_reads_no_stream_says_so(tmp_path: Path) -> None:
+    fakes.make_bundle(tmp_path, stream="rgb", name="crops")
+    with Server("--model", tmp_path) as server, socket(server) as connection:
+        connection.send(json.dumps(START | {"model": "crops"}))
+        (event,) = told(connection)
+        assert (event["type"], event["status"]) == ("error", 422)
+        assert event["detail"] == "model: crops reads recordings, and no streams"
 
 
 def test_pictures_of_one_stream_have_one_size(server: Server) -> None:

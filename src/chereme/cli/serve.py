@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Any
 
 import typer
@@ -9,6 +10,8 @@ import typer
 from chereme._imports import require
 from chereme.cli import options
 from chereme.cli.console import say, tell
+
+TOKEN = "CHEREME_TOKEN"  # the variable that may hold it
 
 
 def serve(
@@ -30,7 +33,7 @@ def serve(
         str | None,
         typer.Option(
             metavar="TOKEN",
-            envvar="CHEREME_TOKEN",
+            envvar=TOKEN,
             help="What clients must show.",
             show_default="none on 127.0.0.1, elsewhere a new one",
         ),
@@ -80,6 +83,7 @@ def serve(
     Listens for this machine alone unless told otherwise; others must show a token. Nothing is sent
     elsewhere, and no upload is kept.
     """
+    os.environ.pop(TOKEN, None)  # it is no business of the processes that decode uploads
     server = require("chereme.web.server", "web")
     settings = require("chereme.web.settings", "web")
     given: dict[str, Any] = {

@@ -17,6 +17,7 @@ from starlette.responses import Response
 
 from chereme.web.children import ChildError
 
+NO_FILE = "expected a file with its name, as curl -F file=@clip.mp4 sends it, got none"
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 2
 LOG = logging.getLogger("chereme.web")
@@ -49,9 +50,11 @@ def faults(error: RequestValidationError | ValidationError) -> str:
 
     Not what it was: that may be long, or not be meant to be shown.
     """
-    return "; ".join(
-        f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()[:5]
-    )
+    told = []
+    for fault in error.errors()[:5]:
+        is_file = fault["loc"][-1:] == ("file",)
+        told.append(f"{'.'.join(map(str, fault['loc']))}: {NO_FILE if is_file else fault['msg']}")
+    return "; ".join(told)
 
 
 def busy(what: str) -> HTTPException:

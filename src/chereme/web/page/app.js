@@ -25,6 +25,7 @@ function tell(message, problem = "") {
 }
 
 function expectedWords() {
+  if (byId("words").disabled) return []; // the model reads no words
   return byId("words").value.split("\n").map((word) => word.trim()).filter(Boolean);
 }
 
@@ -210,10 +211,15 @@ for (const [index, tab] of tabs.entries()) {
 
 for (const letter of "hello") byId("welcome").append(practice.drawing(letter));
 
+byId("model").addEventListener("change", () => {
+  byId("words").disabled = !chosenModel().options.includes("words");
+});
+
 try {
   models = await serverModels();
   byId("model").append(...models.map(({ name }) => new Option(name, name)));
   byId("model-field").hidden = models.length < 2;
+  byId("model").dispatchEvent(new Event("change"));
 } catch (error) {
   tell("", explain(error));
 }
