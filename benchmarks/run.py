@@ -25,7 +25,7 @@ from dataclasses import astuple
 from pathlib import Path
 
 from results import cells, markdown, put
-from studies import Run, Study, Tables
+from studies import Run, Study, Tables, filled
 
 QUIET = ("--trainer.enable_progress_bar=false",)
 
@@ -43,12 +43,13 @@ def run_all(
 
     warnings.filterwarnings("ignore")  # Lightning's, of workers, loggers and arguments
     deadline = None if minutes is None else time.monotonic() + 60 * minutes
-    for path, command in study.prepare.items():
+    made = [filled(it, {study.repeat: n}) for n in repeats for it in study.prepare.items()]
+    for path, command in made:
         if not Path(path).exists():
             print(command, flush=True)
             program, *rest = shlex.split(command)
             start = [sys.executable, *([] if program == "python" else ["-m", program])]
-            subprocess.run([*start, *rest], check=True)
+            subprocess.run([*start, *rest])  # rows that need what is not made are left out
     order = [(repeat, row) for repeat in repeats for row in rows if repeat in study.runs(row)]
     for number, (repeat, row) in enumerate(order, 1):
         run = study.runs(row)[repeat]

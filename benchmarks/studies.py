@@ -6,7 +6,7 @@
       here:
         output: runs/signbert/here      # runs go to OUTPUT/ROW/seed_K
         repeats: {seed: [1, 2, 3]}
-        prepare: {PATH: COMMAND}        # what makes PATH where it is not there
+        prepare: {PATH: COMMAND}        # what makes PATH where it is not there, of each repeat
         configs: [FILE, "{row}"]        # of rows that name none
         options: {model: {...}, data: {...}, trainer: {...}, seed_everything: "{seed}"}
         items: signs                    # letters (with tests, alphabet), signs or sentences

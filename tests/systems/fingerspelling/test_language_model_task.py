@@ -1,13 +1,16 @@
 import json
 import math
+from collections import Counter
 
 import numpy as np
 import pytest
 import torch
 
+from chereme.datasets.greek import GREEK
 from chereme.datasets.words import load_words
 from chereme.decoding import OnnxLanguageModel
-from chereme.errors import UsageError
+from chereme.decoding.language_model import text_log_probabilities
+from chereme.errors import InputError, UsageError
 from chereme.systems.fingerspelling.language_model import CharLM, CharLMConfig
 from chereme.systems.fingerspelling.language_model_task import (
     LanguageModelData,
@@ -114,6 +117,68 @@ def test_same_seed_same_weights(trained, config, tmp_path):
     again = train(config, tmp_path)
     key = "lm.safetensors"
     assert again["sha256"][key] == trained[0]["sha256"][key]
+
+
+GREEK_LABELS = """path,label,split
+a,Καλός,train
+b,ΆΝΝΑ,train
+c,Καλός,
+d,Άννα,dev
+e,12,dev
+f,Ωμέγα,test
+"""
+
+
+def test_labels_of_a_corpus_are_learnt(config, tmp_path):
+    """Greek, by the corpus's own file: of the splits train and none, scored on dev."""
+    manifest = tmp_path / "manifest.csv"
+    manifest.write_text(GREEK_LABELS, encoding="utf-8")
+    report = train(
+        config,
+        tmp_path / "run",
+        f"--config={config.parent / 'lm' / 'greek.yaml'}",
+        f"--output={tmp_path / 'run'}",
+        f"--data.init_args.labels=[{manifest}]",
+        "--trainer.max_epochs=8",
+        *SMALL[1:],
+    )
+    assert report["labels"] == {"manifests": [str(manifest)], "train": 3, "dev": 1}
+    assert report["alphabet"] == "".join(GREEK.symbols)
+    assert not {"words", "held_out_perplexity_by_source"} & report.keys()
+    lm = OnnxLanguageModel(tmp_path / "run" / "lm.onnx")
+    learnt, unseen, test = text_log_probabilities(
+        lm, [GREEK.encode(GREEK.normalise(text)) for text in ("Καλός", "Καλνά", "Ωμέγα")]
+    )
+    assert learnt > unseen + 3
+    assert learnt > test + 5
+
+
+def test_labels_are_drawn_as_often_as_they_are_there(tmp_path):
+    manifest = tmp_path / "manifest.csv"
+    manifest.write_text(GREEK_LABELS, encoding="utf-8")
+    data = LanguageModelData("greek", labels=[str(manifest)], batch_size=600, batches=1)
+    ((tokens, _),) = data.epoch_loader(0)
+    texts = Counter(GREEK.decode(row[row > 0].tolist()) for row in tokens)
+    assert set(texts) == {"καλοσ", "αννα"}
+    assert texts["καλοσ"] / 600 == pytest.approx(2 / 3, abs=0.06)
+    assert data.validation_texts() == [GREEK.encode("αννα")]
+
+
+def test_the_best_of_validation_is_written(trained):
+    _, folder = trained
+    best = torch.load(folder / "best.ckpt", weights_only=True)["state_dict"]
+    for name, weights in CharLM.load(folder / "lm.safetensors").state_dict().items():
+        assert torch.equal(weights, best[f"model.{name}"])
+
+
+def test_labels_that_are_not_there(tmp_path):
+    manifest = tmp_path / "manifest.csv"
+    manifest.write_text("path,label,split\na,abc,test\n", encoding="utf-8")
+    data = LanguageModelData("greek", labels=[str(manifest)])
+    with pytest.raises(InputError, match=r"manifest\.csv: expected labels of the split train"):
+        next(iter(data.epoch_loader(0)))
+    with pytest.raises(UsageError, match=r"the words of english are spelled.*labels of a corpus"):
+        next(iter(LanguageModelData("greek").epoch_loader(0)))
 
 
 def test_vocabulary_must_fit_the_alphabet(config, tmp_path):

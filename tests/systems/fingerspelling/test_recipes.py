@@ -84,3 +84,14 @@ def test_rows_of_table_2_share_their_backbone(name: str) -> None:
         assert (how.loss, how.teacher_dim) == (name.split("_")[-1], width)
         assert how.space == ("shared" if "projected" in name else "pose")
         assert row.distillation.project_rgb.in_features == 512
+
+
+@pytest.mark.parametrize("corpus", ["chicagofswild", "chicagofswildplus", "greek"])
+def test_the_rows_of_a_corpus_read_with_the_language_model_of_its_labels(corpus: str) -> None:
+    row = parsed("fingerspelling/recipes/paper.yaml", f"fingerspelling/data/{corpus}.yaml")
+    lm = parsed("fingerspelling/lm.yaml", f"fingerspelling/lm/{corpus}.yaml")
+    decoding = row.model.decoding
+    assert (decoding.beam_width, decoding.lm) == (5, f"{lm.config['output']}/lm.onnx")
+    assert lm.datamodule.alphabet == row.datamodule.alphabet
+    assert lm.model.model.config.vocabulary == len(row.datamodule.alphabet)
+    assert lm.datamodule.labels == [f"{row.datamodule.folders('train')[0]}/manifest.csv"]

@@ -21,6 +21,7 @@ from chereme.systems.fingerspelling.scoring import (
     first_clip,
     letter_scores,
     milliseconds_a_frame,
+    open_language_model,
     read_batch,
     score,
 )
@@ -101,6 +102,11 @@ def test_the_language_model_is_weighed_on_dev(lm: Path) -> None:
 def test_a_language_model_of_other_symbols(lm: Path) -> None:
     with pytest.raises(UsageError, match=r"lm\.onnx: expected .* of 3 symbols.*got one of 4"):
         score([], [], Alphabet(("a", "b")), DecodingConfig(lm=str(lm)))
+
+
+def test_a_language_model_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"lm\.onnx: no such language model; train it"):
+        open_language_model(DecodingConfig(lm=str(tmp_path / "lm.onnx")), ABC)
 
 
 def test_reading_a_batch_and_its_time(make_clip) -> None:

@@ -6,11 +6,10 @@ import hashlib
 import json
 import math
 import platform
-import string
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import lightning
 import numpy as np
@@ -19,14 +18,15 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
-from chereme.datasets.words import SOURCES, Shares, TextSampler, load_words
+from chereme.datasets.words import SOURCES, Shares, TextSampler, load_words, read_labels
 from chereme.errors import UsageError
+from chereme.nn.checkpoint_files import load_tensors
+from chereme.systems.fingerspelling.data import alphabet_of
 from chereme.systems.fingerspelling.language_model import (
     CharLM,
     CharLMConfig,
     export_language_model,
 )
-from chereme.text import Alphabet
 from chereme.training.data import DataModule
 from chereme.training.optimiser import OptimiserConfig
 from chereme.training.task import Task
@@ -70,18 +70,29 @@ def perplexity(model: CharLM, texts: Sequence[Sequence[int]], batch_size: int = 
 
 
 class LanguageModelData(DataModule):
-    """Texts from the word lists; validation on words that training never sees.
+    """Texts of the word lists, or labels of a corpus.
 
-    ``alphabet`` is the string of its symbols, in order; an epoch is ``batches`` batches, others in
-    each epoch and in each process.
+    Choice: the paper does not say what its language model learns from. Word lists know more texts
+    than a corpus has labels; labels are of every language, and of what is spelled there.
+
+    Args:
+        alphabet: as of `ShardData`.
+        shares: of the word lists; validation is on words that training never sees.
+        labels: manifests whose labels are learnt in the place of the lists: those of the split
+            train. Validation is on those of dev; those of test are not looked at.
+        batches: of an epoch; others in each epoch and in each process.
+        max_length: of words of the lists.
+        held_out: words of the lists that are validated on.
+        batch_size, seed: see `DataModule`.
     """
 
     collate = staticmethod(collate)
 
     def __init__(
         self,
-        alphabet: str = string.ascii_lowercase,
+        alphabet: str = "asl",
         shares: Shares = Shares(),  # noqa: B008
+        labels: list[str] | None = None,
         batch_size: int = 256,
         batches: int = 250,
         max_length: int = 15,
@@ -89,7 +100,7 @@ class LanguageModelData(DataModule):
         seed: int = 1,
     ) -> None:
         super().__init__(batch_size, batches, 0, seed)
-        self.alphabet = Alphabet(tuple(alphabet))
+        self.alphabet, self.labels = alphabet_of(alphabet), labels
         self.shares, self.batches = shares, batches
         self.max_length, self.held_out = max_length, held_out
 
@@ -98,16 +109,45 @@ class LanguageModelData(DataModule):
         return self.batches
 
     def epoch_loader(self, epoch: int, skip: int = 0) -> Iterator[Batch]:
-        sampler = TextSampler(self.alphabet, self.shares, split="train", max_length=self.max_length)
+        draw = self._draw()
         rng = np.random.default_rng([self.seed, epoch, self.world[1]])
         for number in range(self.batches):
-            texts = [self.alphabet.encode(sampler.sample(rng)) for _ in range(self.batch_size)]
+            texts = [self.alphabet.encode(draw(rng)) for _ in range(self.batch_size)]
             if number >= skip:
                 yield collate(texts)
 
+    def _draw(self) -> Callable[[np.random.Generator], str]:
+        """Draws a text to train on."""
+        if self.labels is None:
+            words = TextSampler(
+                self.alphabet, self.shares, split="train", max_length=self.max_length
+            )
+            return words.sample
+        texts = read_labels(self.labels, "train", self.alphabet)
+        return lambda rng: texts[rng.integers(len(texts))]
+
     def val_dataloader(self) -> DataLoader[Any]:
-        texts: Any = self.held_out_texts(self.held_out)
+        texts: Any = self.validation_texts()
         return DataLoader(texts, 500, collate_fn=collate)
+
+    def validation_texts(self) -> list[list[int]]:
+        """Encoded texts that are not trained on: words of the lists, or the labels of dev."""
+        if self.labels is None:
+            return self.held_out_texts(self.held_out)
+        dev = read_labels(self.labels, "dev", self.alphabet)
+        return [self.alphabet.encode(text) for text in dev]
+
+    def facts(self) -> dict[str, Any]:
+        if self.labels is not None:
+            splits: tuple[Literal["train", "dev"], ...] = ("train", "dev")
+            counts = {s: len(read_labels(self.labels, s, self.alphabet)) for s in splits}
+            return {"labels": {"manifests": self.labels, **counts}}
+        train = load_words(self.alphabet, "train", self.max_length)
+        held_out = load_words(self.alphabet, "held_out", self.max_length)
+        counts_of = {
+            s: {"train": len(train[s].words), "held_out": len(held_out[s].words)} for s in SOURCES
+        }
+        return {"words": counts_of}
 
     def held_out_texts(self, count: int, source: str | None = None) -> list[list[int]]:
         """``count`` encoded held-out words, drawn by the shares or from one of the `SOURCES`."""
@@ -132,7 +172,7 @@ class LanguageModelTask(Task):
         save_every: batches after which ``last.ckpt`` is written within an epoch; 0: after epochs.
     """
 
-    entry = "language_model"
+    entry, monitor, mode = "language_model", "val_loss", "min"
 
     def __init__(
         self,
@@ -167,26 +207,26 @@ class LanguageModelTask(Task):
     def finish(self, output: Path, cli: Any) -> None:
         """Write ``lm.onnx``, ``lm.safetensors`` and ``report.json`` to the folder ``output``.
 
-        The report has the perplexity per symbol on held-out words (the end of each included), over
-        all and by source, with seed, versions and hashes.
+        Written are the weights that are best on the texts of validation. The report has the
+        perplexity per symbol of these (the end of each included), of words of the lists also by
+        source, with seed, versions and hashes.
         """
         model, data = self.model, cli.datamodule
+        best = output / "best.ckpt"
+        if best.is_file():
+            self.load_state_dict(load_tensors(best)["state_dict"])
         model.eval()
         model.save(output / "lm.safetensors")
         export_language_model(model, output / "lm.onnx")
-        train = load_words(data.alphabet, "train", data.max_length)
-        held_out = load_words(data.alphabet, "held_out", data.max_length)
+        by_source = {
+            source: perplexity(model, data.held_out_texts(data.held_out, source))
+            for source in (SOURCES if data.labels is None else ())
+        }
         report = {
             "alphabet": "".join(data.alphabet.symbols),
-            "held_out_perplexity": perplexity(model, data.held_out_texts(data.held_out)),
-            "held_out_perplexity_by_source": {
-                source: perplexity(model, data.held_out_texts(data.held_out, source))
-                for source in SOURCES
-            },
-            "words": {
-                s: {"train": len(train[s].words), "held_out": len(held_out[s].words)}
-                for s in SOURCES
-            },
+            "held_out_perplexity": perplexity(model, data.validation_texts()),
+            **({"held_out_perplexity_by_source": by_source} if by_source else {}),
+            **data.facts(),
             "parameters": sum(p.numel() for p in model.parameters()),
             "steps": self.trainer.global_step,
             "texts": self.trainer.global_step * data.batch_size,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -34,6 +35,26 @@ class DecodingConfig:
 
     beam_width: int = 5
     lm: str | None = None
+
+
+def open_language_model(decoding: DecodingConfig, alphabet: Alphabet) -> OnnxLanguageModel | None:
+    """The language model that ``decoding`` names, if any; UsageError where there is no such file,
+    or it is of another alphabet's width."""
+    if decoding.lm is None:
+        return None
+    if not Path(decoding.lm).is_file():
+        raise UsageError(
+            f"{decoding.lm}: no such language model; train it as the files in "
+            "configs/fingerspelling/lm say, or do without (model.init_args.decoding.lm=null)"
+        )
+    lm = OnnxLanguageModel(decoding.lm)
+    width = lm.step([lm.start()], [0])[0].shape[1]
+    if width != len(alphabet):
+        raise UsageError(
+            f"{decoding.lm}: expected a language model of {len(alphabet)} symbols, the network's, "
+            f"got one of {width}"
+        )
+    return lm
 
 
 @dataclass(frozen=True)
@@ -84,15 +105,9 @@ def score(
     clips. Of clips that the preparation ``dropped``, of which their texts are given by split, no
     letter is read.
     """
-    lm = None if decoding.lm is None else OnnxLanguageModel(decoding.lm)
+    lm = open_language_model(decoding, alphabet)
     alpha = beta = 0.0
     if lm is not None:
-        width = lm.step([lm.start()], [0])[0].shape[1]
-        if width != len(alphabet):
-            raise UsageError(
-                f"{decoding.lm}: expected a language model of {len(alphabet)} symbols, the "
-                f"network's, got one of {width}"
-            )
         best = tune(
             [r.log_probs for r in dev],
             [alphabet.encode(r.text) for r in dev],

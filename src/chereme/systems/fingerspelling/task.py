@@ -39,6 +39,7 @@ from chereme.systems.fingerspelling.scoring import (
     Reading,
     best_path,
     milliseconds_a_frame,
+    open_language_model,
     read_batch,
     score,
 )
@@ -154,6 +155,7 @@ class RecognizerTask(Task):
 
     # -- training ----------------------------------------------------------------------------------
     def setup(self, stage: str) -> None:
+        open_language_model(self.decoding, self.data.alphabet)  # not found out after training
         if stage != "fit" or self.trainer.ckpt_path is not None:
             return
         resnet = resnet_of(self.model.encoder)
