@@ -24,37 +24,29 @@ from typing import Any
 import numpy as np
 import torch
 from jsonargparse import auto_cli
-from recordings import sequences
 from results import markdown
 
+from chereme.datasets.letter_collections import WEBCAM_RATE, sequences
 from chereme.datasets.pose_clips import CLIPS, Entry, PoseClip, write_poses
+from chereme.datasets.recorded_signs import recorded_clip
 from chereme.metrics.calibration import acceptance_threshold
 from chereme.recognition.config import Abstention
 from chereme.systems.own_signs.abstention import Rule, ValOutputs, predict, settle
 from chereme.systems.own_signs.recipe import Run, no_bars, plan, write_others
 
-ASPECTS = {"cam": 1.88, "danial": 1.79, "team": 16 / 9, "libras": 16 / 9}
-RATE, HEIGHT = 15.0, 480.0
 KINDS = ("left_out", "letters", "libras", "handshapes")
 _NEVER = -1e9  # the logit of other signs, of a network that has none
 
 
 # -- clips -----------------------------------------------------------------------------------------
 def recorded(root: Path, name: str, signer: str | None = None) -> Iterator[PoseClip]:
-    """Clips of ``sequences``: without frame 0, which is of another moment; zeros not seen."""
+    """Clips of a file of ``sequences``, those that show a hand."""
     for number, one in enumerate(sequences(root, name)):
-        who = signer or one.signer
-        seen = (one.hands[1:] != 0).any((-2, -1))
-        where = np.flatnonzero(seen.any(1))
-        if who not in ASPECTS or not len(where):
-            continue
-        cut = slice(where[0], where[-1] + 1)
-        joints = one.hands[1:][cut, ..., :2] * [HEIGHT * ASPECTS[who], HEIGHT]
-        joints = np.where(seen[cut, :, None, None], joints, np.nan).astype(np.float32)
-        confidence = np.repeat(seen[cut, :, None], 21, axis=2).astype(np.float32)
-        gloss = {"thanks": "thank-you"}.get(one.label, one.label)
-        entry = Entry(f"{name}-{number}", gloss, who, "", RATE, len(joints))
-        yield PoseClip(entry, joints, confidence)
+        label = {"thanks": "thank-you"}.get(one.label, one.label)
+        known = one._replace(signer=signer or one.signer, label=label)
+        clip = recorded_clip(f"{name}-{number}", known)
+        if clip is not None and known.signer in (signer, "cam", "danial"):
+            yield clip
 
 
 def handshapes(root: Path, frames: int = 6) -> Iterator[PoseClip]:
@@ -66,7 +58,7 @@ def handshapes(root: Path, frames: int = 6) -> Iterator[PoseClip]:
         joints = np.full((frames, 2, 21, 2), np.nan, np.float32)
         joints[:, 1] = points[number]
         confidence = np.isfinite(joints).all(-1).astype(np.float32)
-        entry = Entry(f"handshape-{number}", "handshape", "man", "", RATE, frames)
+        entry = Entry(f"handshape-{number}", "handshape", "man", "", WEBCAM_RATE, frames)
         yield PoseClip(entry, joints, confidence)
 
 

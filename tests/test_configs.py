@@ -41,7 +41,7 @@ RUNS = first_runs()
 def small(name: str) -> list[str]:
     """Sizes that take no time to build."""
     sizes: list[str] = []
-    if name.startswith("signbert"):
+    if name.startswith("signbert") and "-keypoints/" not in name and "-rgb/" not in name:
         sizes = ["encoder.gesture.widths=[4,8]", "encoder.dim=8", "encoder.heads=2"]
     elif name.startswith("signx-paper"):
         parts = ("tracks.hidden", "tracks.latent", "diffusion.dim", "decoder.dim")

@@ -192,8 +192,8 @@ def test_known_joints_become_poses(tmp_path: Path) -> None:
     assert "HANDS17: 2 of 3 clips prepared" in result.stderr
     corpus = PoseCorpus(tmp_path / "out")
     assert [(e.id, e.split, e.frames) for e in corpus.entries] == [
-        ("a/train", "train", 5),
-        ("a/test", "test", 5),
+        ("a/train/00000", "train", 5),
+        ("a/test/00000", "test", 5),
     ]
     assert corpus[0].present.tolist() == [[False, True]] * 5
     assert corpus[0].joints[0, 1, 0] == pytest.approx((315.944855, 245.287079))

@@ -42,7 +42,7 @@ def test_order_is_mediapipes():
 def test_golden_row(made, separator):
     (sequence,) = hands17.read(made(line(separator=separator)), train_fraction=1).items
     assert (sequence.id, sequence.split, sequence.frames) == (
-        *("Training_Annotation/train", "train"),
+        *("Training_Annotation/train/00000", "train"),
         1,
     )
     clip = sequence.clip
@@ -55,14 +55,20 @@ def test_golden_row(made, separator):
         )
 
 
-def test_each_sequence_is_divided_in_time(made):
+def test_each_sequence_is_divided_in_time(made, tmp_path):
     lines = [line(f"{folder}/{n:04d}.png", 400 + n) for n in range(10) for folder in ("1", "2")]
-    found = hands17.read(made(*lines))
+    found = hands17.read(made(*lines), clip_frames=7)
     assert [(s.id, s.split, s.frames) for s in found.items] == [
-        ("1/train", "train", 7),
-        ("1/test", "test", 3),
-        ("2/train", "train", 7),
-        ("2/test", "test", 3),
+        ("1/train/00000", "train", 7),
+        ("1/test/00000", "test", 3),
+        ("2/train/00000", "train", 7),
+        ("2/test/00000", "test", 3),
+    ]
+    halves = hands17.read(tmp_path, clip_frames=4).items[:3]
+    assert [(s.id, s.frames, s.clip.entry.signer) for s in halves] == [
+        ("1/train/00000", 4, "1/train"),
+        ("1/train/00004", 3, "1/train"),
+        ("1/test/00000", 3, "1/test"),
     ]
     tip = found.items[1].clip.joints[:, 1, 20, 0]
     assert tip == pytest.approx([315.944855 + 475.065948 * 20 / (407 + n) for n in range(3)])
@@ -70,12 +76,21 @@ def test_each_sequence_is_divided_in_time(made):
 
 def test_a_fraction_is_rounded_before_it_is_cut(made):
     found = hands17.read(made(*[line()] * 100), 0.29)  # 0.29 x 100 is a hair below 29
-    assert [s.frames for s in found.items] == [29, 71]
+    assert [(s.split, s.frames) for s in found.items] == [
+        ("train", 29),
+        ("test", 32),
+        ("test", 32),
+        ("test", 7),
+    ]
 
 
 def test_files_that_name_no_folders_are_a_sequence_each(made, tmp_path):
     made(line(), name="a.txt"), made(line(), line(), name="b.txt")
-    assert [s.id for s in hands17.read(tmp_path, 0.5).items] == ["a/test", "b/train", "b/test"]
+    assert [s.id for s in hands17.read(tmp_path, 0.5).items] == [
+        "a/test/00000",
+        "b/train/00000",
+        "b/test/00000",
+    ]
 
 
 def test_lines_that_cannot_be_used_are_counted(made):

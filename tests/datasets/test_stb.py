@@ -46,11 +46,11 @@ def metres(sequence, camera):
 
 
 def test_golden_row_of_the_stereo_camera(made):
-    found = stb.read(made(B1Counting_BB=hand(), B2Random_BB=hand(3)), "left", wrist="palm")
-    first, second = found.items
+    root = made(B1Counting_BB=hand(), B2Random_BB=hand(3))
+    first, second = stb.read(root, "left", wrist="palm", clip_frames=5).items
     assert [(s.id, s.split, s.frames) for s in (first, second)] == [
-        ("B1Counting", "test", 2),
-        ("B2Random", "train", 3),
+        ("B1Counting/00000", "test", 2),
+        ("B2Random/00000", "train", 3),
     ]
     assert first.clip.present.tolist() == [[True, False]] * 2  # a left hand
     # In the published order: 0 (palm), 17 (base of the thumb), 16 (tip of the index finger),
@@ -64,7 +64,7 @@ def test_golden_row_of_the_stereo_camera(made):
 
 
 def test_the_wrist_is_estimated_from_the_palm(made):
-    (sequence,) = stb.read(made(B1Counting_BB=hand()), "left").items
+    (sequence,) = stb.read(made(B1Counting_BB=hand(1)), "left").items
     # The palm is (0, 100, 600), the knuckle of the middle finger, number 9, is (90, 109, 600).
     seen = metres(sequence, stb._CAMERAS["left"])
     assert seen[0, 9] == pytest.approx((90 / 600, 109 / 600), abs=1e-5)
@@ -72,7 +72,7 @@ def test_the_wrist_is_estimated_from_the_palm(made):
 
 
 def test_the_other_cameras(made):
-    root = made(B1Counting_BB=hand(), B1Counting_SK=hand())
+    root = made(B1Counting_BB=hand(1), B1Counting_SK=hand(1))
     palms = {}
     for view, camera in stb._CAMERAS.items():
         (sequence,) = stb.read(root, view, wrist="palm").items
@@ -90,13 +90,29 @@ def test_the_other_cameras(made):
         assert palms[view] == pytest.approx(point[:2] / point[2], abs=1e-5), view
 
 
+def test_sequences_are_cut_into_clips(made):
+    root = made(B1Counting_BB=hand(5))
+    single = stb.read(root, "left").items
+    assert [(s.id, s.frames) for s in single] == [(f"B1Counting/{n:05d}", 1) for n in range(5)]
+    assert {s.clip.entry.signer for s in single} == {"B1Counting"}
+    pairs = stb.read(root, "left", clip_frames=2).items
+    assert [(s.id, s.frames) for s in pairs] == [
+        ("B1Counting/00000", 2),
+        ("B1Counting/00002", 2),
+        ("B1Counting/00004", 1),
+    ]
+    joints = [np.concatenate([s.clip.joints for s in found]) for found in (single, pairs)]
+    np.testing.assert_array_equal(*joints)
+    assert np.ptp(joints[0][:, 0, 5, 0]) > 0  # the hand moves
+
+
 def test_a_part_is_enough_and_the_rest_is_counted(made):
     behind = hand()
     behind[2, 5, 1] = -1
     root = made(B1Random_SK=behind, B2Counting_SK=np.zeros((3, 20, 4)))
     (root / "labels/B2Random_SK.mat").write_bytes(b"no such file")
     found = stb.read(root, "depth")
-    assert [(s.id, s.frames) for s in found.items] == [("B1Random", 1)]
+    assert [(s.id, s.frames) for s in found.items] == [("B1Random/00000", 1)]
     assert found.skipped() == {
         "not on disk": 9,
         "file of another layout": 2,
@@ -110,5 +126,7 @@ def test_broken_input(made, tmp_path):
         stb.read(tmp_path)
     with pytest.raises(UsageError, match="view: expected color, depth, left, right, got BB"):
         stb.read(tmp_path, "BB")
+    with pytest.raises(UsageError, match="clip_frames: expected at least 1, got 0"):
+        stb.read(made(B1Counting_SK=hand()), clip_frames=0)
     with pytest.raises(UsageError, match="wrist: expected estimated, palm, got none"):
         stb.read(tmp_path, wrist="none")

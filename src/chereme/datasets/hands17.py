@@ -18,10 +18,11 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from chereme.datasets.corpus import Corpus, CorpusBuilder, Unusable
-from chereme.datasets.joint_sets import Array, before_camera, joint_sequence
+from chereme.datasets.joint_sets import Array, before_camera, joint_clips
 from chereme.datasets.metadata import read_text
 from chereme.datasets.registry import Kind, dataset
 from chereme.errors import UsageError
+from chereme.formats.manifests import Split
 from chereme.hands.camera import Camera
 
 TO_MEDIAPIPE = (0, *(j for f in range(5) for j in (1 + f, 6 + 3 * f, 7 + 3 * f, 8 + 3 * f)))
@@ -34,7 +35,7 @@ _SEPARATORS = re.compile(r"[\s,]+")
 
 
 @dataset("hands17", Kind.JOINTS)
-def read(root: str | Path, train_fraction: float = 0.7) -> Corpus:
+def read(root: str | Path, train_fraction: float = 0.7, *, clip_frames: int = 32) -> Corpus:
     """HANDS17: depth pictures of hands, 21 joints each, as SignBERT divides them.
 
     Pictures of one folder are one sequence, in the order of the file; so are the pictures of a file
@@ -47,9 +48,10 @@ def read(root: str | Path, train_fraction: float = 0.7) -> Corpus:
         root: an annotation file, or a folder of them (.txt).
         train_fraction: the first part of each sequence, rounded down, which is to train on; the
             rest is the test.
+        clip_frames: frames of a clip, of which the last of a sequence may have fewer.
 
     Raises InputError if a file cannot be read or no line can be used; UsageError for a share that
-    is not between 0 and 1.
+    is not between 0 and 1, or clips without frames.
     """
     if not 0 <= train_fraction <= 1:
         raise UsageError(f"train_fraction: expected a share from 0 to 1, got {train_fraction:g}")
@@ -66,12 +68,11 @@ def read(root: str | Path, train_fraction: float = 0.7) -> Corpus:
         for name, found in hands.items():
             # Rounded before it is cut: 0.7 x 10 is a hair below 7.
             cut = int(round(train_fraction * len(found), 6))
-            if cut:
-                train = np.stack(found[:cut])
-                builder.add(joint_sequence(f"{name}/train", path, "train", train, CAMERA))
-            if found[cut:]:
-                test = np.stack(found[cut:])
-                builder.add(joint_sequence(f"{name}/test", path, "test", test, CAMERA))
+            parts: dict[Split, list[Array]] = {"train": found[:cut], "test": found[cut:]}
+            for split, own in parts.items():
+                hand = (np.reshape(own, (-1, 21, 3)), CAMERA, clip_frames)
+                for clip in joint_clips(f"{name}/{split}", path, split, *hand):
+                    builder.add(clip)
     return builder.build()
 
 

@@ -68,7 +68,8 @@ _FEWEST_FRAMES = 8
 _KEPT_SHARE = 4  # one recording of J and Z in so many is kept back
 # Of one or no moving frame (README of the data).
 _BROKEN = ("Z_36", "Z_37")
-_ASPECTS = {"cam": 1.88, "danial": 1.79, "alex": 1.61}
+ASPECTS = {"cam": 1.88, "danial": 1.79, "alex": 1.61}
+"""Width / height of the pictures of these signers, as the proportions of their palms say it."""
 _STILL_FRAMES = (3, 9, 15)  # of 19
 WEBCAM_RATE = 20.0  # frames a second of webcam recordings that state none
 _MOVES = 0.12  # of the fastest frame's speed: where a recorded motion begins and ends
@@ -266,7 +267,7 @@ def _sequences(root: Path, name: str) -> Iterator[Recorded]:
         hand = int(seen[:, 1].sum() >= seen[:, 0].sum())
         chosen = [frame for frame in frames if seen[frame, hand]]
         if chosen:
-            aspect = _ASPECTS[one.signer]
+            aspect = ASPECTS[one.signer]
             run = one.hands[chosen, hand].astype(np.float64) * [aspect, 1.0, aspect]
             who = one.signer if one.sure else f"{one.signer}_unsure"
             yield Recorded(run if hand else mirror(run, None), one.label, who)

@@ -80,9 +80,9 @@ class PoseClip(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JointSequence(Item):
-    """A clip whose joints are known: nothing is looked for in it, and it has no label."""
+    """A clip whose joints are known: nothing is looked for in it. It may have no label."""
 
-    label: str = field(default="", init=False)
+    label: str = ""
     clip: PoseClip = field(compare=False, repr=False)
 
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from chereme._imports import require
 from chereme.datasets.corpus import Corpus, CorpusBuilder, Unusable
-from chereme.datasets.joint_sets import Array, before_camera, joint_sequence
+from chereme.datasets.joint_sets import Array, before_camera, joint_clips
 from chereme.datasets.metadata import one_of
 from chereme.datasets.registry import Kind, dataset
 from chereme.errors import InputError
@@ -51,7 +51,11 @@ _BASELINE = 120.054  # mm from the left to the right stereo camera
 
 @dataset("stb", Kind.JOINTS)
 def read(
-    root: str | Path, view: View = "color", *, wrist: Literal["estimated", "palm"] = "estimated"
+    root: str | Path,
+    view: View = "color",
+    *,
+    wrist: Literal["estimated", "palm"] = "estimated",
+    clip_frames: int = 1,
 ) -> Corpus:
     """STB: a left hand before six backgrounds, 18,000 frames of four cameras with 21 joints.
 
@@ -66,8 +70,10 @@ def read(
         root: the folder of the labels, or that of the data set.
         view: the camera.
         wrist: what is taken for it.
+        clip_frames: frames of a clip; single ones, as SignBERT has it.
 
-    Raises InputError if no sequence is there; UsageError for another view or wrist.
+    Raises InputError if no sequence is there; UsageError for another view or wrist, or clips
+    without frames.
     """
     one_of("view", view, _CAMERAS)
     one_of("wrist", wrist, ("estimated", "palm"))
@@ -90,8 +96,9 @@ def read(
                 builder.drop(f"{name} frame {frame}", "hand not before the camera")
             if seen.any():
                 split: Split = "test" if name in TEST_SEQUENCES else "train"
-                camera = _CAMERAS[view]
-                builder.add(joint_sequence(name, path, split, joints[seen], camera, "left"))
+                hand = (joints[seen], _CAMERAS[view], clip_frames)
+                for clip in joint_clips(name, path, split, *hand, side="left"):
+                    builder.add(clip)
     return builder.build()
 
 

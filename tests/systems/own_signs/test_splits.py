@@ -55,6 +55,18 @@ def test_a_signer_who_alone_signs_something_is_trained_on() -> None:
     assert any("nobody but the tested signers" in note for note in found.notes)
 
 
+@pytest.mark.parametrize("few", [1, 6])
+def test_the_tested_signer_covers_the_signs(few: int) -> None:
+    entries = [*clips("uvwxyz", "mn", 6), *clips("x", "o", few)]
+    for seed in range(4):
+        found = divide(entries, seed=seed)
+        tested = {e.label for e in entries if found.split(e) == "test"}
+        assert (found.by, tested) == ("signer", set("uvwxyz"))
+    # Who signs half of them is a better test than who signs one.
+    entries = [*clips("uvwxyz", "m", 6), *clips("uvw", "n", 6), *clips("x", "o", few)]
+    assert {e.signer for e in entries if divide(entries).split(e) == "test"} == {"n"}
+
+
 @pytest.mark.parametrize(
     ("entries", "why"),
     [

@@ -18,7 +18,7 @@ def tokens_of(joints: torch.Tensor, confidence: torch.Tensor) -> Tokens:
     mask = torch.ones(1, len(joints), dtype=torch.bool)
     right = torch.ones(1, 1, dtype=torch.bool)
     given = joints[None, :, None], seen[None, :, None], confidence[None, :, None]
-    return Tokens(*given, right, mask, torch.zeros(1, len(joints), 1, 2))
+    return Tokens(*given, right, mask, torch.zeros(1, len(joints), 1, 2), torch.ones(1, 1, 1))
 
 
 def test_rec_loss_by_hand() -> None:

@@ -28,7 +28,9 @@ def val_outputs(
 ) -> Reconstructed:
     errors = np.repeat(np.array(found)[:, None], 21, axis=1)
     masked = np.zeros(errors.shape, bool)
-    return Reconstructed(l_rec, chosen, np.full_like(errors, np.inf), errors, clips, masked)
+    return Reconstructed(
+        l_rec, chosen, np.full_like(errors, np.inf), errors, clips, masked, np.ones((len(found), 1))
+    )
 
 
 def restorer(masking: MaskingConfig) -> SignBertPretraining:
@@ -62,7 +64,8 @@ def test_intervals_are_of_signers() -> None:
 
 
 def test_clips_without_hands_have_no_figures() -> None:
-    none = Reconstructed(0.0, 0, np.zeros((0, 21)), np.zeros((0, 21)), (), np.zeros((0, 21), bool))
+    empty = np.zeros((0, 21))
+    none = Reconstructed(0.0, 0, empty, empty, (), empty.astype(bool), empty[:, :1])
     scores = reconstruction_scores([none], [])
     assert scores["pck20"] is scores["masked_pck20"] is None
     assert not [name for name in scores if "interval" in name]
@@ -76,7 +79,7 @@ def test_masked_joints_are_scored_apart_too() -> None:
     masked[0, :2] = True
     given[0, :2], found[0, :2] = (30.0, np.inf), (10.0, 35.0)
     given[1, 0] = found[1, 0] = np.nan
-    batch = Reconstructed(1.0, 1, given, found, ("a", "b"), masked)
+    batch = Reconstructed(1.0, 1, given, found, ("a", "b"), masked, np.array([[0.5], [5.0]]))
     entries = [Entry(name, "", name, "dev", 25.0, 1) for name in "ab"]
     scores = reconstruction_scores([batch], entries)
     assert scores["input_pck20"] == pytest.approx(100 * 39 / 41, abs=1e-4)
@@ -84,6 +87,9 @@ def test_masked_joints_are_scored_apart_too() -> None:
     assert (scores["masked_input_pck20"], scores["masked_pck20"]) == (0.0, 50.0)
     assert (scores["masked_input_auc"], scores["masked_auc"]) == (25.0, 62.5)
     assert scores["masked_pck20_interval"] == [50.0, 50.0]  # the other signer has none
+    # In the picture the first hand is half as large, and the other 5 times: errors of 25 pixels.
+    assert scores["picture_input_pck20"] == pytest.approx(100 * 40 / 41, abs=1e-4)
+    assert scores["picture_pck20"] == pytest.approx(100 * 21 / 41, abs=1e-4)
     unmasked = reconstruction_scores([batch._replace(masked=masked & False)], entries)
     assert unmasked["masked_pck20"] is None
     assert "masked_pck20_interval" not in unmasked
@@ -106,6 +112,17 @@ def test_masked_joints_are_infinitely_wrong_in_the_input_and_no_others_are() -> 
     np.testing.assert_array_equal(found.inputs, reconstruct(model, batch, 0).inputs)
     others = [reconstruct(model, batch, index).inputs for index in range(1, 8)]
     assert any(not np.array_equal(found.inputs, other) for other in others)
+
+
+def test_errors_in_the_picture_are_of_its_pixels() -> None:
+    model = restorer(MaskingConfig(operations=("joint",), share=1.0))
+    joints = np.random.default_rng(0).uniform(0, 1, (3, 2, 21, 2)).astype(np.float32)
+    joints[:, :, 0], joints[:, :, 1] = 0, 1  # a hand of 1 x 1: 1.25 are the crop's 256 pixels
+    joints[:, 1] *= 40  # 50 are
+    clip = PoseClip(Entry("c", "", "", "", 25.0, 3), joints, np.ones((3, 2, 21), np.float32))
+    found = reconstruct(model, collate_poses([(clip, 0)]), 0)
+    assert found.pixel.shape == (6, 1)
+    assert sorted(found.pixel.ravel()) == pytest.approx([1.25 / 256] * 3 + [50 / 256] * 3)
 
 
 def test_disturbed_joints_count_as_masked() -> None:

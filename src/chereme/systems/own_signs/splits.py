@@ -78,11 +78,13 @@ def _by_signer(entries: Sequence[Entry], signers: set[str], seed: int) -> Divisi
     """None where nothing would be left to test."""
     labels = {entry.label for entry in entries}
 
-    def cost(fold: tuple[str, ...]) -> tuple[int, float]:
-        """Glosses that nobody else signs, and how far the test is from ``FRACTION``."""
+    def cost(fold: tuple[str, ...]) -> tuple[int, int, float]:
+        """Glosses that nobody else signs, those that the test lacks, and how far it is from
+        ``FRACTION``: a signer of one gloss is no test of the others."""
         trained = {entry.label for entry in entries if entry.signer not in fold}
-        share = sum(entry.signer in fold for entry in entries) / len(entries)
-        return len(labels - trained), abs(share - FRACTION)
+        mine = [entry.label for entry in entries if entry.signer in fold]
+        share = len(mine) / len(entries)
+        return len(labels - trained), len(labels - {*mine} & trained), abs(share - FRACTION)
 
     folds = signer_folds(signers, min(len(signers), round(1 / FRACTION)), seed)
     chosen = min(folds, key=cost)

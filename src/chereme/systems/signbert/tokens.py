@@ -54,7 +54,8 @@ class Tokens(NamedTuple):
 
     ``seen (B, T, H, 21)`` bool; ``joints`` are 0 where it is False. ``place (B, T, H, 2)``: the
     middle of each hand from the mean of all hands of the clip, in the same unit and mirrored
-    likewise, up to 32, 0 where no hand is seen: the path, which cropping takes away.
+    likewise, up to 32, 0 where no hand is seen: the path, which cropping takes away. ``half
+    (B, 1, H)``: of each crop's side, in the unit of ``HandPoses``.
     """
 
     joints: Tensor
@@ -63,6 +64,7 @@ class Tokens(NamedTuple):
     right: Tensor
     mask: Tensor
     place: Tensor
+    half: Tensor
 
     @property
     def present(self) -> Tensor:
@@ -126,6 +128,7 @@ def tokenise(poses: HandPoses, config: CropConfig = CropConfig()) -> Tokens:
         poses.right,
         poses.mask,
         place,
+        half.squeeze(-1),
     )
 
 
