@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from chereme.errors import BundleError, UsageError
+from chereme.nn import resnet_weights
 from chereme.nn.resnet import ResNetEncoder, ResNetEncoderConfig
-from chereme.nn.resnet_weights import load_resnet_weights
+from chereme.nn.resnet3d import ResNet3d, ResNet3dConfig
+from chereme.nn.resnet_weights import load_resnet_weights, torchvision_name
 
 DEPTHS, WIDTHS = (2, 1, 1, 2), (4, 6, 8, 10)
 CONFIG = ResNetEncoderConfig(depths=DEPTHS, widths=WIDTHS, image_size=64)
@@ -81,6 +84,12 @@ def encoder(config: ResNetEncoderConfig = CONFIG) -> ResNetEncoder:
     return ResNetEncoder(config).eval()
 
 
+def by_hand(state: dict[str, Tensor]) -> str:
+    """The hash of the names and numbers of what the network takes."""
+    taken = sorted(k for k in state if not k.startswith("fc.") and "num_batches" not in k)
+    return sha256(b"".join(k.encode() + state[k].numpy().tobytes() for k in taken)).hexdigest()
+
+
 @pytest.mark.parametrize("name", ["resnet.pth", "resnet.safetensors"])
 @pytest.mark.parametrize("counters", [True, False])
 def test_a_file_in_torchvisions_layout(tmp_path: Path, name: str, counters: bool) -> None:
@@ -90,7 +99,8 @@ def test_a_file_in_torchvisions_layout(tmp_path: Path, name: str, counters: bool
     (save_file if name.endswith("safetensors") else torch.save)(state, tmp_path / name)
     model, crops = encoder(), torch.rand(3, 3, 64, 64)
     before = model(crops)
-    assert load_resnet_weights(model, tmp_path / name) == str(tmp_path / name)
+    first = load_resnet_weights(model, tmp_path / name)
+    assert first == (str(tmp_path / name), by_hand(state))
     expected = torchvision_forward(state, (crops - model.mean) / model.std)
     torch.testing.assert_close(model(crops), expected, atol=1e-5, rtol=1e-4)
     assert not torch.allclose(model(crops), before, atol=1e-2)
@@ -144,7 +154,7 @@ def test_files_of_something_else(tmp_path: Path, kind: str) -> None:
 
 def test_scratch_changes_nothing() -> None:
     model, same = encoder(), encoder()
-    assert load_resnet_weights(model, "scratch") == "scratch"
+    assert load_resnet_weights(model, "scratch") == ("scratch", None)
     for one, other in zip(model.state_dict().values(), same.state_dict().values(), strict=True):
         assert torch.equal(one, other)
 
@@ -152,8 +162,10 @@ def test_scratch_changes_nothing() -> None:
 SMALLEST = ResNetEncoderConfig(depths=(2, 2, 2, 2))
 
 
-def test_imagenet(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("revision", ["1a2b", None])
+def test_imagenet(monkeypatch: pytest.MonkeyPatch, revision: str | None) -> None:
     asked, source = [], encoder(SMALLEST)
+    source.resnet.config._commit_hash = revision
     with torch.no_grad():
         for parameter in source.parameters():
             parameter.fill_(0.5)
@@ -164,9 +176,38 @@ def test_imagenet(monkeypatch: pytest.MonkeyPatch) -> None:
 
     model = encoder(SMALLEST)
     monkeypatch.setattr(resnet.ResNetModel, "from_pretrained", staticmethod(download))
-    assert load_resnet_weights(model, "imagenet") == "microsoft/resnet-18"
+    first = load_resnet_weights(model, "imagenet")
+    assert first.source == "microsoft/resnet-18" + ("@1a2b" if revision else "")
+    state = source.resnet.state_dict()
+    assert first.sha256 == by_hand({torchvision_name(k): v for k, v in state.items()})
     assert asked == ["microsoft/resnet-18"]
     assert all((p == 0.5).all() for p in model.parameters())
+
+
+def test_imagenet_of_clips(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pictures' bottleneck ResNet50 of transformers, inflated, sees what it saw."""
+    monkeypatch.setattr(resnet_weights, "_FULL_WIDTHS", (4, 8))
+    monkeypatch.setitem(resnet_weights._IMAGENET, ResNet3d, {(1, 2): "microsoft/resnet-50"})
+    config = resnet.ResNetConfig(
+        embedding_size=4, hidden_sizes=[16, 32], depths=[1, 2], layer_type="bottleneck"
+    )
+    torch.manual_seed(0)
+    pictures = resnet.ResNetModel(config).eval()
+    pretrained = staticmethod(lambda name: pictures)
+    monkeypatch.setattr(resnet.ResNetModel, "from_pretrained", pretrained)
+    network = ResNet3d(ResNet3dConfig("full", (1, 2), (4, 8))).eval()
+    assert load_resnet_weights(network, "imagenet").source == "microsoft/resnet-50"
+    crop = torch.rand(1, 3, 32, 32)
+    with torch.no_grad():
+        for name, kernel in network.named_parameters():
+            # Of a clip that stands still; at its ends frames are missing, so the middle alone.
+            if kernel.ndim == 5 and kernel.shape[2] > 1:
+                middle = torch.zeros_like(kernel)
+                middle[:, :, kernel.shape[2] // 2] = kernel.sum(2)
+                network.get_parameter(name).copy_(middle)
+        still = network(crop[:, None].expand(1, 9, 3, 32, 32))
+        seen = pictures(crop).pooler_output.flatten(1)
+    torch.testing.assert_close(still, seen, atol=1e-5, rtol=1e-4)
 
 
 def test_imagenet_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,11 +217,14 @@ def test_imagenet_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
     model = encoder(SMALLEST)
     before = [p.clone() for p in model.parameters()]
     monkeypatch.setattr(resnet.ResNetModel, "from_pretrained", staticmethod(download))
+    with pytest.raises(BundleError, match=r"microsoft/resnet-18 can neither .*offline"):
+        load_resnet_weights(model, "imagenet")
     with pytest.warns(UserWarning, match=r"microsoft/resnet-18 .*offline.* random weights"):
-        assert load_resnet_weights(model, "imagenet") == "scratch"
+        assert load_resnet_weights(model, "imagenet_or_scratch") == ("scratch", None)
     assert all(torch.equal(p, b) for p, b in zip(model.parameters(), before, strict=True))
 
 
-def test_imagenet_for_a_network_that_has_none() -> None:
+@pytest.mark.parametrize("source", ["imagenet", "imagenet_or_scratch"])
+def test_imagenet_for_a_network_that_has_none(source: str) -> None:
     with pytest.raises(UsageError, match=r"imagenet: expected depths .*got \(2, 1, 1, 2\)"):
-        load_resnet_weights(encoder(), "imagenet")
+        load_resnet_weights(encoder(), source)

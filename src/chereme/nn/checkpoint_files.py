@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from chereme.errors import BundleError, InputError
 from chereme.formats.files import open_file
@@ -44,3 +47,15 @@ def load_tensors(
             else f"something else, or a damaged one ({type(error).__name__})"
         )
         raise BundleError(f"{path}: expected {expected}; got {got}") from None
+
+
+def weights_sha256(weights: Mapping[str, Tensor]) -> str:
+    """SHA-256 of weights: of the name of each, in their order, and of its numbers as they are in
+    memory. It is that of the weights, whatever file they came in."""
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        digest.update(name.encode())
+        # Bytes, since numpy has no bfloat16.
+        values = weights[name].detach().cpu().contiguous().reshape(-1)
+        digest.update(values.view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

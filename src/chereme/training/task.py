@@ -16,6 +16,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 
 from chereme.errors import InputError
+from chereme.nn.resnet_weights import FirstWeights
 from chereme.training.checkpoints import LastCheckpoint
 from chereme.training.optimiser import OptimiserConfig
 
@@ -50,6 +51,8 @@ class Task(lightning.LightningModule):
     def __init__(self, optimiser: OptimiserConfig, save_every: int = 0) -> None:
         super().__init__()
         self.optimiser, self.save_every = optimiser, save_every
+        self.first_weights: FirstWeights | None = None
+        """What training began with, where a task can begin with the weights of others."""
 
     # -- what a task says of itself ----------------------------------------------------------------
     def checkpoint_entry(self) -> dict[str, Any]:
@@ -134,6 +137,12 @@ class Task(lightning.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint[self.entry] = self.checkpoint_entry()
+        if self.first_weights is not None:
+            checkpoint["first_weights"] = self.first_weights._asdict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        first = checkpoint.get("first_weights")
+        self.first_weights = None if first is None else FirstWeights(**first)
 
     # -- results -----------------------------------------------------------------------------------
     def batches(self, split: str) -> Iterator[Any]:
@@ -170,6 +179,8 @@ class Task(lightning.LightningModule):
             "device": machine(self.device),
             "scored": scored,
         }
+        if self.first_weights is not None:
+            about["initial"] = self.first_weights._asdict()
         about |= cli.datamodule.facts() | self.facts()
         write_metrics(output / "metrics.json", about | self.scores(output))
 

@@ -15,6 +15,7 @@ import torch
 
 from chereme.errors import BundleError, InputError, UsageError
 from chereme.hands.normalise import FEATURES_PER_FRAME, HAND_FEATURES_PER_FRAME
+from chereme.nn.checkpoint_files import weights_sha256
 from chereme.nn.resnet import ResNetEncoderConfig
 from chereme.systems.fingerspelling.batches import Batch, ClipTransform, collate
 from chereme.systems.fingerspelling.checkpoints import load_checkpoint
@@ -252,7 +253,8 @@ def test_a_run_that_is_stopped_by_the_clock_goes_on(train, tmp_path: Path) -> No
     done = train(tmp_path / "run", f"--resume={tmp_path / 'run' / 'last.ckpt'}")
     assert done.trainer.global_step == whole.trainer.global_step == 6
     assert done.trainer.current_epoch == 2
-    assert (tmp_path / "run" / "metrics.json").exists()
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert metrics["initial"] == {"source": "scratch", "sha256": None}
     ends = [torch.load(tmp_path / run / "last.ckpt", weights_only=True) for run in ("whole", "run")]
     for key, value in ends[0]["state_dict"].items():
         assert torch.equal(value, ends[1]["state_dict"][key]), key
@@ -279,6 +281,9 @@ def test_fine_tuning_begins_with_the_weights_of_another_run(train, tmp_path: Pat
     slow = ("--model.init_args.optimiser.learning_rate=1e-12", "--trainer.precision=32")
     ends = torch.load(tmp_path / "first" / "last.ckpt", weights_only=True)["state_dict"]
     train(tmp_path / "second", initial, *slow, *DISTIL, epochs=1)
+    begun = json.loads((tmp_path / "second" / "metrics.json").read_text())["initial"]
+    own = {k.removeprefix("model."): v for k, v in ends.items() if k.startswith("model.")}
+    assert begun == {"source": initial.split("=")[1], "sha256": weights_sha256(own)}
     again = torch.load(tmp_path / "second" / "last.ckpt", weights_only=True)["state_dict"]
     for name, _ in first.model.model.named_parameters(prefix="model"):
         torch.testing.assert_close(again[name], ends[name], rtol=0, atol=1e-8)

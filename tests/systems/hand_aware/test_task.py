@@ -19,6 +19,7 @@ from chereme.datasets.prepare_crops import check_settings
 from chereme.datasets.shards import Sample, jpeg_of, write
 from chereme.errors import InputError, UsageError
 from chereme.nn.keypoint_layouts import keypoint_layout
+from chereme.nn.resnet3d import ResNet3d, ResNet3dConfig
 from chereme.systems.hand_aware.data import SignData
 from chereme.systems.hand_aware.recognizer import HandAwareConfig, HandAwareRecognizer, late_fusion
 from chereme.systems.hand_aware.task import (
@@ -177,6 +178,20 @@ def batch_of(folder: Path, *samples: Sample, task: Any = None, **more: Any) -> A
     data.inputs = (task or HandAwareTask()).inputs
     data.setup()
     return next(iter(data.whole("dev")))
+
+
+def test_full_frames_begin_with_the_weights_of_pictures(train: Train, tmp_path: Path) -> None:
+    network = ResNet3d(ResNet3dConfig("full", (1, 1), (4, 4)))
+    pictures = {k: v.mean(2) if v.ndim == 5 else v for k, v in network.state_dict().items()}
+    torch.save(pictures, tmp_path / "pictures.pth")
+    slow = ("--model.init_args.optimiser.learning_rate=1e-12", "--trainer.precision=32")
+    initial = f"--model.init_args.initial={tmp_path / 'pictures.pth'}"
+    begun = train("frames", tmp_path / "run", initial, *slow, epochs=1).model
+    kernel = begun.model.resnet.layer1[0].conv2.weight.detach()
+    expected = pictures["layer1.0.conv2.weight"][:, :, None] / 3
+    torch.testing.assert_close(kernel, expected.expand_as(kernel), rtol=0, atol=1e-8)
+    assert metrics(tmp_path / "run")["initial"] == begun.first_weights._asdict()
+    assert begun.first_weights.source == str(tmp_path / "pictures.pth")
 
 
 # -- it learns ------------------------------------------------------------------------------------

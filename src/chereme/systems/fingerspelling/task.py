@@ -19,8 +19,9 @@ from torch import Tensor
 from chereme.errors import UsageError
 from chereme.hands.normalise import FEATURES_PER_FRAME, HAND_FEATURES_PER_FRAME
 from chereme.metrics import Alignment, edit_counts, pool
+from chereme.nn.checkpoint_files import weights_sha256
 from chereme.nn.masking import length_mask
-from chereme.nn.resnet_weights import load_resnet_weights
+from chereme.nn.resnet_weights import FirstWeights, load_resnet_weights
 from chereme.systems.fingerspelling.batches import Batch, Inputs
 from chereme.systems.fingerspelling.checkpoints import load_checkpoint, load_pretrained
 from chereme.systems.fingerspelling.data import ShardData
@@ -84,8 +85,9 @@ class RecognizerTask(Task):
         distillation: of ``l_cos``, ``l_reg_rgb`` and ``l_reg_pos``, for the stream rgb; None: RGB
             only.
         optimiser: and learning rate.
-        initial: first weights of the ResNet: imagenet, scratch or a file (``load_resnet_weights``);
-            or of the whole recogniser: the ``.ckpt`` of another run (``load_pretrained``).
+        initial: first weights of the ResNet: imagenet, imagenet_or_scratch, scratch or a file
+            (``load_resnet_weights``); or of the whole recogniser: the ``.ckpt`` of another run
+            (``load_pretrained``). ``metrics.json`` has their source and hash.
         chunk: frames that go through the ResNet at a time while training; 0: all (`ChunkedResNet`).
         save_every: batches after which ``last.ckpt`` is written within an epoch; 0: after epochs.
         decoding: of the final score.
@@ -161,8 +163,10 @@ class RecognizerTask(Task):
         resnet = resnet_of(self.model.encoder)
         if Path(self.initial).suffix == ".ckpt":
             load_pretrained(self.model, self.initial)
+            sha256 = weights_sha256(self.model.state_dict())
+            self.first_weights = FirstWeights(self.initial, sha256)
         elif resnet is not None:
-            load_resnet_weights(resnet, self.initial)
+            self.first_weights = load_resnet_weights(resnet, self.initial)
 
     def on_fit_start(self) -> None:
         super().on_fit_start()

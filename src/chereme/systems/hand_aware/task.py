@@ -124,6 +124,7 @@ class HandAwareBase(IsolatedSignTask):
             self._schedule.step(loss)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        super().on_load_checkpoint(checkpoint)
         self._schedule_before = checkpoint.get("plateau")
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -150,7 +151,8 @@ class HandAwareTask(HandAwareBase):
             teaches nothing and is still shown.
         optimiser: and learning rate, ours.
         plateau: the paper's instead: SGD whose rate falls when the loss of dev has stopped to.
-        initial: first weights of the ResNet: imagenet, scratch or a file (``load_resnet_weights``).
+        initial: first weights of the ResNet: imagenet, imagenet_or_scratch, scratch or a file
+            (``load_resnet_weights``). ``metrics.json`` has their source and hash.
         save_every: batches after which ``last.ckpt`` is written within an epoch; 0: after epochs.
     """
 
@@ -175,7 +177,7 @@ class HandAwareTask(HandAwareBase):
     def setup(self, stage: str) -> None:
         super().setup(stage)
         if stage == "fit" and self.trainer.ckpt_path is None:
-            load_resnet_weights(self.model.encoder.resnet, self.initial)
+            self.first_weights = load_resnet_weights(self.model.encoder.resnet, self.initial)
 
     def logits(self, batch: SignBatch) -> Tensor:
         return cast(Tensor, self.model(batch.crops.float() / 255, batch.present).logits)
@@ -224,7 +226,7 @@ class HandAwareTask(HandAwareBase):
         return super().checkpoint_entry() | {"crop": crop_of(self.data.folders("train"))}
 
     def facts(self) -> dict[str, Any]:
-        return super().facts() | {"initial": self.initial, "losses": asdict(self.weights)}
+        return super().facts() | {"losses": asdict(self.weights)}
 
 
 class HandKeypointTask(HandAwareBase):
@@ -265,6 +267,7 @@ class RgbTask(HandAwareBase):
     Args:
         config: the network.
         size: side of the frames in pixels.
+        initial: first weights of the ResNet, as of `HandAwareTask`, of ResNet50.
         training: as of `HandAwareTask`.
     """
 
@@ -275,11 +278,18 @@ class RgbTask(HandAwareBase):
         self,
         config: RgbConfig | None = None,
         size: int = 224,
+        initial: str = "scratch",
         **training: Any,
     ) -> None:
         super().__init__(**training)
+        self.initial = initial
         self.model = RgbRecognizer(config or RgbConfig())
         self.inputs = SignInputs(size=size, whole=True)
+
+    def setup(self, stage: str) -> None:
+        super().setup(stage)
+        if stage == "fit" and self.trainer.ckpt_path is None:
+            self.first_weights = load_resnet_weights(self.model.resnet, self.initial)
 
     def logits(self, batch: SignBatch) -> Tensor:
         return cast(Tensor, self.model(batch.crops[:, 0].float() / 255, batch.mask))
