@@ -66,6 +66,18 @@ def test_reads_parts_of_whole_recordings(made):
     assert "dev: 0 clips (1,190 published)" in corpus.report()
 
 
+def test_the_signers_box_is_read(made):
+    rows = [record(label=n) for n in range(4)]
+    rows[1]["box"] = None
+    rows[2]["box"] = [0.9, 0.25, 0.05, 0.9]
+    rows[3]["box"] = [0.9, 0.25]
+    corpus = msasl.read(made(rows))
+    first, second = corpus.items
+    assert first.box == (0.25, 0.05, 0.9, 0.99)  # the list has top, left, bottom, right
+    assert not hasattr(second, "box")
+    assert corpus.skipped() == {"box that is no part of the picture": 2}
+
+
 @pytest.mark.parametrize(("classes", "clips"), [(100, 1), (200, 2), (500, 3), (1000, 4)])
 def test_a_subset_is_the_labels_below_its_number(made, classes, clips):
     root = made([record(label=label) for label in (0, 100, 499, 999)])

@@ -11,12 +11,14 @@ import pytest
 from PIL import Image
 
 from chereme.datasets import folders
+from chereme.datasets.corpus import CorpusBuilder
 from chereme.datasets.pose_clips import (
     CLIPS,
     POSES,
     Entry,
     PoseClip,
     PoseCorpus,
+    SignerItem,
     both_hands,
     prepare_poses,
     relabel,
@@ -186,6 +188,23 @@ def test_recordings_are_looked_at_once(tmp_path: Path) -> None:
     prepare_poses(corpus, tmp_path / "out", make_detector=refuse)  # type: ignore[arg-type]
     again = PoseCorpus(tmp_path / "out")[0]
     np.testing.assert_array_equal(again.joints, first.joints)
+
+
+def test_hands_are_looked_for_in_the_box_of_the_signer(tmp_path: Path) -> None:
+    clip = write_frames(tmp_path / "clip", 6)
+    boxes = {"whole": (0.0, 0.0, 1.0, 1.0), "corner": (0.0, 0.0, 0.05, 0.05)}
+    builder = CorpusBuilder("boxes")
+    builder.add(Item(clip, "hello", "none"))
+    for name, box in boxes.items():
+        builder.add(SignerItem(path=clip, label="hello", id=name, box=box))
+    result = prepare_poses(builder.build(), tmp_path / "out", make_detector=ColourDetectors())
+    assert {row.id: row.reason for row in result.rows} == {
+        "none": "",
+        "whole": "",
+        "corner": "no hand seen",
+    }
+    without, whole = PoseCorpus(tmp_path / "out")
+    np.testing.assert_array_equal(without.joints, whole.joints)
 
 
 def test_a_clip_of_which_the_reader_has_a_remark_is_not_dropped(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ have been merged by it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,9 +28,11 @@ from chereme.datasets.metadata import (
     whole_of,
     youtube_id,
 )
+from chereme.datasets.pose_clips import SignerItem
 from chereme.datasets.registry import Kind, dataset
 from chereme.errors import InputError, UsageError
 from chereme.formats.manifests import Item
+from chereme.hands.signer_box import Box, check_box
 
 LANGUAGE = "ase"
 PUBLISHED = {
@@ -54,10 +57,11 @@ def read(
     The lists are found by the names of the data set, or as the lists of one subset are named
     elsewhere (``MS_ASL_SI_ASL100_train.json``); those of a part of the splits are enough. Videos
     are whole recordings called by their YouTube id, and items have a start and an end in seconds.
-    No way to name clips that have been cut out of them is published: ``names`` says it.
+    No way to name clips that have been cut out of them is published: ``names`` says it. Hands are
+    looked for in the signer's box, where the list has one, and a tenth of its size round it.
 
     Dropped and counted: clips that are not on disk, that are no part of a video on YouTube (without
-    ``names``), that lack a label or times in seconds, or end before they begin.
+    ``names``), that lack a label or times in seconds, end before they begin, or whose box is none.
 
     Args:
         root: the folder of the lists.
@@ -113,7 +117,8 @@ def _item(
         path = files.find(_fill(names, {**row, "youtube": video}))
     first, last = row.get("start"), row.get("end")
     counted = last - first if isinstance(first, int) and isinstance(last, int) else 0
-    return Item(
+    box = _box(row)
+    return (Item if box is None else partial(SignerItem, box=box))(
         path=path,
         label=text_of(row, "text") if words is None else words[label],
         id=f"{row['split']}/{row['row']:05d}",
@@ -124,6 +129,17 @@ def _item(
         language=LANGUAGE,
         frames=counted if counted > 0 and not path.is_dir() else None,
     )
+
+
+def _box(row: Mapping[str, Any]) -> Box | None:
+    """The signer's box, which the lists have as top, left, bottom, right."""
+    if row.get("box") is None:
+        return None
+    try:
+        top, left, bottom, right = (float(edge) for edge in row["box"])
+        return check_box((left, top, right, bottom))
+    except (InputError, TypeError, ValueError) as error:
+        raise Unusable("box that is no part of the picture", str(row["box"])) from error
 
 
 def _fill(pattern: str, row: Mapping[str, Any]) -> str:

@@ -39,7 +39,8 @@ from chereme.errors import InputError
 from chereme.formats.manifests import Item
 from chereme.formats.poses import write_landmarks
 from chereme.hands.both import SIDES, both_hands, sign_span
-from chereme.hands.detector import own_detector
+from chereme.hands.detector import HandDetector, own_detector
+from chereme.hands.signer_box import Box, SignerBoxDetector
 from chereme.recognition.hand_landmarks import MakeDetector, detect_hands, is_landmark_file
 from chereme.types import NUM_JOINTS, FloatArray, Landmarks
 from chereme.video import Limits
@@ -84,6 +85,13 @@ class JointSequence(Item):
 
     label: str = ""
     clip: PoseClip = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignerItem(Item):
+    """A recording in which hands are looked for in the ``box`` of the signer alone."""
+
+    box: Box
 
 
 # -- reading ---------------------------------------------------------------------------------------
@@ -318,6 +326,7 @@ def _look(
 def _seen_in_recording(
     item: Item, folder: Path, reading: dict[str, Any], make_detector: MakeDetector
 ) -> Landmarks:
+    box = item.box if isinstance(item, SignerItem) else None
     stat = item.path.stat() if item.path.exists() else None
     about = (
         item.path.resolve(),
@@ -325,13 +334,17 @@ def _seen_in_recording(
         item.end,
         reading["rate"],
         stat and (stat.st_size, stat.st_mtime),
+        *((box,) if box else ()),
     )
     kept = folder / f"{hashlib.sha256(repr(about).encode()).hexdigest()[:24]}.npz"
     if kept.exists():
         return detect_hands(kept, limits=reading["limits"]).landmarks
-    found = detect_hands(
-        item.path, start=item.start, end=item.end, make_detector=make_detector, **reading
-    )
+
+    def make(still: bool) -> HandDetector:
+        own = make_detector(still)
+        return own if box is None else SignerBoxDetector(own, box)
+
+    found = detect_hands(item.path, start=item.start, end=item.end, make_detector=make, **reading)
     bad, frames = found.info["bad_packets"], found.info["frames"]
     if frames < LEAST_FRAMES * (bad + frames):
         raise Unusable("too many frames damaged", f"{bad} of {bad + frames}")
