@@ -16,6 +16,7 @@ from dataclasses import replace
 import numpy as np
 
 from chereme.datasets.pose_clips import PoseClip
+from chereme.datasets.registry import Kind, dataset
 from chereme.synthesis.isolated import IsolatedSigns
 
 _SIGNS = 5000  # more than clips, so that hardly any comes twice
@@ -24,15 +25,20 @@ _STILLS = 0.3  # share of the clips that are one picture, for some frames
 _LONGEST = 25  # frames
 
 
-def other_signs(count: int, seed: int = 0) -> Iterator[PoseClip]:
-    """``count`` clips, or a few less, without a label, of the split train.
+@dataset("other-signs", Kind.SYNTHETIC_POSES)
+def other_signs(clips: int = 1000, seed: int = 0) -> Iterator[PoseClip]:
+    """Signs that hardly anybody does, to be known as none of those that a model knows.
 
-    The same ``seed`` gives the same clips. Nothing keeps them from being a known sign by chance.
+    Clips have no label, and the split train. Nothing keeps them from being a known sign by chance.
+
+    Args:
+        clips: how many; there may be a few less.
+        seed: the same seed gives the same clips.
     """
     signs = IsolatedSigns(
-        count,
+        clips,
         glosses=_SIGNS,
-        signers=max(10, count // _CLIPS_OF_ONE),
+        signers=max(10, clips // _CLIPS_OF_ONE),
         seed=seed,
         lexicon_seed=seed,
     )
