@@ -165,6 +165,9 @@ class FolderData(DataModule):
         folders: of the clips to train on: those of the split train, or of none.
         dev: folders whose split dev is for validation; None: those of ``folders``.
         test: likewise, of the final score; there may be no clips.
+        count_dropped: clips of dev and test that their preparation could not use count as read
+            wrongly; False: they are left out of the score. Choice: papers do not say. In either
+            case ``metrics.json`` has n of N (``prepared``).
         batch_size, steps_per_epoch, workers, seed: see `DataModule`.
     """
 
@@ -176,9 +179,11 @@ class FolderData(DataModule):
         folders: list[str],
         dev: list[str] | None = None,
         test: list[str] | None = None,
+        count_dropped: bool = True,
         **batches: Any,
     ) -> None:
         super().__init__(**batches)
+        self.count_dropped = count_dropped
         if not folders:
             raise UsageError(f"{self.named}: expected at least one folder, got none")
         self._folders = {"train": folders, "dev": dev, "test": test}
@@ -235,7 +240,10 @@ class FolderData(DataModule):
         return [self.entry(clip) for clip in self.clips[split]]
 
     def dropped(self, split: Split) -> list[Entry]:
-        """The clips of a split that their preparation could not use."""
+        """The clips of a split that their preparation could not use, where they count."""
+        return self._dropped(split) if self.count_dropped else []
+
+    def _dropped(self, split: Split) -> list[Entry]:
         items = [item for name in self.folders(split) for item in dropped_items(name, split)]
         return [Entry(item.id, item.label, item.signer or "", split, 0.0, 0) for item in items]
 
@@ -250,7 +258,16 @@ class FolderData(DataModule):
 
     def facts(self) -> dict[str, Any]:
         folders = {split: self.folders(split) for split in SPLITS}
-        return {"data": folders, "training_clips": len(self.clips["train"])}
+        prepared = {split: len(self.clips.get(split, ())) for split in SPLITS[1:]}
+        return {
+            "data": folders,
+            "training_clips": len(self.clips["train"]),
+            "prepared": {
+                split: {"clips": clips, "of": clips + len(self._dropped(split))}
+                for split, clips in prepared.items()
+            },
+            "count_dropped": self.count_dropped,
+        }
 
 
 def part_of(

@@ -105,15 +105,19 @@ def logged(task: RecognizerTask, monkeypatch: pytest.MonkeyPatch) -> dict[str, t
     return values
 
 
+@pytest.mark.parametrize("count", [True, False])
 def test_of_clips_in_which_no_hand_was_seen_no_letter_is_read(
-    train, coloured_shards: Path, tmp_path: Path
+    train, coloured_shards: Path, tmp_path: Path, count: bool
 ) -> None:
     shards = with_dropped(coloured_shards, tmp_path / "shards", "Unseen")
-    train(tmp_path / "run", f"--data.init_args.shards=[{shards}]", epochs=1)
+    options = (f"--data.init_args.shards=[{shards}]", f"--data.init_args.count_dropped={count}")
+    train(tmp_path / "run", *options, epochs=1)
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
-    letters = metrics["dev"]["letters"] + len("unseen")
+    letters = metrics["dev"]["letters"] + count * len("unseen")
     told = [metrics["test"][name] for name in ("clips", "dropped", "letters")]
-    assert told == [7, 1, letters]
+    assert told == [6 + count, count, letters]
+    assert metrics["prepared"] == {"dev": {"clips": 6, "of": 6}, "test": {"clips": 6, "of": 7}}
+    assert metrics["count_dropped"] is count
 
 
 # -- it learns ------------------------------------------------------------------------------------

@@ -112,7 +112,7 @@ class ShardData(FolderData):
         return about | ({"crop": self.crop} if crops else {})
 
     def dropped_texts(self, split: Split) -> list[str]:
-        """The texts of the clips of a split that their preparation could not use."""
+        """The texts of `dropped`."""
         return [self.alphabet.normalise(entry.label) for entry in self.dropped(split)]
 
     def setup(self, stage: str | None = None) -> None:
