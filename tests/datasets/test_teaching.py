@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,17 +14,21 @@ from typer.testing import CliRunner, Result
 
 from chereme.cli import app
 from chereme.datasets.folders import read
-from chereme.datasets.prepare_crops import prepare_crops
+from chereme.datasets.prepare_crops import SETTINGS, prepare_crops
 from chereme.datasets.shards import Sample, read_shards
 from chereme.datasets.status import read_status
+from chereme.errors import UsageError
 from chereme.formats.manifests import Item, write_manifest
 from chereme.hands.normalise import shape_features
 from chereme.teachers.hamer import Hamer, HamerConfig, HamerTeacher
+from chereme.teachers.hamer_crop import hamer_crop
+from chereme.teachers.landmarks import LandmarkTeacher
 from chereme.teachers.opening import open_teachers
 from chereme.teachers.pose_transformer import PoseTransformerConfig
 from chereme.teachers.vit import ViTConfig
+from chereme.training.shards import vectors_of
 from chereme.video import write_video
-from fake_clips import ColourDetectors, pattern, write_frames
+from fake_clips import ColourDetectors, draw, pattern, write_frames
 
 SLIM = HamerConfig(
     ViTConfig(dim=32, depth=1, heads=2, mlp_dim=32),
@@ -46,8 +52,8 @@ def manifest(tmp_path: Path) -> Path:
     return folder / "manifest.csv"
 
 
-def prepared(manifest: Path, folder: Path, teachers: list) -> list[Sample]:
-    prepare_crops(read(manifest), folder, teachers, make_detector=ColourDetectors())
+def prepared(manifest: Path, folder: Path, teachers: list, **options: Any) -> list[Sample]:
+    prepare_crops(read(manifest), folder, teachers, make_detector=ColourDetectors(), **options)
     return list(read_shards(folder, "train"))
 
 
@@ -67,6 +73,58 @@ def test_hamer_sees_the_crops_that_the_student_will_see(manifest: Path, tmp_path
         assert np.abs(both[0] - both[1]).max() > 0.05
     # The left hand was turned into a right one, before any teacher saw it.
     np.testing.assert_allclose(left.teacher["hamer"], right.teacher["hamer"], atol=0.02)
+
+
+def test_hamer_sees_its_own_crop(manifest: Path, tmp_path: Path) -> None:
+    """Twice the hand, wider for its 3:4 frame; in single precision, number by number."""
+    torch.manual_seed(0)
+    teacher = HamerTeacher(Hamer(SLIM), batch_size=2)
+    own = {"teacher_crop": "own", "precision": "single"}
+    right, left = prepared(manifest, tmp_path / "out", [teacher], **own)
+    extent = np.ptp(pattern()[:, :2], axis=0)
+    side = 2 * max(extent[1], extent[0] * 4 / 3)
+    low = pattern()[:, :2].min(axis=0)
+    crops = []
+    for frame in range(5):
+        image = draw(frame)
+        rows, columns = np.nonzero(image.max(axis=2) > 130)
+        middle = np.array([columns.mean() + 0.5, rows.mean() + 0.5]) + low + extent / 2
+        crops.append(hamer_crop(image, *middle, side, mirrored=False))
+    expected = teacher.embed(np.stack(crops)), teacher.embed(np.stack(crops)[:, :, ::-1])
+    found = right.teacher["hamer"], right.teacher_mirrored["hamer"]
+    for vectors, wanted in zip(found, expected, strict=True):
+        assert vectors.dtype == np.float32
+        np.testing.assert_allclose(vectors, wanted, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(left.teacher["hamer"], found[0], atol=0.02)
+    shared, _ = prepared(manifest, tmp_path / "shared", [teacher])
+    assert shared.teacher["hamer"].dtype == np.float16
+    assert np.abs(shared.teacher["hamer"] - found[0]).max() > 0.05
+    assert shared.jpegs == right.jpegs  # what the student sees is the same
+
+
+def test_how_vectors_were_made_is_recorded_and_compared(manifest: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    teachers = [HamerTeacher(Hamer(SLIM))]
+    folders = [str(tmp_path / name) for name in ("own", "shared", "again")]
+    prepared(manifest, tmp_path / "own", teachers, teacher_crop="own")
+    for folder in folders[1:]:
+        prepared(manifest, Path(folder), teachers)
+    assert vectors_of(folders[:1]) == {"teacher_crop": "own", "precision": "half"}
+    assert vectors_of(folders[1:]) == {"teacher_crop": "shared", "precision": "half"}
+    with pytest.raises(UsageError, match=r"one teacher_crop and precision.*'own'.*'shared'"):
+        vectors_of(folders)
+    with pytest.raises(UsageError, match=r"was prepared otherwise \(crop: .*'own'"):
+        prepared(manifest, tmp_path / "own", teachers)
+    with pytest.raises(UsageError, match="own is for hamer or hamer-vit"):
+        prepared(manifest, tmp_path / "other", [LandmarkTeacher()], teacher_crop="own")
+    # Folders of before there was a choice go on as what they are.
+    path = tmp_path / "shared" / SETTINGS
+    about = json.loads(path.read_text())
+    del about["crop"]["teacher_crop"], about["crop"]["precision"]
+    path.write_text(json.dumps(about))
+    prepared(manifest, tmp_path / "shared", teachers)
+    with pytest.raises(UsageError, match="was prepared otherwise"):
+        prepared(manifest, tmp_path / "shared", teachers, precision="single")
 
 
 def test_several_teachers(manifest: Path, tmp_path: Path) -> None:

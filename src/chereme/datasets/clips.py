@@ -10,12 +10,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from chereme.datasets.corpus import LEAST_FRAMES, Unusable
-from chereme.datasets.shards import QUALITY, SIZE, UNSPLIT, Sample, jpeg_of
+from chereme.datasets.shards import QUALITY, SIZE, UNSPLIT, Precision, Sample, jpeg_of
 from chereme.errors import InputError, UsageError
 from chereme.formats.manifests import Item
 from chereme.hands.crop import PADDING, SMOOTHING, crop, hand_box
@@ -26,11 +27,14 @@ from chereme.recognition.hand_landmarks import (
     detect_hands,
     is_landmark_file,
 )
+from chereme.teachers.hamer_crop import SIZE as HAMER_SIZE
+from chereme.teachers.hamer_crop import hamer_crop_of
 from chereme.types import FloatArray, HandTrack
 from chereme.video import Limits, open_video
 from chereme.video.reader import FOLDER_RATE
 
 SMALLEST = 8  # pixels of a side of a crop
+TeacherCrop = Literal["shared", "own"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,9 @@ class CropSettings:
     """How crops are made: ``size`` in pixels, JPEG ``quality``, and the box of ``hand_box``.
 
     ``rate``: frames a second of folders of frames, which state none. ``least_frames``: the share
-    of frames that must have come through undamaged for the label to hold.
+    of frames that must have come through undamaged for the label to hold. ``teacher_crop``: what
+    HaMeR reads, the shared crops or its own (`HamerTeacher.embed_clip`). ``precision``: of the
+    vectors that are stored; half, if no number is too large for it, or single.
     """
 
     size: int = SIZE
@@ -47,6 +53,8 @@ class CropSettings:
     smoothing: float = SMOOTHING
     rate: float = FOLDER_RATE
     least_frames: float = LEAST_FRAMES
+    teacher_crop: TeacherCrop = "shared"
+    precision: Precision = "half"
 
     def __post_init__(self) -> None:
         if self.size < SMALLEST:
@@ -66,7 +74,7 @@ class TrackedClip:
 
     ``track``: the hand, as a right one, in pixels of the (mirrored) frame; ``remark`` is what is
     worth saying about the clip, or empty; ``truth`` is what is known of a hand that was rendered
-    (`chereme.teachers.synthetic`).
+    (`chereme.teachers.synthetic`); ``hamer_crops``: see `chereme.teachers.Clip`.
     """
 
     sample: Sample
@@ -74,6 +82,7 @@ class TrackedClip:
     recording: Path
     remark: str = ""
     truth: Mapping[str, FloatArray] | None = None
+    hamer_crops: NDArray[np.uint8] | None = None
 
 
 def track_clip(
@@ -107,7 +116,7 @@ def track_clip(
         raise Unusable("no hand seen", f"in {len(seen.landmarks.timestamps)} frames")
     track = bridge_gaps(to_right_hand(found))
     boxes = settings.boxes(track)
-    jpegs = _cut(item, settings, track, boxes, seen.reading)
+    jpegs, hamer_crops = _cut(item, settings, track, boxes, seen.reading)
     if track.mirrored:
         boxes = np.stack(
             [track.width - boxes[:, 2], boxes[:, 1], track.width - boxes[:, 0], boxes[:, 3]], axis=1
@@ -120,7 +129,7 @@ def track_clip(
         "rate": settings.rate if item.path.is_dir() else _rate(track.timestamps, settings.rate),
     }
     sample = sample_of(track, boxes, jpegs, settings.size, **about)
-    return TrackedClip(sample, track, item.path, remark)
+    return TrackedClip(sample, track, item.path, remark, hamer_crops=hamer_crops)
 
 
 def sample_of(
@@ -168,9 +177,13 @@ def _cut(
     track: HandTrack,
     boxes: FloatArray,
     reading: Mapping[str, Any],
-) -> tuple[bytes | None, ...]:
-    """The crop of each frame of the track, None where the hand was not seen."""
+) -> tuple[tuple[bytes | None, ...], NDArray[np.uint8] | None]:
+    """The crop of each frame of the track, None where the hand was not seen; and HaMeR's own, if
+    asked for."""
     jpegs: list[bytes | None] = []
+    hamer_crops: NDArray[np.uint8] | None = None
+    if settings.teacher_crop == "own":
+        hamer_crops = np.zeros((len(track.timestamps), HAMER_SIZE, HAMER_SIZE, 3), np.uint8)
     end = math.inf if item.end is None else item.end
     with open_video(item.path, **reading) as video:
         for frame in video:
@@ -181,6 +194,8 @@ def _cut(
             index = len(jpegs)
             if frame.timestamp != track.timestamps[index]:
                 break
+            if hamer_crops is not None and track.present[index]:
+                hamer_crops[index] = hamer_crop_of(frame.image, track, index)
             jpegs.append(
                 jpeg_of(
                     crop(frame.image, boxes[index], settings.size, mirrored=track.mirrored),
@@ -191,7 +206,7 @@ def _cut(
             )
     if len(jpegs) != len(track.timestamps):
         raise Unusable("cannot be read", f"{item.path} was other when it was read again")
-    return tuple(jpegs)
+    return tuple(jpegs), hamer_crops
 
 
 def in_crop(landmarks: FloatArray, boxes: FloatArray, size: int) -> FloatArray:

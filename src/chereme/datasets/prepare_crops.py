@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from chereme.datasets.clips import CropSettings, TrackedClip, track_clip
+from chereme.datasets.clips import CropSettings, TeacherCrop, TrackedClip, track_clip
 from chereme.datasets.corpus import Corpus, Unusable
 from chereme.datasets.engine import Engine, Where, generate
 from chereme.datasets.preparation import (
@@ -24,7 +24,15 @@ from chereme.datasets.preparation import (
     alone_in,
     prepare_clips,
 )
-from chereme.datasets.shards import LIMIT, SIZE, UNSPLIT, Sample, ShardWriter, clips_in
+from chereme.datasets.shards import (
+    LIMIT,
+    SIZE,
+    UNSPLIT,
+    Precision,
+    Sample,
+    ShardWriter,
+    clips_in,
+)
 from chereme.datasets.status import Row, read_status
 from chereme.errors import InputError, UsageError
 from chereme.formats.manifests import Item
@@ -35,6 +43,7 @@ from chereme.video import Limits
 
 SETTINGS = "preparation.json"
 _FORMAT = 1
+HAMER = ("hamer", "hamer-vit")  # the teachers that have a crop of their own
 
 
 def prepare_crops(
@@ -43,6 +52,8 @@ def prepare_crops(
     teachers: Sequence[Teacher] = (),
     *,
     size: int = SIZE,
+    teacher_crop: TeacherCrop = "shared",
+    precision: Precision = "half",
     workers: int = 1,
     engine: Where = "local",
     retry: bool = False,
@@ -56,6 +67,8 @@ def prepare_crops(
     Args:
         teachers: their vectors go with the clips.
         size: pixels of a side of the crops.
+        teacher_crop: what HaMeR sees: the crops, as the paper says, or its own, twice as wide.
+        precision: of the teachers' vectors in the shards.
         workers: processes that find and cut hands. The tars do not depend on their number.
         engine: where these are: on this machine, or on those of a Ray cluster.
         retry: try clips again that an earlier run dropped.
@@ -67,13 +80,16 @@ def prepare_crops(
     UsageError if ``folder`` was prepared with other settings; InputError if no clip at all could be
     used, or if another process is at work there.
     """
-    folder, settings = Path(folder), CropSettings(size=size)
+    folder = Path(folder)
+    settings = CropSettings(size=size, teacher_crop=teacher_crop, precision=precision)
+    if teacher_crop == "own" and not any(teacher.name in HAMER for teacher in teachers):
+        raise UsageError(f"teacher_crop: own is for {' or '.join(HAMER)}, which is not asked for")
     folder.mkdir(parents=True, exist_ok=True)
     dims = {teacher.name: teacher.dim for teacher in teachers}
     with alone_in(folder):
         check_settings(folder, corpus.name, settings, dims)
         splits = [item.split or UNSPLIT for item in corpus.items]
-        with _shard_writers(folder, splits, tar_bytes) as writers:
+        with _shard_writers(folder, splits, tar_bytes, precision) as writers:
             kept = _kept(folder, writers, retry)
             if {item.id for item in corpus.items} - {row.id for row in kept}:
                 make_detector(False).close()  # what is wrong with all clips is no clip's fault
@@ -157,12 +173,14 @@ def prepare_generated(
 
 @contextmanager
 def _shard_writers(
-    folder: Path, splits: Iterable[str], tar_bytes: int = LIMIT
+    folder: Path, splits: Iterable[str], tar_bytes: int = LIMIT, precision: Precision = "half"
 ) -> Iterator[dict[str, ShardWriter]]:
     """A writer for each split; without an error their tars are whole at the end of the block."""
     with ExitStack() as stack:
         writers = {
-            split: stack.enter_context(ShardWriter(folder, split, limit=tar_bytes))
+            split: stack.enter_context(
+                ShardWriter(folder, split, limit=tar_bytes, precision=precision)
+            )
             for split in dict.fromkeys(splits)
         }
         yield writers
@@ -176,7 +194,15 @@ def taught(clip: TrackedClip, teachers: Sequence[Teacher]) -> Sample:
         return clip.sample
     # The pictures that the student will see, losses of JPEG included.
     sample = clip.sample
-    seen = Clip(sample.id, sample.crops, clip.track, clip.recording, clip.truth, sample.landmarks)
+    seen = Clip(
+        sample.id,
+        sample.crops,
+        clip.track,
+        clip.recording,
+        clip.truth,
+        sample.landmarks,
+        clip.hamer_crops,
+    )
     found = {teacher.name: teacher.embed_clip(seen) for teacher in teachers}
     return replace(
         clip.sample,
@@ -238,6 +264,8 @@ def check_settings(
         fresh.replace(path)
         return
     found = _settings_in(path)
+    with suppress(TypeError):  # what is no such settings is other ones
+        found["crop"] = asdict(type(settings)(**found["crop"]))  # those that came later: defaults
     other = [key for key in asked if found.get(key) != asked[key]]
     if other:
         raise UsageError(

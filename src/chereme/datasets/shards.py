@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 import numpy as np
@@ -35,6 +35,7 @@ SIZE = 256  # pixels of a side of a crop
 QUALITY = 92  # of JPEG
 LIMIT = 1 << 28  # bytes of a tar
 UNSPLIT = "unsplit"  # the split of clips of data sets without splits
+Precision = Literal["half", "single"]
 _BLOCK = 512  # bytes; the unit of tars
 _END = bytes(2 * _BLOCK)
 
@@ -234,10 +235,19 @@ class ShardWriter:
 
     ``recovered``: the descriptions (what is in ``.json``) of the clips in a tar that was begun.
     Leaving its context closes the file, and leaves the tar as begun: ``finish`` makes it whole.
+    ``precision``: of teachers' vectors; half, but for those with a number too large for it.
     """
 
-    def __init__(self, folder: str | Path, split: str, *, limit: int = LIMIT) -> None:
+    def __init__(
+        self,
+        folder: str | Path,
+        split: str,
+        *,
+        limit: int = LIMIT,
+        precision: Precision = "half",
+    ) -> None:
         self._folder, self._split, self._limit = Path(folder), split, limit
+        self._precision = precision
         self._folder.mkdir(parents=True, exist_ok=True)
         self._finished: list[Path] = []
         begun = sorted(self._folder.glob(f"{split}-[0-9]*.tar.part"))
@@ -263,7 +273,7 @@ class ShardWriter:
 
     def add(self, sample: Sample) -> str:
         """Write a clip; the name of its tar. When this returns, the clip is on the disk."""
-        data = _packed(sample)
+        data = _packed(sample, self._precision)
         if self._file is not None and self._file.tell() + len(data) + len(_END) > self._limit:
             self._complete()
         if self._file is None:
@@ -308,7 +318,7 @@ def _number(path: Path) -> int:
     return int(path.name.partition(".")[0].rpartition("-")[2])
 
 
-def _packed(sample: Sample) -> bytes:
+def _packed(sample: Sample, precision: Precision) -> bytes:
     """The files of a sample as a part of a tar."""
     key = quote(sample.id, safe="").replace(".", "%2E")
     files: dict[str, bytes] = {
@@ -318,8 +328,8 @@ def _packed(sample: Sample) -> bytes:
         "landmarks": sample.landmarks.astype(np.float32),
         "confidence": sample.confidence.astype(np.float32),
         "boxes": sample.boxes.astype(np.float32),
-        **{f"teacher.{name}": _compact(v) for name, v in sample.teacher.items()},
-        **{f"mirrored.{name}": _compact(v) for name, v in sample.teacher_mirrored.items()},
+        **{f"teacher.{name}": _stored(v, precision) for name, v in sample.teacher.items()},
+        **{f"mirrored.{n}": _stored(v, precision) for n, v in sample.teacher_mirrored.items()},
     }
     for name, array in arrays.items():
         buffer = io.BytesIO()
@@ -340,9 +350,9 @@ def _packed(sample: Sample) -> bytes:
     return b"".join(_member(f"{key}.{ending}", data) for ending, data in files.items())
 
 
-def _compact(vectors: FloatArray) -> FloatArray:
-    """Half precision, where the numbers are not too large for it."""
-    if np.abs(vectors).max(initial=0) > np.finfo(np.float16).max:
+def _stored(vectors: FloatArray, precision: Precision) -> FloatArray:
+    """In that precision, in single where a number is too large for half."""
+    if precision == "single" or np.abs(vectors).max(initial=0) > np.finfo(np.float16).max:
         return vectors.astype(np.float32)
     return vectors.astype(np.float16)
 

@@ -30,6 +30,8 @@ class Clip:
     has a black crop, and its vectors mean nothing. ``truth`` is known of hands that were rendered:
     see `chereme.teachers.synthetic`; None where it lies in a file beside the recording.
     ``landmarks (T, 21, 3)``: of the hand, in pixels of the crops, NaN where it was not seen.
+    ``hamer_crops (T, 256, 256, 3)``: the same frames as HaMeR cuts them (`hamer_crop`), if asked
+    for.
     """
 
     id: str
@@ -38,6 +40,7 @@ class Clip:
     recording: Path | None = None
     truth: Mapping[str, FloatArray] | None = None
     landmarks: FloatArray | None = None
+    hamer_crops: NDArray[np.uint8] | None = None
 
 
 class ClipEmbeddings(NamedTuple):

@@ -118,3 +118,22 @@ def crop_of(folders: Sequence[str]) -> dict[str, float]:
             )
     padding, smoothing = boxes[first]
     return {"padding": padding, "smoothing": smoothing, "bridge": BRIDGE}
+
+
+def vectors_of(folders: Sequence[str]) -> dict[str, str]:
+    """What the teachers of ``folders`` saw, and in what precision their vectors are stored.
+
+    UsageError if it is not the same in all; InputError if a folder does not say.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for folder in folders:
+        made = read_settings(folder)
+        found[folder] = {"teacher_crop": made.teacher_crop, "precision": made.precision}
+    first = folders[0]
+    for folder, how in found.items():
+        if how != found[first]:
+            raise UsageError(
+                "shards: expected vectors of one teacher_crop and precision, got "
+                f"{found[first]} in {first} and {how} in {folder}; prepare one of them again"
+            )
+    return found[first]

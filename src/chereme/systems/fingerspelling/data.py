@@ -19,7 +19,7 @@ from chereme.systems.fingerspelling.batches import Batch, Clip, ClipTransform, I
 from chereme.text import ASL_LETTERS, CHICAGO, Alphabet
 from chereme.training.augmentation import Augmentation
 from chereme.training.data import SPLITS, ClipIndex, FolderData, Split, part_of
-from chereme.training.shards import ShardCorpus, crop_of
+from chereme.training.shards import ShardCorpus, crop_of, vectors_of
 
 ALPHABETS = {"asl": ASL_LETTERS, "chicago": CHICAGO, "greek": GREEK}
 
@@ -104,7 +104,12 @@ class ShardData(FolderData):
         return crop_of(self.folders("train"))
 
     def facts(self) -> dict[str, Any]:
-        return super().facts() | {"teacher": self.teacher, "fraction": self.fraction}
+        about = {"teacher": self.teacher, "fraction": self.fraction}
+        vectors = {} if self.teacher is None else vectors_of(self._read_folders())
+        return super().facts() | about | vectors
+
+    def _read_folders(self) -> list[str]:
+        return list(dict.fromkeys(name for split in SPLITS for name in self.folders(split)))
 
     def checkpoint_entry(self) -> dict[str, Any]:
         about: dict[str, Any] = {"rate": self.rate, "alphabet": list(self.alphabet.symbols)}
@@ -124,7 +129,7 @@ class ShardData(FolderData):
                 vectors and no teacher is named, or at its stride most labels cannot be spelled.
             InputError: there is nothing to train or to validate on.
 
-        Where the network reads crops, also the errors of ``crop``.
+        Where the network reads crops, also the errors of ``crop``; where vectors, of `vectors_of`.
         """
         if self.trainer is not None:
             self.inputs = self.trainer.lightning_module.inputs  # type: ignore[assignment]
@@ -153,6 +158,8 @@ class ShardData(FolderData):
             )
         if inputs.image_size is not None:
             _ = self.crop  # now, not when the first checkpoint is written
+        if self.teacher is not None:
+            vectors_of(self._read_folders())
         self._check_lengths()
         self._check_labels()
 
