@@ -62,7 +62,7 @@ $(VENV)/.installed-all: $(VENV)/.created pyproject.toml
 DATA ?= ../shared/data
 WEIGHTS := src/chereme/weights
 
-.PHONY: weights weights-landmarks weights-rgb weights-report weights-letters
+.PHONY: weights weights-landmarks weights-rgb weights-report weights-letters weights-signs
 weights: weights-landmarks weights-rgb weights-report weights-letters
 
 # Of a checkpoint that is there a training goes on.
@@ -100,6 +100,19 @@ weights-letters: $(VENV)/.installed-all runs/exemplars.npz runs/digits.npz runs/
 	$(BIN)/chereme export runs/letters/run/last.ckpt --overwrite -o $(WEIGHTS)/fingerspelled_letters \
 		--description configs/signbert/letters_bundle.json \
 		--model-card configs/signbert/MODEL_CARD_LETTERS.md
+
+# Signs of words. Not part of `weights`: no such model is bundled yet.
+weights-signs: $(VENV)/.installed-all runs/recorded_signs/everyone/clips.csv runs/recorded_signs/others/clips.csv
+	$(BIN)/chereme train --config configs/signbert/signs.yaml $(call resume,runs/signs/run)
+	$(BIN)/chereme export runs/signs/run/last.ckpt --overwrite -o $(WEIGHTS)/signs \
+		--description configs/signbert/signs_bundle.json \
+		--model-card configs/signbert/MODEL_CARD_SIGNS.md
+
+runs/recorded_signs/everyone/clips.csv: | $(VENV)/.installed-all
+	$(BIN)/chereme prepare recorded-signs --root $(DATA) -o $(@D)
+
+runs/recorded_signs/others/clips.csv: | $(VENV)/.installed-all
+	$(BIN)/chereme prepare other-signs -o $(@D)
 
 runs/exemplars.npz: | $(VENV)/.installed-all
 	$(BIN)/chereme prepare exemplars --rendered 64 --root $(DATA) -o $@
