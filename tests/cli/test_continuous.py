@@ -116,7 +116,6 @@ def test_video(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--no-lm",), "--no-lm is of letters"),
         (("--overlay", "x.mp4"), "--overlay is of letters"),
         (("--hand", "left"), "--hand is of letters and single signs"),
         (("--stream", "rgb"), "--stream is of letters and single signs"),

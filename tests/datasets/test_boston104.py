@@ -1,4 +1,5 @@
 import shutil
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -6,6 +7,7 @@ import pytest
 from chereme.datasets import boston104
 from chereme.datasets.sentence_folds import (
     folds,
+    folds_with_twins,
     signer_folds,
     without_variants,
 )
@@ -80,6 +82,35 @@ def test_folds_are_the_same_everywhere(sentences):
 
 
 GOLDEN = ("8", "9", "10", "11", "13")
+
+
+@pytest.mark.parametrize("count", [4, 5, 8])
+def test_two_thirds_of_what_is_tested_has_a_twin_in_training(sentences, count):
+    tested = folds_with_twins(sentences, count)
+    assert tested == folds_with_twins(sentences, count) != folds_with_twins(sentences, count, 1)
+    by_id = {s.id: s for s in sentences}
+    known = Counter(s.words for s in sentences)
+    assert sum(known[s.words] > 1 for s in sentences) == 58
+    every = [id for fold in tested for id in fold]
+    assert len(every) == len(set(every)) == 58 + 29
+    assert {id for id, s in by_id.items() if known[s.words] > 1} < set(every)
+    assert max(map(len, tested)) - min(map(len, tested)) <= 2
+    for number, fold in enumerate(tested):
+        dev = tested[(number + 1) % count]
+        training = {s.words for s in sentences if s.id not in {*fold, *dev}}
+        for part in (fold, dev):
+            twins = sum(by_id[id].words in training for id in part)
+            assert twins == sum(known[by_id[id].words] > 1 for id in part)
+            assert twins / len(part) == pytest.approx(2 / 3, abs=0.07)
+
+
+def test_twins_want_enough_sentences(sentences):
+    for wrong in (3, 59):
+        with pytest.raises(UsageError, match="expected 4 to 58"):
+            folds_with_twins(sentences, wrong)
+    repeated = [s for s in sentences if sum(s.words == other.words for other in sentences) > 1]
+    with pytest.raises(UsageError, match="at least 29 that are said once, got 5 folds and 0"):
+        folds_with_twins(repeated)
 
 
 def test_folds_of_signers(sentences):

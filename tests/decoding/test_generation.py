@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from chereme.decoding.generation import (
     Generated,
     GenerationConfig,
+    decoder_log_likelihoods,
     generate,
     keep_likely,
     may_follow,
@@ -200,3 +201,16 @@ def test_the_defaults_are_those_of_table_2() -> None:
     assert (config.beam_size, config.length_penalty, config.repetition_penalty) == (5, 0.7, 2.5)
     assert (config.temperature, config.top_k, config.top_p) == (0.7, 50, 0.92)
     assert config.max_length == 64
+
+
+def test_likelihoods_of_texts_are_what_a_search_without_penalties_gives() -> None:
+    language = Language(3)
+
+    def logits(ids: NDArray[np.int64]) -> Floats:
+        rows = [[language.logits(0, tuple(row[: i + 1])) for i in range(len(row))] for row in ids]
+        return np.array(rows)
+
+    texts = [(), (4,), (3, 5, 5)]
+    found = decoder_log_likelihoods(logits, texts)
+    wanted = [language.score(0, text, PLAIN) for text in texts]
+    np.testing.assert_allclose(found, wanted, rtol=1e-5)

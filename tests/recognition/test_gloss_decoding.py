@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
+from typing import Any
 
 import numpy as np
 import pytest
 
+from chereme.decoding import GlossWeights, JointWeights, NGramLanguageModel
 from chereme.formats.tracks import one_track
 from chereme.recognition.config import Windows
 from chereme.recognition.continuous import ContinuousRecognizer
@@ -73,14 +75,14 @@ def test_a_decoder_of_no_finite_number_gives_way_to_the_ctc_head() -> None:
 
 
 def test_a_ctc_head_that_fits_nothing_of_the_decoder_reads_itself() -> None:
-    """It sees a mark, which no decoder says, and in too few frames for what the decoder says."""
+    """It sees a mark, which no decoder says, in too few frames for what the decoder says."""
     marks = one_track("fake_signing", np.eye(V)[[0, BOS, 0]], RATE)
     model = replace(
         with_decoder(), decoder=Says(20 * np.eye(V, dtype=np.float32)[[JOHN] * 9 + [EOS]])
     )
     result = ContinuousRecognizer(model).recognize(marks)
     assert "read with the CTC head instead" in result.warnings[0]
-    assert "JOHN" not in result.text
+    assert len(result.tokens) <= 1
 
 
 @pytest.mark.parametrize(("more", "text"), [(0.5, "JOHN HOUSE HOUSE"), (0.3, SENTENCE)])
@@ -96,7 +98,53 @@ def test_of_decoder_and_ctc_head_the_surer_one_is_believed(more: float, text: st
     logits[1, [BUY, HOUSE]] = 20, 20 + more
     model = replace(with_decoder(), decoder=Says(logits))
     result = ContinuousRecognizer(model).recognize(one_track("fake_signing", track, RATE))
-    assert (result.text, len(result.warnings)) == (text, text == SENTENCE)
+    assert (result.text, result.warnings) == (text, ())
+    assert [one[0] for one in result.alternatives[:2]] == [
+        text,
+        *{SENTENCE, "JOHN HOUSE HOUSE"} - {text},
+    ]
+
+
+ARPA = """\\data\\
+ngram 1=6
+ngram 2=1
+
+\\1-grams:
+-99\t<s>\t0
+-0.5\t</s>
+-1\t<unk>
+-0.5\tJOHN\t-0.3
+-2.0\tBUY\t0
+-0.7\tHOUSE\t0
+
+\\2-grams:
+-0.1\tJOHN HOUSE
+
+\\end\\
+"""
+
+
+@pytest.mark.parametrize("reader", ["ctc", "decoder"])
+def test_a_language_model_decides_what_the_networks_leave_open(reader: Any) -> None:
+    """Of the second sign neither head knows more than that it is rather BUY than HOUSE."""
+    track = sign(SENTENCE).values["fake_signing"].copy()
+    track[15:20] = np.eye(V)[0]
+    track[14, HOUSE] = 0.99
+    logits = np.zeros((4, V), np.float32)
+    logits[[0, 2, 3], [JOHN, HOUSE, EOS]] = 20
+    logits[1, [BUY, HOUSE]] = 20, 19.9
+    weights = GlossWeights(1.0, 0.0, JointWeights(0.5, 1.0, 0.0))
+    lm = NGramLanguageModel.read_arpa(ARPA, VOCABULARY.said)
+    model = replace(with_decoder(weights=weights), decoder=Says(logits), language_model=lm)
+    clip = one_track("fake_signing", track, RATE)
+    with_lm = ContinuousRecognizer(model, read_with=reader).recognize(clip)
+    assert with_lm.text == "JOHN HOUSE HOUSE"
+    without = ContinuousRecognizer(model, read_with=reader, lm=False).recognize(clip)
+    assert without.text == SENTENCE
+    assert [one.info["search"]["lm"] for one in (with_lm, without)] == [True, False]
+    assert without.info["search"]["weights"]["joint"] == asdict(JointWeights())
+    greedy = ContinuousRecognizer(model, read_with=reader, greedy=True).recognize(clip)
+    assert (greedy.text, greedy.info["search"]) == (SENTENCE, "greedy")
 
 
 def test_without_a_ctc_head_more_than_64_glosses_are_cut_and_told() -> None:

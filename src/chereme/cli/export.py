@@ -22,7 +22,11 @@ def export(
     ],
     lm: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="lm.onnx of a trained letter language model."),
+        typer.Option(
+            metavar="FILE",
+            help="lm.onnx of a trained letter language model; of continuous signing n-grams of "
+            "glosses (ARPA), in the place of those of its training.",
+        ),
     ] = None,
     lexicon: Annotated[
         Path | None,

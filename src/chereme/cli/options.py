@@ -77,7 +77,7 @@ ReadWith = Annotated[
         show_default="of the model",
     ),
 ]
-UseLm = Annotated[bool, typer.Option("--lm/--no-lm", help="Use the letter language model.")]
+UseLm = Annotated[bool, typer.Option("--lm/--no-lm", help="Use the language model.")]
 Greedy = Annotated[
     bool, typer.Option("--greedy", help="Best letter of each frame: no search, no language model.")
 ]

@@ -13,15 +13,20 @@ from chereme.decoding.ctc import (
     symbols_or_blank,
     text_probabilities,
 )
+from chereme.decoding.joint import GlossWeights, JointWeights
 from chereme.decoding.language_model import LanguageModel, OnnxLanguageModel
 from chereme.decoding.lexicon import Lexicon, LexiconLanguageModel, UniformLanguageModel
+from chereme.decoding.ngram import NGramLanguageModel
 from chereme.decoding.rescoring import Scorer, likeliest_texts
 
 __all__ = [
+    "GlossWeights",
     "Hypothesis",
+    "JointWeights",
     "LanguageModel",
     "Lexicon",
     "LexiconLanguageModel",
+    "NGramLanguageModel",
     "OnnxLanguageModel",
     "Scorer",
     "Span",

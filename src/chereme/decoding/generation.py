@@ -7,7 +7,7 @@ Everything is batched; nothing here knows the network, only ``step``: ids ``(B, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -74,6 +74,23 @@ def may_follow(logits: NDArray[np.floating[Any]]) -> Log:
     log_probs -= log_probs.max(-1, keepdims=True)
     log_probs -= np.log(np.exp(log_probs).sum(-1, keepdims=True))
     return log_probs
+
+
+def decoder_log_likelihoods(
+    logits: Callable[[Ids], NDArray[np.floating[Any]]], texts: Sequence[Sequence[int]]
+) -> Log:
+    """ln p(text), its end included, of each of N ``texts``, without penalties or temperature:
+    ``(N,)``. ``logits``: ids ``(N, L)`` from BOS on -> ``(N, L, V)`` of what follows each."""
+    lengths = np.array([len(text) for text in texts])
+    ids = np.full((len(texts), int(lengths.max(initial=0)) + 2), EOS)
+    ids[:, 0] = BOS
+    for row, text in zip(ids, texts, strict=True):
+        row[1 : len(text) + 1] = text
+    log_probs = may_follow(logits(ids[:, :-1]))
+    chances = np.take_along_axis(log_probs, ids[:, 1:, None], -1)[..., 0]
+    said = np.arange(chances.shape[1]) <= lengths[:, None]
+    total: Log = np.where(said, chances, 0.0).sum(-1)
+    return total
 
 
 def step_log_probs(logits: NDArray[np.floating[Any]], ids: Ids, config: GenerationConfig) -> Log:

@@ -24,6 +24,7 @@ from chereme.recognition.config import (
     ENCODER,
     LANGUAGE_MODEL,
     LEXICON,
+    NGRAMS,
     SEQUENCE,
     TRACKS,
     Config,
@@ -33,11 +34,11 @@ from chereme.recognition.config import (
 from chereme.text.alphabet import Alphabet
 
 if TYPE_CHECKING:
-    from chereme.decoding import Lexicon, OnnxLanguageModel
+    from chereme.decoding import LanguageModel, Lexicon
 
 CONFIG = "config.json"
 MODEL_CARD = "MODEL_CARD.md"
-KNOWN = (ENCODER, TRACKS, SEQUENCE, DECODER, CLASSIFIER, LANGUAGE_MODEL, LEXICON)
+KNOWN = (ENCODER, TRACKS, SEQUENCE, DECODER, CLASSIFIER, LANGUAGE_MODEL, NGRAMS, LEXICON)
 MAX_BYTES = 1 << 30  # of a file
 MAX_CONFIG_BYTES = 16 << 20
 IGNORED = (".DS_Store", ".cache", ".git", ".gitattributes", "README.md")
@@ -64,7 +65,7 @@ class Bundle(Generic[C]):
     sequence: Any = None
     decoder: Any = None
     classifier: Any = None
-    language_model: OnnxLanguageModel | None = None
+    language_model: LanguageModel | None = None
     lexicon: Lexicon | None = None
 
     @classmethod
@@ -96,9 +97,11 @@ class Bundle(Generic[C]):
             name: open_network(files[name], where / name, threads) for name in config.networks()
         }
         _check_ports(where, config, networks)
-        language_model = None
+        language_model: LanguageModel | None = None
         if LANGUAGE_MODEL in files:
             language_model = _language_model(where, files, 1 + len(config.alphabet))
+        elif NGRAMS in files:
+            language_model = _ngrams(where, files[NGRAMS], config)
         lexicon = None
         if LEXICON in files:
             from chereme.recognition.word_lists import parse_lexicon
@@ -231,7 +234,19 @@ def _fits(port: Any, expected: Port) -> bool:
     )
 
 
-def _language_model(where: Path, files: Mapping[str, bytes], symbols: int) -> OnnxLanguageModel:
+def _ngrams(where: Path, content: bytes, config: Any) -> LanguageModel:
+    from chereme.decoding.ngram import NGramLanguageModel
+    from chereme.text.glosses import GlossVocabulary
+
+    said = GlossVocabulary(config.tokens, config.units).said
+    try:
+        text = content.decode("utf-8")
+        return NGramLanguageModel.read_arpa(text, said, str(where / NGRAMS))
+    except (UnicodeDecodeError, InputError) as error:
+        raise BundleError(f"{error}; export the bundle again") from error
+
+
+def _language_model(where: Path, files: Mapping[str, bytes], symbols: int) -> LanguageModel:
     from chereme.decoding.language_model import OnnxLanguageModel
 
     lm = OnnxLanguageModel(where / LANGUAGE_MODEL, files[LANGUAGE_MODEL])

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from chereme._imports import find
 from chereme.decoding.generation import PAPER_GENERATION, GenerationConfig, check_generation
+from chereme.decoding.joint import GlossWeights
 from chereme.errors import BundleError, UsageError
 from chereme.formats.strict import Between, expect, read_as, repeated, within
 from chereme.formats.tracks import TrackSpec, register_track
@@ -18,8 +19,9 @@ from chereme.recognition.tasks import TASKS
 from chereme.text.glosses import GlossVocabulary, Units
 
 # 1: landmarks; 2: crops too; 3: isolated signs; 4: continuous signing; 5: abstention;
-# 6: letters at a temperature, of lists of words, and of the hand network's vectors.
-SCHEMA_VERSION = 6
+# 6: letters at a temperature, of lists of words, and of the hand network's vectors;
+# 7: n-grams of glosses.
+SCHEMA_VERSION = 7
 MAX_FRAMES = 4096  # of a clip; attention takes memory with its square
 MAX_WIDTH = 100_000  # numbers of a track
 MAX_BEAM = 1000
@@ -31,6 +33,7 @@ SEQUENCE = "sequence.onnx"
 DECODER = "decoder.onnx"
 CLASSIFIER = "classifier.onnx"
 LANGUAGE_MODEL = "lm.onnx"
+NGRAMS = "lm.arpa"
 LEXICON = "lexicon.txt"
 
 
@@ -395,7 +398,7 @@ class ContinuousConfig(Config):
     that it reads, by name; of a model that reads video too (``input`` "rgb"), which makes them of
     the frames itself. ``readers``: what it can be read with; ``read_with``: with what it is, unless
     told otherwise. ``generation``: of the decoder, ``ctc_beam``: width of the search in what the
-    CTC head says.
+    CTC head says, ``weights``: of both together, and of a language model.
     """
 
     task: Literal["continuous"]
@@ -408,7 +411,10 @@ class ContinuousConfig(Config):
     preprocessing: SigningPreprocessing
     generation: GenerationConfig = PAPER_GENERATION
     ctc_beam: Beam = 5
+    weights: GlossWeights = field(default_factory=GlossWeights)
     windows: Windows = field(default_factory=Windows)
+
+    optional = (NGRAMS,)
 
     def check(self) -> None:
         """Vocabulary, tracks and readers are whole, and what is read with is among these."""
@@ -431,6 +437,10 @@ class ContinuousConfig(Config):
             within(f"generation.{name}", getattr(self.generation, name), weights)
         within("generation.max_length", self.generation.max_length, Between(1, MAX_FRAMES))
         within("generation.beam_size", self.generation.beam_size, Between(1, MAX_BEAM))
+        within("weights.joint.ctc_weight", self.weights.joint.ctc_weight, Between(0, 1))
+        for where, own in (("weights", self.weights), ("weights.joint", self.weights.joint)):
+            for name in ("alpha", "beta"):
+                within(f"{where}.{name}", getattr(own, name), weights)
         half = self.windows.seconds / 2
         within("windows.overlap", self.windows.overlap, Between(0, half))
 

@@ -20,7 +20,6 @@ from typing import Any, ClassVar, Generic, TypeVar
 import numpy as np
 
 from chereme._version import __version__
-from chereme.decoding import beam_search
 from chereme.errors import InputError, UsageError
 from chereme.formats.files import File
 from chereme.formats.tracks import PAPER_RATE, PoseTracks
@@ -128,6 +127,7 @@ class ContinuousRecognizer(BaseRecognizer):
         read_with: "decoder" or "ctc"; None: what the model is best read with.
         beam_width: of the search; None: the model's own.
         greedy: take the likeliest each time, without a search.
+        lm: use the model's language model of glosses, where it has one and searches.
         source: options of every recogniser, see :class:`BaseRecognizer`.
 
     Raises ``UsageError`` for a reader that the model does not have, or a width below 1.
@@ -143,6 +143,7 @@ class ContinuousRecognizer(BaseRecognizer):
         read_with: Reader | None = None,
         beam_width: int | None = None,
         greedy: bool = False,
+        lm: bool = True,
         **source: Any,
     ) -> None:
         super().__init__(**source)
@@ -158,7 +159,9 @@ class ContinuousRecognizer(BaseRecognizer):
         generation, ctc_beam = config.generation, config.ctc_beam
         if beam_width is not None:
             generation, ctc_beam = replace(generation, beam_size=beam_width), beam_width
-        self.options = GlossOptions(reader, generation, ctc_beam, greedy)
+        ngrams = bundle.language_model if lm and not greedy else None
+        weights = config.weights if ngrams is not None else config.weights.without_lm()
+        self.options = GlossOptions(reader, generation, ctc_beam, greedy, weights, ngrams)
         self.decoder = GlossDecoder(bundle.sequence, bundle.decoder, config)
 
     @classmethod
@@ -186,13 +189,19 @@ class ContinuousRecognizer(BaseRecognizer):
         return {
             "model": {"name": self.name, "sha256": self.bundle.sha256},
             "read_with": options.reader,
-            "search": "greedy"
-            if options.greedy
-            else {"beam_width": options.ctc_beam}
-            if options.reader == "ctc"
-            else asdict(options.generation),
+            "search": "greedy" if options.greedy else self._search_info,
             "chereme": __version__,
         }
+
+    @property
+    def _search_info(self) -> dict[str, Any]:
+        options = self.options
+        of_reader = (
+            {"beam_width": options.ctc_beam}
+            if options.reader == "ctc"
+            else asdict(options.generation)
+        )
+        return {**of_reader, "lm": options.lm is not None, "weights": asdict(options.weights)}
 
     @property
     def reads_video(self) -> bool:
@@ -232,7 +241,7 @@ class ContinuousRecognizer(BaseRecognizer):
         parts["sequence"] = partial(decoder.emit, onnx_inputs), frames
         emissions = decoder.emit(onnx_inputs)
         if emissions.log_probs is not None:
-            search = partial(beam_search, emissions.log_probs, width=self.options.ctc_beam)
+            search = partial(decoder.search, emissions.log_probs, self.options)
             parts["ctc"] = search, frames
         if "decoder" in config.readers:
             beam = self.options.generation.beam_size

@@ -6,15 +6,30 @@ Shapes: T frames, V ids. All here is of one segment, a window or less.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chereme.decoding import Hypothesis, Span, align, beam_search, greedy, symbols_or_blank
-from chereme.decoding.ctc import ctc_log_likelihoods
-from chereme.decoding.generation import GenerationConfig, generate, may_follow
+from chereme.decoding import (
+    GlossWeights,
+    Hypothesis,
+    LanguageModel,
+    Span,
+    align,
+    beam_search,
+    ctc_log_likelihoods,
+    greedy,
+    symbols_or_blank,
+)
+from chereme.decoding.generation import (
+    GenerationConfig,
+    decoder_log_likelihoods,
+    generate,
+    may_follow,
+)
+from chereme.decoding.joint import judge
 from chereme.formats.tracks import PoseTracks
 from chereme.recognition.config import OUTPUTS, ContinuousConfig, Reader, track_ports
 from chereme.text.glosses import BOS, EOS, GlossVocabulary
@@ -27,12 +42,15 @@ Symbols = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class GlossOptions:
-    """What reads, and how: ``generation`` of the decoder, ``ctc_beam`` of the CTC head."""
+    """What reads, and how: ``generation`` of the decoder, ``ctc_beam`` of the CTC head, ``weights``
+    of both and of the language model ``lm``, None: without."""
 
     reader: Reader
     generation: GenerationConfig
     ctc_beam: int
     greedy: bool = False
+    weights: GlossWeights = field(default_factory=GlossWeights)
+    lm: LanguageModel | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,25 +129,35 @@ class GlossDecoder:
         return logits
 
     def decode(self, emissions: GlossEmissions, options: GlossOptions) -> DecodedSegment:
-        """The glosses of the emissions. With both a decoder and a CTC head, what the decoder
-        generates gives way to what CTC reads, with a warning, where both find that likelier."""
+        """The glosses of the emissions. With both a decoder and a CTC head, the best by both of all
+        that either reads (``chereme.decoding.joint``), with a warning where the decoder did not put
+        it forward."""
         if emissions.log_probs is None:
             return self._by_decoder(emissions, self._generate(emissions, options), options)
-        found = self._search(emissions.log_probs, options)
-        by_ctc = self._by_ctc(emissions.log_probs, found)
+        found = self.search(emissions.log_probs, options)
+        read = [hypothesis.symbols for hypothesis in found]
         if options.reader == "ctc":
-            return by_ctc
+            return self._by_ctc(emissions.log_probs, read)
         generated = self._generate(emissions, options)
-        if self._fits(generated[0], found[0].symbols, emissions):
-            return self._by_decoder(emissions, generated, options)
+        best = self._jointly(list(dict.fromkeys([*generated, *read])), emissions, options)
+        if best and best[0] in generated:
+            return self._by_decoder(emissions, best[: options.generation.beam_size], options)
         message = "the text decoder's glosses do not fit the frames: read with the CTC head instead"
+        by_ctc = self._by_ctc(emissions.log_probs, best[: options.ctc_beam] or read)
         return replace(by_ctc, warnings=(message,))
 
-    def _search(self, log_probs: NDArray[np.float64], options: GlossOptions) -> list[Hypothesis]:
+    def search(self, log_probs: NDArray[np.float64], options: GlossOptions) -> list[Hypothesis]:
         """Hypotheses of the CTC head, the best first."""
         if options.greedy:
             return [greedy(log_probs)]
-        return beam_search(log_probs, width=options.ctc_beam)
+        weights = options.weights
+        return beam_search(
+            log_probs,
+            width=options.ctc_beam,
+            lm=options.lm,
+            alpha=weights.alpha,
+            beta=weights.beta,
+        )
 
     def _generate(self, emissions: GlossEmissions, options: GlossOptions) -> list[Symbols]:
         """Hypotheses of the decoder, the best first: the empty one where its scores are not
@@ -147,22 +175,14 @@ class GlossDecoder:
         ]
         return generated or [()]
 
-    def _fits(self, generated: Symbols, read: Symbols, emissions: GlossEmissions) -> bool:
-        """Whether what the decoder generated is as likely as what the CTC head read, by the sum of
-        both log-likelihoods.
-
-        A decoder that was taught sentences stops after the first of a window that holds several,
-        and may go on for ever; the CTC head knows what is in the frames (Watanabe et al. 2017,
-        hybrid CTC/attention, of which this takes the score, with equal weights).
-        """
+    def _jointly(
+        self, texts: Sequence[Symbols], emissions: GlossEmissions, options: GlossOptions
+    ) -> list[Symbols]:
+        """Those of ``texts`` that both heads find possible, the best by both first."""
         assert emissions.log_probs is not None  # there is a CTC head
-        by_ctc = ctc_log_likelihoods(emissions.log_probs, [generated, read])
-        by_decoder = [
-            self._log_chances((*symbols, EOS), emissions).sum() for symbols in (generated, read)
-        ]
-        mine, others = by_ctc + by_decoder
-        # Not finite: the frames cannot hold it, or the decoder's scores are not finite.
-        return bool(np.isfinite(mine) and mine >= others)
+        by_decoder = decoder_log_likelihoods(lambda ids: self.logits(ids, emissions), texts)
+        by_ctc = ctc_log_likelihoods(emissions.log_probs, texts)
+        return judge(texts, by_ctc, by_decoder, options.lm).best(options.weights.joint)
 
     def _log_chances(self, ids: tuple[int, ...], emissions: GlossEmissions) -> NDArray[np.float64]:
         """ln p of each of ``ids`` after those before it, by the decoder, without penalties or
@@ -170,14 +190,12 @@ class GlossDecoder:
         log_probs = may_follow(self.logits(np.array([[BOS, *ids[:-1]]]), emissions)[0])
         return log_probs[np.arange(len(ids)), ids]
 
-    def _by_ctc(
-        self, log_probs: NDArray[np.float64], found: Sequence[Hypothesis]
-    ) -> DecodedSegment:
-        symbols = found[0].symbols
+    def _by_ctc(self, log_probs: NDArray[np.float64], found: Sequence[Symbols]) -> DecodedSegment:
+        symbols = found[0]
         chances = [span.probability for span in align(log_probs, symbols)]
         return DecodedSegment(
             self._glosses(symbols, chances, _spans(log_probs, symbols)),
-            tuple(self.vocabulary.decode(hypothesis.symbols) for hypothesis in found),
+            tuple(self.vocabulary.decode(ids) for ids in found),
         )
 
     def _by_decoder(

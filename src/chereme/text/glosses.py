@@ -159,6 +159,11 @@ class GlossVocabulary:
     def __len__(self) -> int:
         return len(self.tokens) + len(SPECIAL)
 
+    @property
+    def said(self) -> tuple[str | None, ...]:
+        """Of each id its text in a language model, None for marks that are never said."""
+        return (*(None if i != UNK else mark for i, mark in enumerate(SPECIAL)), *self.tokens)
+
     def __contains__(self, gloss: str) -> bool:
         return self._ids(gloss) != [UNK]
 

@@ -76,7 +76,7 @@ class ExportSpec:
     tolerance: float = TOLERANCE
     int8: Mapping[str, Callable[[bytes], bytes]] = field(default_factory=dict)
     half: Sequence[str] = ()
-    files: Mapping[str, Path] = field(default_factory=dict)
+    files: Mapping[str, Path | bytes] = field(default_factory=dict)
 
     def config(self, name: str, description: str | Path | Mapping[str, Any] | None = None) -> Any:
         """The config of the bundle ``name``; BundleError for a wrong description."""

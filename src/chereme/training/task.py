@@ -65,6 +65,10 @@ class Task(lightning.LightningModule):
     def score(self, split: Literal["dev", "test"]) -> dict[str, Any] | None:
         """What ``metrics.json`` says of a split; None where it has no clips."""
 
+    def tune(self, checkpoint: Path) -> None:
+        """Settle, by dev, how the network of a checkpoint is read, and write it there; nothing
+        where there is nothing to settle."""
+
     def facts(self) -> dict[str, Any]:
         """What ``metrics.json`` says of how the task was set."""
         return {"kind": self.kind}
@@ -169,6 +173,7 @@ class Task(lightning.LightningModule):
         best = self.validates and (output / "best.ckpt").is_file()
         scored = "best.ckpt" if best else "last.ckpt"
         self.model = self.load(output / scored).model.to(self.device).eval()
+        self.tune(output / scored)
         together = trainer.world_size * trainer.accumulate_grad_batches
         about = {
             "name": output.name,

@@ -303,6 +303,14 @@ def test_folds_test_each_sentence_once_and_validate_on_the_next(tmp_path: Path) 
     assert validated == tested[1:] + tested[:1]
 
 
+def test_real_sentences_with_twins(shared_data: Path) -> None:
+    with pytest.warns(UserWarning, match="are not in the vocabulary"):
+        data = ready(shared_data / "boston104", layout="boston104", split_by="twins", batch_size=16)
+    assert [len(data.sentences[split]) for split in ("train", "dev", "test")] == [126, 18, 17]
+    training = {s.words for s in data.sentences["train"]}
+    assert sum(s.words in training for s in data.sentences["test"]) == 11
+
+
 def test_real_sentences_by_signer(shared_data: Path) -> None:
     with pytest.warns(UserWarning, match="are not in the vocabulary"):
         data = ready(

@@ -19,11 +19,13 @@ from fake_models import (
     signx_video,
 )
 
+from chereme.decoding import NGramLanguageModel
 from chereme.errors import BundleError
 from chereme.formats.tracks import PoseTracks
 from chereme.recognition.bundle import Bundle
 from chereme.recognition.config import Windows
 from chereme.recognition.continuous import ContinuousRecognizer
+from chereme.systems.signx.batch_decoder import BatchDecoder
 from chereme.systems.signx.context import ContextConfig
 from chereme.systems.signx.diffusion import DiffusionConfig
 from chereme.systems.signx.export import example_tracks
@@ -72,8 +74,9 @@ def test_the_bundle_reads_what_pytorch_reads(exported: tuple[Pose2Gloss, Bundle]
         assert emissions.log_probs is not None
         np.testing.assert_allclose(emissions.log_probs, wanted.numpy(), atol=1e-4)
         read = recognizer.recognize(clip)
-        if not any("CTC head instead" in warning for warning in read.warnings):
-            assert tuple(read.text.split()) == glosses_of(model, clip)
+        both = BatchDecoder(model, VOCABULARY, GENERATION, 3)
+        lengths = torch.tensor([frames])
+        assert tuple(read.text.split()) == both.beam(*tensors(clip), lengths)["joint"][0][0]
         said.add(read.text)
     assert len(said) > 1
     config = bundle.config
@@ -147,6 +150,30 @@ def test_what_is_told_of_it(tmp_path: Path) -> None:
     assert config.windows == Windows(8.0, 2.0)
     # No longer than what the decoder was built for.
     assert (config.generation.beam_size, config.generation.max_length) == (2, 6)
+
+
+def test_ngrams_and_weights_go_along(tmp_path: Path) -> None:
+    said = NGramLanguageModel.train([(4, 5), (5,)], VOCABULARY.said)
+    weights = {"alpha": 0.4, "beta": 1.0, "joint": {"ctc_weight": 0.2, "alpha": 0.1, "beta": 0.0}}
+    checkpoint = save_signx(tmp_path / "best.ckpt", signx(), lm=said.arpa(), weights=weights)
+    bundle = export(checkpoint, tmp_path / "model")
+    assert asdict(bundle.config.weights) == weights
+    assert bundle.language_model.arpa() == said.arpa()
+    # In the place of these, others.
+    own = tmp_path / "own.arpa"
+    own.write_text(NGramLanguageModel.train([(4, 4, 4)], VOCABULARY.said, 2).arpa())
+    bundle = export(checkpoint, tmp_path / "model", lm=own)
+    assert (tmp_path / "model" / "lm.arpa").read_text() == own.read_text()
+    (tmp_path / "model" / "lm.arpa").write_text(said.arpa())
+    with pytest.raises(BundleError, match=r"lm\.arpa has changed"):
+        Bundle.load(tmp_path / "model")
+    own.write_text("none")
+    with pytest.raises(BundleError, match="expected a model of n-grams"):
+        export(checkpoint, tmp_path / "other", lm=own)
+    assert (
+        "lm.arpa"
+        not in export(save_signx(tmp_path / "a.ckpt", signx()), tmp_path / "c").config.files
+    )
 
 
 @pytest.mark.parametrize("changes", [{"noise": "always"}, {"eta": 1.0}], ids=["noise", "eta"])

@@ -7,7 +7,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import torch
 from recipes import CONFIGS, parsed
 
 from chereme.datasets import boston104
+from chereme.decoding import GlossWeights
 from chereme.errors import UsageError
 from chereme.formats.manifests import Item, write_manifest
 from chereme.formats.tracks import PoseTracks, TrackSpec, one_track, register_track, write_tracks
@@ -121,12 +122,13 @@ def test_sentences_are_learnt_by_heart(train: Train, tmp_path: Path) -> None:
         tmp_path,
         "--model.init_args.optimiser.learning_rate=0.01",
         "--model.init_args.generation.repetition_penalty=1",
+        "--model.init_args.read_with=decoder",
         "--trainer.check_val_every_n_epoch=60",
         epochs=120,
     )
     found = read(tmp_path / "metrics.json")
     dev, test = found["dev"], found["test"]
-    for way in ("beam", "greedy", "ctc", "ctc_greedy"):
+    for way in ("beam", "greedy", "ctc", "ctc_greedy", "joint", "ctc_lm", "joint_lm"):
         parts = [dev[way][name] for name in ("wer", "substitutions", "deletions", "insertions")]
         assert parts == [0, 0, 0, 0]
         assert (dev[way]["glosses"], dev[way]["exact"]) == (13, 100.0)
@@ -151,6 +153,9 @@ def test_sentences_are_learnt_by_heart(train: Train, tmp_path: Path) -> None:
     assert set(loaded.vocabulary.tokens) == set(SIGNS)
     assert found["parameters"] == sum(p.numel() for p in loaded.model.parameters())
     assert loaded.about["rate"] == 30.0
+    assert "I GO </s>" in loaded.about["lm"]  # the n-grams of the training sentences
+    # Without a mistake on dev as it is: nothing is added.
+    assert loaded.about["weights"] == found["weights"] == asdict(GlossWeights())
     values = np.concatenate([signed(t, seed=i).values[TRACK.name] for i, t in enumerate(LABELS)])
     encoder = loaded.model.pose_encoder.track_encoder(TRACK.name)
     np.testing.assert_allclose(encoder.mean, values.mean(0), rtol=1e-5)
@@ -205,10 +210,33 @@ def test_without_dev_the_last_weights_are_scored(train: Train, tmp_path: Path) -
         "unseen_glosses",
         "ctc",
         "ctc_greedy",
+        "ctc_lm",
     }
     assert not (tmp_path / "best.ckpt").exists()
     assert cli.model.model.diffusion is None
     assert digest(cli.model.model) == digest(load_signx(tmp_path / "last.ckpt").model)
+
+
+def test_the_better_reading_on_dev_is_the_models(train: Train, tmp_path: Path) -> None:
+    """Without any text loss of weight the decoder learns nothing, the CTC head does."""
+    train(
+        tmp_path,
+        "--model.init_args.optimiser.learning_rate=0.01",
+        "--model.init_args.config.loss.text_weight=1.0e-9",
+        *(
+            f"--model.init_args.config.loss.{name}_weight=0"
+            for name in ("word", "contrast", "ngram")
+        ),
+        "--trainer.check_val_every_n_epoch=60",
+        epochs=60,
+    )
+    found = read(tmp_path / "metrics.json")
+    assert found["dev"]["ctc"]["wer"] < found["dev"]["beam"]["wer"]
+    about = load_signx(tmp_path / "best.ckpt").about
+    assert (about["read_with"], about["weights"]) == (found["read_with"], found["weights"])
+    # By both: the CTC head has the more to say the less the decoder knows.
+    assert found["dev"]["joint"]["wer"] <= found["dev"]["ctc"]["wer"]
+    assert found["weights"]["joint"]["ctc_weight"] >= 0.5
 
 
 # -- Table 2 ---------------------------------------------------------------------------------------

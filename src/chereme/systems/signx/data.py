@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from chereme.datasets.registry import Kind, listed, reader_of
-from chereme.datasets.sentence_folds import folds, signer_folds
+from chereme.datasets.sentence_folds import folds, folds_with_twins, signer_folds
 from chereme.datasets.sentences import (
     Gloss,
     Sentence,
@@ -140,7 +140,8 @@ class SentenceData(DataModule):
             it.
         split_by: "column": train (also: none), dev and test as the manifest says; "folds": fold
             number ``fold`` of ``folds`` is tested, repetitions of a sentence being in one fold;
-            "signers": a fold is the sentences of a signer.
+            "twins": likewise, but two thirds of what is tested is repeated in training; "signers":
+            a fold is the sentences of a signer.
         validate: choose the weights that are best on dev; of folds that is the next one. Else dev
             is trained on (of folds), and the last weights are scored.
         tracks: of these names alone; None: all that the task reads.
@@ -161,7 +162,7 @@ class SentenceData(DataModule):
         self,
         root: str,
         layout: str = "manifest",
-        split_by: Literal["column", "folds", "signers"] = "column",
+        split_by: Literal["column", "folds", "twins", "signers"] = "column",
         folds: int = 5,
         fold: int = 0,
         validate: bool = True,
@@ -176,8 +177,10 @@ class SentenceData(DataModule):
         **batches: Any,
     ) -> None:
         super().__init__(batch_size, **batches)
-        if split_by not in ("column", "folds", "signers"):
-            raise UsageError(f"split_by: expected column, folds or signers, got {split_by!r}")
+        if split_by not in ("column", "folds", "twins", "signers"):
+            raise UsageError(
+                f"split_by: expected column, folds, twins or signers, got {split_by!r}"
+            )
         self.root, self.layout = root, layout
         self.split_by, self.folds, self.fold, self.validate = split_by, folds, fold, validate
         self.rate, self.units, self.min_count = rate, units, min_count
@@ -287,9 +290,11 @@ class SentenceData(DataModule):
             for sentence in sentences:
                 found[sentence.split or "train"].append(sentence)
             return found if self.validate else found | {"dev": []}
-        parts = (
-            folds(sentences, self.folds) if self.split_by == "folds" else signer_folds(sentences)
-        )
+        if self.split_by == "signers":
+            parts = signer_folds(sentences)
+        else:
+            of = folds if self.split_by == "folds" else folds_with_twins
+            parts = of(sentences, self.folds)
         if not 0 <= self.fold < len(parts):
             raise UsageError(f"fold: expected 0 to {len(parts) - 1}, got {self.fold}")
         test = set(parts[self.fold])

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from chereme.decoding import GlossWeights
 from chereme.decoding.generation import PAPER_GENERATION
 from chereme.errors import BundleError
 from chereme.formats.tracks import track_spec
@@ -23,6 +24,7 @@ from chereme.recognition.bundle import Bundle
 from chereme.recognition.config import (
     DECODER,
     ENCODER,
+    NGRAMS,
     OUTPUTS,
     SEQUENCE,
     TRACKS,
@@ -124,9 +126,11 @@ def _networks(pose2gloss: Pose2Gloss, video: Video2Gloss | None) -> dict[str, Tr
 
 
 # -- what is exported ------------------------------------------------------------------------------
-def export_spec(checkpoint: str | Path) -> ExportSpec:
+def export_spec(checkpoint: str | Path, *, lm: str | Path | None = None) -> ExportSpec:
     """What is exported of a checkpoint of ``chereme.systems.signx.task`` (tracks to glosses) or of
     ``chereme.systems.signx.video_task`` (video to tracks to glosses).
+
+    ``lm``: n-grams of its glosses in ARPA format, in the place of those of the training sentences.
 
     Raises BundleError for another checkpoint, and for a model that draws noise when it reads;
     InputError for a track that is not registered.
@@ -145,6 +149,11 @@ def export_spec(checkpoint: str | Path) -> ExportSpec:
     if video is not None:
         preprocessing["picture"] = video.video2pose.config.vit.image_size
     longest = pose2gloss.config.decoder.max_length
+    ngrams: dict[str, Path | bytes] = {}
+    if lm is not None:
+        ngrams[NGRAMS] = Path(lm)
+    elif about.get("lm") is not None:
+        ngrams[NGRAMS] = str(about["lm"]).encode()
     clips = [example_tracks(pose2gloss, lengths) for lengths in _LENGTHS]
     films = [] if video is None else [example_pictures(video, count) for count in _PICTURES]
     return ExportSpec(
@@ -161,6 +170,7 @@ def export_spec(checkpoint: str | Path) -> ExportSpec:
             "read_with": about["read_with"],
             "generation": dict(about.get("generation") or asdict(PAPER_GENERATION)),
             "ctc_beam": about.get("ctc_beam", 5),
+            "weights": dict(about.get("weights") or asdict(GlossWeights())),
         },
         finish_config=lambda config: replace(
             config, generation=_at_most(config.generation, longest)
@@ -171,6 +181,7 @@ def export_spec(checkpoint: str | Path) -> ExportSpec:
         compared_on="batches of random clips",
         int8={SEQUENCE if video is None else ENCODER: int8_products},
         half=tuple(networks),
+        files=ngrams,
     )
 
 

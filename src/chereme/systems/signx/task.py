@@ -11,8 +11,10 @@ What a checkpoint holds beside what Lightning writes is plain values and tensors
         "config": dataclasses.asdict(Pose2GlossConfig),
         "tokens": list of the glosses or pieces, in the order of their ids, "units": which of both,
         "rate": frames a second that tracks are brought to, None: any,
-        "read_with": "decoder" or "ctc", the reading by which best.ckpt was chosen,
-        "generation": dataclasses.asdict(GenerationConfig), "ctc_beam": width, of the final score
+        "lm": an n-gram model of the training sentences as ARPA, or None,
+        "read_with": "decoder" or "ctc", the better on dev,
+        "generation": dataclasses.asdict(GenerationConfig), "ctc_beam": width, of the final score,
+        "weights": dataclasses.asdict(GlossWeights), tuned on dev when training is over
     }
 """
 
@@ -27,7 +29,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from chereme.decoding import GlossWeights, NGramLanguageModel
 from chereme.decoding.generation import PAPER_GENERATION, GenerationConfig
+from chereme.decoding.joint import ALPHAS, BETAS, tune_joint
+from chereme.decoding.tuning import tune
 from chereme.errors import UsageError
 from chereme.formats.strict import read_as
 from chereme.metrics import UNRANKED, accuracy_interval, ranks
@@ -37,6 +42,7 @@ from chereme.metrics.translation import (
     score_glosses,
     sentence_top_n,
 )
+from chereme.nn.checkpoint_files import load_tensors
 from chereme.systems.signx.batch_decoder import Words
 from chereme.systems.signx.data import SentenceBatch
 from chereme.systems.signx.pose2gloss import Pose2Gloss, Pose2GlossConfig
@@ -73,6 +79,14 @@ def load_signx(path: str | Path) -> SignXCheckpoint:
     return SignXCheckpoint(model.eval(), vocabulary, about)
 
 
+def language_model_of(
+    about: Mapping[str, Any], vocabulary: GlossVocabulary
+) -> NGramLanguageModel | None:
+    """That of a checkpoint, if it has one."""
+    text = about.get("lm")
+    return None if text is None else NGramLanguageModel.read_arpa(str(text), vocabulary.said)
+
+
 class Pose2GlossTask(SentenceTask):
     """Pose2Gloss, with its losses and their schedules over all steps of the training.
 
@@ -84,8 +98,9 @@ class Pose2GlossTask(SentenceTask):
         optimiser: None: Table 2's.
         generation: of the final score; None: Table 2's.
         ctc_beam: width of the search in the final score of the CTC head.
-        read_with: the reading by which the best weights are chosen; None: the decoder's where it is
-            trained, else CTC.
+        read_with: the reading by which the best weights are chosen, and that of the model; None:
+            the better one on dev, and without dev the decoder's where it is trained.
+        lm_order: of the n-grams of the language model of the training sentences; 0: there is none.
         save_every: batches after which ``last.ckpt`` is written within an epoch; 0: after epochs.
 
     Raises:
@@ -103,9 +118,11 @@ class Pose2GlossTask(SentenceTask):
         ctc_beam: int = 5,
         read_with: ReadWith | None = None,
         save_every: int = 0,
+        lm_order: int = 3,
     ) -> None:
         model = Pose2Gloss(config or Pose2GlossConfig())
         readers = model.config.readers
+        self._chooses, self.lm_order = read_with is None, lm_order
         read_with = readers[0] if read_with is None and readers else read_with
         if read_with not in readers:
             raise UsageError(
@@ -121,6 +138,7 @@ class Pose2GlossTask(SentenceTask):
             save_every,
         )
         self.model, self.readers = model, readers
+        self._lm: NGramLanguageModel | None = None
         self._val_outputs: list[tuple[Sequence[Words], dict[str, list[Words]]]] = []
 
     @property
@@ -132,6 +150,10 @@ class Pose2GlossTask(SentenceTask):
         vocabulary: GlossVocabulary = self.data.vocabulary
         return vocabulary
 
+    @property
+    def lm(self) -> NGramLanguageModel | None:
+        return self._lm
+
     # -- what the data asks ------------------------------------------------------------------------
     @property
     def tracks(self) -> tuple[str, ...]:
@@ -140,6 +162,10 @@ class Pose2GlossTask(SentenceTask):
 
     def setup(self, stage: str) -> None:
         data, config = self.data, self.model.config
+        if self.lm_order:
+            self._lm = NGramLanguageModel.train(
+                data.ids["train"], data.vocabulary.said, self.lm_order
+            )
         if config.decoder.vocabulary != len(data.vocabulary):
             # Known from the data alone. A checkpoint that training goes on from fills it after.
             decoder = replace(config.decoder, vocabulary=len(data.vocabulary))
@@ -177,14 +203,18 @@ class Pose2GlossTask(SentenceTask):
     def on_validation_epoch_end(self) -> None:
         # Every process has read all sentences. The sanity check before training reads a few.
         true = [words for batch, _ in self._val_outputs for words in batch]
+        rates: dict[str, float] = {}
         for name in self.readers if true else ():
             found = score_glosses(
                 true, [words for _, read in self._val_outputs for words in read[name]]
             )
-            self.log(f"dev/wer_{name}", found.edits.error_rate)
+            rates[name] = found.edits.error_rate
+            self.log(f"dev/wer_{name}", rates[name])
             self.log(f"dev/bleu4_{name}", found.bleu[3])
-            if name == self.read_with:
-                self.log("dev/wer", found.edits.error_rate, prog_bar=True)
+        if rates and self._chooses:
+            self.read_with = min(rates, key=lambda name: rates[name])
+        if rates:
+            self.log("dev/wer", rates[self.read_with], prog_bar=True)
         self._val_outputs.clear()
 
     @torch.no_grad()
@@ -203,6 +233,30 @@ class Pose2GlossTask(SentenceTask):
         return result
 
     # -- the score ---------------------------------------------------------------------------------
+    def tune(self, checkpoint: Path) -> None:
+        """The weights of the searches and, unless it was given, the reading of the model are those
+        with the fewest edits on dev."""
+        if "ctc" not in self.readers or not self.data.sentences["dev"]:
+            return
+        # What is unknown cannot be read right.
+        wanted = [tuple(-1 if i == UNK else i for i in ids) for ids in self.data.ids["dev"]]
+        batches = [batch[1:4] for batch in self.batches("dev")]
+        log_probs = [clip for batch in batches for clip in self.reader.log_probs(*batch)]
+        widths = (self.ctc_beam,)
+        best = tune(log_probs, wanted, lm=self.lm, alphas=ALPHAS, betas=BETAS, widths=widths)[0]
+        self.weights, edits = GlossWeights(best.alpha, best.beta), {"ctc": best.counts.edits}
+        if "decoder" in self.readers:
+            judged = [one for batch in batches for one in self.reader.judged(*batch)]
+            joint, counts = tune_joint(judged, wanted)
+            self.weights, edits["decoder"] = replace(self.weights, joint=joint), counts.edits
+        if self._chooses:
+            self.read_with = min(edits, key=lambda name: edits[name])
+        whole = load_tensors(checkpoint)
+        whole["signx"] |= self._reading
+        part = checkpoint.with_suffix(".part")
+        torch.save(whole, part)
+        part.replace(checkpoint)
+
     def score(self, split: Literal["dev", "test"]) -> dict[str, Any] | None:
         data = self.data
         if not data.sentences[split]:

@@ -10,8 +10,8 @@ What a checkpoint holds beside what Lightning writes is plain values and tensors
     "signx": {
         "kind": "video2gloss",
         "video2pose": dataclasses.asdict(Video2PoseConfig),
-        "config", "tokens", "units", "rate", "read_with", "generation", "ctc_beam": as in
-            `chereme.systems.signx.task`, of Pose2Gloss
+        "config", "tokens", "units", "rate", "lm", "read_with", "generation", "ctc_beam",
+            "weights": as in `chereme.systems.signx.task`, of Pose2Gloss
     }
 """
 
@@ -25,12 +25,13 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from chereme.decoding import GlossWeights, NGramLanguageModel
 from chereme.decoding.generation import PAPER_GENERATION, GenerationConfig
 from chereme.formats.strict import read_as
 from chereme.metrics.translation import score_glosses
 from chereme.systems.signx.pose2gloss import Pose2Gloss, Pose2GlossConfig
 from chereme.systems.signx.sentence_task import SentenceTask
-from chereme.systems.signx.task import gloss_figures, load_signx
+from chereme.systems.signx.task import gloss_figures, language_model_of, load_signx
 from chereme.systems.signx.track_errors import TrackErrors
 from chereme.systems.signx.video2pose import Video2Gloss, Video2PoseConfig
 from chereme.systems.signx.video_data import VideoBatch
@@ -109,7 +110,9 @@ class Video2PoseTask(SentenceTask):
             ctc_beam or int(about.get("ctc_beam", 5)),
             str(about["read_with"]),
             save_every,
+            read_as(GlossWeights, about["weights"]) if "weights" in about else None,
         )
+        self._lm = language_model_of(about, vocabulary)
         self.model = Video2Gloss(config or Video2PoseConfig(), network)
         self._vocabulary = vocabulary
         self._read: dict[str, list[Words]] = {}
@@ -123,6 +126,10 @@ class Video2PoseTask(SentenceTask):
     @property
     def vocabulary(self) -> GlossVocabulary:
         return self._vocabulary
+
+    @property
+    def lm(self) -> NGramLanguageModel | None:
+        return self._lm
 
     # -- what the data asks ------------------------------------------------------------------------
     @property
