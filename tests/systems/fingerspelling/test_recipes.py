@@ -52,6 +52,27 @@ def test_paper_has_the_sizes_of_the_paper(recipe: str) -> None:
     assert millions(model) == pytest.approx(41.3, abs=0.05)
 
 
+def test_what_the_paper_may_count() -> None:
+    """The sums on the paper's page, by hand: it prints 65 million."""
+
+    def gru(inputs: int) -> int:  # four layers, both directions, three gates, two biases
+        return 2 * 3 * 512 * (inputs + 512 + 2) + 3 * 2 * 3 * 512 * (1024 + 512 + 2)
+
+    row = task(*RECIPES, "table_2/distil_projected_cosine.yaml")
+    sequence = row.model.sequence
+    projections = 512 * 256 + 1024 * 256 + 256 * 512 + 256 * 1024 + 2 * 256 + 512 + 1024
+    assert sum(p.numel() for p in row.distillation.parameters()) == projections
+    assert sum(p.numel() for p in sequence.gru.parameters()) == gru(512)
+    rest = millions(row.model) - (21.28 + 5 * 512 * 512 * 2 / 1e6 + gru(512) / 1e6)
+    assert rest == pytest.approx(0.05, abs=0.02)  # classifiers, normalisation
+    wide = (5 * 512 * 1024 + 5 * 1024 * 1024 - 2 * 5 * 512 * 512 + gru(1024) - gru(512)) / 1e6
+    whole = millions(row.model)
+    assert projections / 1e6 == pytest.approx(0.8, abs=0.02)
+    assert wide == pytest.approx(6.8, abs=0.05)
+    assert whole + 21.28 + projections / 1e6 == pytest.approx(63.4, abs=0.05)
+    assert whole + wide + gru(1024) / 1e6 == pytest.approx(67.0, abs=0.05)
+
+
 def test_paper_as_the_recipe_it_follows() -> None:
     model = task("recipes/paper.yaml", "recipes/paper_vac.yaml").model
     assert model.sequence.gru.hidden_size == 256

@@ -18,7 +18,7 @@ from chereme.hands.normalise import FEATURES_PER_FRAME, HAND_FEATURES_PER_FRAME
 from chereme.nn.checkpoint_files import weights_sha256
 from chereme.nn.resnet import ResNetEncoderConfig
 from chereme.systems.fingerspelling.batches import Batch, ClipTransform, collate
-from chereme.systems.fingerspelling.checkpoints import load_checkpoint
+from chereme.systems.fingerspelling.checkpoints import load_checkpoint, load_distillation
 from chereme.systems.fingerspelling.distillation import DistillationConfig
 from chereme.systems.fingerspelling.encoders import (
     HandEncoderConfig,
@@ -275,6 +275,8 @@ def test_checkpoints_say_what_export_needs(train, tmp_path: Path) -> None:
     assert rate == 25.0
     assert replace(model.config, sequence=TINY.sequence) == TINY
     assert {k.split(".")[0] for k in checkpoint["state_dict"]} == {"model", "distillation"}
+    distillation, teacher = load_distillation(tmp_path / "best.ckpt")
+    assert (distillation.config, teacher) == (DistillationConfig(teacher_dim=DIM), "toy")
     assert (tmp_path / "logs" / "version_0" / "metrics.csv").is_file()
 
 

@@ -8,6 +8,8 @@ What a checkpoint holds beside what Lightning writes is plain values and tensors
         "rate": frames a second of the clips that it was trained on, float,
         "alphabet": list of its symbols without the blank; absent: the letters a to z,
         "crop": {"padding": float, "smoothing": float, "bridge": float},  # of the stream rgb alone
+        "distillation": dataclasses.asdict(DistillationConfig),  # of students alone, with
+        "teacher": the name of the vectors that they learned
     }
 
 ``crop`` says how the crops were made that the network was validated on: ``padding`` and
@@ -26,6 +28,8 @@ from typing import NamedTuple
 
 from chereme.errors import BundleError, some
 from chereme.formats.strict import read_as
+from chereme.nn.checkpoint_files import load_tensors
+from chereme.systems.fingerspelling.distillation import DistillationConfig, PoseDistillation
 from chereme.systems.fingerspelling.recognizer import FingerspellingConfig, FingerspellingRecognizer
 from chereme.text import ASL_LETTERS, Alphabet
 from chereme.training.checkpoints import read_checkpoint
@@ -58,6 +62,24 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         crop = {name: float(about["crop"][name]) for name in CROP} if rgb else None
         rate = float(about["rate"])
     return Checkpoint(model.eval(), rate, alphabet, crop)
+
+
+def load_distillation(path: str | Path) -> tuple[PoseDistillation, str]:
+    """The projections that a student was trained with, which export drops, and the name of its
+    teacher. BundleError where the checkpoint is of no student."""
+    with read_checkpoint(path, "recognizer", "a student of the fingerspelling recogniser") as (
+        about,
+        _,
+    ):
+        config = read_as(DistillationConfig, about["distillation"])
+        encoder = FingerspellingRecognizer(read_as(FingerspellingConfig, about["config"])).encoder
+        distillation = PoseDistillation(config, encoder.feature_dim)
+        state = load_tensors(path)["state_dict"]
+        begins = "distillation."
+        own = {k.removeprefix(begins): v for k, v in state.items() if k.startswith(begins)}
+        distillation.load_state_dict(own)
+        teacher = str(about["teacher"])
+    return distillation.eval(), teacher
 
 
 def load_pretrained(model: FingerspellingRecognizer, path: str | Path) -> None:

@@ -80,6 +80,26 @@ class PoseDistillation(nn.Module):
             self.project_rgb = nn.Linear(rgb, pose) if to_pose else nn.Identity()
             self.project_pose = nn.Linear(pose, rgb) if to_rgb else nn.Identity()
 
+    def predict(self, features: Tensor, vectors: Tensor) -> Tensor:
+        """The teacher's vectors ``(N, teacher_dim)``, as the student's ``features (N,
+        feature_dim)`` predict them: in a shared space, by the reconstruction of that.
+
+        What normalising takes away, mean and deviation or length, is that of the teacher's own
+        ``vectors``. UsageError for the space rgb, from which nothing leads back.
+        """
+        if self.config.space == "rgb":
+            raise UsageError("distillation: expected the space shared, pose or same, got rgb")
+        predicted = self.project_rgb(features)
+        if self.config.space == "shared":
+            predicted = self.reconstruct_pose(predicted)
+        predicted = normalise_vectors(predicted, self.config.normalise)
+        if self.config.normalise == "layer":
+            deviation = vectors.std(-1, keepdim=True, correction=0)
+            return torch.as_tensor(predicted * deviation + vectors.mean(-1, keepdim=True))
+        if self.config.normalise == "length":
+            return torch.as_tensor(predicted * vectors.norm(dim=-1, keepdim=True))
+        return torch.as_tensor(predicted)
+
     def forward(self, features: Tensor, vectors: Tensor, mask: Tensor) -> DistillationLosses:
         """Losses of the frames inside ``mask (B, T)``; all 0 where there are none.
 

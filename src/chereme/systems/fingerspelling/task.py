@@ -242,7 +242,11 @@ class RecognizerTask(Task):
 
     # -- results -----------------------------------------------------------------------------------
     def checkpoint_entry(self) -> dict[str, Any]:
-        return {"config": asdict(self.config), **self.data.checkpoint_entry()}
+        about = {"config": asdict(self.config), **self.data.checkpoint_entry()}
+        if self.distillation is not None:
+            about["distillation"] = asdict(self.distillation.config)
+            about["teacher"] = self.data.teacher
+        return about
 
     def facts(self) -> dict[str, Any]:
         return {}
