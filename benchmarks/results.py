@@ -54,25 +54,22 @@ def items(study: Study, run: Run) -> Items:
 
 
 def _signs(run: Run) -> Items:
-    """By gloss and id. A fusion adds up the probabilities of its parts."""
-    from chereme.training.isolated_scoring import Predictions, gloss_ranks
+    """By gloss, id and subset, if any. A fusion adds up the probabilities of its parts."""
+    from chereme.errors import InputError
+    from chereme.training.isolated_scoring import Predictions, fuse, gloss_ranks
 
     each = [Predictions.load(folder / "test.npz") for folder in run.parts]
-    first, logits = each[0], each[0].logits
-    if len(each) > 1:
-        import torch
-
-        from chereme.systems.hand_aware.recognizer import late_fusion
-
-        if any(one[:4] != first[:4] for one in each):
-            raise SystemExit(f"{run.folder}: expected predictions of the same clips in its parts")
-        logits = late_fusion(*(torch.from_numpy(one.logits) for one in each)).numpy()
-    ranks = gloss_ranks(logits, first.labels, first.classes)
+    try:
+        first = fuse(each) if len(each) > 1 else each[0]
+    except InputError as error:
+        raise SystemExit(f"{run.folder}: {error}") from error
+    ranks = gloss_ranks(first.logits, first.labels, first.classes)
     several = len({*first.signers} - {""}) > 4
     made = {}
-    for name, label, signer, rank in zip(*first[:3], ranks, strict=True):
+    for name, label, signer, subset, rank in zip(*first[:3], first.subsets, ranks, strict=True):
         group = signer if several and signer else name
-        made[f"{label}/{name}"] = Item(group, EditCounts(1, int(rank != 1)))
+        key = f"{label}/{name}/{subset}" if subset else f"{label}/{name}"
+        made[key] = Item(group, EditCounts(1, int(rank != 1)))
     return made
 
 

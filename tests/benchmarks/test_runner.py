@@ -99,9 +99,9 @@ def test_a_row_is_compared_with_its_own_other_reading(
 def put_signs(folder: Path, labels: tuple[str, ...], logits: np.ndarray) -> None:
     put_metrics(folder, test={"top2": 100.0})
     names = tuple(str(i) for i in range(len(labels)))
-    Predictions(names, labels, ("",) * len(labels), ("a", "b high", "b low"), logits).save(
-        folder / "test.npz"
-    )
+    nobody, subsets = ("",) * len(labels), ("", *["pair"] * (len(labels) - 1))
+    classes = ("a", "b high", "b low")
+    Predictions(names, labels, nobody, classes, logits, subsets).save(folder / "test.npz")
 
 
 def test_signs_are_told_apart_by_sets_and_added_up_in_fusions(tmp_path: Path) -> None:
@@ -115,16 +115,18 @@ def test_signs_are_told_apart_by_sets_and_added_up_in_fusions(tmp_path: Path) ->
         "other": {"label": "frame", "configs": []},
         "both": {"label": "both", "fuse": ["base", "other"], "against": "base"},
     }
-    pairs = study(tmp_path, rows=rows, sets={"all": "", "pairs": "^(?=[^/]* (high|low)/)"})
+    sets = {"all": "", "pairs": "^(?=[^/]* (high|low)/)", "subset": "/pair$"}
+    pairs = study(tmp_path, rows=rows, sets=sets)
     columns = [
         {"head": "paper", "paper": True},
         {"head": "top-1", "set": "all", "show": "rate"},
         {"head": "pairs", "set": "pairs", "show": "rate"},
         {"head": "more", "set": "all", "show": "gain"},
         {"head": "top-2", "metric": "test.top2"},
+        {"head": "subset", "set": "subset", "show": "rate"},
     ]
     _, lines = cells(pairs, {"columns": columns})
-    assert lines[0] == ["hand", "64.7", "50.0", "33.3", "", "100.0"]
+    assert lines[0] == ["hand", "64.7", "50.0", "33.3", "", "100.0", "33.3"]
     assert lines[1][2:4] == ["75.0", "100.0"]
     assert lines[2][:4] == ["both", "", "100.0", "100.0"]
     assert lines[2][4].startswith("+50.0 [")

@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -15,6 +16,7 @@ from chereme.cli import app
 from chereme.formats.poses import write_landmarks
 from chereme.recognition import registry
 from chereme.recognition.config import Abstention
+from chereme.training.isolated_scoring import Predictions
 from fake_signs import probabilities, signing
 
 CLIPS = {
@@ -312,6 +314,34 @@ def test_predictions_of_several_models_are_added_up(
     read = [json.loads(line) for line in lines.read_text().splitlines()]
     expected = {gloss: (one[gloss] + two[gloss]) / 2 for gloss in one}
     assert dict(read[0]["alternatives"]) == pytest.approx(expected, abs=1e-6)
+
+
+def test_predictions_of_trainings_are_added_up_without_recordings(tmp_path: Path) -> None:
+    for name, logits in (("hand", [[2.0, 1], [2, 1]]), ("rgb", [[1, 1], [1, 3]])):
+        said = Predictions(
+            ("1", "2"), ("a", "b"), ("", ""), ("a", "b"), np.array(logits), ("", "confusing")
+        )
+        said.save(tmp_path / f"{name}.npz")
+    files = [tmp_path / "hand.npz", tmp_path / "rgb.npz"]
+    result = run("evaluate", "--fuse", *files, "-f", "json")
+    assert result.exit_code == 0, result.stderr
+    score = json.loads(result.stdout)
+    assert (score["top1"], score["subsets"]["confusing"]["top1"]) == (100.0, 100.0)
+    assert [score["parts"][str(file)]["top1"] for file in files] == [50.0, 50.0]
+    lines = run("evaluate", "--fuse", *files).stdout.splitlines()
+    assert lines[0].startswith(f"{files[0]}: top-1 50.00 (50.00)")
+    assert lines[-1].startswith("together, confusing: top-1 100.00 (100.00)")
+    wrong = {
+        (*files, "--data", "a.csv"): (2, "leave it out"),
+        (files[0], tmp_path / "none.npz"): (1, "expected the predictions of a recogniser"),
+        (files[0],): (2, "expected two models or more"),
+    }
+    for options, (code, message) in wrong.items():
+        result = run("evaluate", "--fuse", *options)
+        assert (result.exit_code, result.stdout) == (code, "")
+        assert message in result.stderr
+    result = run("evaluate")
+    assert (result.exit_code, "--data: expected the manifest" in result.stderr) == (2, True)
 
 
 def test_fusing_what_does_not_belong_together(folder, manifest, model, tmp_path) -> None:

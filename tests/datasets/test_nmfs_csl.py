@@ -39,7 +39,8 @@ def test_reads_the_lists(made):
 
 def test_words_and_their_kinds(made):
     root = made(words=WORDS)
-    assert {item.label for item in nmfs_csl.read(root).items} == {"高兴", "桌子"}
+    both = {(item.label, item.subset) for item in nmfs_csl.read(root).items}
+    assert both == {("高兴", "confusing"), ("桌子", "normal")}
     confusing, normal = nmfs_csl.read(root, "confusing"), nmfs_csl.read(root, "normal")
     assert [item.label for item in confusing.items] == ["高兴", "高兴"]
     assert [(item.label, item.split) for item in normal.items] == [

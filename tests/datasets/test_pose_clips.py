@@ -18,12 +18,12 @@ from chereme.datasets.pose_clips import (
     Entry,
     PoseClip,
     PoseCorpus,
-    SignerItem,
     both_hands,
     prepare_poses,
     relabel,
     write_poses,
 )
+from chereme.datasets.sign_clips import SignerItem
 from chereme.datasets.status import dropped_items, read_status
 from chereme.errors import InputError
 from chereme.formats.manifests import Item, write_manifest

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from chereme._imports import find
+from chereme._imports import find, require
 from chereme.cli import options
 from chereme.cli.console import ProgressBar, report, say, tell, tell_json, warn
 from chereme.errors import OutputError, UsageError
@@ -18,8 +18,11 @@ from chereme.recognition.tasks import TASKS
 @options.reads_source
 def evaluate(
     data: Annotated[
-        Path, typer.Option(metavar="MANIFEST", help="CSV with path,label and optional columns.")
-    ],
+        Path | None,
+        typer.Option(
+            metavar="MANIFEST", help="CSV with path,label and optional columns.", show_default=False
+        ),
+    ] = None,
     models: Annotated[
         list[str] | None,
         typer.Argument(
@@ -38,7 +41,10 @@ def evaluate(
         bool,
         typer.Option(
             "--fuse",
-            help="--fuse A B ...: add up the predictions of these models of isolated signs.",
+            help=(
+                "--fuse A B ...: add up the predictions of these models of isolated signs, or "
+                "those in the test.npz of trainings, without --data."
+            ),
         ),
     ] = False,
     stream: options.ReadStream = options.Stream.auto,
@@ -82,6 +88,11 @@ def evaluate(
     if predictions is not None:
         check_output(predictions, overwrite=overwrite)
     names = _models(models or [], model, fuse)
+    if fuse and all(name.endswith(".npz") for name in names):
+        _add_up(names, form, data)
+        return
+    if data is None:
+        raise UsageError("--data: expected the manifest of what is to be read, got none")
     items = read_manifest(data)
     if part is not None:
         splits = sorted({item.split or "none" for item in items})
@@ -150,3 +161,26 @@ def _models(several: list[str], single: str | None, fuse: bool) -> list[str]:
     if len(several) < 2:
         raise UsageError(f"--fuse: expected two models or more, got {' '.join(several) or 'none'}")
     return several
+
+
+def _add_up(names: list[str], form: options.Form, data: Path | None) -> None:
+    """The score of predictions that trainings have written, each alone and all together."""
+    if data is not None:
+        raise UsageError("--data: files of predictions know their items: leave it out")
+    scoring = require("chereme.training.isolated_scoring", extra="train")
+    each = [scoring.Predictions.load(name) for name in names]
+    result = {
+        "task": "isolated",
+        "model": "+".join(names),
+        **scoring.fuse(each).score(),
+        "parts": {name: one.score() for name, one in zip(names, each, strict=True)},
+    }
+    if form is options.Form.json:
+        tell_json(result)
+        return
+    for name, found in {**result["parts"], "together": result}.items():
+        for subset, own in {"": found, **found.get("subsets", {})}.items():
+            rates = ", ".join(
+                f"top-{k} {own[f'top{k}']:.2f} ({own[f'top{k}_class']:.2f})" for k in scoring.TOP
+            )
+            tell(f"{name}{subset and ', '}{subset}: {rates} % of {own['clips']} clips (per class)")

@@ -54,7 +54,8 @@ def prepare() -> None:
     """Prepare a data set for training.
 
     Fingerspelling becomes crops of the signing hand with its landmarks, in WebDataset tars;
-    isolated signs become the joints of both hands; sentences become a manifest. A run that was
+    isolated signs become the joints of both hands, or crops, frames or keypoints; sentences become
+    a manifest. A run that was
     stopped goes on where it was. What became of each clip is in status.csv.
 
     Options of a data set: chereme prepare DATASET --help

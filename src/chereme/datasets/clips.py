@@ -21,12 +21,7 @@ from chereme.errors import InputError, UsageError
 from chereme.formats.manifests import Item
 from chereme.hands.crop import PADDING, SMOOTHING, crop, hand_box
 from chereme.hands.signing import bridge_gaps, signing_hand, to_right_hand
-from chereme.recognition.hand_landmarks import (
-    HandLandmarks,
-    MakeDetector,
-    detect_hands,
-    is_landmark_file,
-)
+from chereme.recognition.hand_landmarks import MakeDetector, detect_hands, is_landmark_file
 from chereme.teachers.hamer_crop import SIZE as HAMER_SIZE
 from chereme.teachers.hamer_crop import hamer_crop_of
 from chereme.types import FloatArray, HandTrack
@@ -110,7 +105,7 @@ def track_clip(
         )
     except InputError as error:
         raise Unusable("cannot be read", str(error)) from error
-    remark = _damage(seen, settings.least_frames)
+    remark = damage_of(seen.info, settings.least_frames)
     found = signing_hand(seen.landmarks, item.hand)
     if found is None or not found.present.any():
         raise Unusable("no hand seen", f"in {len(seen.landmarks.timestamps)} frames")
@@ -118,15 +113,13 @@ def track_clip(
     boxes = settings.boxes(track)
     jpegs, hamer_crops = _cut(item, settings, track, boxes, seen.reading)
     if track.mirrored:
-        boxes = np.stack(
-            [track.width - boxes[:, 2], boxes[:, 1], track.width - boxes[:, 0], boxes[:, 3]], axis=1
-        )
+        boxes = mirrored_boxes(boxes, track.width)
     about = {
         "id": item.id,
         "label": item.label,
         "signer": item.signer,
         "split": item.split or UNSPLIT,
-        "rate": settings.rate if item.path.is_dir() else _rate(track.timestamps, settings.rate),
+        "rate": settings.rate if item.path.is_dir() else rate_of(track.timestamps, settings.rate),
     }
     sample = sample_of(track, boxes, jpegs, settings.size, **about)
     return TrackedClip(sample, track, item.path, remark, hamer_crops=hamer_crops)
@@ -152,19 +145,25 @@ def sample_of(
     )
 
 
-def _damage(seen: HandLandmarks, least_frames: float) -> str:
-    """What is damaged, in words; Unusable if it is too much."""
-    bad, frames = seen.info["bad_packets"], seen.info["frames"]
+def mirrored_boxes(boxes: FloatArray, width: int) -> FloatArray:
+    """``boxes (T, 4)`` of a frame of that width, in the mirrored frame."""
+    return np.stack([width - boxes[:, 2], boxes[:, 1], width - boxes[:, 0], boxes[:, 3]], axis=1)
+
+
+def damage_of(info: Mapping[str, Any], least_frames: float) -> str:
+    """What is damaged of a recording (``HandLandmarks.info``), in words; Unusable if it is too much
+    for its label to hold."""
+    bad, frames = info["bad_packets"], info["frames"]
     lost = f"{bad} of {bad + frames} frames damaged"
     if frames < least_frames * (bad + frames):
         raise Unusable("too many frames damaged", lost)
-    if seen.info["truncated"]:
+    if info["truncated"]:
         # Choice: how much is missing nobody knows, so that no label can be trusted.
         raise Unusable("ends too early", f"{frames} frames could be read")
     return lost if bad else ""
 
 
-def _rate(timestamps: FloatArray, otherwise: float) -> float:
+def rate_of(timestamps: FloatArray, otherwise: float) -> float:
     """Frames a second, on average."""
     if len(timestamps) < 2:
         return otherwise

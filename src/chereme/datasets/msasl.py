@@ -28,8 +28,8 @@ from chereme.datasets.metadata import (
     whole_of,
     youtube_id,
 )
-from chereme.datasets.pose_clips import SignerItem
 from chereme.datasets.registry import Kind, dataset
+from chereme.datasets.sign_clips import SignerItem
 from chereme.errors import InputError, UsageError
 from chereme.formats.manifests import Item
 from chereme.hands.signer_box import Box, check_box

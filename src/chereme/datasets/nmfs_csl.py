@@ -45,7 +45,8 @@ def read(
 
     Args:
         root: the folder of the lists.
-        subset: which words; needs the table of words.
+        subset: which words; needs the table of words. Of all words the score of a training tells
+            these apart.
         videos: the folder that the lists start from; if not given jpg_video in the root folder, or
             the root folder.
         metadata: a table label,word,kind with a row for each word, its number in the lists, its
@@ -84,8 +85,8 @@ def read(
                 found = files.find(clip)
                 if label is None or not 0 <= label < CLASSES or (names and label not in names):
                     raise Unusable("label is no number of a word", cells[1].strip())
-                word = names.get(label, f"{label:04d}")
-                builder.add(Item(found, word, clip, split=split, language=LANGUAGE))
+                word, kind = names.get(label, f"{label:04d}"), kinds.get(label)
+                builder.add(Item(found, word, clip, split=split, language=LANGUAGE, subset=kind))
     # The papers count the clips of all words only.
     return builder.build(PUBLISHED if subset == "all" else {})
 

@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from chereme.datasets.clips import damage_of
 from chereme.datasets.corpus import LEAST_FRAMES, Corpus, Unusable
 from chereme.datasets.engine import Engine, Where
 from chereme.datasets.preparation import (
@@ -34,13 +35,13 @@ from chereme.datasets.preparation import (
     prepare_clips,
 )
 from chereme.datasets.shards import UNSPLIT
+from chereme.datasets.sign_clips import SignerItem, in_box, keypoints_of, read_frames
 from chereme.datasets.status import Row
 from chereme.errors import InputError
 from chereme.formats.manifests import Item
 from chereme.formats.poses import write_landmarks
 from chereme.hands.both import SIDES, both_hands, sign_span
-from chereme.hands.detector import HandDetector, own_detector
-from chereme.hands.signer_box import Box, SignerBoxDetector
+from chereme.hands.detector import own_detector
 from chereme.recognition.hand_landmarks import MakeDetector, detect_hands, is_landmark_file
 from chereme.types import NUM_JOINTS, FloatArray, Landmarks
 from chereme.video import Limits
@@ -85,13 +86,6 @@ class JointSequence(Item):
 
     label: str = ""
     clip: PoseClip = field(compare=False, repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SignerItem(Item):
-    """A recording in which hands are looked for in the ``box`` of the signer alone."""
-
-    box: Box
 
 
 # -- reading ---------------------------------------------------------------------------------------
@@ -260,6 +254,7 @@ def prepare_poses(
     folder: str | Path,
     *,
     rate: float | None = None,
+    keypoints: tuple[Path, str] | None = None,
     workers: int = 1,
     engine: Where = "local",
     limits: Limits | None = None,
@@ -286,7 +281,8 @@ def prepare_poses(
     """
     folder = Path(folder)
     (folder / SEEN).mkdir(parents=True, exist_ok=True)
-    look = partial(_look, folder=folder / SEEN, reading={"rate": rate, "limits": limits})
+    reading = {"rate": rate, "limits": limits}
+    look = partial(_look, folder=folder / SEEN, reading=reading, keypoints=keypoints)
     with alone_in(folder), PoseWriter(folder) as writer:
 
         def write(item: Item, clip: PoseClip) -> Row:
@@ -306,7 +302,12 @@ def prepare_joints(corpus: Corpus, folder: str | Path) -> Preparation:
 
 
 def _look(
-    item: Item, *, make_detector: MakeDetector, folder: Path, reading: dict[str, Any]
+    item: Item,
+    *,
+    make_detector: MakeDetector,
+    folder: Path,
+    reading: dict[str, Any],
+    keypoints: tuple[Path, str] | None,
 ) -> PoseClip:
     """The clip of an item, or Unusable; ``folder`` has what was seen in recordings before."""
     if isinstance(item, JointSequence):
@@ -314,6 +315,11 @@ def _look(
     try:
         if is_landmark_file(item.path):
             seen = detect_hands(item.path, start=item.start, end=item.end, **reading).landmarks
+        elif keypoints is not None:
+            read = read_frames(item, reading["rate"] or FOLDER_RATE, reading["limits"])
+            damage_of(read.info, LEAST_FRAMES)
+            found = keypoints_of(item, *keypoints, read)
+            seen = found.hands(read.timestamps, read.width, read.height)
         else:
             seen = _seen_in_recording(item, folder, reading, make_detector)
         return pose_clip(item, seen, reading["rate"] or FOLDER_RATE)
@@ -339,17 +345,14 @@ def _seen_in_recording(
     kept = folder / f"{hashlib.sha256(repr(about).encode()).hexdigest()[:24]}.npz"
     if kept.exists():
         return detect_hands(kept, limits=reading["limits"]).landmarks
-
-    def make(still: bool) -> HandDetector:
-        own = make_detector(still)
-        return own if box is None else SignerBoxDetector(own, box)
-
-    found = detect_hands(item.path, start=item.start, end=item.end, make_detector=make, **reading)
-    bad, frames = found.info["bad_packets"], found.info["frames"]
-    if frames < LEAST_FRAMES * (bad + frames):
-        raise Unusable("too many frames damaged", f"{bad} of {bad + frames}")
-    if found.info["truncated"]:
-        raise Unusable("ends too early", f"{frames} frames could be read")
+    found = detect_hands(
+        item.path,
+        start=item.start,
+        end=item.end,
+        make_detector=in_box(item, make_detector),
+        **reading,
+    )
+    damage_of(found.info, LEAST_FRAMES)
     part = kept.with_name(f"part-{kept.name}")
     write_landmarks(found.landmarks, part)
     part.replace(kept)

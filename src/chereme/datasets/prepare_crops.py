@@ -8,7 +8,7 @@ one that was never stopped.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, replace
 from functools import partial
@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from chereme.datasets.clips import CropSettings, TeacherCrop, TrackedClip, track_clip
 from chereme.datasets.corpus import Corpus, Unusable
-from chereme.datasets.engine import Engine, Where, generate
+from chereme.datasets.engine import Engine, Found, Where, generate
 from chereme.datasets.preparation import (
     Preparation,
     Progress,
@@ -31,8 +31,10 @@ from chereme.datasets.shards import (
     Precision,
     Sample,
     ShardWriter,
+    clip_of,
     clips_in,
 )
+from chereme.datasets.sign_clips import SignSettings
 from chereme.datasets.status import Row, read_status
 from chereme.errors import InputError, UsageError
 from chereme.formats.manifests import Item
@@ -80,39 +82,71 @@ def prepare_crops(
     UsageError if ``folder`` was prepared with other settings; InputError if no clip at all could be
     used, or if another process is at work there.
     """
-    folder = Path(folder)
     settings = CropSettings(size=size, teacher_crop=teacher_crop, precision=precision)
     if teacher_crop == "own" and not any(teacher.name in HAMER for teacher in teachers):
         raise UsageError(f"teacher_crop: own is for {' or '.join(HAMER)}, which is not asked for")
+
+    def samples(clip: TrackedClip) -> tuple[Sequence[Sample], str]:
+        try:
+            return [taught(clip, teachers)], clip.remark
+        except InputError as error:
+            raise Unusable("refused by a teacher", str(error)) from error
+
+    look = partial(track_clip, settings=settings, limits=limits)
+    return prepare_samples(
+        corpus,
+        Path(folder),
+        settings,
+        {teacher.name: teacher.dim for teacher in teachers},
+        Engine[TrackedClip](look, make_detector, workers, engine),
+        samples,
+        retry=retry,
+        tar_bytes=tar_bytes,
+        progress=progress,
+    )
+
+
+def prepare_samples(
+    corpus: Corpus,
+    folder: Path,
+    settings: CropSettings,
+    vectors: Mapping[str, int],
+    work: Engine[Found],
+    samples: Callable[[Found], tuple[Sequence[Sample], str]],
+    *,
+    retry: bool = False,
+    tar_bytes: int = LIMIT,
+    progress: Progress | None = None,
+) -> Preparation:
+    """Write the samples of the clips of ``corpus`` to shards in ``folder``, or of those that are
+    not done yet.
+
+    Args:
+        settings: how they are made, with the length of their ``vectors`` by name.
+        work: looks at a clip.
+        samples: of what was found, the hand that signs first, and what is damaged, in words;
+            Unusable where there is none.
+        retry, tar_bytes, progress: as of `prepare_crops`, as are the errors.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    dims = {teacher.name: teacher.dim for teacher in teachers}
     with alone_in(folder):
-        check_settings(folder, corpus.name, settings, dims)
+        check_settings(folder, corpus.name, settings, vectors)
         splits = [item.split or UNSPLIT for item in corpus.items]
-        with _shard_writers(folder, splits, tar_bytes, precision) as writers:
-            kept = _kept(folder, writers, retry)
+        with _shard_writers(folder, splits, tar_bytes, settings.precision) as writers:
+            kept = _kept(folder, writers, retry, {item.id for item in corpus.items})
             if {item.id for item in corpus.items} - {row.id for row in kept}:
-                make_detector(False).close()  # what is wrong with all clips is no clip's fault
+                work.make_detector(False).close()  # what is wrong with all clips is no clip's fault
 
-            def write(item: Item, clip: TrackedClip) -> Row:
-                try:
-                    sample = taught(clip, teachers)
-                except InputError as error:
-                    raise Unusable("refused by a teacher", str(error)) from error
-                remark = ("frames damaged", clip.remark) if clip.remark else ("", "")
-                shard = writers[sample.split].add(sample)
-                frames, seen = len(sample.jpegs), int(sample.present.sum())
-                return _row(sample.id, sample.split, shard, frames, seen, *remark)
+            def write(item: Item, found: Found) -> Row:
+                hands, damage = samples(found)
+                sign = hands[0]
+                shard = writers[sign.split].add(*hands)
+                remark = ("frames damaged", damage) if damage else ("", "")
+                seen = int(sign.present.sum())
+                return _row(item.id, sign.split, shard, len(sign.jpegs), seen, *remark)
 
-            look = partial(track_clip, settings=settings, limits=limits)
             return prepare_clips(
-                corpus,
-                folder,
-                Engine[TrackedClip](look, make_detector, workers, engine),
-                write,
-                kept=kept,
-                teachers=dims,
-                progress=progress,
+                corpus, folder, work, write, kept=kept, teachers=vectors, progress=progress
             )
 
 
@@ -217,19 +251,22 @@ def _row(
     return Row(id, split, "done", reason, detail, shard=shard, frames=frames, seen=seen)
 
 
-def _kept(folder: Path, writers: Mapping[str, ShardWriter], retry: bool) -> list[Row]:
-    """What earlier runs have done with: what the tars hold, and the clips that were dropped."""
+def _kept(
+    folder: Path, writers: Mapping[str, ShardWriter], retry: bool, ids: Collection[str]
+) -> list[Row]:
+    """What earlier runs have done with: what the tars hold, and the clips that were dropped;
+    ``ids``: of all clips, of each of which a tar has one sample, or both hands."""
     reported = [row for row in read_status(folder) if row.stage == "preparation"]
     # Clips of which no row tells: in the tars that were being written, and in all others if
     # somebody has taken status.csv away.
     unreported = {w.current: w.recovered for w in writers.values() if w.recovered}
     for path in set(folder.glob("*.tar")) - {folder / row.shard for row in reported}:
         unreported[path.name] = clips_in(path)[0]
-    found = {
-        about["id"]: _row(about["id"], about["split"], shard, about["frames"], about["seen"])
-        for shard in unreported
-        for about in unreported[shard]
-    }
+    found: dict[str, Row] = {}
+    for shard, about in ((shard, one) for shard, clips in unreported.items() for one in clips):
+        name = about["id"] if about["id"] in ids else clip_of(about["id"])
+        row = _row(name, about["split"], shard, about["frames"], about["seen"])
+        found.setdefault(name, row)  # the hand that signs is the first
     kept = {
         row.id: row
         for row in reported
@@ -286,7 +323,7 @@ def read_settings(folder: str | Path) -> CropSettings:
     crop: Any = _settings_in(path).get("crop")
     try:
         # The default of a setting that came later is what was done before it came.
-        return CropSettings(**crop)
+        return SignSettings(**crop) if "into" in crop else CropSettings(**crop)
     except TypeError as error:
         raise InputError(f"{path}: expected the settings of crops, got {crop!r}") from error
 

@@ -47,8 +47,9 @@ class Kind(Enum):
 
     SPELLING = _Preparation("Fingerspelling", "chereme.datasets.prepare_crops:prepare_crops")
     """A `Corpus` of clips of letters: crops of the signing hand, in shards."""
-    SIGNS = _Preparation("Isolated signs", "chereme.datasets.pose_clips:prepare_poses")
-    """A `Corpus` of clips of one sign each: the joints of both hands, in a folder of poses."""
+    SIGNS = _Preparation("Isolated signs", "chereme.datasets.prepare_signs:prepare_signs")
+    """A `Corpus` of clips of one sign each: the joints of both hands, in a folder of poses; or
+    crops, whole frames or keypoints, in shards."""
     SENTENCES = _Preparation("Continuous signing", "chereme.datasets.sentences:prepare_sentences")
     """A `SentenceCorpus`: a manifest, the times of its glosses, and the tracks that it has."""
     JOINTS = _Preparation("Hands with known joints", "chereme.datasets.pose_clips:prepare_joints")

@@ -8,6 +8,8 @@ of one hand: files whose names share what stands before the first dot, the clip'
     <key>.teacher.<name>.npy  vectors of a teacher; mirrored.<name>.npy those of mirrored crops
     <key>.json                id, label, signer and so on; always the last
 
+Whole frames, and clips of which nothing but keypoints is kept, are such samples too.
+
 A tar that is being written is called ``<split>-000000.tar.part``. Clips are added to it whole and
 put on the disk one by one, so that one that is cut off is gone on with after its last whole clip.
 """
@@ -118,6 +120,12 @@ class Sample:
             f"clip {self.id}, frame {frame}: expected a crop of {self.size}x{self.size} "
             f"pixels, got {got}; prepare the data again"
         )
+
+
+def clip_of(name: str) -> str:
+    """Id of the clip that a sample is of: of two hands of a clip each has its side behind it."""
+    clip, _, side = name.rpartition("@")
+    return clip if clip and side in ("left", "right") else name
 
 
 def jpeg_of(crop: NDArray[np.uint8], quality: int = QUALITY) -> bytes:
@@ -271,9 +279,10 @@ class ShardWriter:
         complete = self._folder.glob(f"{self._split}-[0-9]*.tar")
         return max((_number(path) + 1 for path in complete), default=0)
 
-    def add(self, sample: Sample) -> str:
-        """Write a clip; the name of its tar. When this returns, the clip is on the disk."""
-        data = _packed(sample, self._precision)
+    def add(self, *hands: Sample) -> str:
+        """Write a clip, the samples of its hands; the name of its tar. When this returns, the clip
+        is on the disk."""
+        data = b"".join(_packed(one, self._precision, more=one is not hands[-1]) for one in hands)
         if self._file is not None and self._file.tell() + len(data) + len(_END) > self._limit:
             self._complete()
         if self._file is None:
@@ -318,8 +327,8 @@ def _number(path: Path) -> int:
     return int(path.name.partition(".")[0].rpartition("-")[2])
 
 
-def _packed(sample: Sample, precision: Precision) -> bytes:
-    """The files of a sample as a part of a tar."""
+def _packed(sample: Sample, precision: Precision, more: bool = False) -> bytes:
+    """The files of a sample as a part of a tar; ``more``: another hand of its clip follows."""
     key = quote(sample.id, safe="").replace(".", "%2E")
     files: dict[str, bytes] = {
         f"{frame:04d}.jpg": jpeg for frame, jpeg in enumerate(sample.jpegs) if jpeg is not None
@@ -345,6 +354,7 @@ def _packed(sample: Sample, precision: Precision) -> bytes:
         "size": sample.size,
         "frames": len(sample.jpegs),
         "seen": int(sample.present.sum()),
+        **({"more": True} if more else {}),
     }
     files["json"] = json.dumps(description, ensure_ascii=False).encode()
     return b"".join(_member(f"{key}.{ending}", data) for ending, data in files.items())
@@ -365,8 +375,10 @@ def _member(name: str, data: bytes) -> bytes:
 
 
 def clips_in(path: Path) -> tuple[list[dict[str, Any]], int]:
-    """The descriptions of the whole clips in a tar, which may be cut off, and where they end."""
+    """The descriptions of the samples of whole clips in a tar, which may be cut off, and where they
+    end."""
     found: list[dict[str, Any]] = []
+    hands: list[dict[str, Any]] = []  # of a clip of which more may follow
     end = 0
     size = path.stat().st_size
     try:
@@ -378,8 +390,10 @@ def clips_in(path: Path) -> tuple[list[dict[str, Any]], int]:
                 if member.name.endswith(".json"):
                     file = tar.extractfile(member)
                     assert file is not None
-                    found.append(json.loads(file.read()))
-                    end = stop
+                    hands.append(json.loads(file.read()))
+                    if not hands[-1].get("more"):
+                        found += hands
+                        hands, end = [], stop
     except (tarfile.TarError, OSError, ValueError):
         pass  # cut off: what was found before it is whole
     return found, end

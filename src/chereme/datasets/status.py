@@ -10,7 +10,7 @@ import csv
 import dataclasses
 import io
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TextIO
@@ -86,6 +86,14 @@ def dropped_items(folder: str | Path, split: str) -> list[Item]:
         return []
     items = read_manifest(Path(folder) / MANIFEST)
     return [item for item in items if item.id in ids and item.label]
+
+
+def subsets(folder: str | Path) -> Iterator[tuple[str, str]]:
+    """Id and subset of each clip of ``folder`` that its manifest says to be of one."""
+    path = Path(folder) / MANIFEST
+    for item in read_manifest(path) if path.exists() else ():
+        if item.subset:
+            yield item.id, item.subset
 
 
 def _row(cells: dict[str, str]) -> Row:

@@ -1,9 +1,10 @@
 """Manifests: CSV tables of recordings with their labels, the one form in which data sets come.
 
 A header line, then one line per item. ``path`` and ``label`` are needed; ``id``, ``signer``,
-``split``, ``start``, ``end``, ``hand``, ``language``, ``frames``, ``width``, ``height`` and
-``video`` are optional, other columns are ignored. Paths are relative to the manifest's own folder,
-with either slash, and found whether accents are composed or not; all other text becomes NFC.
+``split``, ``start``, ``end``, ``hand``, ``language``, ``frames``, ``width``, ``height``, ``video``
+and ``subset`` are optional, other columns are ignored. Paths are relative to the manifest's own
+folder, with either slash, and found whether accents are composed or not; all other text becomes
+NFC.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ Hand = Literal["auto", "left", "right"]
 
 COLUMNS = (
     *("path", "label", "id", "signer", "split", "start", "end", "hand", "language"),
-    *("frames", "width", "height", "video"),
+    *("frames", "width", "height", "video", "subset"),
 )
 _NEEDED = COLUMNS[:2]
 SPLIT_NAMES: dict[str, Split] = {
@@ -47,7 +48,8 @@ class Item:
     ``language`` is a language code, as ``ase`` for American Sign Language. ``frames`` is the number
     of pictures of the item, ``width`` and ``height`` their size in pixels: what its source says,
     read without decoding, for statistics and planning. ``video`` is the recording that the poses of
-    ``path`` were found in, from its beginning. All but path, label, id and hand are None where not
+    ``path`` were found in, from its beginning. ``subset`` names a part of the data set that is
+    scored by itself too. All but path, label, id and hand are None where not
     stated.
     """
 
@@ -64,6 +66,7 @@ class Item:
     width: int | None = None
     height: int | None = None
     video: Path | None = None
+    subset: str | None = None
 
 
 def read_manifest(path: str | Path) -> list[Item]:
@@ -202,6 +205,7 @@ def _item(row: dict[str, str], finder: FileFinder, where: str) -> Item:
         width=_count(row, "width", where),
         height=_count(row, "height", where),
         video=finder.find(row["video"]) if row.get("video") else None,
+        subset=row.get("subset") or None,
     )
 
 

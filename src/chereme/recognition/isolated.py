@@ -38,6 +38,7 @@ from chereme.types import (
     Landmarks,
     Token,
     Transcript,
+    frames_of,
 )
 
 OTHER_RATE = 1.5  # times as many frames a second as in training, or as few: worth a warning
@@ -236,7 +237,8 @@ class IsolatedRecognizer(BaseRecognizer):
                 continue
             pictures = pictures_of(source, bundle.config)
             reading = {"mirrored": self.mirrored, **detected.reading}
-            hands = read_joints(bundle, pictures, landmarks, hand, stages, reading)
+            clip = frames_of(landmarks, span)
+            hands = read_joints(bundle, pictures, clip, hand, stages, reading)
             with stages("network"):
                 log_probs.append(classify_joints(bundle, hands) if hands.present.any() else None)
         found = self._mean(log_probs)

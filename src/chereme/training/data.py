@@ -19,7 +19,7 @@ import numpy as np
 from torch.utils.data import DataLoader, Dataset
 
 from chereme.datasets.pose_clips import Entry
-from chereme.datasets.status import dropped_items
+from chereme.datasets.status import dropped_items, subsets
 from chereme.errors import InputError, UsageError
 
 Split = Literal["train", "dev", "test"]
@@ -246,6 +246,10 @@ class FolderData(DataModule):
     def _dropped(self, split: Split) -> list[Entry]:
         items = [item for name in self.folders(split) for item in dropped_items(name, split)]
         return [Entry(item.id, item.label, item.signer or "", split, 0.0, 0) for item in items]
+
+    def subsets(self, split: Split) -> dict[str, str]:
+        """The subset of each clip of a split that is in one, by id."""
+        return {name: subset for folder in self.folders(split) for name, subset in subsets(folder)}
 
     @property
     def rate(self) -> float:

@@ -98,10 +98,11 @@ class IsolatedSignTask(Task):
             read.append(self.predict(batch))
             times.append((time.perf_counter() - began) / len(batch.ids))
         logits = np.concatenate(read)  # with one more column where there are other signs
-        known = Predictions.of(entries, classes, logits[:, : len(classes)])
-        self._predictions[split] = known
-        ranks, dropped = gloss_ranks(logits, known.labels, classes), self.data.dropped(split)
-        scored = score_glosses(ranks, entries, classes, dropped)
+        dropped, subsets = self.data.dropped(split), self.data.subsets(split)
+        known = logits[:, : len(classes)]
+        self._predictions[split] = Predictions.of([*entries, *dropped], classes, known, subsets)
+        ranks = gloss_ranks(logits, [entry.label for entry in entries], classes)
+        scored = score_glosses(ranks, entries, classes, dropped, subsets)
         return scored | {"ms_per_clip": round(1e3 * float(np.median(times)), 3)}
 
     def scores(self, output: Path) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from sys import intern
 from typing import Any
 
 from chereme.datasets.pose_clips import Entry
-from chereme.datasets.prepare_crops import read_settings
-from chereme.datasets.shards import UNSPLIT, Sample, descriptions, read_sample
+from chereme.datasets.prepare_crops import SETTINGS, read_settings
+from chereme.datasets.shards import UNSPLIT, Sample, clip_of, descriptions, read_sample
 from chereme.errors import InputError, UsageError
 
 BRIDGE = 0.2  # seconds: gaps that ``chereme.datasets.clips`` fills, by the default of bridge_gaps
@@ -84,16 +84,10 @@ def _wanted(ending: str, teachers: Collection[str] | None, mirrored: bool) -> bo
     return (mirrored or kind == "teacher") and (teachers is None or name in teachers)
 
 
-def _clip(name: str) -> str:
-    """Id of the clip that a sample is of."""
-    clip, _, side = name.rpartition("@")
-    return clip if clip and side in ("left", "right") else name
-
-
 def _entry(about: dict[str, Any]) -> Entry:
     split = about["split"]
     return Entry(
-        _clip(about["id"]),
+        clip_of(about["id"]),
         intern(about["label"]),
         intern(about["signer"] or ""),
         "" if split == UNSPLIT else intern(split),
@@ -102,13 +96,25 @@ def _entry(about: dict[str, Any]) -> Entry:
     )
 
 
-def crop_of(folders: Sequence[str]) -> dict[str, float]:
-    """How the crops in ``folders`` were cut out, as a bundle says it.
+def contents_of(folder: str) -> str | None:
+    """Whether the shards in a folder are of "crops", "frames" or "keypoints"; None where nothing
+    there says so."""
+    if not (Path(folder) / SETTINGS).is_file():
+        return None
+    return getattr(read_settings(folder), "into", None)
+
+
+def crop_of(folders: Sequence[str]) -> dict[str, Any]:
+    """How the crops in ``folders`` were cut out, as a bundle says it; ``around``: of boxes by the
+    shoulders, which no bundle can say.
 
     UsageError if it was in different ways; InputError if a folder does not say.
     """
     found = {folder: read_settings(folder) for folder in folders}
-    boxes = {folder: (made.padding, made.smoothing) for folder, made in found.items()}
+    boxes = {
+        folder: (made.padding, made.smoothing, getattr(made, "around", "hand"))
+        for folder, made in found.items()
+    }
     first = folders[0]
     for folder, box in boxes.items():
         if box != boxes[first]:
@@ -116,8 +122,9 @@ def crop_of(folders: Sequence[str]) -> dict[str, float]:
                 "shards: expected crops of one padding and smoothing, as serving has one, got "
                 f"{boxes[first]} in {first} and {box} in {folder}; prepare one of them again"
             )
-    padding, smoothing = boxes[first]
-    return {"padding": padding, "smoothing": smoothing, "bridge": BRIDGE}
+    padding, smoothing, around = boxes[first]
+    cut = {"padding": padding, "smoothing": smoothing, "bridge": BRIDGE}
+    return cut if around == "hand" else cut | {"around": around}
 
 
 def vectors_of(folders: Sequence[str]) -> dict[str, str]:

@@ -13,7 +13,7 @@ from fake_models import GLOSSES, hand_aware, save_hand_aware, save_signbert, sig
 
 import chereme
 import fake_clips
-from chereme.datasets.clips import CropSettings, track_clip
+from chereme.datasets.sign_clips import SignSettings, sign_samples
 from chereme.errors import BundleError, UsageError
 from chereme.formats.manifests import Item
 from chereme.formats.poses import write_landmarks
@@ -69,7 +69,7 @@ def test_a_bundle_of_pictures_reads_clips_as_training_does(
 ) -> None:
     """But for what JPEG takes from the crops of the shards, which here are kept whole."""
     monkeypatch.setattr(
-        "chereme.datasets.clips.jpeg_of",
+        "chereme.datasets.sign_clips.jpeg_of",
         lambda crop, quality: cv2.imencode(".png", crop[..., ::-1])[1].tobytes(),
     )
     folder = fake_clips.write_frames(tmp_path / "clip", 11, left=left, without=(0, 6))
@@ -77,9 +77,10 @@ def test_a_bundle_of_pictures_reads_clips_as_training_does(
     recognizer = chereme.load(bundle.directory, make_detector=detectors)
     result = recognizer.recognize(folder)
     assert isinstance(result, chereme.IsolatedResult)
-    settings = CropSettings(size=32)
-    sample = track_clip(Item(folder, "NO", "clip"), settings, detectors).sample
-    chosen = choose_frames(11, 4, "spread", None)
+    settings = SignSettings(size=32, hands="one")
+    item = Item(folder, "NO", "clip")
+    (sample,) = sign_samples(item, settings, make_detector=detectors).samples
+    chosen = choose_frames(10, 4, "spread", None)  # from the first frame with a hand on
     clip = ClipReader(SignInputs(1, 32), Augmentation()).read("clip", [sample], chosen, 0)
     batch = collate_signs([clip])
     with torch.no_grad():
@@ -137,8 +138,7 @@ def test_awkward_clips(bundle: Bundle, tmp_path: Path) -> None:
     assert nobody.text == ""
     assert nobody.warnings[0].startswith("no hand found in 2 frames")
     # A hand in frames that are none of the four of twenty that are read: 2, 7, 12 and 17.
-    without = [frame for frame in range(20) if not 3 <= frame <= 6]
-    brief = fake_clips.write_frames(tmp_path / "brief", 20, without=without)
+    brief = fake_clips.write_frames(tmp_path / "brief", 20, without=range(1, 19))
     result = recognizer.recognize(brief)
     assert result.text == ""
     assert result.warnings == ("none of the frames that the model reads shows a hand",)

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from chereme.errors import InputError, UsageError
+from chereme.errors import UsageError
 from chereme.formats.strict import read_as
 from chereme.nn.st_gcn import StGcnConfig
 from chereme.systems.hand_aware.losses import hand_aware_losses
-from chereme.systems.hand_aware.recognizer import HandAwareConfig, HandAwareRecognizer, late_fusion
+from chereme.systems.hand_aware.recognizer import HandAwareConfig, HandAwareRecognizer
 from chereme.training.optimiser import PlateauConfig
 
 VARIANTS = [("camera", "concatenate"), ("hand", "mean")]
@@ -156,32 +156,3 @@ def test_the_papers_rate_falls_when_the_loss_does_not() -> None:
 def test_wrong_input_is_told() -> None:
     with pytest.raises(UsageError, match="concatenate or mean"):
         HandAwareRecognizer(HandAwareConfig(fusion="sum"))
-
-
-# -- late fusion ----------------------------------------------------------------------------------
-def test_late_fusion_sums_predictions() -> None:
-    hand, frame = torch.tensor([[0.0, 0.0]]), torch.log(torch.tensor([[3.0, 1.0]]))
-    torch.testing.assert_close(late_fusion(hand, frame), torch.tensor([[1.25, 0.75]]))
-    torch.testing.assert_close(late_fusion(hand, frame, of="logits"), hand + frame)
-    # A recogniser that shouts has no more weight than one that speaks.
-    loud = torch.tensor([[0.0, 1000.0]])
-    torch.testing.assert_close(late_fusion(hand, loud), torch.tensor([[0.5, 1.5]]))
-
-
-def test_late_fusion_wants_the_same_clips_and_classes() -> None:
-    with pytest.raises(InputError, match="same clips and classes"):
-        late_fusion(torch.zeros(2, 3), torch.zeros(2, 4))
-    with pytest.raises(InputError, match="same clips and classes"):
-        late_fusion()
-
-
-def test_hands_are_made_in_full_precision_whatever_the_encoder_runs_in(tiny, clips) -> None:
-    recognizer = tiny().eval()
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-        out = recognizer(*clips)
-        state = out.state
-    with torch.no_grad():
-        exact = recognizer.decoder(state)
-    present = clips[1]
-    assert out.logits.dtype == torch.float32
-    torch.testing.assert_close(out.hands.projected[present], exact.projected[present])

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from chereme.datasets.shards import Sample
-from chereme.errors import InputError
+from chereme.errors import InputError, UsageError
 from chereme.hands.both import Sampling, choose_frames
 from chereme.nn.keypoint_layouts import keypoint_layout
 from chereme.training.augmentation import Augmentation, augment_crops, resize
-from chereme.training.data import ClipIndex, Split
+from chereme.training.data import SPLITS, ClipIndex, Split
 from chereme.training.isolated_data import IsolatedData
-from chereme.training.shards import ShardCorpus
+from chereme.training.shards import ShardCorpus, contents_of
 from chereme.types import NUM_JOINTS
 
 Floats = NDArray[np.floating[Any]]
@@ -271,10 +271,24 @@ class SignData(IsolatedData):
         """See `IsolatedData.setup`; the task says by ``inputs`` what is read of the clips."""
         if self.trainer is not None:
             self.inputs = self.trainer.lightning_module.inputs  # type: ignore[assignment]
+        self._check_contents()
         super().setup(stage)
 
+    def _check_contents(self) -> None:
+        """UsageError for shards of something else than the network reads."""
+        inputs = self.inputs
+        wanted = "frames" if inputs.whole else "crops" if inputs.layout is None else None
+        for name in dict.fromkeys(name for split in SPLITS for name in self.folders(split)):
+            into = contents_of(name)
+            if wanted is not None and into not in (None, wanted):
+                raise UsageError(
+                    f"shards: expected {wanted}, got {into} in {name}; prepare the data set again "
+                    f"with --into {wanted}, into another folder"
+                )
+
     def left_out(self, split: Split, clip: ClipIndex) -> str:
-        unseen = split == "train" and not self.corpora[clip[0]].seen[clip[1]]
+        seen = self.inputs.layout is not None or self.corpora[clip[0]].seen[clip[1]]
+        unseen = split == "train" and not seen
         return super().left_out(split, clip) or ("show no hand" if unseen else "")
 
     def clip(self, index: ClipIndex, rng: np.random.Generator | None) -> SignClip:

@@ -70,6 +70,11 @@ def export_spec(checkpoint: str | Path) -> ExportSpec:
             f"got {about['kind']!r}"
         )
     config, crop = model.config, dict(about["crop"])
+    if "around" in crop:
+        raise BundleError(
+            f"{checkpoint}: expected crops round hands, got such by the shoulders, which "
+            "recognition does not find; prepare the clips without --around, and train again"
+        )
     known = {**known_of_glosses(about), "input": "rgb"}
     known["preprocessing"] |= {
         "hands": config.hands,

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from chereme.errors import InputError, UsageError
+from chereme.errors import UsageError
 from chereme.hand_model import HandTemplate
 from chereme.nn.hand_graph import Distances, adjacency
 from chereme.nn.resnet import ResNetEncoderConfig
@@ -114,28 +114,6 @@ def fused_features(inference: StGcn, joints: Tensor, present: Tensor, fusion: Fu
         return each.flatten(1)
     seen = present.any(2).sum(1, keepdim=True)
     return each.sum(1) / seen.clamp_min(1)
-
-
-def late_fusion(
-    *logits: Tensor, of: Literal["probabilities", "logits"] = "probabilities"
-) -> Tensor:
-    """The sum of the predictions of several recognisers ("Inference" of the paper) ``(..., K)``.
-
-    Choice: "directly summing their prediction results" is read as summing probabilities, which are
-    of one scale whatever the recogniser; "logits" sums what goes before.
-
-    Raises:
-        InputError: no predictions, or of different shapes.
-    """
-    _one_of("of", of, ("probabilities", "logits"))
-    shapes = {tuple(one.shape) for one in logits}
-    if len(shapes) != 1:
-        raise InputError(
-            "late fusion: expected predictions for the same clips and classes, got shapes "
-            f"{sorted(shapes)}"
-        )
-    predictions = torch.stack(logits)
-    return (predictions.softmax(-1) if of == "probabilities" else predictions).sum(0)
 
 
 def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
