@@ -14,9 +14,10 @@ from chereme.datasets.sign_clips import SHOULDERS, SignSettings, sign_samples
 from chereme.formats.keypoints import read_keypoints
 from chereme.formats.manifests import Item
 from chereme.formats.poses import write_landmarks
+from chereme.hands.detector import Detection
 from chereme.nn.keypoint_layouts import keypoint_layout
 from chereme.video import write_video
-from fake_clips import ColourDetectors, write_frames
+from fake_clips import ColourDetector, ColourDetectors, write_frames
 from fake_signs import signing
 
 LAYOUT = "openpose_137"
@@ -85,6 +86,29 @@ def test_hands_are_looked_for_where_nothing_is_given(tmp_path: Path) -> None:
     assert len(seen) == 22
     assert "left_wrist" in seen
     assert not any(name.startswith(("right", "nose")) for name in seen)
+
+
+def test_joints_that_jump_are_doubtful(tmp_path: Path) -> None:
+    item = Item(write_frames(tmp_path / "a", 6), "sign", "a")
+    sure = {
+        how: look(item, confidence=how).samples[0].confidence for how in ("steadiness", "detector")
+    }
+    assert (sure["detector"] == 1).all()
+    np.testing.assert_allclose(sure["steadiness"], 1, atol=1e-4)  # the square keeps its shape
+
+    class Trembling(ColourDetector):
+        frame = 0
+
+        def detect(self, image: np.ndarray, timestamp: float) -> list[Detection]:
+            (hand,) = super().detect(image, timestamp)
+            self.frame += 1
+            hand.landmarks[8, 0] += 20 * (self.frame % 2)
+            return [hand]
+
+    settings = SignSettings(size=64)
+    made = sign_samples(item, settings, make_detector=lambda still: Trembling(0.0)).samples[0]
+    assert made.confidence[:, 8].max() < 0.4
+    assert np.delete(made.confidence, 8, axis=1).min() > 0.9
 
 
 def test_crops_by_the_shoulders_have_one_size(person: Any, tmp_path: Path) -> None:

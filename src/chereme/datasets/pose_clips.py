@@ -35,7 +35,14 @@ from chereme.datasets.preparation import (
     prepare_clips,
 )
 from chereme.datasets.shards import UNSPLIT
-from chereme.datasets.sign_clips import SignerItem, in_box, keypoints_of, read_frames
+from chereme.datasets.sign_clips import (
+    Confidence,
+    SignerItem,
+    in_box,
+    keypoints_of,
+    rated,
+    read_frames,
+)
 from chereme.datasets.status import Row
 from chereme.errors import InputError
 from chereme.formats.manifests import Item
@@ -255,6 +262,7 @@ def prepare_poses(
     *,
     rate: float | None = None,
     keypoints: tuple[Path, str] | None = None,
+    confidence: Confidence = "detector",
     workers: int = 1,
     engine: Where = "local",
     limits: Limits | None = None,
@@ -270,6 +278,7 @@ def prepare_poses(
     Args:
         rate: frames a second of folders of frames (default 30), and of landmark files in the place
             of what they say.
+        confidence: of the joints that the detector finds, see ``sign_clips.SignSettings``.
         workers: processes that look for hands. A clip on which one dies is dropped, if there are
             several.
         engine: where these are: on this machine, or on those of a Ray cluster.
@@ -282,7 +291,13 @@ def prepare_poses(
     folder = Path(folder)
     (folder / SEEN).mkdir(parents=True, exist_ok=True)
     reading = {"rate": rate, "limits": limits}
-    look = partial(_look, folder=folder / SEEN, reading=reading, keypoints=keypoints)
+    look = partial(
+        _look,
+        folder=folder / SEEN,
+        reading=reading,
+        keypoints=keypoints,
+        confidence=confidence,
+    )
     with alone_in(folder), PoseWriter(folder) as writer:
 
         def write(item: Item, clip: PoseClip) -> Row:
@@ -308,6 +323,7 @@ def _look(
     folder: Path,
     reading: dict[str, Any],
     keypoints: tuple[Path, str] | None,
+    confidence: Confidence,
 ) -> PoseClip:
     """The clip of an item, or Unusable; ``folder`` has what was seen in recordings before."""
     if isinstance(item, JointSequence):
@@ -322,6 +338,7 @@ def _look(
             seen = found.hands(read.timestamps, read.width, read.height)
         else:
             seen = _seen_in_recording(item, folder, reading, make_detector)
+            seen = rated(item, seen, confidence)
         return pose_clip(item, seen, reading["rate"] or FOLDER_RATE)
     except Unusable:
         raise

@@ -31,6 +31,7 @@ def prepare_signs(
     layout: Literal["openpose_137", "mmpose_133", "mediapipe_holistic"] = "openpose_137",
     around: Literal["hand", "shoulders"] = "hand",
     fit: Literal["cut", "whole"] = "cut",
+    confidence: Literal["steadiness", "detector"] = "steadiness",
     size: int = SIZE,
     rate: float | None = None,
     workers: int = 1,
@@ -55,6 +56,8 @@ def prepare_signs(
         around: of crops: boxes that follow the hand, or all of a clip of one size by the distance
             between the shoulders, which needs keypoints.
         fit: of whole frames: the square in their middle, or all of them between black bars.
+        confidence: of joints that the package's detector finds, which says nothing of single ones:
+            by how steadily they move, or 1.
         size: pixels of a side of crops and frames.
         rate: frames a second of folders of frames (default 30), and for joints of landmark files in
             the place of what they say.
@@ -85,6 +88,7 @@ def prepare_signs(
             folder,
             rate=rate,
             keypoints=None if given is None else (given, layout),
+            confidence=confidence,
             workers=workers,
             engine=engine,
             limits=limits,
@@ -99,6 +103,7 @@ def prepare_signs(
         around=around,
         fit=fit,
         layout=layout if given is not None or into == "keypoints" else None,
+        confidence=confidence,
     )
     look = partial(sign_samples, settings=settings, keypoints=given, limits=limits)
     return prepare_samples(

@@ -25,6 +25,7 @@ from chereme.hands.crop import crop
 from chereme.hands.signer_box import Box, SignerBoxDetector
 from chereme.hands.signing import bridge_gaps, signing_hand, to_right_hand
 from chereme.hands.skeleton import JOINT_NAMES
+from chereme.hands.steadiness import with_steadiness
 from chereme.nn.keypoint_layouts import keypoint_layout
 from chereme.recognition.hand_landmarks import (
     MakeDetector,
@@ -37,6 +38,7 @@ from chereme.recognition.sign_crops import hands_of
 from chereme.types import NUM_JOINTS, FloatArray, Frame, Landmarks, frames_of
 from chereme.video import Limits, open_video
 
+Confidence = Literal["steadiness", "detector"]
 SHOULDERS = 0.8
 """Side of a crop as a part of the distance between the shoulders. Choice: the paper says that hand
 and shoulder keypoints are used to crop, and not how: about 1.5 times the length of a hand."""
@@ -51,6 +53,8 @@ class SignSettings(CropSettings):
     joints ("hand"), or of one size throughout a clip, that of the "shoulders". ``fit``: of whole
     frames, the square in their middle ("cut", as the paper crops), or all of them between black
     bars ("whole"). ``layout``: of the keypoints that go with the clips, None where none do.
+    ``confidence``: of the joints that the package's detector finds: how steadily they move, or the
+    detector's own, which is 1.
     """
 
     into: Literal["crops", "frames", "keypoints"] = "crops"
@@ -58,6 +62,7 @@ class SignSettings(CropSettings):
     around: Literal["hand", "shoulders"] = "hand"
     fit: Literal["cut", "whole"] = "cut"
     layout: str | None = None
+    confidence: Confidence = "steadiness"
 
     @property
     def vectors(self) -> dict[str, int]:
@@ -70,6 +75,13 @@ class SignerItem(Item):
     """A recording in which hands are looked for in the ``box`` of the signer alone."""
 
     box: Box
+
+
+def rated(item: Item, seen: Landmarks, confidence: Confidence) -> Landmarks:
+    """What the package's detector has seen of a recording with that confidence of its joints; files
+    of landmarks keep theirs."""
+    own = confidence == "detector" or is_landmark_file(item.path)
+    return seen if own else with_steadiness(seen)
 
 
 def in_box(item: Item, make_detector: MakeDetector) -> MakeDetector:
@@ -216,7 +228,7 @@ def _seen(
         limits=limits,
         make_detector=in_box(item, make_detector),
     )
-    hands, layout = seen.landmarks, settings.layout
+    hands, layout = rated(item, seen.landmarks, settings.confidence), settings.layout
     read = FramesRead(hands.timestamps, hands.width, hands.height, seen.info, seen.reading)
     return _Seen(read, hands, None if layout is None else hand_keypoints(hands, layout))
 
