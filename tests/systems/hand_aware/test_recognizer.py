@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from recipes import parsed
 from torch.nn import functional as F
 
 from chereme.errors import UsageError
 from chereme.formats.strict import read_as
 from chereme.nn.st_gcn import StGcnConfig
+from chereme.systems.hand_aware.encoder import HandState
 from chereme.systems.hand_aware.losses import hand_aware_losses
 from chereme.systems.hand_aware.recognizer import HandAwareConfig, HandAwareRecognizer
 from chereme.training.optimiser import PlateauConfig
+from fake_hands import random_template
 
 VARIANTS = [("camera", "concatenate"), ("hand", "mean")]
 
@@ -151,6 +156,34 @@ def test_the_papers_rate_falls_when_the_loss_does_not() -> None:
     for _ in range(7):
         schedule.step(1.0)  # a loss that does not fall
     assert group["lr"] == pytest.approx(5e-4)
+
+
+def test_the_overlay_has_mano_and_the_fingertips_of_the_paper(tmp_path: Path) -> None:
+    random_template(pose_mean=np.zeros(45)).save(tmp_path / "mano.safetensors")
+    option = f"--model.init_args.config.template={tmp_path / 'mano.safetensors'}"
+    files = ("hand_aware/paper.yaml", "hand_aware/mano.yaml")
+    decoder = parsed(*files, options=(option,)).model.model.decoder
+    still = HandState(
+        *(torch.zeros(1, n) for n in (6, 10)), torch.eye(3)[None], *torch.zeros(2, 1, 2)
+    )
+    hand = decoder(still._replace(scale=torch.ones(1)))
+    tips = hand.vertices[0, [734, 333, 443, 555, 678]]
+    torch.testing.assert_close(hand.joints[0, [4, 8, 12, 16, 20]], tips)
+
+
+def test_st_gcn_trains_as_its_paper_says() -> None:
+    task = parsed("hand_aware/paper.yaml", "hand_aware/table_2/keypoints.yaml").model
+    assert task.plateau is None
+    made = task.optimiser.build([torch.nn.Parameter(torch.zeros(1))], 1)
+    group = made["optimizer"].param_groups[0]
+    values = [group[key] for key in ("lr", "momentum", "nesterov", "weight_decay")]
+    assert values == [0.01, 0.9, True, 1e-4]
+    schedule, rates = made["lr_scheduler"]["scheduler"], []
+    for _ in range(21):
+        rates.append(group["lr"])
+        made["optimizer"].step()
+        schedule.step()
+    assert [rates[n] for n in (9, 10, 20)] == pytest.approx([0.01, 0.001, 0.0001])
 
 
 def test_wrong_input_is_told() -> None:

@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
+from recipes import parsed
 
 from chereme.errors import UsageError
 from chereme.hand_model import HandLayer, HandTemplate
 from chereme.hand_model.camera import weak_perspective
 from chereme.hand_model.skeleton import landmark_template
 from chereme.systems.signbert.decoder import DecoderConfig, HandModelDecoder, build_decoder
+from fake_hands import random_template
+
+
+def test_the_overlay_has_mano_and_the_fingertips_of_the_paper(tmp_path: Path) -> None:
+    random_template(pose_mean=np.zeros(45)).save(tmp_path / "mano.safetensors")
+    option = f"--model.init_args.config.decoder.template={tmp_path / 'mano.safetensors'}"
+    config = parsed("signbert/pretrain.yaml", "signbert/mano.yaml", options=(option,)).model
+    decoder = build_decoder(config.model.config.decoder, 4)
+    joints = decoder(torch.zeros(1, 4)).hand.joints[0]
+    template = HandTemplate.load(str(tmp_path / "mano.safetensors"))
+    still = HandLayer(template, flat_hand_mean=False, components=25)
+    vertices = still(torch.zeros(1, 10), torch.zeros(1, 25), torch.zeros(1, 3)).vertices[0]
+    torch.testing.assert_close(
+        joints[[4, 8, 12, 16, 20]], vertices[[734, 333, 443, 555, 678]], rtol=1e-4, atol=1e-5
+    )
 
 
 @pytest.fixture(scope="module")
