@@ -45,7 +45,7 @@ def open_language_model(decoding: DecodingConfig, alphabet: Alphabet) -> OnnxLan
     if not Path(decoding.lm).is_file():
         raise UsageError(
             f"{decoding.lm}: no such language model; train it as the files in "
-            "configs/fingerspelling/lm say, or do without (model.init_args.decoding.lm=null)"
+            "configs/fingerspelling/lm say, or do without (--model.init_args.decoding=null)"
         )
     lm = OnnxLanguageModel(decoding.lm)
     width = lm.step([lm.start()], [0])[0].shape[1]
