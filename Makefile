@@ -63,22 +63,29 @@ DATA ?= ../shared/data
 WEIGHTS := src/chereme/weights
 
 .PHONY: weights weights-landmarks weights-rgb weights-report weights-letters weights-signs
-weights: weights-landmarks weights-rgb weights-report weights-letters
+weights: weights-landmarks weights-rgb weights-report weights-letters weights-signs
 
 # Of a checkpoint that is there a training goes on.
 resume = $(if $(wildcard $(1)/last.ckpt),--resume $(1)/last.ckpt)
-SPELLING := runs/exemplars.npz runs/recordings.npz runs/lm/lm.onnx runs/lexicon.txt
+SPELLING := runs/exemplars.npz runs/recordings.npz runs/recordings_2.npz runs/lm/lm.onnx \
+	runs/lexicon.txt
+SECOND := --config configs/fingerspelling/second.yaml
 
 weights-landmarks: $(VENV)/.installed-all $(SPELLING)
 	$(BIN)/chereme train --config configs/fingerspelling/landmarks.yaml $(call resume,runs/landmarks)
-	$(BIN)/chereme export runs/landmarks/last.ckpt --half --lm runs/lm/lm.onnx \
-		--lexicon runs/lexicon.txt --overwrite -o $(WEIGHTS)/fingerspelling \
+	$(BIN)/chereme train --config configs/fingerspelling/landmarks.yaml $(SECOND) \
+		--output runs/landmarks_2 $(call resume,runs/landmarks_2)
+	$(BIN)/chereme export runs/landmarks/last.ckpt --with runs/landmarks_2/last.ckpt --half \
+		--lm runs/lm/lm.onnx --lexicon runs/lexicon.txt --overwrite -o $(WEIGHTS)/fingerspelling \
 		--description configs/fingerspelling/landmarks_bundle.json \
 		--model-card configs/fingerspelling/MODEL_CARD.md
 
 weights-rgb: $(VENV)/.installed-all $(SPELLING)
 	$(BIN)/chereme train --config configs/fingerspelling/hand.yaml $(call resume,runs/hand)
-	$(BIN)/chereme export runs/hand/last.ckpt --half --overwrite -o $(WEIGHTS)/fingerspelling_rgb \
+	$(BIN)/chereme train --config configs/fingerspelling/hand.yaml $(SECOND) \
+		--output runs/hand_2 $(call resume,runs/hand_2)
+	$(BIN)/chereme export runs/hand/last.ckpt --with runs/hand_2/last.ckpt --half \
+		--overwrite -o $(WEIGHTS)/fingerspelling_rgb \
 		--lm runs/lm/lm.onnx --lexicon runs/lexicon.txt \
 		--description configs/fingerspelling/rgb_bundle.json \
 		--model-card configs/fingerspelling/MODEL_CARD_RGB.md
@@ -88,7 +95,8 @@ weights-report: $(VENV)/.installed-all $(SPELLING) runs/exemplars_dev.npz runs/u
 	$(BIN)/python benchmarks/cross_validation.py spelling --exemplars runs/exemplars.npz --folds 3 \
 		--lm runs/lm/lm.onnx --lexicon runs/lexicon.txt --output runs/others --root $(DATA) \
 		--strangers runs/exemplars_dev.npz \
-		--checkpoints '[runs/landmarks/last.ckpt, runs/hand/last.ckpt]' \
+		--checkpoints '[[runs/landmarks/last.ckpt, runs/landmarks_2/last.ckpt], \
+		[runs/hand/last.ckpt, runs/hand_2/last.ckpt]]' \
 		--rendered runs/unseen --bundles '[fingerspelling, fingerspelling_rgb]'
 
 # Single letters and digits. What is there is not made again; a training that was stopped goes on.
@@ -101,7 +109,7 @@ weights-letters: $(VENV)/.installed-all runs/exemplars.npz runs/digits.npz runs/
 		--description configs/signbert/letters_bundle.json \
 		--model-card configs/signbert/MODEL_CARD_LETTERS.md
 
-# Signs of words. Not part of `weights`: no such model is bundled yet.
+# Signs of words.
 weights-signs: $(VENV)/.installed-all runs/recorded_signs/everyone/clips.csv runs/recorded_signs/others/clips.csv
 	$(BIN)/chereme train --config configs/signbert/signs.yaml $(call resume,runs/signs/run)
 	$(BIN)/chereme export runs/signs/run/last.ckpt --overwrite -o $(WEIGHTS)/signs \
@@ -119,6 +127,9 @@ runs/exemplars.npz: | $(VENV)/.installed-all
 
 runs/recordings.npz: | $(VENV)/.installed-all
 	$(BIN)/chereme prepare recordings --root $(DATA) -o $@
+
+runs/recordings_2.npz: | $(VENV)/.installed-all
+	$(BIN)/chereme prepare recordings --letters --darker --clips 1000 --root $(DATA) -o $@
 
 runs/exemplars_dev.npz: | $(VENV)/.installed-all
 	$(BIN)/chereme prepare exemplars --people-dev --root $(DATA) -o $@

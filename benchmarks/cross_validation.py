@@ -85,7 +85,7 @@ def spelling(
     texts: int = 40,
     options: tuple[str, ...] = (),
     strangers: Path | None = None,
-    checkpoints: tuple[Path, ...] = (),
+    checkpoints: tuple[tuple[Path, ...], ...] = (),
     root: Path | None = None,
     rendered: Path | None = None,
     bundles: tuple[str, ...] = (),
@@ -102,7 +102,7 @@ def spelling(
         options: of chereme train.
         strangers: exemplars of people whom nothing is trained on, asked of ... (their letters that
             a model of the others takes for other letters throughout are asked apart)
-        checkpoints: ... a network of landmarks and one of pictures that know all others.
+        checkpoints: ... networks of landmarks and networks of pictures that know all others.
         root: the data folder, whose recordings of strangers ...
         rendered: ... and a corpus of chereme synthesize ...
         bundles: ... are read by a model of landmarks and one of pictures, on the whole path.
@@ -128,7 +128,7 @@ def spelling(
                 f"--data.init_args.held_out={json.dumps(own)}",
                 *options,
             )
-            networks[stream] = load_checkpoint(last)
+            networks[stream] = [load_checkpoint(last)]
         asked = moving[number :: len(groups)] + [one for one in recorded if one.person in own]
         for person in own:
             asked += left_out.questions(hands.select(only=(person, *kept)), person, texts)
@@ -141,7 +141,8 @@ def spelling(
     page = [f"# Spelling\n\n{epochs} epochs a fold; {json.dumps(decoding)}"]
     found = {"people left out": answers}
     if strangers and checkpoints:
-        networks = {s: load_checkpoint(p) for s, p in zip(CONFIGS, checkpoints, strict=True)}
+        both = zip(CONFIGS, checkpoints, strict=True)
+        networks = {stream: [load_checkpoint(path) for path in own] for stream, own in both}
         real = hands.select(without=RENDERED_SIGNERS)
         sure, unsure = set_apart(Exemplars.load(strangers), real)
         asked = [q for name, own in people_of(sure) for q in left_out.questions(own, name, texts)]

@@ -30,7 +30,7 @@ from results import markdown
 import chereme
 from chereme.hands.signing import signing_hand
 from chereme.metrics import edit_counts
-from chereme.recognition import fingerspelling, plausibility
+from chereme.recognition import letter_reading, plausibility
 from chereme.recognition.ctc_letters import Segment
 from chereme.recognition.hand_landmarks import detect_hands, turned
 from chereme.recognition.orientation import is_turned, likely_turn, may_be_turned
@@ -50,7 +50,7 @@ def read(recognizer: Any, clip: Clip) -> Read:
         before.extend(token for segment in segments for token in segment.tokens)
         return plausibility.judge(segments, *of, **settings)
 
-    with patch.object(fingerspelling, "judge", judge):
+    with patch.object(letter_reading, "judge", judge):
         return clip, before, recognizer.recognize(clip.landmarks)
 
 

@@ -153,16 +153,17 @@ def products_network(weights: np.ndarray, bias: np.ndarray) -> bytes:
     )
 
 
-def sequence_network(stride: int = 1, symbols: int = len(ALPHABET) + 1) -> bytes:
-    """``features (1, T, V)`` -> ``log_probs (1, ceil(T / stride), V)``."""
+def sequence_network(stride: int = 1, symbols: int = len(ALPHABET) + 1, members: int = 1) -> bytes:
+    """``features (1, T, V)`` -> ``log_probs (M, ceil(T / stride), V)``, of all members the same."""
     return network(
         [
             helper.make_node("Slice", ["features", "from", "to", "axis", "stride"], ["kept"]),
-            helper.make_node("LogSoftmax", ["kept"], ["log_probs"], axis=-1),
+            helper.make_node("LogSoftmax", ["kept"], ["own"], axis=-1),
+            helper.make_node("Concat", ["own"] * members, ["log_probs"], axis=0),
         ],
         {
             "features": (TensorProto.FLOAT, [1, "time", symbols]),
-            "log_probs": (TensorProto.FLOAT, [1, "out", symbols]),
+            "log_probs": (TensorProto.FLOAT, [members, "out", symbols]),
         },
         {
             "from": np.array([0]),
@@ -299,6 +300,7 @@ def make_bundle(
     *,
     stream: str = "landmarks",
     stride: int = 1,
+    members: int = 1,
     lm: bytes | None = None,
     lexicon: str | None = None,
     **changes: object,
@@ -313,14 +315,15 @@ def make_bundle(
     encoders = {"rgb": crop_encoder_network, "hand": hand_encoder_network}
     files: dict[str, bytes | Path] = {
         "encoder.onnx": encoders[stream]() if stream in encoders else encoder_network(),
-        "sequence.onnx": sequence_network(stride),
+        "sequence.onnx": sequence_network(stride, members=members),
         "MODEL_CARD.md": b"# fake\n",
     }
     if lm is not None:
         files["lm.onnx"] = lm
     if lexicon is not None:
         files["lexicon.txt"] = lexicon.encode()
-    return write_bundle(directory, fake_config(temporal_stride=stride, **changes), files)
+    config = fake_config(temporal_stride=stride, members=members, **changes)
+    return write_bundle(directory, config, files)
 
 
 class FakeDetector:

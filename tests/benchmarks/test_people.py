@@ -87,7 +87,7 @@ def test_each_group_of_people_is_left_out_once(
         texts=2,
         options=("--more",),
         strangers=tmp_path / "exemplars.npz",
-        checkpoints=(Path("landmarks"), Path("hand")),
+        checkpoints=((Path("landmarks"),), (Path("hand"), Path("hand"))),
     )
     groups = {"1_of_2": ["ann", "cam", "cam_unsure"], "2_of_2": ["bob"]}
     assert left_out == {

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from string import ascii_lowercase
 
 import numpy as np
 import pytest
 
-from chereme.datasets.letter_collections import sequences
-from chereme.datasets.recordings import RecordedClip, Recordings, signs
+from chereme.datasets.letter_collections import KEPT, motions, sequences
+from chereme.datasets.recordings import RecordedClip, Recordings, shown_letters, signs
 from chereme.errors import InputError
 from chereme.types import HandTrack
 
@@ -86,3 +88,19 @@ def test_signs_of_some_people_are_learned_from_and_those_of_others_are_not(
 def test_a_folder_without_the_collections_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"sequences/traduttore_words\.npz"):
         list(signs(tmp_path))
+
+
+def test_letters_are_whole_and_those_kept_to_measure_with_are_not_among_them(
+    shared_data: Path,
+) -> None:
+    found = list(shown_letters(shared_data))
+    assert {one.text for one in found} == set(ascii_lowercase)
+    each = Counter((one.signer, one.text) for one in found if one.text not in "jz")
+    assert set(each.values()) == {4}
+    drawn = {one.track.landmarks.astype(np.float32).tobytes() for one in found if one.text in "jz"}
+    kept = [one for one in motions(shared_data) if one.signer.endswith(KEPT) and one.side]
+    known = {(one.signer.removesuffix(KEPT), one.label) for one in kept}
+    assert known == {(one.signer, one.text) for one in found if one.text in "jz"}
+    for one in kept:  # the first frame of a kept drawing is a frame of none of those that are whole
+        first = one.landmarks[0].astype(np.float32).tobytes()
+        assert not any(first in whole for whole in drawn)

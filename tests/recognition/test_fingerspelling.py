@@ -16,7 +16,7 @@ from chereme.formats.poses import write_landmarks
 from chereme.formats.transcripts import write
 from chereme.hands.detector import Detection
 from chereme.hands.tracking import HandTracker
-from chereme.recognition.bundle import Bundle
+from chereme.recognition.bundle import Bundle, write_bundle
 from chereme.recognition.config import Decoding, Segmentation, Still
 from chereme.recognition.fingerspelling import Recognizer
 from chereme.recognition.networks import log_probs_of
@@ -374,12 +374,40 @@ def test_options_override_the_tuned_search(tmp_path: Path) -> None:
     assert Recognizer(tuned, greedy=True).recognize(fakes.spell("vail")).text == "vail"
 
 
+@pytest.mark.parametrize("stream", ["landmarks", "hand"])
+def test_the_members_of_a_bundle_read_together(tmp_path: Path, stream: str) -> None:
+    one, two = (
+        Recognizer(fakes.make_bundle(tmp_path / str(n), stream=stream, members=n)) for n in (1, 2)
+    )
+    story = "vail" + "_" * 5 + "dab"
+    still = fakes.spell("v", letter_seconds=1 / 30)
+    for seen, text in ((fakes.spell(story), story), (still, "v")):
+        expected, found = (r.recognize(fakes.with_vectors(seen, text)) for r in (one, two))
+        assert found.text == expected.text
+        assert found.tokens == pytest.approx(expected.tokens)
+    assert two.info["decoding"]["method"] == "rescoring"
+    assert one.info["decoding"]["method"] == "beam"
+    assert (
+        Recognizer(fakes.make_bundle(tmp_path / "3", members=2), greedy=True)
+        .recognize(fakes.spell("vail"))
+        .text
+        == "vail"
+    )
+
+
+def test_a_bundle_has_as_many_members_as_it_says(tmp_path: Path) -> None:
+    bundle = fakes.make_bundle(tmp_path / "b", members=2)
+    networks = {n: bundle.directory / n for n in ("encoder.onnx", "sequence.onnx")}
+    with pytest.raises(BundleError, match=r"'log_probs' of \[3, 'any', 7\]"):
+        write_bundle(tmp_path / "c", replace(bundle.config, members=3), networks)
+
+
 def test_the_temperature_is_that_of_all_that_is_read(bundle: Bundle, tmp_path: Path) -> None:
     warm = fakes.make_bundle(tmp_path / "b", decoding=Decoding(temperature=1.5))
     features = np.random.default_rng(0).normal(size=(9, len(fakes.ALPHABET) + 1))
     features = features.astype(np.float32)
     powers = np.exp(log_probs_of(bundle, features)) ** (1 / 1.5)
-    expected = powers / powers.sum(axis=1, keepdims=True)
+    expected = powers / powers.sum(axis=-1, keepdims=True)
     np.testing.assert_allclose(np.exp(log_probs_of(warm, features)), expected, rtol=1e-4)
     sure, unsure = (Recognizer(b).recognize(fakes.spell("vail")) for b in (bundle, warm))
     assert sure.text == unsure.text == "vail"

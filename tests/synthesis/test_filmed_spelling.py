@@ -13,6 +13,7 @@ from chereme.hands.skeleton import mirror, palm_size
 from chereme.synthesis import corpus, filmed_spelling
 from chereme.synthesis.corpus import Pictures, compose, signer
 from chereme.synthesis.filmed_spelling import film, follow, recordings, text_of
+from chereme.synthesis.signers import Signer
 from chereme.types import HandTrack
 
 
@@ -44,6 +45,24 @@ def test_texts_are_words_letters_and_nothing() -> None:
     assert {"j", "z"} & set(alone)
 
 
+def test_every_other_signer_is_the_darker_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    tones: list[float] = []
+
+    def stop(text: str, who: Signer, *_: object) -> None:
+        tones.append(who.skin.lightness)
+        raise RuntimeError
+
+    monkeypatch.setattr(filmed_spelling, "compose", stop)
+    for index in range(60):
+        with pytest.raises(RuntimeError):
+            film(index, 1, darker=True)
+    two = [
+        [signer(2 * index + other, 1).skin.lightness for other in range(2)] for index in range(60)
+    ]
+    assert tones[::2] == [first for first, _ in two[::2]]
+    assert tones[1::2] == [min(own) for own in two[1::2]]
+
+
 @pytest.mark.slow
 def test_a_hand_that_spells_nothing_is_filmed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(filmed_spelling, "text_of", lambda index, seed: "")
@@ -55,7 +74,7 @@ def test_a_hand_that_spells_nothing_is_filmed(monkeypatch: pytest.MonkeyPatch) -
 def test_clips_in_which_the_hand_is_hardly_seen_are_left_out(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def clip(index: int, seed: int) -> RecordedClip:
+    def clip(index: int, seed: int, darker: bool = False) -> RecordedClip:
         confidence = np.zeros((10, 21))
         confidence[: 3 + 6 * index] = 1.0
         track = HandTrack(np.ones((10, 21, 3)), confidence, np.arange(10) / 10, 1, 1, "right")

@@ -20,6 +20,15 @@ def export(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="The folder of the new bundle.")
     ],
+    others: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--with",
+            metavar="CHECKPOINT",
+            help="Of another training of the same recogniser of letters, which reads together with "
+            "it; may be given again.",
+        ),
+    ] = None,
     lm: Annotated[
         Path | None,
         typer.Option(
@@ -88,7 +97,12 @@ def export(
         half=half,
         **{
             name: given
-            for name, given in {"lm": lm, "lexicon": lexicon, "crops": crops}.items()
+            for name, given in {
+                "others": others,
+                "lm": lm,
+                "lexicon": lexicon,
+                "crops": crops,
+            }.items()
             if given
         },
     )

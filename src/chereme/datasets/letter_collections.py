@@ -10,7 +10,8 @@ meets have it.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -71,6 +72,7 @@ _BROKEN = ("Z_36", "Z_37")
 ASPECTS = {"cam": 1.88, "danial": 1.79, "alex": 1.61}
 """Width / height of the pictures of these signers, as the proportions of their palms say it."""
 _STILL_FRAMES = (3, 9, 15)  # of 19
+_MOST_OF_WHOLE = 4  # whole recordings of a still letter of one person
 WEBCAM_RATE = 20.0  # frames a second of webcam recordings that state none
 _MOVES = 0.12  # of the fastest frame's speed: where a recorded motion begins and ends
 _LEAST_TRAVEL = {"j": 0.5, "z": 1.0}  # palm lengths that the drawing tip covers at least
@@ -252,18 +254,35 @@ def recordings(root: Path) -> Iterator[Recorded]:
                 most = max(1, round(2 * _MOST_OF_BURST * len(part) / len(run)))
                 chosen = np.unique(np.linspace(0, len(part) - 1, most).round().astype(int))
                 yield Recorded(part[chosen] * [aspect, 1.0, aspect], label, name, None)
-    for recorded in _sequences(root, "letters"):
+    for recorded in _sequences(root, "letters", _STILL_FRAMES):
         if recorded.label in LETTERS and recorded.label not in MOVING:
             yield recorded
 
 
-def _sequences(root: Path, name: str) -> Iterator[Recorded]:
-    """Of moving sequences with both hands the frames in which the hand was found.
+def whole_recordings(root: Path) -> Iterator[Recorded]:
+    """Letters shown to a webcam, each from its first to its last frame at `WEBCAM_RATE`: a few of
+    each person and still letter, and the J and Z that `motions` does not keep back."""
+    count: Counter[tuple[str, str]] = Counter()
+    for recorded in _sequences(root, "letters"):
+        key = recorded.signer, recorded.label
+        still = recorded.label in LETTERS and recorded.label not in MOVING
+        if still and count[key] < _MOST_OF_WHOLE and len(recorded.landmarks) >= _FEWEST_FRAMES:
+            count[key] += 1
+            yield recorded
+    for recorded, moved in _recorded_motions(root):
+        if moved.side is not None and not moved.signer.endswith(KEPT):
+            yield recorded
 
-    Still letters have a few frames, moving ones all but the first."""
+
+def _sequences(
+    root: Path, name: str, still_frames: Iterable[int] | None = None
+) -> Iterator[Recorded]:
+    """Of moving sequences with both hands the frames in which the hand was found, of still letters
+    those of ``still_frames``."""
     for one in sequences(root, f"traduttore_{name}"):
         seen = np.asarray(one.hands.any(axis=(-1, -2)))
-        frames = range(len(seen)) if one.label in MOVING else _STILL_FRAMES
+        every = range(len(seen))
+        frames = every if still_frames is None or one.label in MOVING else still_frames
         hand = int(seen[:, 1].sum() >= seen[:, 0].sum())
         chosen = [frame for frame in frames if seen[frame, hand]]
         if chosen:
@@ -325,18 +344,24 @@ def motions(root: Path) -> Iterator[Recorded]:
     """
     for run in _zigzags(root):
         yield Recorded(run, "z", "recording")
-    count: dict[tuple[str, str], int] = {}
-    for recorded in _recorded_motions(root):
+    for _, moved in _recorded_motions(root):
+        yield moved
+
+
+def _recorded_motions(root: Path) -> Iterator[tuple[Recorded, Recorded]]:
+    """Recordings of J and Z in which the finger draws, and the part of each in which it does."""
+    count: Counter[tuple[str, str]] = Counter()
+    for recorded in _drawn_letters(root):
         moved = _moving_part(recorded.landmarks, recorded.label)
         if moved is None:
             continue
         key = recorded.signer, recorded.label
-        count[key] = count.get(key, 0) + 1
+        count[key] += 1
         kept = KEPT if count[key] % _KEPT_SHARE == 0 else ""
-        yield Recorded(moved, recorded.label, recorded.signer + kept, recorded.side)
+        yield recorded, Recorded(moved, recorded.label, recorded.signer + kept, recorded.side)
 
 
-def _recorded_motions(root: Path) -> Iterator[Recorded]:
+def _drawn_letters(root: Path) -> Iterator[Recorded]:
     with np.load(root / "motion_jz" / "jz.npz", allow_pickle=False) as file:
         runs = np.split(file["landmarks"].astype(np.float64), np.cumsum(file["length"])[:-1])
         aspect = LANDMARK_SETS["dvorakman"]

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chereme.datasets.letter_collections import WEBCAM_RATE, sequences
+from chereme.datasets.letter_collections import WEBCAM_RATE, sequences, whole_recordings
 from chereme.formats.arrays import expected_archive, plain_arrays, write_arrays
 from chereme.hands.skeleton import mirror
 from chereme.types import NUM_JOINTS, VECTOR_SIZE, HandTrack
@@ -138,3 +138,10 @@ def signs(root: Path) -> Iterator[RecordedClip]:
                 times = np.arange(len(points)) / WEBCAM_RATE
                 track = right_hand(points if side else mirror(points, None), times)
                 yield RecordedClip(track, "", one.signer)
+
+
+def shown_letters(root: Path) -> Iterator[RecordedClip]:
+    """Real letters by themselves, held or drawn, as a webcam saw them."""
+    for one in whole_recordings(root):
+        times = np.arange(len(one.landmarks)) / WEBCAM_RATE
+        yield RecordedClip(right_hand(one.landmarks, times), one.label, one.signer)

@@ -20,7 +20,7 @@ from chereme.text.glosses import GlossVocabulary, Units
 
 # 1: landmarks; 2: crops too; 3: isolated signs; 4: continuous signing; 5: abstention;
 # 6: letters at a temperature, of lists of words, and of the hand network's vectors;
-# 7: n-grams of glosses.
+# 7: n-grams of glosses, and several recognisers of letters that read together.
 SCHEMA_VERSION = 7
 MAX_FRAMES = 4096  # of a clip; attention takes memory with its square
 MAX_WIDTH = 100_000  # numbers of a track
@@ -192,13 +192,17 @@ class Still:
 
 @dataclass(frozen=True, kw_only=True)
 class LetterConfig(Config):
-    """A model that reads letters. ``alphabet`` leaves out the blank, which is index 0."""
+    """A model that reads letters. ``alphabet`` leaves out the blank, which is index 0.
+
+    ``members``: the recognisers in its networks, each trained by itself, which read together.
+    """
 
     task: Literal["fingerspelling"]
     alphabet: tuple[str, ...]
     input: Input
     preprocessing: Preprocessing
     temporal_stride: Annotated[int, Between(1, 1024)] = 1
+    members: Annotated[int, Between(1, 16)] = 1
     decoding: Decoding = field(default_factory=Decoding)
     segmentation: Segmentation = field(default_factory=Segmentation)
     still: Still = field(default_factory=Still)
@@ -224,7 +228,7 @@ class LetterConfig(Config):
         _belongs("crop", self.preprocessing.crop, rgb, self.input)
 
     def networks(self) -> dict[str, Ports]:
-        """T frames give T' = ceil(T / ``temporal_stride``) outputs of V symbols.
+        """T frames give T' = ceil(T / ``temporal_stride``) outputs of V symbols of each member.
 
         ``encoder.onnx`` works frame by frame, so that it may be called on pieces of a clip; crops
         are RGB.
@@ -235,7 +239,7 @@ class LetterConfig(Config):
             ENCODER: Ports({"frames": frames}, {"features": ("float", ("time", None))}),
             SEQUENCE: Ports(
                 {"features": ("float", (1, "time", None))},
-                {"log_probs": ("float", (1, "time", 1 + len(self.alphabet)))},
+                {"log_probs": ("float", (self.members, "time", 1 + len(self.alphabet)))},
             ),
         }
 

@@ -48,7 +48,7 @@ class SearchOptions:
 
 def searches_of(readers: Readers, options: SearchOptions) -> list[Search]:
     """How each of the bundles searches."""
-    together = len(readers.bundles) > 1
+    together = _together(readers)
     language_models: dict[object, LanguageModel] = {}
     searches = []
     for bundle in readers.bundles:
@@ -100,12 +100,17 @@ def decoding_info(readers: Readers, options: SearchOptions) -> dict[str, Any]:
     """The settings as they are reported: of two bundles, those of each with its weight."""
     settings = [_settings(search) for search in searches_of(readers, options)]
     if len(settings) == 1:
-        return settings[0]
+        return settings[0] | ({"method": "rescoring"} if _together(readers) else {})
     rows = zip(readers.bundles, readers.weights, settings, strict=True)
     return {
         "method": "rescoring",
         "streams": {b.config.stream: {"weight": weight, **setting} for b, weight, setting in rows},
     }
+
+
+def _together(readers: Readers) -> bool:
+    """Whether several networks read."""
+    return sum(bundle.config.members for bundle in readers.bundles) > 1
 
 
 def _settings(search: Search) -> dict[str, Any]:

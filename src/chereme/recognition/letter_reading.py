@@ -165,17 +165,19 @@ class LetterReader:
             strict=True,
         ):
             features, times = encode(track)
-            log_probs = log_probs_of(bundle, features)
-            emissions.append(
-                LetterEmissions(log_probs, times, bundle.config.temporal_stride, search, weight)
-            )
+            stride, members = bundle.config.temporal_stride, log_probs_of(bundle, features)
+            emissions += [
+                LetterEmissions(log_probs, times, stride, search, weight / len(members))
+                for log_probs in members
+            ]
         return emissions
 
     def _decode(
         self, emissions: Sequence[LetterEmissions], track: HandTrack, is_still: bool
     ) -> Segment:
         if is_still:
-            stills = [bundle.config.still for bundle in self.readers.bundles]
+            configs = [bundle.config for bundle in self.readers.bundles]
+            stills = [config.still for config in configs for _ in range(config.members)]
             return read_still_together(
                 [
                     (h.log_probs, still, h.weight)

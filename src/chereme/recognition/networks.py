@@ -65,16 +65,19 @@ def hand_encoder(bundle: Bundle[LetterConfig]) -> Encode:
 
 
 def log_probs_of(bundle: Bundle[LetterConfig], features: Floats) -> Floats:
-    """The ``log_probs (T', V)`` of ``features (T, D)``, T' = ceil(T / stride), at the model's
-    temperature."""
-    log_probs: Floats = bundle.sequence.run(["log_probs"], {"features": features[None]})[0][0]
+    """The ``log_probs (M, T', V)`` of ``features (T, D)``: of each of the M members, T' =
+    ceil(T / stride), at the model's temperature."""
+    log_probs: Floats = bundle.sequence.run(["log_probs"], {"features": features[None]})[0]
     stride = bundle.config.temporal_stride
     expected = -(-len(features) // stride)
-    if len(log_probs) != expected or np.isnan(log_probs).any():
+    found = log_probs.shape[1]
+    if found != expected or np.isnan(log_probs).any():
         raise BundleError(
             f"{bundle.config.name}: expected {expected} outputs for {len(features)} frames at "
-            f"stride {stride}, got {len(log_probs)}"
+            f"stride {stride}, got {found}"
             f"{' that are no numbers' * bool(np.isnan(log_probs).any())}; export the bundle again"
         )
     temperature = bundle.config.decoding.temperature
-    return log_probs if temperature == 1.0 else at_temperature(log_probs, temperature)
+    if temperature == 1.0:
+        return log_probs
+    return np.stack([at_temperature(member, temperature) for member in log_probs])

@@ -26,9 +26,9 @@ SURENESS_WEIGHT = 0.85
 OTHER_HAND_WEIGHT = -1.5
 BIAS = -2.0
 # Below: the letters stand, with a warning. With no hand beside it that is a mean probability of
-# 0.75, with one 0.95. Choice: the regression is of an earlier model; the bound is what one held
-# letter in thirty and no real spelling is below.
-UNLIKELY = -1.05
+# 0.71, with one 0.93. Choice: the regression is of an earlier model; the bound is what hardly a
+# held letter and no real spelling is below.
+UNLIKELY = -1.25
 # What another hand that is beside it and moves as much, all the time, adds to the mean probability
 # below which there are no letters: two hands that work together do not spell with one. A hand that
 # rests beside it adds nothing, for letters that are left out are lost.

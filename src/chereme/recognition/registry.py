@@ -71,6 +71,13 @@ MODELS = {
             "landmarks",
             "one letter or digit of ASL fingerspelling a clip, from hand landmarks, ranked",
         ),
+        Model(
+            "signs",
+            "signs",
+            "isolated",
+            "landmarks",
+            "one of 24 ASL signs a clip, from hand landmarks, ranked",
+        ),
     )
 }
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from chereme.datasets.engine import generate
 from chereme.datasets.exemplars import LETTERS, MOVING
-from chereme.datasets.recordings import RecordedClip, Recordings, right_hand, signs
+from chereme.datasets.recordings import RecordedClip, Recordings, right_hand, shown_letters, signs
 from chereme.datasets.registry import Kind, dataset
 from chereme.hands.detector import FILM_PRESENCE
 from chereme.hands.landmarks import LandmarkNetwork
@@ -45,11 +45,14 @@ def text_of(index: int, seed: int) -> str:
     return str(rng.choice(_LETTERS)) if kind < _IDLE + _ALONE else word(index, seed, "train")
 
 
-def film(index: int, seed: int) -> RecordedClip:
-    """The clip of that number, of a signer of its own."""
+def film(index: int, seed: int, *, darker: bool = False) -> RecordedClip:
+    """The clip of that number, of a signer of its own; ``darker``: with every other number of the
+    darker of two, whose hands are harder to follow."""
     rng = np.random.default_rng([seed, index])
     height = 2 * round(float(np.exp(rng.uniform(*np.log(_HEIGHTS)))) / 2)
-    who, text = signer(index, seed), text_of(index, seed)
+    two = range(2 * index, 2 * index + 1 + index % 2) if darker else (index,)
+    who = min((signer(number, seed) for number in two), key=lambda one: one.skin.lightness)
+    text = text_of(index, seed)
     pictures = Pictures(2 * round(height * 2 / 3), height)
     rendered = compose(text, who, rng, pictures, float(rng.choice(_RATES)))
     return RecordedClip(follow(rendered, _network(), rng), text, who.name)
@@ -108,6 +111,8 @@ def recordings(
     root: Path,
     *,
     clips: int = 700,
+    letters: bool = False,
+    darker: bool = False,
     seed: int = 1,
     workers: int = 2,
     progress: Callable[[int, int | None], None] | None = None,
@@ -117,11 +122,14 @@ def recordings(
     Args:
         root: the folder of the collections (docs/training.md).
         clips: rendered ones, each of another made-up signer.
+        letters: real letters by themselves too, as a webcam saw them.
+        darker: half of the made-up signers are the darker of two.
         seed: the same seed gives the same file.
         workers: processes that render.
     """
-    found = list(signs(root))
-    for number, clip in enumerate(generate(partial(film, seed=seed), range(clips), workers), 1):
+    found = [*signs(root), *(shown_letters(root) if letters else ())]
+    filmed = generate(partial(film, seed=seed, darker=darker), range(clips), workers)
+    for number, clip in enumerate(filmed, 1):
         if clip.track.present.mean() > 0.5:  # else it left the picture
             found.append(clip)
         if progress is not None:

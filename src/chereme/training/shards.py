@@ -119,7 +119,7 @@ def crop_of(folders: Sequence[str]) -> dict[str, Any]:
     for folder, box in boxes.items():
         if box != boxes[first]:
             raise UsageError(
-                "shards: expected crops of one padding and smoothing, as serving has one, got "
+                "shards: expected crops of one padding, smoothing and place, as in serving, got "
                 f"{boxes[first]} in {first} and {box} in {folder}; prepare one of them again"
             )
     padding, smoothing, around = boxes[first]

@@ -123,7 +123,7 @@ def test_crops_that_were_made_in_different_ways(
         set_up(data)
     check_settings(tmp_path, "photos", CropSettings(padding=0.1, smoothing=1.5, size=8), {})
     with pytest.raises(
-        UsageError, match=r"got \(0\.31, 1\.5\) in .* and \(0\.1, 1\.5\) in "
+        UsageError, match=r"got \(0\.31, 1\.5, 'hand'\) in .* and \(0\.1, 1\.5, 'hand'\) in "
     ) as error:
         set_up(data)
     assert str(coloured_shards) in str(error.value)

@@ -28,6 +28,7 @@ from chereme.hands.signing import hand_tracks, signing_hand
 from chereme.hands.tracking import follow_hands
 from chereme.recognition.bundle import Bundle
 from chereme.recognition.fingerspelling import Recognizer
+from chereme.recognition.networks import encode_frames, log_probs_of
 from chereme.recognition.streams import Streams
 from chereme.synthesis import to_landmarks
 from chereme.synthesis.spelling import Speller
@@ -81,8 +82,31 @@ def test_onnx_equals_torch_at_every_length(stream: str, kernels: str, stride: in
             frames[length // 2 :: 7] = 0.0  # no hand
             frames[length // 3 :: 5, FEATURES_PER_FRAME:] = 0.0  # no vector
         (log_probs,) = run(frames).numbers
-        assert log_probs.shape == (-(-length // stride), 27)
-        np.testing.assert_allclose(log_probs, torch_log_probs(model, frames), atol=2e-3)
+        assert log_probs.shape == (1, -(-length // stride), 27)
+        np.testing.assert_allclose(log_probs[0], torch_log_probs(model, frames), atol=2e-3)
+
+
+def test_trainings_that_read_together(bundles: dict[str, Bundle], tmp_path: Path) -> None:
+    models = [letters("hand"), letters("hand")]
+    with torch.no_grad():
+        for weights in models[1].parameters():
+            weights.mul_(0.9)
+    paths = [save_letters(tmp_path / f"{n}.ckpt", model) for n, model in enumerate(models)]
+    bundle = export(paths[0], tmp_path / "together", others=[paths[1]], half=True)
+    assert bundle.config.members == 2
+    frames = np.random.default_rng(0).normal(size=(21, HAND_FEATURES_PER_FRAME))
+    frames = frames.astype(np.float32)
+    members = log_probs_of(bundle, encode_frames(bundle, frames))
+    assert members.shape == (2, 11, 27)
+    for member, model in zip(members, models, strict=True):
+        np.testing.assert_allclose(member, torch_log_probs(model, frames), atol=0.02)
+    assert np.abs(members[0] - members[1]).max() > 0.05
+    other = save_letters(
+        tmp_path / "other.ckpt",
+        letters("hand", sequence=SequenceConfig(kernels="vac", conv_dim=14, gru_hidden=10)),
+    )
+    with pytest.raises(BundleError, match="another temporal_stride: 4 and not 2"):
+        export(paths[0], tmp_path / "wrong", others=[other])
 
 
 def test_encoder_may_be_called_on_pieces(bundles: dict[str, Bundle]) -> None:

@@ -144,13 +144,15 @@ def test_each_letter_that_is_read_is_right_or_wrong() -> None:
 
 def test_both_networks_together_are_the_mean_of_their_likelihoods() -> None:
     """The surer one decides, alone each says its own."""
-    every = {"landmarks": said("cat", 0.6), "rgb": said("cab", 0.99)}
+    every = {"landmarks": [said("cat", 0.6)], "rgb": [said("cab", 0.99)]}
     found = {a.stream: a.read for a in answers(Question("words", "a", "cab", TRACK), every)}
     assert found == {"landmarks": "cat", "rgb": "cab", "fused": "cab"}
-    still = {"landmarks": said("t", 0.6), "rgb": said("s", 0.99)}
+    members = {"rgb": [said("cat", 0.6), said("cab", 0.99)]}
+    assert [a.read for a in answers(Question("words", "a", "cab", TRACK), members)] == ["cab"]
+    still = {"landmarks": [said("t", 0.6)], "rgb": [said("s", 0.99)]}
     found = {a.stream: a.read for a in answers(Question(STILLS, "a", "s", TRACK), still)}
     assert found == {"landmarks": "t", "rgb": "s", "fused": "s"}
-    assert [a.stream for a in answers(Question(STILLS, "a", "s", TRACK), {"rgb": said("s")})] == [
+    assert [a.stream for a in answers(Question(STILLS, "a", "s", TRACK), {"rgb": [said("s")]})] == [
         "rgb"
     ]
 
@@ -159,12 +161,13 @@ def test_both_networks_together_are_the_mean_of_their_likelihoods() -> None:
 def test_networks_read_the_features_of_their_streams(exemplars: Exemplars, stream: str) -> None:
     model = FingerspellingRecognizer(FingerspellingConfig(stream=stream)).eval()  # type: ignore[arg-type]
     question = next(questions(exemplars, "a", 1))
-    (found,) = emissions(
-        {"some": Checkpoint(model, 30.0, ASL_LETTERS, None)}, question.track
+    ((found, other),) = emissions(
+        {"some": [Checkpoint(model, 30.0, ASL_LETTERS, None)] * 2}, question.track
     ).values()
     assert found.stride == model.config.sequence.temporal_stride
     assert len(found.log_probs) == -(-len(found.times) // found.stride)
     np.testing.assert_allclose(np.exp(found.log_probs).sum(-1), 1.0, atol=1e-6)
+    np.testing.assert_array_equal(other.log_probs, found.log_probs)
 
 
 # -- decoding --------------------------------------------------------------------------------------
@@ -174,11 +177,11 @@ def test_decoding_is_tuned_on_every_other_text_and_tested_on_the_rest() -> None:
     asked = [
         (
             Question("words", "a", text, TRACK),
-            {"rgb": said("owl" if number % 8 == 0 else text, 0.999)},
+            {"rgb": [said("owl" if number % 8 == 0 else text, 0.999)]},
         )
         for number, text in enumerate(texts)
     ]
-    still = (Question(STILLS, "a", "s", TRACK), {"rgb": said("s")})
+    still = (Question(STILLS, "a", "s", TRACK), {"rgb": [said("s")]})
     tested, decodings = tuned([*asked, still], Flat())
     assert tested == [still, *asked[1::2]]
     assert decodings["rgb"].temperature > 1.5
@@ -188,7 +191,7 @@ def test_decoding_is_tuned_on_every_other_text_and_tested_on_the_rest() -> None:
 
 
 def test_texts_are_read_with_the_search_and_without() -> None:
-    question, said_so = Question("words", "a", "cat", TRACK), {"rgb": said("cat")}
+    question, said_so = Question("words", "a", "cat", TRACK), {"rgb": [said("cat")]}
     search = Search(False, 5, 0.0, 0.0, 0.0, None)
     found = list(read(question, said_so, {"rgb": Decoding(3.0, search)}))
     assert [(a.kind, a.read) for a in found] == [("words", "cat"), ("words, no search", "cat")]
@@ -197,14 +200,14 @@ def test_texts_are_read_with_the_search_and_without() -> None:
     assert ways == ["words", "words, no words", "words, no search"]
     warm, sure = (Decoding(t, search).warm(said("cat")).log_probs.max() for t in (3.0, 1.0))
     assert warm < sure
-    (still,) = read(Question(STILLS, "a", "s", TRACK), {"rgb": said("s")}, both)
+    (still,) = read(Question(STILLS, "a", "s", TRACK), {"rgb": [said("s")]}, both)
     assert still.read == "s"
 
 
 def test_words_get_the_share_that_reads_most() -> None:
     """A network that doubts its last letters is helped by knowing the words."""
     texts = ["cat", "dog", "hen", "pig"] * 6
-    asked = [(Question("words", "a", t, TRACK), {"rgb": said(t, 0.97, last=0.4)}) for t in texts]
+    asked = [(Question("words", "a", t, TRACK), {"rgb": [said(t, 0.97, last=0.4)]}) for t in texts]
     lexicon = Lexicon([ASL_LETTERS.encode(t) for t in texts[:4]], size=27)
     tested, decodings = tuned(asked, Flat(), lexicon)
     assert decodings["rgb"].word_share > 0

@@ -55,7 +55,7 @@ def collate_composed(clips: Sequence[tuple[Features, str]]) -> Batch:
     )
 
 
-@dataclass
+@dataclass(frozen=True)
 class ClipMix:
     """What clips show if not a spelled text: one letter as a still or as it is shown to a camera,
     or a hand that spells nothing. ``holds``: texts one letter of which is held for long.
@@ -139,14 +139,14 @@ class ComposedClips(IterableDataset[Batch]):
         epoch: int,
         rank: int = 0,
         stream: TrackStream = "landmarks",
+        mix: ClipMix = ClipMix(),
         replayed: Replayed | None = None,
     ) -> None:
-        self.replayed = replayed
+        self.mix, self.replayed = mix, replayed
         self.features = FEATURES[stream]
         self.speller, self.steps, self.batch_size = speller, steps, batch_size
         self.rate, self.seed, self.epoch, self.rank = rate, seed, epoch, rank
         self.texts = TextSampler(shares=ACOUSTIC_SHARES, split="train", max_length=12)
-        self.mix = ClipMix()
 
     def __iter__(self) -> Iterator[Batch]:
         info = get_worker_info()
@@ -178,6 +178,7 @@ class ComposedData(DataModule):
         steps_per_epoch: batches of an epoch.
         dev_clips: of dev.
         rate: samples per second of the network.
+        mix: what clips show, and how often.
         workers: processes that compose beside each training process.
     """
 
@@ -193,10 +194,12 @@ class ComposedData(DataModule):
         steps_per_epoch: int = 500,
         dev_clips: int = 256,
         rate: float = 30.0,
+        mix: ClipMix = ClipMix(),
         workers: int = 1,
         seed: int = 0,
     ) -> None:
         super().__init__(batch_size, steps_per_epoch, workers, seed)
+        self.mix = mix
         self.path, self.held_out = exemplars, tuple(held_out or ())
         self.recordings = recordings
         self.dev_clips, self.rate = dev_clips, rate
@@ -252,6 +255,7 @@ class ComposedData(DataModule):
             epoch=epoch,
             rank=self.world[1],
             stream=self.stream,
+            mix=self.mix,
             replayed=self.replayed,
         )
         loader = DataLoader(clips, batch_size=None, num_workers=self.workers)

@@ -30,32 +30,36 @@ _BLOCK = 16  # frames given to an encoder at once: crops of a long clip would fi
 
 
 class LogProbs(nn.Module):
-    """Features of one clip -> log-probabilities of the BiGRU's classifier."""
+    """Features of one clip, those of M recognisers side by side (1, T, M D) -> log-probabilities of
+    the BiGRU's classifier of each (M, T', V)."""
 
-    def __init__(self, model: SequenceModel) -> None:
+    def __init__(self, *models: SequenceModel) -> None:
         super().__init__()
-        self.model = model
+        self.models = nn.ModuleList(models)
 
     def forward(self, features: Tensor) -> Tensor:
-        logits: Tensor = self.model(features)[0]
-        return logits.log_softmax(-1)
+        own = features.chunk(len(self.models), dim=-1)
+        logits = [model(part)[0] for model, part in zip(self.models, own, strict=True)]
+        return torch.cat(logits).log_softmax(-1)
 
 
-class _CropEncoder(nn.Module):
-    """Crops (T, 3, S, S) uint8 -> features: the scale of the colours is part of the network."""
+class _Encoders(nn.Module):
+    """Frames (T, ...) -> the features of M recognisers side by side (T, M D). Of crops
+    (T, 3, S, S) uint8 the scale of the colours is part of the network."""
 
-    def __init__(self, encoder: nn.Module) -> None:
+    def __init__(self, *encoders: nn.Module, crops: bool) -> None:
         super().__init__()
-        self.encoder = encoder
+        self.encoders, self.crops = nn.ModuleList(encoders), crops
 
-    def forward(self, crops: Tensor) -> Tensor:
-        features: Tensor = self.encoder(crops.float() / 255)
-        return features
+    def forward(self, frames: Tensor) -> Tensor:
+        frames = frames.float() / 255 if self.crops else frames
+        return torch.cat([encoder(frames) for encoder in self.encoders], dim=-1)
 
 
 def export_spec(
     checkpoint: str | Path,
     *,
+    others: Sequence[str | Path] = (),
     crops: str | Path | None = None,
     lm: str | Path | None = None,
     lexicon: str | Path | None = None,
@@ -64,6 +68,7 @@ def export_spec(
 
     Args:
         checkpoint: of ``chereme.systems.fingerspelling.checkpoints``.
+        others: of other trainings of the same recogniser, which read together with it.
         crops: of an RGB model, to compare on and to calibrate int8 with, see
             ``chereme.training.compression.read_crops``.
         lm: ``lm.onnx`` of a trained character language model.
@@ -84,19 +89,23 @@ def export_spec(
             f"{checkpoint}: the network gives {config.sequence.num_symbols} symbols, but the "
             f"alphabet and the blank are {symbols}; train it with its own alphabet"
         )
+    members = [loaded, *(load_checkpoint(other) for other in others)]
+    first = _known(loaded) | {"features": loaded.model.encoder.feature_dim}
+    for path, other in zip(others, members[1:], strict=True):
+        own = _known(other) | {"features": other.model.encoder.feature_dim}
+        if own != first:
+            differs = next(key for key in first if own[key] != first[key])
+            raise BundleError(
+                f"{path}: expected another training of what {checkpoint} is of, got another "
+                f"{differs}: {own[differs]} and not {first[differs]}"
+            )
     clips = read_crops(crops, config.rgb.image_size) if crops is not None else []
-    return spec_of_model(loaded, clips, lm=lm, lexicon=lexicon)
+    return spec_of_model(loaded, clips, others=members[1:], lm=lm, lexicon=lexicon)
 
 
-def spec_of_model(
-    loaded: Checkpoint,
-    clips: Sequence[Crops] = (),
-    *,
-    lm: str | Path | None = None,
-    lexicon: str | Path | None = None,
-) -> ExportSpec:
-    """`export_spec` of a network that is loaded already; ``clips`` are ``(T, S, S, 3)``."""
-    model, config = loaded.model, loaded.model.config
+def _known(loaded: Checkpoint) -> dict[str, Any]:
+    """Of the config, what a checkpoint tells."""
+    config = loaded.model.config
     known: dict[str, Any] = {
         "task": "fingerspelling",
         "input": config.stream,
@@ -104,22 +113,36 @@ def spec_of_model(
         "preprocessing": {"rate": loaded.rate},
         "temporal_stride": config.sequence.temporal_stride,
     }
-    rgb = config.stream == "rgb"
     if loaded.crop is None:
         known["preprocessing"]["features"] = config.features_per_frame
     else:
         cut = {name: loaded.crop[name] for name in ("padding", "smoothing")}
         known["preprocessing"]["crop"] = {"size": config.rgb.image_size, **cut}
         known["segmentation"] = {"bridge": loaded.crop["bridge"]}
-    features = torch.randn(1, _FRAMES, model.encoder.feature_dim)
+    return known
+
+
+def spec_of_model(
+    loaded: Checkpoint,
+    clips: Sequence[Crops] = (),
+    *,
+    others: Sequence[Checkpoint] = (),
+    lm: str | Path | None = None,
+    lexicon: str | Path | None = None,
+) -> ExportSpec:
+    """`export_spec` of a network that is loaded already; ``clips`` are ``(T, S, S, 3)``."""
+    model, config = loaded.model, loaded.model.config
+    models = [model, *(other.model for other in others)]
+    rgb = config.stream == "rgb"
+    features = torch.randn(1, _FRAMES, len(models) * model.encoder.feature_dim)
     return ExportSpec(
-        known=known,
+        known=_known(loaded) | {"members": len(models)},
         networks={
             ENCODER: Traced(
-                _CropEncoder(model.encoder) if rgb else model.encoder,
+                _Encoders(*(one.encoder for one in models), crops=rgb),
                 (example_frames(model, 2 if rgb else _FRAMES),),
             ),
-            SEQUENCE: Traced(LogProbs(model.sequence), (features,)),
+            SEQUENCE: Traced(LogProbs(*(one.sequence for one in models)), (features,)),
         },
         examples=[as_frames(c) for c in clips] or [example_frames(model, _FRAMES).numpy()],
         run=read_letters,
@@ -149,5 +172,6 @@ def read_letters(bundle: Bundle[Any], frames: NDArray[Any]) -> Outputs:
     blocks = range(0, len(frames), _BLOCK)
     features = np.concatenate([encode_frames(bundle, frames[i : i + _BLOCK]) for i in blocks])
     log_probs = log_probs_of(bundle, features)
-    text = Alphabet(bundle.config.alphabet).decode(greedy(log_probs).symbols)
-    return Outputs([log_probs], text)
+    alphabet = Alphabet(bundle.config.alphabet)
+    texts = [alphabet.decode(greedy(member).symbols) for member in log_probs]
+    return Outputs([log_probs], "".join(texts))

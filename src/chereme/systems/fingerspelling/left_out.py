@@ -95,8 +95,8 @@ class Answer:
         return edit_counts(self.text, self.read)
 
 
-Emissions = Mapping[str, LetterEmissions]
-"""What the network of each stream says of a question."""
+Emissions = Mapping[str, Sequence[LetterEmissions]]
+"""What the networks of each stream say of a question."""
 
 
 def texts_of(
@@ -161,24 +161,25 @@ def motions(hands: Exemplars) -> Iterator[Question]:
         yield Question("J and Z, recorded", str(signer), str(label), track)
 
 
-def emissions(networks: Mapping[str, Checkpoint], track: HandTrack) -> Emissions:
+def emissions(networks: Mapping[str, Sequence[Checkpoint]], track: HandTrack) -> Emissions:
     """What the networks, by stream, say of ``track``, a right hand's; no search is chosen."""
-    found = {}
-    for stream, (model, rate, *_) in networks.items():
-        features, times = FEATURES[model.config.stream](track, rate)  # type: ignore[index]
-        with torch.no_grad():
-            logits = model(torch.from_numpy(features)[None])[0][0]
-        log_probs = logits.log_softmax(-1).double().numpy()
-        stride = model.config.sequence.temporal_stride
-        found[stream] = LetterEmissions(log_probs, times, stride, GREEDY)
-    return found
+    return {stream: [_emitted(one, track) for one in own] for stream, own in networks.items()}
+
+
+def _emitted(network: Checkpoint, track: HandTrack) -> LetterEmissions:
+    model, rate, *_ = network
+    features, times = FEATURES[model.config.stream](track, rate)  # type: ignore[index]
+    with torch.no_grad():
+        logits = model(torch.from_numpy(features)[None])[0][0]
+    log_probs = logits.log_softmax(-1).double().numpy()
+    return LetterEmissions(log_probs, times, model.config.sequence.temporal_stride, GREEDY)
 
 
 def answers(question: Question, every: Emissions) -> Iterator[Answer]:
     """The answer of each stream and, if there are two, of both together: "fused"."""
-    groups = {stream: [own] for stream, own in every.items()}
+    groups = {stream: list(own) for stream, own in every.items()}
     if len(every) > 1:
-        groups["fused"] = [*every.values()]
+        groups["fused"] = [one for own in every.values() for one in own]
     for stream, group in groups.items():
         if question.kind == STILLS:
             stills = [(own.log_probs, STILL, 1.0) for own in group]
@@ -232,7 +233,9 @@ def tuned(
     texts = texts[:: -(-len(texts) // MOST_TUNED)]
     decodings = {}
     for stream in dict.fromkeys(stream for _, every in texts for stream in every):
-        pairs = [(question.text, every[stream].log_probs) for question, every in texts]
+        pairs = [
+            (question.text, own.log_probs) for question, every in texts for own in every[stream]
+        ]
         decodings[stream] = _decoding(pairs, lm, lexicon)
     return rest, decodings
 
@@ -271,7 +274,7 @@ def read(
     question: Question, every: Emissions, decodings: Mapping[str, Decoding]
 ) -> Iterator[Answer]:
     """The answers as decoded; of texts also those without words, and without a search."""
-    warm = {stream: decodings[stream].warm(own) for stream, own in every.items()}
+    warm = {s: [decodings[s].warm(one) for one in own] for s, own in every.items()}
     ways = {"": {stream: one.search for stream, one in decodings.items()}}
     if question.kind in TEXTS:
         without = {stream: one.without_words for stream, one in decodings.items()}
@@ -279,7 +282,7 @@ def read(
             ways[", no words"] = {stream: search for stream, search in without.items() if search}
         ways[", no search"] = dict.fromkeys(decodings, GREEDY)
     for way, searches in ways.items():
-        searched = {s: replace(own, search=searches[s]) for s, own in warm.items()}
+        searched = {s: [replace(one, search=searches[s]) for one in own] for s, own in warm.items()}
         yield from answers(replace(question, kind=question.kind + way), searched)
 
 
