@@ -75,7 +75,7 @@ weights-landmarks: $(VENV)/.installed-all $(SPELLING)
 	$(BIN)/chereme train --config configs/fingerspelling/landmarks.yaml $(call resume,runs/landmarks)
 	$(BIN)/chereme train --config configs/fingerspelling/landmarks.yaml $(SECOND) \
 		--output runs/landmarks_2 $(call resume,runs/landmarks_2)
-	$(BIN)/chereme export runs/landmarks/last.ckpt --with runs/landmarks_2/last.ckpt --half \
+	$(BIN)/chereme export runs/landmarks/last.ckpt --others runs/landmarks_2/last.ckpt --half \
 		--lm runs/lm/lm.onnx --lexicon runs/lexicon.txt --overwrite -o $(WEIGHTS)/fingerspelling \
 		--description configs/fingerspelling/landmarks_bundle.json \
 		--model-card configs/fingerspelling/MODEL_CARD.md
@@ -84,7 +84,7 @@ weights-rgb: $(VENV)/.installed-all $(SPELLING)
 	$(BIN)/chereme train --config configs/fingerspelling/hand.yaml $(call resume,runs/hand)
 	$(BIN)/chereme train --config configs/fingerspelling/hand.yaml $(SECOND) \
 		--output runs/hand_2 $(call resume,runs/hand_2)
-	$(BIN)/chereme export runs/hand/last.ckpt --with runs/hand_2/last.ckpt --half \
+	$(BIN)/chereme export runs/hand/last.ckpt --others runs/hand_2/last.ckpt --half \
 		--overwrite -o $(WEIGHTS)/fingerspelling_rgb \
 		--lm runs/lm/lm.onnx --lexicon runs/lexicon.txt \
 		--description configs/fingerspelling/rgb_bundle.json \

@@ -194,7 +194,8 @@ def test_wrong_descriptions(
 @pytest.mark.parametrize(
     ("kind", "options", "message"),
     [
-        ("signx", {"lm": "lm.onnx"}, "lm: the checkpoint .*'signx'.* expected none"),
+        ("signx", {"lexicon": "words.txt"}, "lexicon: the checkpoint .*'signx'.* expected lm"),
+        ("signx", {"others": ["a.ckpt"]}, "others: the checkpoint .*'signx'.* expected lm"),
         ("signbert", {"crops": "x.npy"}, "crops: the checkpoint .*'signbert'.* no such option"),
         ("signbert", {"half": True}, "half: .* has no network for it; leave it out"),
         ("hand_aware", {"int8": True}, "int8: .* has no network for it; leave it out"),
@@ -212,7 +213,12 @@ def test_options_of_other_models(
 ) -> None:
     with pytest.raises(UsageError, match=message):
         export(checkpoints[kind], tmp_path / "model", **options)
-    given = [a for k, v in options.items() for a in (f"--{k}", v) if a is not True]
+    given = [
+        a
+        for k, v in options.items()
+        for a in (f"--{k}", *(v if isinstance(v, list) else [v]))
+        if a is not True
+    ]
     refused = run(checkpoints[kind], "-o", tmp_path / "model", *given)
     assert (refused.exit_code, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)
     assert not (tmp_path / "model").exists()

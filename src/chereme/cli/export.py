@@ -23,7 +23,7 @@ def export(
     others: Annotated[
         list[Path] | None,
         typer.Option(
-            "--with",
+            "--others",
             metavar="CHECKPOINT",
             help="Of another training of the same recogniser of letters, which reads together with "
             "it; may be given again.",
