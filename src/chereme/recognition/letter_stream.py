@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from chereme.hands.detector import HandDetector
 from chereme.recognition.letter_reading import LetterReader
@@ -36,26 +37,19 @@ class LetterStream(SectionStream):
 
     Args:
         make_reader: makes what reads landmarks.
-        make_detector, mirrored, rotate, every: as of :class:`SectionStream`.
+        make_detector, options: as of :class:`SectionStream`.
     """
+
+    vectors = True
+    window = WINDOW
 
     def __init__(
         self,
         make_reader: MakeReader,
         make_detector: Callable[[bool], HandDetector],
-        *,
-        mirrored: bool = False,
-        rotate: int = 0,
-        every: float = EVERY,
+        **options: Any,
     ) -> None:
-        super().__init__(
-            make_detector,
-            vectors=True,
-            window=WINDOW,
-            mirrored=mirrored,
-            rotate=rotate,
-            every=every,
-        )
+        super().__init__(make_detector, **options)
         self._make_reader = make_reader
         self._readers: dict[bool, LetterReader] = {}
         self._shown: list[_Letter] = []

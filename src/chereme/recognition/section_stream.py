@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from chereme.errors import InputError, UsageError
 from chereme.hands.detector import Detection, HandDetector
@@ -42,26 +42,27 @@ class SectionStream(EventStream):
 
     Args:
         make_detector: makes the detector of hands in pictures.
-        vectors: keep those of the detections.
-        window: seconds that a partial reading looks at.
-        mirrored, rotate: as of the recogniser.
         every: seconds of the stream between partial readings.
+        mirrored, rotate: as of the recogniser.
     """
+
+    vectors: ClassVar[bool]
+    """Whether those of the detections are kept."""
+    window: ClassVar[float]
+    """Seconds that a partial reading looks at."""
 
     def __init__(
         self,
         make_detector: Callable[[bool], HandDetector],
         *,
-        vectors: bool,
-        window: float,
-        mirrored: bool,
-        rotate: int,
         every: float,
+        mirrored: bool = False,
+        rotate: int = 0,
     ) -> None:
         super().__init__()
         if not every > 0:
             raise UsageError(f"every: expected more than 0 seconds, got {every}")
-        self._make_detector, self._vectors, self._window = make_detector, vectors, window
+        self._make_detector = make_detector
         self._mirrored, self._rotate, self._every = mirrored, rotate, every
         self._sections: FrameSections | LandmarkSections | None = None
         self._detector: HandDetector | None = None
@@ -102,7 +103,7 @@ class SectionStream(EventStream):
     def _of_frames(self) -> FrameSections:
         if self._sections is None:
             self._detector = self._make_detector(False)
-            self._sections = FrameSections(self._detector, vectors=self._vectors, rests=False)
+            self._sections = FrameSections(self._detector, vectors=self.vectors, rests=False)
         if not isinstance(self._sections, FrameSections):
             raise UsageError("frame: expected landmarks, as before, got a picture")
         return self._sections
@@ -130,7 +131,7 @@ class SectionStream(EventStream):
         if self._news == news:
             return []
         self._due = self._now + self._every
-        landmarks = self._sections.latest(self._window)
+        landmarks = self._sections.latest(self.window)
         cut = float(landmarks.timestamps[0]) > self._sections.finder.began
         return self._so_far(self._unmirrored(landmarks), cut=cut)
 

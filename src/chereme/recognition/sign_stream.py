@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 from chereme.hands.detector import HandDetector
 from chereme.recognition.section_stream import SectionStream
@@ -22,26 +23,19 @@ class SignStream(SectionStream):
 
     Args:
         read: reads the landmarks of the clip of a sign.
-        make_detector, mirrored, rotate, every: as of :class:`SectionStream`.
+        make_detector, options: as of :class:`SectionStream`.
     """
+
+    vectors = False
+    window = math.inf
 
     def __init__(
         self,
         read: Callable[[Landmarks], IsolatedResult],
         make_detector: Callable[[bool], HandDetector],
-        *,
-        mirrored: bool = False,
-        rotate: int = 0,
-        every: float = EVERY,
+        **options: Any,
     ) -> None:
-        super().__init__(
-            make_detector,
-            vectors=False,
-            window=math.inf,
-            mirrored=mirrored,
-            rotate=rotate,
-            every=every,
-        )
+        super().__init__(make_detector, **options)
         self._read = read
         self._shown = ""
 

@@ -7,17 +7,18 @@ one that signs comes first.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from sys import intern
-from typing import Any
+from typing import Any, TypeVar
 
 from chereme.datasets.pose_clips import Entry
 from chereme.datasets.prepare_crops import SETTINGS, read_settings
 from chereme.datasets.shards import UNSPLIT, Sample, clip_of, descriptions, read_sample
 from chereme.errors import InputError, UsageError
 
+T = TypeVar("T")
 BRIDGE = 0.2  # seconds: gaps that ``chereme.datasets.clips`` fills, by the default of bridge_gaps
 
 
@@ -115,14 +116,8 @@ def crop_of(folders: Sequence[str]) -> dict[str, Any]:
         folder: (made.padding, made.smoothing, getattr(made, "around", "hand"))
         for folder, made in found.items()
     }
-    first = folders[0]
-    for folder, box in boxes.items():
-        if box != boxes[first]:
-            raise UsageError(
-                "shards: expected crops of one padding, smoothing and place, as in serving, got "
-                f"{boxes[first]} in {first} and {box} in {folder}; prepare one of them again"
-            )
-    padding, smoothing, around = boxes[first]
+    wanted = "crops of one padding, smoothing and place, as in serving"
+    padding, smoothing, around = _one_for_all(boxes, wanted)
     cut = {"padding": padding, "smoothing": smoothing, "bridge": BRIDGE}
     return cut if around == "hand" else cut | {"around": around}
 
@@ -136,11 +131,16 @@ def vectors_of(folders: Sequence[str]) -> dict[str, str]:
     for folder in folders:
         made = read_settings(folder)
         found[folder] = {"teacher_crop": made.teacher_crop, "precision": made.precision}
-    first = folders[0]
-    for folder, how in found.items():
-        if how != found[first]:
+    return _one_for_all(found, "vectors of one teacher_crop and precision")
+
+
+def _one_for_all(found: Mapping[str, T], wanted: str) -> T:
+    """What was found in the first folder; UsageError if another has something else."""
+    first = next(iter(found))
+    for folder, other in found.items():
+        if other != found[first]:
             raise UsageError(
-                "shards: expected vectors of one teacher_crop and precision, got "
-                f"{found[first]} in {first} and {how} in {folder}; prepare one of them again"
+                f"shards: expected {wanted}, got {found[first]} in {first} and {other} in "
+                f"{folder}; prepare one of them again"
             )
     return found[first]
